@@ -1,0 +1,26 @@
+"""Errors that a user can act on, and the exit status each one ends a command with."""
+
+from __future__ import annotations
+
+
+class TexlensError(Exception):
+    """The work failed. The message is one sentence: what was wrong, with what, and what to do."""
+
+    exit_status = 1
+
+
+class InputError(TexlensError):
+    """The arguments or the inputs are wrong; nothing was written."""
+
+    exit_status = 2
+
+
+class MissingExtra(InputError):
+    """A part of TexLens was asked for whose optional dependencies are not installed."""
+
+    def __init__(self, job: str, extra: str, module: str) -> None:
+        super().__init__(
+            f"{job} needs the Python package '{module}', which is not installed: "
+            f"run  pip install 'texlens[{extra}]'."
+        )
+        self.extra = extra

@@ -1,0 +1,106 @@
+"""The records that cross the borders between parts, and nothing else: typed, plain, light to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["printed", "handwritten", "screen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One picture of a formula with its LaTeX: a row of a prepared Parquet file.
+
+    `image` holds the encoded picture (PNG or JPEG bytes); `latex_formula` is in normal form.
+    """
+
+    id: str
+    image: bytes
+    latex_formula: str
+    source: str = ""
+    kind: Kind = "printed"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One recogniser's answer beside the truth: a line of a predictions file.
+
+    `extra` keeps every further field of the line, so that nothing is lost on the way through.
+    """
+
+    id: str
+    gt: str
+    pred: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a reading with the natural logarithm of its probability."""
+
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader saw in one picture.
+
+    `confidence` lies in 0..1. `warnings` holds codes (`unfinished`, `loop`, `does_not_parse`,
+    `no_formula`, ...). `error` is a sentence when the picture could not be read at all; then
+    `latex` is empty and `confidence` 0.
+    """
+
+    path: str
+    latex: str
+    confidence: float
+    tokens: tuple[Token, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The reading as the JSON object that `texlens read --json` prints."""
+        record: dict[str, Any] = {
+            "path": self.path,
+            "latex": self.latex,
+            "confidence": round(self.confidence, 4),
+            "warnings": list(self.warnings),
+            "seconds": round(self.seconds, 4),
+            "tokens": [{"text": t.text, "logprob": round(t.logprob, 4)} for t in self.tokens],
+        }
+        if self.error is not None:
+            record["error"] = self.error
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One metric over many items; every value lies in 0..1, distances too.
+
+    `value` is the mean over the items whose truth could be drawn (for metrics that draw nothing:
+    all), `value_lower` counts the others as 0. `items` has one value an item, None where the item
+    does not count. `ci` is the 95 % bootstrap interval over items; `signature` names all that
+    changes the number. `value` is None where the metric cannot be computed here (no TeX, say).
+    """
+
+    key: str
+    value: float | None
+    n: int
+    n_truth_failed: int
+    ci: tuple[float, float] | None
+    signature: str
+    items: tuple[float | None, ...] = ()
+    value_lower: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry of `metrics.json`, without the values of single items."""
+        return {
+            "value": self.value,
+            "value_lower": self.value_lower,
+            "n": self.n,
+            "n_truth_failed": self.n_truth_failed,
+            "ci": list(self.ci) if self.ci is not None else None,
+            "signature": self.signature,
+        }

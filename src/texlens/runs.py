@@ -1,0 +1,122 @@
+"""A run's folder: written atomically, never overwritten by accident, with its provenance.
+
+A folder counts as finished when its marker file exists; a command writes that file last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from texlens.errors import InputError
+
+T = TypeVar("T")
+
+_LOG_EVERY_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path` that takes its name only when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file atomically."""
+    with atomic_write(path) as stream:
+        stream.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a whole text file atomically, as UTF-8. Lone surrogates are kept as `\\udXXX`."""
+    write_bytes(path, content.encode("utf-8", errors="backslashreplace"))
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write one JSON document atomically, readable by people and stable between runs."""
+    write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_json_lines(path: Path, records: Iterable[Any]) -> None:
+    """Write JSON Lines atomically."""
+    with atomic_write(path) as stream:
+        for record in records:
+            line = json.dumps(record, ensure_ascii=False) + "\n"
+            stream.write(line.encode("utf-8", errors="backslashreplace"))
+
+
+def open_out_folder(out: Path, *, marker: str, force: bool) -> Path:
+    """Make the folder a command writes to, and refuse one that holds a finished result.
+
+    `marker` is the file the command writes last. Without `force` a folder that has it is left
+    alone; a folder without it is an unfinished run, which the caller may resume.
+
+    Raises InputError when `out` is a file, cannot be made, or holds a finished result.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"'{out}' is a file, not a folder: give another --out.")
+    if (out / marker).exists() and not force:
+        raise InputError(
+            f"'{out}' holds a finished result ({marker}): give another --out, or --force."
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot make the folder '{out}': {error.strerror}.") from error
+    if force:
+        (out / marker).unlink(missing_ok=True)
+    return out
+
+
+def progress(items: Iterable[T], *, total: int, unit: str, quiet: bool = False) -> Iterator[T]:
+    """Pass items through, with a bar on a terminal and one line a minute elsewhere (on stderr)."""
+    if quiet:
+        yield from items
+        return
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, total=total, unit=f" {unit}")
+        return
+    start = last = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if now - last > _LOG_EVERY_SECONDS:
+            last = now
+            rate = done / (now - start)
+            print(f"{done}/{total} {unit}, {rate:.1f}/s", file=sys.stderr, flush=True)
+        yield item
+
+
+def provenance(*packages: str) -> dict[str, str]:
+    """The versions that a result depends on: TexLens, Python, platform, and the named packages."""
+    versions = {
+        "texlens": metadata.version("texlens"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
