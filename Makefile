@@ -1,0 +1,51 @@
+# `make demo` and `make test` do all their own set-up: they need Python 3.11+, make and PyPI.
+# Where PyPI's torch would bring CUDA, `make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu`
+# takes the CPU build instead.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
+       $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+INPUTS := pyproject.toml constraints.txt
+WORKERS ?= 2
+
+# Two processes of several threads each on two cores are far slower than one.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-all check format clean
+
+demo: $(VENV)/.demo
+	OMP_NUM_THREADS= $(BIN)/texlens demo --out demo-out --force
+
+test: $(VENV)/.dev check
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+
+test-all: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo-out build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "TexLens needs Python 3.11 or newer"'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
+	$(PIP) -e '.[model]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python $(INPUTS)
+	$(PIP) -e '.[dev]'
+	touch $@ $(VENV)/.demo
