@@ -89,7 +89,9 @@ def open_out_folder(out: Path, *, marker: str, force: bool) -> Path:
     return out
 
 
-def progress(items: Iterable[T], *, total: int, unit: str, quiet: bool = False) -> Iterator[T]:
+def progress(
+    items: Iterable[T], *, total: int | None, unit: str, quiet: bool = False
+) -> Iterator[T]:
     """Pass items through, with a bar on a terminal and one line a minute elsewhere (on stderr)."""
     if quiet:
         yield from items
@@ -105,7 +107,8 @@ def progress(items: Iterable[T], *, total: int, unit: str, quiet: bool = False) 
         if now - last > _LOG_EVERY_SECONDS:
             last = now
             rate = done / (now - start)
-            print(f"{done}/{total} {unit}, {rate:.1f}/s", file=sys.stderr, flush=True)
+            of = f"/{total}" if total is not None else ""
+            print(f"{done}{of} {unit}, {rate:.1f}/s", file=sys.stderr, flush=True)
         yield item
 
 

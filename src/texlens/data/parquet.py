@@ -1,0 +1,95 @@
+"""Examples in Parquet, with the Hugging Face feature metadata, so that `image` loads as `Image`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from texlens.errors import InputError
+from texlens.records import Example
+from texlens.runs import atomic_write
+
+_ROWS_A_GROUP = 1000
+_COLUMNS = ["id", "image", "latex_formula", "source", "kind"]
+
+
+def _schema() -> pa.Schema:
+    text = {"dtype": "string", "_type": "Value"}
+    features: dict[str, Any] = {name: text for name in _COLUMNS}
+    features["image"] = {"_type": "Image"}
+    return pa.schema(
+        [
+            pa.field("id", pa.string()),
+            pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+            pa.field("latex_formula", pa.string()),
+            pa.field("source", pa.string()),
+            pa.field("kind", pa.string()),
+        ],
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> int:
+    """Write examples in their order, atomically and with bounded memory; returns how many."""
+    schema = _schema()
+    count = 0
+    stream = iter(examples)
+    with atomic_write(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        while batch := list(islice(stream, _ROWS_A_GROUP)):
+            count += len(batch)
+            rows = [
+                {
+                    "id": example.id,
+                    "image": {"bytes": example.image, "path": None},
+                    "latex_formula": example.latex_formula,
+                    "source": example.source,
+                    "kind": example.kind,
+                }
+                for example in batch
+            ]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    return count
+
+
+def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
+    """The examples of a Parquet file, in order, with bounded memory.
+
+    `id`, `image` and `latex_formula` must be there; other columns may be.
+    Raises InputError for a file that is not such a table.
+    """
+    try:
+        table = pq.ParquetFile(path)
+    except OSError as error:
+        raise InputError(f"Cannot read '{path}': {error}.") from error
+    except pa.ArrowInvalid as error:
+        raise InputError(f"'{path}' is not a Parquet file.") from error
+    names = table.schema_arrow.names
+    missing = [name for name in _COLUMNS[:3] if name not in names]
+    if missing:
+        raise InputError(f"'{path}' has no column {' and no column '.join(missing)}.")
+    columns = [name for name in _COLUMNS if name in names]
+    left = table.metadata.num_rows if limit is None else limit
+    for batch in table.iter_batches(batch_size=256, columns=columns):
+        for row in batch.to_pylist()[:left]:
+            left -= 1
+            image = row["image"]
+            yield Example(
+                id=str(row["id"]),
+                image=(image.get("bytes") if isinstance(image, dict) else image) or b"",
+                latex_formula=row["latex_formula"] or "",
+                source=row.get("source") or "",
+                kind=row.get("kind") or "printed",
+            )
+        if left <= 0:
+            return
+
+
+def count_examples(path: Path) -> int:
+    """The number of rows, from the file's footer."""
+    return int(pq.ParquetFile(path).metadata.num_rows)

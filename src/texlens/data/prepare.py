@@ -1,0 +1,276 @@
+"""From a source to a data set: clean in parallel, split once, write in order.
+
+A run's folder while it works:
+
+    .work/plan.json          what the run was asked for; a resumed run must ask for the same
+    .work/chunk-000012.parquet   the outcome of items 12 x 200 to 13 x 200 - 1, written atomically
+
+Chunks do not depend on one another nor on the number of workers, so a run that was killed goes on
+from the chunks that are there, and ends with the same bytes as one that was not. `dataset.json` is
+written last: a folder that has it is finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from texlens.data.clean import Limits, clean_chunk
+from texlens.data.items import SPLITS, CleanItem, Drop, Split
+from texlens.data.parquet import write_examples
+from texlens.data.sources.base import Reference, Source
+from texlens.data.split import Key, assign, formula_key
+from texlens.errors import InputError, TexlensError
+from texlens.records import Example
+from texlens.runs import (
+    atomic_write,
+    open_out_folder,
+    progress,
+    provenance,
+    write_json,
+    write_json_lines,
+)
+
+_ITEMS_A_CHUNK = 200
+MARKER = "dataset.json"
+
+_CHUNK_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("step", pa.string()),
+        ("reason", pa.string()),
+        ("image", pa.binary()),
+        ("latex_formula", pa.string()),
+        ("kind", pa.string()),
+        ("source", pa.string()),
+        ("split", pa.string()),
+        ("picture_hash", pa.string()),
+        ("verified", pa.bool_()),
+    ]
+)
+_KEY_COLUMNS = [name for name in _CHUNK_SCHEMA.names if name != "image"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides the bytes of a data set, apart from the source's files."""
+
+    source: Source
+    sizes: tuple[int, int, int] | None
+    seed: int
+    limits: Limits
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as recorded in `dataset.json`. Folders are named without the way to them."""
+        return {
+            "source": self.source.name,
+            "sizes": dict(zip(SPLITS, self.sizes, strict=True)) if self.sizes else None,
+            "seed": self.seed,
+            "limits": self.limits.model_dump(),
+        }
+
+
+def prepare(
+    plan: Plan, out: Path, *, workers: int = 1, force: bool = False, quiet: bool = False
+) -> dict[str, Any]:
+    """Make the data set in `out` and return the content of its `dataset.json`.
+
+    Raises InputError when the source or the folder will not do, TexlensError when the work cannot
+    go on (a full disk, a killed worker); what is done by then is kept, and the same call resumes.
+    """
+    open_out_folder(out, marker=MARKER, force=force)
+    work = out / ".work"
+    if force:
+        shutil.rmtree(work, ignore_errors=True)
+    try:
+        _begin(work, plan)
+        chunks = _clean(plan.source, plan.limits, work, workers, quiet)
+        document = _finish(plan, out, work, chunks)
+    except BrokenProcessPool as error:
+        raise TexlensError(
+            "A worker process was killed (out of memory?): run the same command to go on."
+        ) from error
+    except OSError as error:
+        where = error.filename or out
+        raise TexlensError(
+            f"Cannot write to '{where}': {error.strerror}. Run the same command to go on."
+        ) from error
+    shutil.rmtree(work, ignore_errors=True)
+    return document
+
+
+def _begin(work: Path, plan: Plan) -> None:
+    asked = plan.as_json() | {"detail": repr(plan.source), "versions": provenance("pyarrow")}
+    record = work / "plan.json"
+    if record.exists():
+        if json.loads(record.read_text()) != asked:
+            raise InputError(
+                f"'{work.parent}' holds an unfinished run with other settings: "
+                "repeat those, or start anew with --force."
+            )
+    else:
+        write_json(record, asked)
+
+
+def _clean(source: Source, limits: Limits, work: Path, workers: int, quiet: bool) -> list[Path]:
+    """Clean every chunk that is not there yet; the chunk files in order."""
+    jobs = _chunk_jobs(source, work)
+    paths: list[Path] = []
+    if workers <= 1:
+        for path, references in progress(jobs, total=None, unit="chunks", quiet=quiet):
+            paths.append(path)
+            if not path.exists():
+                _clean_one(source, limits, references, path)
+        return paths
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting: list[Future[None]] = []
+        for path, references in progress(jobs, total=None, unit="chunks", quiet=quiet):
+            paths.append(path)
+            if path.exists():
+                continue
+            waiting.append(pool.submit(_clean_one, source, limits, references, path))
+            if len(waiting) >= 3 * workers:  # bounded: references wait here, not pictures
+                waiting.pop(0).result()
+        for future in waiting:
+            future.result()
+    return paths
+
+
+def _chunk_jobs(source: Source, work: Path) -> Iterator[tuple[Path, list[Reference | Drop]]]:
+    references = iter(source.references())
+    number = 0
+    while chunk := list(islice(references, _ITEMS_A_CHUNK)):
+        yield work / f"chunk-{number:06d}.parquet", chunk
+        number += 1
+
+
+def _clean_one(
+    source: Source, limits: Limits, references: list[Reference | Drop], path: Path
+) -> None:
+    loaded = source.load([r for r in references if not isinstance(r, Drop)])
+    items = [r if isinstance(r, Drop) else next(loaded) for r in references]
+    rows = [_as_row(outcome) for outcome in clean_chunk(items, limits)]
+    with atomic_write(path) as stream:
+        pq.write_table(pa.Table.from_pylist(rows, schema=_CHUNK_SCHEMA), stream, compression="zstd")
+
+
+def _as_row(outcome: CleanItem | Drop) -> dict[str, Any]:
+    # A lone surrogate cannot be stored as UTF-8; an id that holds one is kept readable.
+    label = outcome.id.encode(errors="backslashreplace").decode()
+    if isinstance(outcome, Drop):
+        reason = outcome.reason.encode(errors="backslashreplace").decode()
+        return {"id": label, "step": outcome.step, "reason": reason}
+    return {
+        "id": label,
+        "image": outcome.image,
+        "latex_formula": outcome.latex_formula,
+        "kind": outcome.kind,
+        "source": outcome.source,
+        "split": outcome.split,
+        "picture_hash": outcome.picture_hash,
+        "verified": outcome.verified,
+    }
+
+
+def _finish(plan: Plan, out: Path, work: Path, chunks: list[Path]) -> dict[str, Any]:
+    keys: list[Key] = []
+    drops: list[dict[str, str]] = []
+    verified = 0
+    ids: Counter[str] = Counter()
+    for chunk in chunks:
+        for row in pq.read_table(chunk, columns=_KEY_COLUMNS).to_pylist():
+            if row["step"] is not None:
+                drops.append({"id": row["id"], "step": row["step"], "reason": row["reason"]})
+                continue
+            ids[row["id"]] += 1
+            verified += row["verified"]
+            keys.append(
+                Key(
+                    formula_key(row["latex_formula"]),
+                    bytes.fromhex(row["picture_hash"]),
+                    row["source"],
+                    row["split"],
+                )
+            )
+    repeated = {name for name, times in ids.items() if times > 1}
+    splits = assign(keys, plan.sizes, plan.seed)
+    names = (row["id"] for row in _clean_rows(chunks, ["id", "step"]))
+    for name, split in zip(names, splits, strict=True):
+        if isinstance(split, tuple):
+            drops.append({"id": name, "step": split[0], "reason": split[1]})
+    counts = {}
+    for split_name in SPLITS:
+        path = out / f"{split_name}.parquet"
+        path.unlink(missing_ok=True)
+        if split_name in splits:
+            counts[split_name] = write_examples(
+                path, _examples(chunks, splits, split_name, repeated)
+            )
+    write_json_lines(out / "dropped.jsonl", drops)
+    document = {
+        **plan.as_json(),
+        "counts": counts,
+        "dropped": _summary(drops),
+        "verified_by_picture": verified,
+        "ids_made_unique": len(repeated),
+        "versions": provenance("pyarrow", "mini-racer", "pillow", "numpy"),
+        "content_hash": _content_hash([out / f"{name}.parquet" for name in counts]),
+    }
+    write_json(out / MARKER, document)
+    return document
+
+
+def _clean_rows(chunks: list[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
+    for chunk in chunks:
+        for row in pq.read_table(chunk, columns=columns).to_pylist():
+            if row["step"] is None:
+                yield row
+
+
+def _examples(
+    chunks: list[Path],
+    splits: list[Split | tuple[str, str]],
+    wanted: Split,
+    repeated: set[str],
+) -> Iterator[Example]:
+    times: Counter[str] = Counter()
+    rows = _clean_rows(chunks, _CHUNK_SCHEMA.names)
+    for row, split in zip(rows, splits, strict=True):
+        name = row["id"]
+        if name in repeated:  # ids are unique in a data set: a later one is numbered
+            times[name] += 1
+            name = f"{name}#{times[name]}"
+        if split == wanted:
+            yield Example(name, row["image"], row["latex_formula"], row["source"], row["kind"])
+
+
+def _summary(drops: list[dict[str, str]]) -> dict[str, dict[str, int]]:
+    """Step -> reason -> how many, reasons with numbers in them taken together by their words."""
+    summary: dict[str, Counter[str]] = {}
+    for drop in drops:
+        reason = drop["reason"].split(":")[0].split(" (")[0]
+        summary.setdefault(drop["step"], Counter())[reason] += 1
+    return {step: dict(sorted(reasons.items())) for step, reasons in sorted(summary.items())}
+
+
+def _content_hash(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
