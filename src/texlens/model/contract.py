@@ -1,0 +1,69 @@
+"""The contract of a model: the prompt it was trained with and the limits it must be used within.
+
+Every folder of a model or an adapter made by TexLens holds it as `texlens.json`. A folder without
+one was made elsewhere and gets the prompt of the published fine-tuning reports.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from texlens.errors import InputError
+from texlens.runs import write_text
+
+CONTRACT_FILE = "texlens.json"
+
+
+class Contract(BaseModel):
+    """What a model expects of whoever runs it.
+
+    `min_pixels` and `max_pixels` bound the area of a picture handed to the processor.
+    `pixels_per_em` is the size of type the model saw in training, in pixels for one em of the
+    base font: pictures are to be scaled near it. None: any size (a general model).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system: str = "You are a helpful assistant."
+    instruction: str = "Extract the formulas in the image, and output in Latex format."
+    answer_format: Literal["plain", "think_answer"] = "plain"
+    min_pixels: int = 28 * 28 * 4
+    max_pixels: int = 262_144
+    max_new_tokens: int = 512
+    pixels_per_em: float | None = None
+    base: str = ""
+    licence: str = ""
+
+    def messages(self, picture: Any = None) -> list[dict[str, Any]]:
+        """The conversation that asks for the LaTeX of one picture, in transformers' chat form."""
+        image = {"type": "image"} if picture is None else {"type": "image", "image": picture}
+        return [
+            {"role": "system", "content": [{"type": "text", "text": self.system}]},
+            {"role": "user", "content": [image, {"type": "text", "text": self.instruction}]},
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Write `texlens.json` into a model's or an adapter's folder."""
+        write_text(folder / CONTRACT_FILE, self.model_dump_json(indent=2) + "\n")
+
+
+def load_contract(folder: Path) -> Contract | None:
+    """The contract in a folder, or None when the folder has none.
+
+    Raises InputError when the file is there but is not a contract.
+    """
+    path = folder / CONTRACT_FILE
+    if not path.is_file():
+        return None
+    try:
+        return Contract.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            what = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+        else:
+            what = "it is not UTF-8 text"
+        raise InputError(f"'{path}' is not a contract of a TexLens model ({what}).") from error

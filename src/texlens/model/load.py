@@ -1,0 +1,200 @@
+"""Load a model: a folder or a name on the hub, with an adapter, quantised, ready to read."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from texlens.errors import InputError, MissingExtra
+from texlens.model.contract import Contract, load_contract
+
+if TYPE_CHECKING:
+    from texlens.model.processor import PictureProcessor
+
+Quantisation = Literal["int8", "nf4"]
+
+EMBEDDED = Path(__file__).resolve().parent.parent / "assets" / "small"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model with all that is needed to use it.
+
+    `model` is a `Qwen2_5_VLForConditionalGeneration`, or a PEFT model around one.
+    """
+
+    model: Any
+    processor: PictureProcessor
+    contract: Contract
+
+
+def load_model(
+    model: str | Path | None = None,
+    adapter: str | Path | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    quantisation: Quantisation | None = None,
+) -> Loaded:
+    """Load a Qwen2.5-VL for reading.
+
+    `model`: a folder, a name on the hub, or None for the embedded small model. `adapter`: a folder
+    or name of a LoRA adapter for it. `dtype`: "float32", "bfloat16", "float16" or "auto" (float32
+    on a CPU, bfloat16 elsewhere). `device`: "cpu", "cuda", "mps" or "auto". `quantisation`: "int8"
+    (dynamic, linear layers, CPU only) or "nf4" (4-bit, needs bitsandbytes).
+
+    The contract is the adapter's, else the model's, else the published prompt.
+
+    Raises InputError when the model or adapter cannot be found, reached or used.
+    """
+    for package in ("torch", "transformers"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra("Loading a model", "model", package)
+    import torch
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    source = _resolve(EMBEDDED if model is None else model, "model", "config.json")
+    adapter_source = (
+        None if adapter is None else _resolve(adapter, "adapter", "adapter_config.json")
+    )
+    place = _device(device)
+    kind = _dtype(dtype, place)
+    from transformers import Qwen2_5_VLForConditionalGeneration
+
+    from texlens.model.processor import load_processor
+    from texlens.model.vision_attention import batch_vision_attention
+
+    options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
+    if quantisation == "nf4":
+        if importlib.util.find_spec("bitsandbytes") is None:
+            raise InputError(
+                "4-bit loading needs the Python package 'bitsandbytes', which is not installed."
+            )
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=kind,
+            # Without the prefix the vision tower would be quantised too.
+            llm_int8_skip_modules=["model.visual", "lm_head"],
+        )
+    try:
+        processor = load_processor(source)
+        network = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            source, use_safetensors=True, trust_remote_code=False, **options
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(_why_not(source, error)) from error
+    if adapter_source is not None:
+        network = _with_adapter(network, adapter_source)
+    batch_vision_attention(network)
+    network = network.eval()
+    if quantisation != "nf4":
+        network = network.to(place)
+    if quantisation == "int8":
+        if place != "cpu":
+            raise InputError("int8 works on the CPU only: drop it, or give --device cpu.")
+        network = _dynamic_int8(network)
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    return Loaded(network, processor, _contract(source, adapter_source))
+
+
+def _resolve(name: str | Path, what: str, marker: str) -> str:
+    """A folder that holds a model or adapter, or a name on the hub."""
+    text = str(name)
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        if not (folder / marker).is_file():
+            raise InputError(f"The folder '{text}' holds no {what}: it has no {marker}.")
+        return str(folder)
+    if folder == EMBEDDED:
+        raise InputError(
+            "This installation has no embedded model: give --model, a folder of a Qwen2.5-VL."
+        )
+    if folder.exists():
+        raise InputError(f"'{text}' is a file: give the folder that holds the {what}.")
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", text):
+        raise InputError(
+            f"There is no folder '{text}', and it is no name on the hub (owner/name) either."
+        )
+    return text
+
+
+def _why_not(source: str, error: Exception) -> str:
+    """One sentence on why a model could not be loaded."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return (
+            f"The model '{source}' is not in the local cache and could not be fetched from the "
+            "hub: give --model a local folder, or check the name and the network."
+        )
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except ValueError:
+        return f"'{folder / 'config.json'}' is not JSON: the model's folder is damaged."
+    if kind != "qwen2_5_vl":
+        return f"The folder '{source}' holds a model of type '{kind}', not a Qwen2.5-VL."
+    if not any(folder.glob("*.safetensors")):
+        return f"The folder '{source}' has no weights in safetensors form (other forms are unsafe)."
+    return f"The model in '{source}' cannot be loaded: {' '.join(str(error).split())[:200]}"
+
+
+def _with_adapter(network: Any, adapter: str) -> Any:
+    if importlib.util.find_spec("peft") is None:
+        raise MissingExtra("Loading an adapter", "model", "peft")
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(network, adapter, use_safetensors=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"The adapter '{adapter}' cannot be put on this model: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def _contract(source: str, adapter: str | None) -> Contract:
+    for folder in (adapter, source):
+        if folder is not None and (contract := load_contract(Path(folder))) is not None:
+            return contract
+    return Contract(base=source)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name != "auto":
+        if name.startswith("cuda") and not torch.cuda.is_available():
+            raise InputError("There is no CUDA device here: give --device cpu.")
+        if name == "mps" and not torch.backends.mps.is_available():
+            raise InputError("There is no MPS device here: give --device cpu.")
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _dtype(name: str, device: str) -> Any:
+    import torch
+
+    if name == "auto":
+        return torch.float32 if device == "cpu" else torch.bfloat16
+    kind = getattr(torch, name, None)
+    if kind not in (torch.float32, torch.bfloat16, torch.float16):
+        raise InputError(f"'{name}' is no dtype: float32, bfloat16 or float16.")
+    return kind
+
+
+def _dynamic_int8(network: Any) -> Any:
+    """Linear layers with int8 weights and activations quantised as they come (CPU)."""
+    import warnings
+
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a deprecation that names no replacement in torch itself
+        return torch.ao.quantization.quantize_dynamic(network, {torch.nn.Linear}, dtype=torch.qint8)

@@ -1,0 +1,95 @@
+"""Pictures and prompts to tensors: Qwen2.5-VL's processor, for pictures alone.
+
+The stock `Qwen2_5_VLProcessor` insists on a video processor, which needs torchvision. This subclass
+leaves it out, and works with Pillow and numpy. What it saves is written so that stock transformers
+loads it with `AutoProcessor` where torchvision is installed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, ProcessorMixin
+from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from texlens.model.contract import Contract
+from texlens.model.shape import Shape
+from texlens.runs import write_json
+
+_STOCK_CLASS = "Qwen2_5_VLProcessor"
+
+
+class PictureProcessor(Qwen2_5_VLProcessor):
+    """Qwen2.5-VL's processor without its video part."""
+
+    def __init__(
+        self,
+        image_processor: Any = None,
+        tokenizer: Any = None,
+        chat_template: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+        """Save for this class and for the stock class alike."""
+        folder = Path(save_directory)
+        super().save_pretrained(folder, **kwargs)
+        for name in ("processor_config.json", "tokenizer_config.json"):
+            path = folder / name
+            if path.is_file():
+                written = json.loads(path.read_text(encoding="utf-8"))
+                written["processor_class"] = _STOCK_CLASS
+                write_json(path, written)
+        pictures = self.image_processor.to_dict()
+        pictures["image_processor_type"] = "Qwen2VLImageProcessor"
+        pictures["processor_class"] = _STOCK_CLASS
+        write_json(folder / "preprocessor_config.json", pictures)
+        videos = {key: value for key, value in pictures.items() if key != "image_processor_type"}
+        videos["video_processor_type"] = "Qwen2VLVideoProcessor"
+        write_json(folder / "video_preprocessor_config.json", videos)
+
+
+def build_processor(shape: Shape, tokenizer: Any, contract: Contract) -> PictureProcessor:
+    """The processor of a new small model.
+
+    White paper becomes 0: with CLIP's statistics, which make white a large constant, such a model
+    learnt the texts by heart and ignored the picture.
+    """
+    pictures = Qwen2VLImageProcessorPil(
+        patch_size=shape.patch,
+        merge_size=shape.merge,
+        temporal_patch_size=2,
+        size={"shortest_edge": contract.min_pixels, "longest_edge": contract.max_pixels},
+        image_mean=[1.0, 1.0, 1.0],
+        image_std=[0.5, 0.5, 0.5],
+        resample=2,  # bilinear, as in training
+    )
+    return PictureProcessor(pictures, tokenizer, chat_template=tokenizer.chat_template)
+
+
+def load_processor(source: str | Path) -> PictureProcessor:
+    """The processor of a Qwen2.5-VL in a local folder or, by name, on the hub.
+
+    Raises OSError when the files cannot be found (transformers' own message).
+    """
+    pictures = Qwen2VLImageProcessorPil.from_pretrained(source)
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    template = tokenizer.chat_template
+    if template is None:
+        path = Path(source) / "chat_template.json"  # where releases of 2025 keep it
+        if path.is_file():
+            template = json.loads(path.read_text(encoding="utf-8"))["chat_template"]
+        elif not Path(source).is_dir():
+            from huggingface_hub import hf_hub_download
+
+            found = hf_hub_download(str(source), "chat_template.json")
+            template = json.loads(Path(found).read_text(encoding="utf-8"))["chat_template"]
+    tokenizer.padding_side = "left"  # generation in batches is wrong with padding on the right
+    return PictureProcessor(pictures, tokenizer, chat_template=template)

@@ -1,0 +1,110 @@
+"""A byte-level tokeniser whose tokens are LaTeX tokens, with Qwen's special tokens and chat form.
+
+Reading order is the hard part of learning to read from scratch. It is learnt far sooner when one
+token of text is one thing to look at: so a pre-token never crosses a LaTeX token, each LaTeX token
+of the corpora is one entry, and anything else falls back to its bytes. A leading space belongs to
+the token, as in GPT-2, so that any text comes back unchanged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+# One LaTeX token with the space before it: an environment's \begin or \end, a delimiter with its
+# \left or \right, a command, an escaped character, any other single character.
+_PRE_TOKEN = (
+    r" ?\\(?:begin|end)\{[A-Za-z]+\*?\}"
+    r"| ?\\(?:left|right)(?:\\[A-Za-z]+|\\[^A-Za-z\s]|[^\\A-Za-z\s])"
+    r"| ?\\[A-Za-z]+"
+    r"| ?\\[^A-Za-z]"
+    r"| ?[^\\]"
+    r"| ?\\"
+)
+
+IM_START, IM_END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
+IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
+SPECIAL_TOKENS = (PAD, IM_START, IM_END, VISION_START, VISION_END, IMAGE, VIDEO)
+
+# Qwen's form of a conversation, for content given as text or as a list of parts.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' or 'image' in part %}"
+    "<|vision_start|><|image_pad|><|vision_end|>"
+    "{% elif 'text' in part %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def build_tokenizer(
+    formulas: Iterable[str],
+    *,
+    phrases: Iterable[str] = (),
+    size: int = 1536,
+    min_count: int = 2,
+) -> Any:
+    """Build the tokeniser of a small model from the formulas it will be trained on.
+
+    `phrases` are the sentences of the prompt; each becomes one token, as do the roles of a
+    conversation, since hundreds of thousands of prompts are read and never written. At most `size`
+    entries in all; LaTeX tokens seen fewer than `min_count` times are left to their bytes.
+
+    Returns a `transformers.PreTrainedTokenizerFast`.
+    """
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    split = pre_tokenizers.Split(Regex(_PRE_TOKEN), behavior="isolated")
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    counts: Counter[str] = Counter()
+    for formula in formulas:
+        counts.update(piece for piece, _ in split.pre_tokenize_str(formula))
+    # A token stands with or without a space before it; each form may occur where the other did.
+    both: Counter[str] = Counter()
+    for piece, count in counts.items():
+        bare = piece.removeprefix(" ")
+        if bare:
+            both[bare] += count
+            both[" " + bare] += count
+
+    vocabulary = sorted(pre_tokenizers.ByteLevel.alphabet())
+    known = set(vocabulary)
+    added = [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
+    added += [
+        AddedToken(text, special=False, normalized=False)
+        for text in ("system\n", "user\n", "assistant\n", *phrases)
+    ]
+    room = size - len(vocabulary) - len(added)
+    for piece, count in sorted(both.items(), key=lambda item: (-item[1], item[0])):
+        if room <= 0 or count < min_count:
+            break
+        token = to_bytes.pre_tokenize_str(piece)[0][0]
+        if token not in known:
+            known.add(token)
+            vocabulary.append(token)
+            room -= 1
+
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocab={token: index for index, token in enumerate(vocabulary)},
+            merges=[],
+            ignore_merges=True,  # a pre-token that is an entry is one token: no merges are needed
+        )
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, to_bytes])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_tokens(added)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=IM_END,
+        pad_token=PAD,
+        padding_side="left",
+        model_max_length=2048,
+        clean_up_tokenization_spaces=False,
+        chat_template=CHAT_TEMPLATE,
+    )
