@@ -21,7 +21,7 @@ _COLUMNS = ["id", "image", "latex_formula", "source", "kind"]
 
 def _schema() -> pa.Schema:
     text = {"dtype": "string", "_type": "Value"}
-    features: dict[str, Any] = {name: text for name in _COLUMNS}
+    features: dict[str, Any] = dict.fromkeys(_COLUMNS, text)
     features["image"] = {"_type": "Image"}
     return pa.schema(
         [

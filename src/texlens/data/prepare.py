@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from texlens.data.clean import Limits, clean_chunk
+from texlens.data.formats import Format, write_format
 from texlens.data.items import SPLITS, CleanItem, Drop, Split
 from texlens.data.parquet import write_examples
 from texlens.data.sources.base import Reference, Source
@@ -72,6 +73,8 @@ class Plan:
     sizes: tuple[int, int, int] | None
     seed: int
     limits: Limits
+    formats: tuple[Format, ...] = ()
+    prompt: str = "plain"
 
     def as_json(self) -> dict[str, Any]:
         """The plan as recorded in `dataset.json`. Folders are named without the way to them."""
@@ -80,6 +83,8 @@ class Plan:
             "sizes": dict(zip(SPLITS, self.sizes, strict=True)) if self.sizes else None,
             "seed": self.seed,
             "limits": self.limits.model_dump(),
+            "formats": list(self.formats),
+            "prompt": self.prompt,
         }
 
 
@@ -220,6 +225,9 @@ def _finish(plan: Plan, out: Path, work: Path, chunks: list[Path]) -> dict[str, 
             counts[split_name] = write_examples(
                 path, _examples(chunks, splits, split_name, repeated)
             )
+    for form in plan.formats:
+        for split_name in counts:
+            write_format(out, split_name, form, plan.prompt)
     write_json_lines(out / "dropped.jsonl", drops)
     document = {
         **plan.as_json(),

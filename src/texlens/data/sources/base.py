@@ -21,8 +21,11 @@ class Source(Protocol):
     `sizes` are the default sizes of (train, validation, test); None keeps every item.
     """
 
-    name: str
-    sizes: tuple[int, int, int] | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sizes(self) -> tuple[int, int, int] | None: ...
 
     def references(self) -> Iterator[Reference | Drop]:
         """Every item's place, or why a named item has none."""

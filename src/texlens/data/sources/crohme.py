@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ class Crohme:
 
     folder: Path
     captions: Path | None = None
-    style: InkStyle = InkStyle()
+    style: InkStyle = field(default_factory=InkStyle)
     vary: bool = False
     seed: int = 0
     name: str = "crohme"

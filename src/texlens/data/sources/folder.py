@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from texlens.data.items import Drop, RawItem
 from texlens.data.sources.base import Reference, inside, read_caption_lines, require_folder
@@ -120,7 +121,7 @@ def read_caption_table(path: Path) -> list[tuple[str, str]]:
     elif path.suffix.lower() in (".csv", ".tsv"):
         comma = "\t" if path.suffix.lower() == ".tsv" else ","
         # TeX has quotation marks of its own: a TSV has no quoting, a CSV the usual one.
-        quoting = csv.QUOTE_NONE if comma == "\t" else csv.QUOTE_MINIMAL
+        quoting: Literal[0, 3] = csv.QUOTE_NONE if comma == "\t" else csv.QUOTE_MINIMAL
         records = list(
             csv.DictReader(io.StringIO("\n".join(lines)), delimiter=comma, quoting=quoting)
         )

@@ -1,0 +1,161 @@
+"""`texlens data`: prepare, audit and preview data sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.group()
+def data() -> None:
+    """Prepare, audit and preview data sets."""
+
+
+_PATH = click.Path(path_type=Path)
+
+
+@data.command()
+@click.argument("source")
+@click.option("--from", "paths", multiple=True, type=_PATH, help="A local copy of the corpus.")
+@click.option("--out", required=True, type=_PATH, help="The folder to write.")
+@click.option(
+    "--captions", type=_PATH, help="A file of captions, where they are not in the source."
+)
+@click.option("--subset", help="Which part of UniMER: train, spe, cpe, sce, hwe.")
+@click.option(
+    "--kind", type=click.Choice(["printed", "handwritten", "screen"]), default="printed",
+    help="Kind of the pictures of a folder; of synthetic ones.",
+)  # fmt: skip
+@click.option("--sizes", help="TRAIN/VALIDATION/TEST, for instance 2000/100/100.")
+@click.option("--seed", default=42, show_default=True)
+@click.option("--vary-ink", is_flag=True, help="Draw every ink with a pen and slant of its own.")
+@click.option("--max-tokens", default=512, show_default=True)
+@click.option(
+    "--verify", type=click.Choice(["changed", "all", "none"]), default="changed",
+    show_default=True, help="Whose normal form is compared with the original as a picture.",
+)  # fmt: skip
+@click.option(
+    "--format", "formats", multiple=True,
+    type=click.Choice(["messages", "grpo", "prompt_completion"]), help="Write these forms too.",
+)  # fmt: skip
+@click.option(
+    "--prompt", type=click.Choice(["plain", "think_answer"]), default="plain", show_default=True,
+    help="The prompt of --format: of the published fine-tuning, or of the published GRPO.",
+)  # fmt: skip
+@click.option("--workers", default=1, show_default=True)
+@click.option("--force", is_flag=True, help="Replace a finished result.")
+@click.option("--json", "as_json", is_flag=True)
+def prepare(
+    source: str,
+    paths: tuple[Path, ...],
+    out: Path,
+    captions: Path | None,
+    subset: str | None,
+    kind: str,
+    sizes: str | None,
+    seed: int,
+    vary_ink: bool,
+    max_tokens: int,
+    verify: str,
+    formats: tuple[str, ...],
+    prompt: str,
+    workers: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Bring a corpus to clean, normalised, split Parquet.
+
+    SOURCE is latex-formulas, crohme, hme100k, hmer, unimer, unsloth-latex-ocr, im2latex, folder or
+    synthetic.
+    """
+    from texlens.data.clean import Limits
+    from texlens.data.prepare import Plan
+    from texlens.data.prepare import prepare as run
+    from texlens.data.sources import open_source
+
+    opened = open_source(
+        source, paths, captions=captions, subset=subset, kind=kind, vary_ink=vary_ink, seed=seed
+    )
+    plan = Plan(
+        opened,
+        _parse_sizes(sizes) if sizes else opened.sizes,
+        seed,
+        Limits(max_tokens=max_tokens, verify=verify),
+        formats,
+        prompt,
+    )
+    document = run(plan, out, workers=workers, force=force, quiet=as_json)
+    click.echo(json.dumps(document, ensure_ascii=False) if as_json else _table(document))
+
+
+@data.command()
+@click.argument("sets", nargs=-1, required=True, type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="The folder to write.")
+@click.option("--fail-on-leak", is_flag=True, help="Exit 1 when a set shares items with another.")
+@click.option("--force", is_flag=True, help="Replace a finished result.")
+@click.option("--json", "as_json", is_flag=True)
+def audit(
+    sets: tuple[Path, ...], out: Path, fail_on_leak: bool, force: bool, as_json: bool
+) -> None:
+    """Count, measure and compare data sets: Parquet files, or folders of prepared splits."""
+    from texlens.data.audit import audit as run
+    from texlens.errors import TexlensError
+    from texlens.runs import open_out_folder
+
+    open_out_folder(out, marker="audit.json", force=force)
+    document = run(sets, out)
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        for one in document["sets"]:
+            click.echo(
+                f"{one['name']}: {one['count']} items, {one['distinct_formulas']} formulas, "
+                f"{one['repeated_pictures']} repeated pictures, "
+                f"median {one['tokens'].get('p50', 0):.0f} tokens"
+            )
+        for leak in document["leaks"]:
+            click.echo(
+                f"{leak['of']}: of {leak['items']} items {leak['by_formula']} by formula and "
+                f"{leak['by_picture']} by picture are also in {leak['also_in']}"
+            )
+        click.echo(f"Written: {out / 'index.html'}")
+    if fail_on_leak and any(leak["by_formula"] or leak["by_picture"] for leak in document["leaks"]):
+        raise TexlensError("A set shares items with another (see the lines above).")
+
+
+@data.command()
+@click.argument("file", type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="The PNG to write.")
+@click.option("--limit", default=40, show_default=True)
+def preview(file: Path, out: Path, limit: int) -> None:
+    """Draw a contact sheet of a Parquet file."""
+    import io
+
+    from texlens.data.parquet import read_examples
+    from texlens.data.preview import contact_sheet
+    from texlens.runs import write_bytes
+
+    buffer = io.BytesIO()
+    contact_sheet(read_examples(file, limit)).save(buffer, "PNG")
+    write_bytes(out, buffer.getvalue())
+    click.echo(f"Written: {out}")
+
+
+def _parse_sizes(text: str) -> tuple[int, int, int]:
+    parts = text.split("/")
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        raise click.BadParameter(
+            f"'{text}' is not TRAIN/VALIDATION/TEST, such as 2000/100/100.", param_hint="--sizes"
+        )
+    return int(parts[0]), int(parts[1]), int(parts[2])
+
+
+def _table(document: dict[str, Any]) -> str:
+    lines = [f"{split:<12}{count:>9}" for split, count in document["counts"].items()]
+    for step, reasons in document["dropped"].items():
+        lines += [f"{'dropped':<12}{count:>9}  {step}: {why}" for why, count in reasons.items()]
+    lines.append(f"{'verified':<12}{document['verified_by_picture']:>9}  by their glyph boxes")
+    return "\n".join(lines)

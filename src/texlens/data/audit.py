@@ -1,0 +1,226 @@
+"""Look at data sets: how many, how long, how large, what twice, and what leaks from one to another.
+
+A leak is an item of one set whose formula (in normal form) or picture (its ink, whatever the margin
+and the file format) is also in another set.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader
+from PIL import Image
+
+from texlens.data.clean import hash_ink, ink_mask, to_grey
+from texlens.data.items import SPLITS
+from texlens.data.parquet import read_examples
+from texlens.errors import InputError
+from texlens.latex import normalize
+from texlens.runs import write_bytes, write_json, write_text
+
+_SAMPLES = 24
+_COMMONEST = 40
+
+
+@dataclass
+class SetReport:
+    """What one set holds. Hashes are kept for the comparison between sets."""
+
+    name: str
+    count: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    lengths: list[int] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
+    heights: list[int] = field(default_factory=list)
+    unreadable: int = 0
+    formulas: Counter[str] = field(default_factory=Counter)
+    pictures: Counter[str] = field(default_factory=Counter)
+    samples: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts and quantiles; no list that grows with the set."""
+        return {
+            "name": self.name,
+            "count": self.count,
+            "kinds": dict(sorted(self.kinds.items())),
+            "unreadable_pictures": self.unreadable,
+            "distinct_formulas": len(self.formulas),
+            "repeated_formulas": self.count - len(self.formulas),
+            "repeated_pictures": self.count - self.unreadable - len(self.pictures),
+            "tokens": _quantiles(self.lengths),
+            "width_px": _quantiles(self.widths),
+            "height_px": _quantiles(self.heights),
+            "commonest_tokens": dict(self.tokens.most_common(_COMMONEST)),
+        }
+
+
+@dataclass(frozen=True)
+class Leak:
+    """How much of `inner` is also in `outer`; the counts are of items of `inner`."""
+
+    outer: str
+    inner: str
+    by_formula: int
+    by_picture: int
+    of: int
+    examples: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The leak as a row of `audit.json`."""
+        return {
+            "of": self.inner,
+            "also_in": self.outer,
+            "items": self.of,
+            "by_formula": self.by_formula,
+            "by_picture": self.by_picture,
+            "examples": list(self.examples),
+        }
+
+
+def audit(paths: Sequence[Path], out: Path) -> dict[str, Any]:
+    """Audit sets (Parquet files, or folders of prepared splits) and write the pages to `out`.
+
+    Writes `index.html`, `histograms.png`, and last `audit.json`, whose content is returned.
+    Raises InputError when a path is no such set.
+    """
+    reports = [_examine(path, name) for name, path in _sets(paths)]
+    leaks = [_leak(a, b) for n, a in enumerate(reports) for b in reports[n + 1 :]]
+    document = {
+        "sets": [report.as_json() for report in reports],
+        "leaks": [leak.as_json() for leak in leaks],
+    }
+    histograms = _histograms(reports)
+    write_bytes(out / "histograms.png", histograms)
+    write_text(out / "index.html", _page(reports, document, histograms))
+    write_json(out / "audit.json", document)
+    return document
+
+
+def _sets(paths: Sequence[Path]) -> list[tuple[str, Path]]:
+    found: list[tuple[str, Path]] = []
+    for path in paths:
+        if path.is_dir():
+            splits = [path / f"{split}.parquet" for split in SPLITS]
+            present = [split for split in splits if split.is_file()]
+            if not present:
+                raise InputError(f"'{path}' holds no train, validation or test.parquet.")
+            found += [(f"{path.name}/{split.stem}", split) for split in present]
+        elif path.is_file():
+            found.append((path.stem, path))
+        else:
+            raise InputError(f"There is no '{path}'.")
+    names = Counter(name for name, _ in found)
+    return [(name if names[name] == 1 else str(path), path) for name, path in found]
+
+
+def _examine(path: Path, name: str) -> SetReport:
+    report = SetReport(name)
+    rng = np.random.default_rng(0)
+    for example in read_examples(path):
+        report.count += 1
+        report.kinds[example.kind] += 1
+        formula = normalize(example.latex_formula)
+        tokens = formula.split(" ")
+        report.tokens.update(tokens)
+        report.lengths.append(len(tokens))
+        report.formulas[formula] += 1
+        try:
+            with Image.open(io.BytesIO(example.image)) as picture:
+                grey = to_grey(picture)
+        except Exception:  # counted: a decoder fails in many ways on a broken file
+            report.unreadable += 1
+            continue
+        report.heights.append(grey.shape[0])
+        report.widths.append(grey.shape[1])
+        ink = ink_mask(grey)
+        report.pictures[hash_ink(grey, ink) if ink.any() else "blank"] += 1
+        _sample(report, (example.id, formula, example.image), rng)
+    return report
+
+
+def _sample(report: SetReport, item: tuple[str, str, bytes], rng: np.random.Generator) -> None:
+    """Reservoir sampling: every item has the same chance, in one pass."""
+    if len(report.samples) < _SAMPLES:
+        report.samples.append(item)
+    else:
+        place = int(rng.integers(report.count))
+        if place < _SAMPLES:
+            report.samples[place] = item
+
+
+def _leak(outer: SetReport, inner: SetReport) -> Leak:
+    shared = sorted(inner.formulas.keys() & outer.formulas.keys())
+    pictures = (inner.pictures.keys() & outer.pictures.keys()) - {"blank"}
+    return Leak(
+        outer.name,
+        inner.name,
+        sum(inner.formulas[formula] for formula in shared),
+        sum(inner.pictures[picture] for picture in pictures),
+        inner.count,
+        tuple(shared[:10]),
+    )
+
+
+def _quantiles(values: list[int]) -> dict[str, float]:
+    if not values:
+        return {}
+    marks = (0, 5, 25, 50, 75, 95, 100)
+    return {f"p{m}": float(v) for m, v in zip(marks, np.percentile(values, marks), strict=True)}
+
+
+def _histograms(reports: list[SetReport]) -> bytes:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 3, figsize=(15, 4), constrained_layout=True)
+    panels = (("lengths", "LaTeX tokens"), ("widths", "width (px)"), ("heights", "height (px)"))
+    for axis, (attribute, label) in zip(axes, panels, strict=True):
+        columns = [getattr(report, attribute) or [0] for report in reports]
+        top = max(float(np.percentile(column, 99)) for column in columns) + 1
+        for report, column in zip(reports, columns, strict=True):
+            axis.hist(np.clip(column, 0, top), bins=40, density=True, alpha=0.5, label=report.name)
+        axis.set_xlabel(label)
+        axis.set_yticks([])
+    axes[0].set_ylabel("share of items")
+    axes[-1].legend(fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    pyplot.close(figure)
+    return buffer.getvalue()
+
+
+def _page(reports: list[SetReport], document: dict[str, Any], histograms: bytes) -> str:
+    environment = Environment(loader=PackageLoader("texlens", "data"), autoescape=True)
+    samples = [
+        (
+            report.name,
+            [(name, formula, _data_uri(image)) for name, formula, image in report.samples],
+        )
+        for report in reports
+    ]
+    return environment.get_template("audit.html").render(
+        sets=document["sets"],
+        leaks=document["leaks"],
+        samples=samples,
+        histograms=_data_uri(histograms),
+    )
+
+
+def _data_uri(image: bytes) -> str:
+    """A picture for the page. Anything the browser should not be given is re-encoded as PNG."""
+    if not image.startswith(b"\x89PNG"):
+        buffer = io.BytesIO()
+        with Image.open(io.BytesIO(image)) as picture:
+            picture.convert("RGB").save(buffer, "PNG")
+        image = buffer.getvalue()
+    return "data:image/png;base64," + base64.b64encode(image).decode()
