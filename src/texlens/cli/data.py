@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+if TYPE_CHECKING:
+    from texlens.data.formats import Format
+    from texlens.records import Kind
 
 
 @click.group()
@@ -54,13 +58,13 @@ def prepare(
     out: Path,
     captions: Path | None,
     subset: str | None,
-    kind: str,
+    kind: Kind,
     sizes: str | None,
     seed: int,
     vary_ink: bool,
     max_tokens: int,
-    verify: str,
-    formats: tuple[str, ...],
+    verify: Literal["changed", "all", "none"],
+    formats: tuple[Format, ...],
     prompt: str,
     workers: int,
     force: bool,
