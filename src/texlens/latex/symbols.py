@@ -1,0 +1,269 @@
+r"""What the normal form knows of commands: how they are spelled, what arguments they take.
+
+A command that stands in none of these tables is unknown: it and the groups after it are left as
+they are. The facts are those of TeX, LaTeX, amsmath and amssymb, as the engine draws them.
+"""
+
+from __future__ import annotations
+
+
+def _commands(names: str) -> list[str]:
+    return ["\\" + name for name in names.split()]
+
+
+# Ordinary symbols of one character: braces around one of them leave no trace in the picture.
+ORDINARY: frozenset[str] = frozenset(
+    [
+        *"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        *_commands(
+            "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa "
+            "lambda mu nu xi omicron pi varpi rho varrho sigma varsigma tau upsilon phi varphi chi "
+            "psi omega digamma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega "
+            "varGamma varDelta varTheta varLambda varXi varPi varSigma varUpsilon varPhi varPsi "
+            "varOmega aleph beth gimel daleth eth ell hbar hslash imath jmath wp Re Im infty "
+            "emptyset varnothing Bbbk"
+        ),
+    ]
+)
+
+# Other commands without arguments that draw one atom: operators, relations, delimiters, ...
+SYMBOLS: frozenset[str] = frozenset(
+    [
+        *'+-*/=<>()[]|!?,.;:@`"',
+        *_commands(
+            # ordinary
+            "partial nabla forall exists nexists neg angle measuredangle sphericalangle top bot "
+            "prime backprime sharp flat natural clubsuit diamondsuit heartsuit spadesuit triangle "
+            "triangledown square Box Diamond lozenge blacklozenge blacksquare blacktriangle "
+            "blacktriangledown bigstar circledR circledS complement checkmark maltese mho surd "
+            "backslash yen pounds mathsterling degree Finv Game diagup diagdown dag ddag P S "
+            "copyright mathsection mathparagraph mathdollar "
+            # large operators
+            "sum prod coprod int iint iiint iiiint oint oiint oiiint intop ointop smallint bigcap "
+            "bigcup biguplus bigsqcup bigvee bigwedge bigodot bigoplus bigotimes idotsint "
+            # named operators
+            "arccos arcsin arctan arctg arcctg arg ch cos cosec cosh cot cotg coth csc ctg cth deg "
+            "det dim exp gcd hom inf injlim ker lg lim liminf limsup ln log max min Pr projlim sec "
+            "sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup varprojlim argmax argmin "
+            "bmod "
+            # binary operators
+            "amalg ast barwedge bigcirc bigtriangledown bigtriangleup boxdot boxminus boxplus "
+            "boxtimes bullet cap Cap cdot centerdot circ circledast circledcirc circleddash cup Cup "
+            "curlyvee curlywedge dagger ddagger diamond div divideontimes dotplus doublebarwedge "
+            "doublecap doublecup gtrdot intercal lessdot lhd ltimes leftthreetimes mp odot ominus "
+            "oplus oslash otimes pm rhd rightthreetimes rtimes setminus smallsetminus sqcap sqcup "
+            "star times triangleleft triangleright unlhd unrhd uplus vee veebar wedge wr "
+            # relations
+            "approx approxeq asymp backepsilon backsim backsimeq because between blacktriangleleft "
+            "blacktriangleright bowtie bumpeq Bumpeq circeq cong curlyeqprec curlyeqsucc dashv doteq "
+            "Doteq doteqdot eqcirc eqsim eqslantgtr eqslantless equiv fallingdotseq frown geq geqq "
+            "geqslant gg ggg gggtr gnapprox gneq gneqq gnsim gt gtrapprox gtreqless gtreqqless "
+            "gtrless gtrsim gvertneqq in Join leq leqq leqslant lessapprox lesseqgtr lesseqqgtr "
+            "lessgtr lesssim ll lll llless lnapprox lneq lneqq lnsim lt lvertneqq mid models "
+            "multimap ncong neq ngeq ngeqq ngeqslant ngtr ni nleq nleqq nleqslant nless nmid notin "
+            "nparallel nprec npreceq nshortmid nshortparallel nsim nsubseteq nsubseteqq nsucc "
+            "nsucceq nsupseteq nsupseteqq ntriangleleft ntrianglelefteq ntriangleright "
+            "ntrianglerighteq nvdash nvDash nVdash nVDash parallel perp pitchfork prec precapprox "
+            "preccurlyeq preceq precnapprox precneqq precnsim precsim propto risingdotseq "
+            "shortmid shortparallel sim simeq smallfrown smallsmile smile sqsubset sqsubseteq "
+            "sqsupset sqsupseteq subset Subset subseteq subseteqq subsetneq subsetneqq succ "
+            "succapprox succcurlyeq succeq succnapprox succneqq succnsim succsim supset Supset "
+            "supseteq supseteqq supsetneq supsetneqq therefore thickapprox thicksim triangleq "
+            "trianglelefteq trianglerighteq varpropto varsubsetneq varsubsetneqq varsupsetneq "
+            "varsupsetneqq vartriangle vartriangleleft vartriangleright vdash vDash Vdash Vvdash "
+            # arrows
+            "circlearrowleft circlearrowright curvearrowleft curvearrowright dashleftarrow "
+            "dashrightarrow downarrow Downarrow downdownarrows downharpoonleft downharpoonright "
+            "hookleftarrow hookrightarrow leadsto leftarrow Leftarrow leftarrowtail leftharpoondown "
+            "leftharpoonup leftleftarrows leftrightarrow Leftrightarrow leftrightarrows "
+            "leftrightharpoons leftrightsquigarrow Lleftarrow longleftarrow Longleftarrow "
+            "longleftrightarrow Longleftrightarrow longmapsto longrightarrow Longrightarrow "
+            "looparrowleft looparrowright Lsh mapsto nearrow nLeftarrow nLeftrightarrow nleftarrow "
+            "nleftrightarrow nRightarrow nrightarrow nwarrow rightarrow Rightarrow rightarrowtail "
+            "rightharpoondown rightharpoonup rightleftarrows rightleftharpoons rightrightarrows "
+            "rightsquigarrow Rrightarrow Rsh searrow swarrow twoheadleftarrow twoheadrightarrow "
+            "uparrow Uparrow updownarrow Updownarrow upharpoonleft upharpoonright upuparrows iff "
+            "implies impliedby restriction "
+            # delimiters and punctuation
+            "{ } | langle rangle lbrace rbrace lceil rceil lfloor rfloor lgroup rgroup lmoustache "
+            "rmoustache lvert rvert lVert rVert ulcorner urcorner llcorner lrcorner llbracket "
+            "rrbracket colon cdotp ldotp # $ % & _ "
+            # dots
+            "cdots ddots dots dotsb dotsc dotsi dotsm dotso iddots ldots vdots"
+        ),
+    ]
+)
+
+# Commands that draw no atom: spaces, and switches that hold to the end of their group.
+SPACES: frozenset[str] = frozenset(
+    ["~", *_commands(", : ; ! quad qquad enspace enskip negmedspace negthickspace")]
+)
+SWITCHES: frozenset[str] = frozenset(
+    _commands(
+        "displaystyle textstyle scriptstyle scriptscriptstyle rm bf it sf tt cal mit sl "
+        "hline hdashline nobreak allowbreak relax mathstrut"
+    )
+)
+DROPPED: frozenset[str] = frozenset(_commands("nonumber notag"))
+
+# One spelling for commands that draw the same.
+SYNONYMS: dict[str, str] = {
+    "\\ne": "\\neq",
+    "\\le": "\\leq",
+    "\\ge": "\\geq",
+    "\\to": "\\rightarrow",
+    "\\gets": "\\leftarrow",
+    "\\owns": "\\ni",
+    "\\land": "\\wedge",
+    "\\lor": "\\vee",
+    "\\lnot": "\\neg",
+    "\\lbrace": "\\{",
+    "\\rbrace": "\\}",
+    "\\lbrack": "[",
+    "\\rbrack": "]",
+    "\\lparen": "(",
+    "\\rparen": ")",
+    "\\vert": "|",
+    "\\Vert": "\\|",
+    "\\lt": "<",
+    "\\gt": ">",
+    "\\ast": "*",
+    "\\dag": "\\dagger",
+    "\\ddag": "\\ddagger",
+    "\\doublecap": "\\Cap",
+    "\\doublecup": "\\Cup",
+    "\\doteqdot": "\\Doteq",
+    "\\gggtr": "\\ggg",
+    "\\llless": "\\lll",
+    "\\restriction": "\\upharpoonright",
+    "\\thinspace": "\\,",
+    "\\negthinspace": "\\!",
+    "\\medspace": "\\:",
+    "\\>": "\\:",
+    "\\thickspace": "\\;",
+    "\\ ": "~",
+    "\\nobreakspace": "~",
+    "\\sb": "_",
+    "\\sp": "^",
+    "\\Bbb": "\\mathbb",
+    "\\bold": "\\mathbf",
+    "\\frak": "\\mathfrak",
+}
+# The same among delimiters, after \left, \right, \middle, \big and its kin.
+DELIMITERS: dict[str, str] = {
+    "<": "\\langle",
+    ">": "\\rangle",
+    "\\lt": "\\langle",
+    "\\gt": "\\rangle",
+    "\\lvert": "|",
+    "\\rvert": "|",
+    "\\lVert": "\\|",
+    "\\rVert": "\\|",
+}
+SIZED_DELIMITERS: frozenset[str] = frozenset(
+    f"\\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", "l", "r", "m")
+)
+
+# The old font switches and the commands with an argument that do the same to a group.
+FONT_SWITCHES: dict[str, str] = {
+    "\\rm": "\\mathrm",
+    "\\bf": "\\mathbf",
+    "\\it": "\\mathit",
+    "\\sf": "\\mathsf",
+    "\\tt": "\\mathtt",
+    "\\cal": "\\mathcal",
+}
+# Switches that change what follows in the same group, across an infix command too.
+DECLARATIONS: frozenset[str] = frozenset(
+    [
+        *_commands("displaystyle textstyle scriptstyle scriptscriptstyle mit sl color"),
+        *FONT_SWITCHES,
+    ]
+)
+INFIX: dict[str, str] = {"\\over": "\\frac", "\\choose": "\\binom"}
+OTHER_INFIX: frozenset[str] = frozenset(_commands("atop brace brack"))
+
+# Commands with arguments, one letter each: a formula, o formula in brackets (optional), k formula
+# whose braces matter, r tokens left alone, t one token that the tokeniser keeps whole.
+_FONTS = (
+    "mathrm mathbf mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal mathsfit "
+    "boldsymbol bm Bbb bold frak"
+)
+_ACCENTS = (
+    "hat bar tilde vec dot ddot dddot ddddot acute grave breve check mathring widehat widetilde "
+    "widecheck overline underline overrightarrow overleftarrow overleftrightarrow "
+    "underrightarrow underleftarrow underleftrightarrow"
+)
+FONTS: frozenset[str] = frozenset(_commands(_FONTS))
+# Those that make a box of their own, as braces do.
+BOXES: frozenset[str] = frozenset(
+    _commands(f"{_FONTS} {_ACCENTS} frac dfrac tfrac cfrac sqrt binom dbinom tbinom")
+)
+SIGNATURES: dict[str, str] = {
+    **dict.fromkeys(_commands(_FONTS), "a"),
+    **dict.fromkeys(_commands(_ACCENTS), "a"),
+    **dict.fromkeys(_commands("frac dfrac tfrac binom dbinom tbinom"), "aa"),
+    "\\cfrac": "oaa",
+    "\\sqrt": "oa",
+    **dict.fromkeys(_commands("overset underset stackrel"), "aa"),
+    **dict.fromkeys(_commands("overbrace underbrace overbracket underbracket"), "a"),
+    **dict.fromkeys(
+        _commands("xrightarrow xleftarrow xRightarrow xLeftarrow xleftrightarrow xmapsto"), "oa"
+    ),
+    **dict.fromkeys(
+        _commands("phantom hphantom vphantom boxed cancel bcancel xcancel substack pmod pod pmb"),
+        "a",
+    ),
+    "\\smash": "oa",
+    **dict.fromkeys(
+        _commands("mathop mathrel mathbin mathord mathopen mathclose mathpunct mathinner"), "k"
+    ),
+    **dict.fromkeys(_commands("mathllap mathrlap mathclap"), "k"),
+    **dict.fromkeys(_commands("operatorname operatorname* operatornamewithlimits"), "k"),
+    "\\genfrac": "rrrraa",
+    "\\mathchoice": "aaaa",
+    **dict.fromkeys(_commands("textcolor mathcolor"), "ta"),
+    "\\color": "t",
+    "\\multicolumn": "rra",
+    **dict.fromkeys(_commands("hspace hspace* mspace kern mkern hskip mskip"), "t"),
+}
+
+# Commands with arguments that draw no atom.
+NO_ATOMS: frozenset[str] = frozenset(
+    _commands("color hspace hspace* mspace kern mkern hskip mskip")
+)
+# What `\\operatorname` may be given that has a command of its own; with star: that takes limits.
+OPERATOR_NAMES: dict[str, frozenset[str]] = {
+    "\\operatorname": frozenset(
+        "arccos arcsin arctan arg cos cosh cot coth csc deg dim exp hom ker lg ln log sec sin sinh "
+        "tan tanh".split()
+    ),
+    "\\operatorname*": frozenset("det gcd inf lim max min Pr sup".split()),
+}
+
+# Environments whose cells are formulas, and how many arguments they begin with. In the first kind
+# a cell stands alone; in the second its atoms are spaced against the cell before.
+CELLS: dict[str, int] = {
+    "array": 1,
+    "darray": 1,
+    "subarray": 1,
+    **dict.fromkeys("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix".split(), 0),
+    **dict.fromkeys("cases dcases rcases drcases".split(), 0),
+}
+ALIGNED_CELLS: dict[str, int] = {
+    **dict.fromkeys("aligned split align align* eqnarray eqnarray*".split(), 0),
+    **dict.fromkeys("gathered gather gather* multline multline*".split(), 0),
+    **dict.fromkeys("alignedat alignat alignat*".split(), 1),
+}
+
+# Environments that may begin with a position in brackets, `[t]`.
+POSITIONED: frozenset[str] = frozenset("array darray aligned gathered alignedat".split())
+
+# A formula that defines commands is left alone: its tokens need not mean what they say.
+DEFINITIONS: frozenset[str] = frozenset(
+    _commands(
+        "def edef gdef xdef let futurelet newcommand renewcommand providecommand global long "
+        "DeclareMathOperator newenvironment renewenvironment catcode csname expandafter noexpand "
+        "begingroup endgroup bgroup egroup makeatletter require verb char"
+    )
+)

@@ -1,0 +1,225 @@
+r"""LaTeX text as a list of tokens, and back.
+
+The token definition, used by the normal form, by the metrics over tokens and by the small model:
+
+- a command is one token: `\alpha`, `\,`, `\\`, with the star of `\operatorname*`;
+- `\begin{array}` and `\end{array}` are one token each;
+- any other character is one token, together with combining marks that follow it;
+- space in math draws nothing and is no token, and neither is a comment;
+- in text mode (the argument of `\text`, `\mbox`, ...) space draws something: a run of it is the
+  token `" "`, and everything else is one token a character, as in math;
+- an argument that is no formula (a length, a colour, a label) is one token with its braces:
+  `\hspace {1em}` is `\hspace`, `{1em}`; so is the length after `\kern`, and `\\[2pt]`.
+
+`tokenize` loses nothing but space and comments, and `tokenize(detokenize(tokens)) == tokens`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+
+# Not `\s`: a no-break space or an ideographic space is a character that draws.
+_SPACES = " \t\r\n\f\v"
+_WS = r"[ \t\r\n\f\v]"
+
+# How the arguments of a command are read where they are not formulas, one letter an argument:
+# T text, L a length in braces, l a bare length, N a name or other raw text in braces,
+# o an optional one in brackets, * a star that belongs to the command.
+_ARGUMENTS: dict[str, str] = {
+    **dict.fromkeys(
+        "text textrm textsf texttt textnormal textbf textmd textit textup textsl textsc emph mbox "
+        "hbox vbox fbox llap rlap clap intertext shortintertext reflectbox angl".split(),
+        "T",
+    ),
+    **dict.fromkeys("makebox framebox".split(), "ooT"),
+    **dict.fromkeys(
+        "kern mkern hskip mskip vskip raise lower moveleft moveright above".split(), "l"
+    ),
+    **dict.fromkeys("hspace vspace".split(), "*L"),
+    **dict.fromkeys(
+        "color textcolor mathcolor arrayrulecolor label ref eqref cite url href htmlClass htmlId "
+        "htmlStyle htmlData cline class style cssId unicode".split(),
+        "oN",
+    ),
+    "colorbox": "oNT",
+    "fcolorbox": "oNNT",
+    "definecolor": "NNN",
+    "includegraphics": "oN",
+    "mspace": "L",
+    "operatorname": "*",
+    "raisebox": "LooT",
+    "rule": "oLL",
+    "tag": "*T",
+}
+TEXT_COMMANDS = frozenset(
+    f"\\{name}{star}"
+    for name, letters in _ARGUMENTS.items()
+    for star in ("", "*")
+    if letters.endswith("T") and (not star or letters.startswith("*"))
+)
+
+_TOKEN = re.compile(
+    r"\\(?:begin|end)\{[A-Za-z]+\*?\}"
+    r"|\\[A-Za-z]+"
+    r"|\\[^A-Za-z]"
+    r"|[^ \t\r\n\f\v\\][\u0300-\u036f]*"
+    r"|\\"
+)
+# Where `_TOKEN` does not say it all. The front skips escaped backslashes: `\\text` is no `\text`.
+_SPECIAL = re.compile(
+    r"(?<!\\)(?:\\\\)*(?P<special>"
+    r"(?P<comment>%[^\n]*\n?[ \t]*)"
+    rf"|\\(?P<command>{'|'.join(sorted(_ARGUMENTS, reverse=True))})(?![A-Za-z])"
+    rf"|\\(?P<edge>begin|end){_WS}+\{{(?P<environment>[A-Za-z]+\*?)\}}"
+    r"|(?P<newline>\\\\\*?)(?=\[|(?<=\*))"
+    r"|(?P<control_space>\\(?:[\t\r\n\f\v]|\Z))"
+    r")"
+)
+_DIGITS = rf"(?:[0-9]{_WS}*+)"
+_UNIT = (
+    rf"(?:{'|'.join(rf'{a}{_WS}*+{b}' for a, b in 'em ex mu pt pc in cm mm bp dd cc sp'.split())})"
+)
+_LENGTH = rf"{_WS}*+(?:[-+]{_WS}*+)?(?:{_DIGITS}++(?:[.,]{_WS}*+{_DIGITS}*+)?|[.,]{_WS}*+{_DIGITS}++){_UNIT}"
+_ARGUMENT = {
+    "L": re.compile(rf"{_WS}*+(\{{{_LENGTH}{_WS}*+\}})"),
+    "l": re.compile(rf"({_LENGTH})"),
+    "N": re.compile(rf"{_WS}*+(\{{[^{{}}]*\}})"),
+    "o": re.compile(rf"{_WS}*+(\[[^][{{}}\\]*\])"),
+    "*": re.compile(rf"{_WS}*+(\*)"),
+    "T": re.compile(rf"{_WS}*+(\{{)"),
+}
+_GAP = re.compile(rf"(\[{_LENGTH}{_WS}*+\])")
+_SPACE_RUN = re.compile(rf"{_WS}+")
+
+_TEXT_TOKEN = re.compile(
+    rf"\\[A-Za-z]+|\\{_WS}|\\[^A-Za-z]|{_WS}+|[^ \t\r\n\f\v\\][\u0300-\u036f]*|\\"
+)
+_BETWEEN_BRACES = re.compile(r"(?:[^{}\\]++|\\.|\\\Z)*+", re.DOTALL)
+_MATH_IN_TEXT = re.compile(r"(?<!\\)(?:\\\\)*+(?P<math>\$(?:[^$\\]++|\\.)*+\$)", re.DOTALL)
+
+
+def tokenize(latex: str) -> list[str]:
+    """Split LaTeX into tokens, as the module's description defines them.
+
+    Any string is accepted, valid LaTeX or not; the work grows linearly with its length.
+    """
+    tokens: list[str] = []
+    position = 0
+    while special := _SPECIAL.search(latex, position):
+        tokens += _TOKEN.findall(latex, position, special.start("special"))
+        position = special.end()
+        if command := special["command"]:
+            position = _arguments(latex, position, command, tokens)
+        elif special["edge"]:
+            tokens.append(f"\\{special['edge']}{{{special['environment']}}}")
+        elif special["newline"]:
+            gap = _GAP.match(latex, position)
+            tokens.append(special["newline"] + (_SPACE_RUN.sub("", gap[1]) if gap else ""))
+            position = gap.end() if gap else position
+        elif special["control_space"]:
+            tokens.append("\\ ")
+    tokens += _TOKEN.findall(latex, position)
+    return tokens
+
+
+def _arguments(latex: str, position: int, command: str, tokens: list[str]) -> int:
+    """Append a command and those of its arguments that are no formulas; return where they end."""
+    tokens.append("\\" + command)
+    for letter in _ARGUMENTS[command]:
+        argument = _ARGUMENT[letter].match(latex, position)
+        if argument is None:
+            if letter in "o*":
+                continue
+            return position
+        position = argument.end()
+        if letter == "*":
+            tokens[-1] += "*"
+        elif letter == "T":
+            end = _end_of_group(latex, position)
+            tokens.append("{")
+            tokens += _text_tokens(latex[position:end])
+            tokens += latex[end : end + 1]
+            position = end + 1
+        else:
+            # A tokenised corpus writes `{ 1 e m }`, which has one sensible reading.
+            tokens.append(_SPACE_RUN.sub("" if letter in "Ll" else " ", argument[1]))
+    return position
+
+
+def _end_of_group(latex: str, position: int) -> int:
+    """Where the group that is open at `position` closes; the end of the text if nowhere."""
+    depth = 1
+    while True:
+        between = _BETWEEN_BRACES.match(latex, position)
+        position = between.end() if between else position
+        if position >= len(latex):
+            return len(latex)
+        depth += 1 if latex[position] == "{" else -1
+        if depth == 0:
+            return position
+        position += 1
+
+
+def _text_tokens(text: str) -> list[str]:
+    """The tokens of text mode; `$...$` inside is math."""
+    tokens: list[str] = []
+    position = 0
+    while math := _MATH_IN_TEXT.search(text, position):
+        tokens += _plain_text_tokens(text[position : math.start("math")])
+        tokens += ["$", *tokenize(math["math"][1:-1]), "$"]
+        position = math.end()
+    return tokens + _plain_text_tokens(text[position:])
+
+
+def _plain_text_tokens(text: str) -> list[str]:
+    tokens: list[str] = []
+    for token in _TEXT_TOKEN.findall(text):
+        if token[0] in _SPACES:
+            # TeX itself skips the space after a control word and after a control space.
+            if not (tokens and (_is_word(tokens[-1]) or tokens[-1] == "\\ ")):
+                tokens.append(" ")
+        elif token[0] == "\\" and token[1:2] in _SPACES:
+            tokens.append("\\ ")
+        else:
+            tokens.append(token)
+    return tokens
+
+
+def _is_word(token: str) -> bool:
+    return token[0] == "\\" and token[-1].isascii() and token[-1].isalpha()
+
+
+def detokenize(tokens: Iterable[str]) -> str:
+    """Join tokens to LaTeX: single spaces between them in math, none in text mode."""
+    words: list[str] = []  # joined by single spaces in the end
+    stream = iter(tokens)
+    for token in stream:
+        words.append(token)
+        if token in TEXT_COMMANDS:
+            for token in stream:
+                if token == "{":
+                    words.append(_text(stream))
+                    break
+                words.append(token)
+                if token[0] != "[":
+                    break
+    return " ".join(words)
+
+
+def _text(stream: Iterator[str]) -> str:
+    """The text-mode group whose `{` was just taken from the stream, through its `}`."""
+    pieces = ["{"]
+    depth = 1
+    for token in stream:
+        if token == "$":
+            pieces.append(f"$ {detokenize(itertools.takewhile(lambda t: t != '$', stream))} $")
+            continue
+        if _is_word(pieces[-1]) and token[0].isascii() and token[0].isalpha():
+            pieces.append(" ")
+        pieces.append(token)
+        depth += (token == "{") - (token == "}")
+        if depth == 0:
+            break
+    return "".join(pieces)
