@@ -37,9 +37,36 @@ def normal_tokens(tokens: list[str]) -> list[str]:
     if len(tokens) > MAX_TOKENS or not symbols.DEFINITIONS.isdisjoint(tokens):
         return tokens
     try:
-        return _Parser(tokens).formula()
+        return _join_delimiters(_Parser(_part_delimiters(tokens)).formula())
     except _Unparsable:
         return tokens
+
+
+_SIDES = ("\\left", "\\right", "\\middle")
+
+
+def _part_delimiters(tokens: list[str]) -> list[str]:
+    r"""`\left(` as `\left`, `(`: the parser treats the delimiter as any other."""
+    parted: list[str] = []
+    for token in tokens:
+        side = next((s for s in _SIDES if token.startswith(s)), "") if token[:1] == "\\" else ""
+        if side and len(token) > len(side) and not token[len(side)].isalpha():
+            parted += (side, token[len(side) :])
+        else:
+            parted.append(token)
+    return parted
+
+
+def _join_delimiters(tokens: list[str]) -> list[str]:
+    joined: list[str] = []
+    stream = iter(tokens)
+    for token in stream:
+        if token in _SIDES:
+            delimiter = next(stream, "")
+            joined += (token, delimiter) if delimiter in ("", "{") else (token + delimiter,)
+        else:
+            joined.append(token)
+    return joined
 
 
 # What a list of atoms is, as far as the braces around it matter.

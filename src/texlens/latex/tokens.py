@@ -4,6 +4,8 @@ The token definition, used by the normal form, by the metrics over tokens and by
 
 - a command is one token: `\alpha`, `\,`, `\\`, with the star of `\operatorname*`;
 - `\begin{array}` and `\end{array}` are one token each;
+- so is `\left`, `\right` or `\middle` with its delimiter: `\left(`, `\right\rangle`, as the
+  normalised corpora of the field and the official CDM write them;
 - any other character is one token, together with combining marks that follow it;
 - space in math draws nothing and is no token, and neither is a comment;
 - in text mode (the argument of `\text`, `\mbox`, ...) space draws something: a run of it is the
@@ -62,6 +64,7 @@ TEXT_COMMANDS = frozenset(
 
 _TOKEN = re.compile(
     r"\\(?:begin|end)\{[A-Za-z]+\*?\}"
+    r"|\\(?:left|right|middle)(?:\\[A-Za-z]+|\\[^A-Za-z]|[^ \t\r\n\f\v\\{}A-Za-z])"
     r"|\\[A-Za-z]+"
     r"|\\[^A-Za-z]"
     r"|[^ \t\r\n\f\v\\][\u0300-\u036f]*"
@@ -73,6 +76,7 @@ _SPECIAL = re.compile(
     r"(?P<comment>%[^\n]*\n?[ \t]*)"
     rf"|\\(?P<command>{'|'.join(sorted(_ARGUMENTS, reverse=True))})(?![A-Za-z])"
     rf"|\\(?P<edge>begin|end){_WS}+\{{(?P<environment>[A-Za-z]+\*?)\}}"
+    rf"|\\(?P<side>left|right|middle){_WS}+(?P<delimiter>\\(?:[A-Za-z]+|[^A-Za-z])|[^ \t\r\n\f\v\\{{}}A-Za-z])"
     r"|(?P<newline>\\\\\*?)(?=\[|(?<=\*))"
     r"|(?P<control_space>\\(?:[\t\r\n\f\v]|\Z))"
     r")"
@@ -114,6 +118,8 @@ def tokenize(latex: str) -> list[str]:
             position = _arguments(latex, position, command, tokens)
         elif special["edge"]:
             tokens.append(f"\\{special['edge']}{{{special['environment']}}}")
+        elif special["side"]:
+            tokens.append(f"\\{special['side']}{special['delimiter']}")
         elif special["newline"]:
             gap = _GAP.match(latex, position)
             tokens.append(special["newline"] + (_SPACE_RUN.sub("", gap[1]) if gap else ""))
