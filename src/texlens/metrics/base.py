@@ -11,6 +11,7 @@ the example of sacrebleu (Post 2018, "A Call for Clarity in Reporting BLEU Score
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,14 +27,28 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+# Longer texts are no readings of a picture; comparing two of them could take minutes.
+MAX_COMPARED_CHARS = 50_000
+
+
+def comparable(text: str) -> str:
+    """The text itself; a text too long to be compared as one private-use character of its own.
+
+    So an endless answer equals itself and has nothing in common with anything else.
+    """
+    if len(text) <= MAX_COMPARED_CHARS:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).digest()
+    return chr(0x100000 + int.from_bytes(digest[:8], "big") % 0xFFFE)
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A truth and a prediction, with what every metric would otherwise compute again.
 
-    `gt` and `pred` are the texts as given; `gt_normal` and `pred_normal` their normal forms
+    `gt` and `pred` are the texts as given, of any length; `gt_normal` and `pred_normal` their normal forms
     (`texlens.latex.normalize`, wrappers such as `$...$` removed); `gt_tokens` and `pred_tokens`
-    the LaTeX tokens of the normal forms. `extra` holds the further fields of the item's line.
+    the LaTeX tokens of the normal forms, both `comparable`. `extra` holds the further fields of the item's line.
     """
 
     id: str
@@ -52,7 +67,7 @@ class Pair:
         """The pair of two texts, brought to normal form and split into tokens here."""
         from texlens.latex import normalize, tokenize
 
-        gt_normal, pred_normal = normalize(gt), normalize(pred)
+        gt_normal, pred_normal = normalize(comparable(gt)), normalize(comparable(pred))
         return cls(
             id,
             gt,
@@ -116,13 +131,15 @@ class Metric(ABC):
     """One way to score pairs.
 
     `keys` are the keys it fills; `needs_drawing` whether it draws formulas; `lower_is_better`
-    whether 0 is perfect (distances, and faults such as `empty`). Metrics are built in every worker
-    from their class and options, so an instance need not be picklable.
+    whether 0 is perfect (distances, and faults such as `empty`); `judges_prediction_alone`
+    whether the truth does not matter, so that a truth need not be perfect against itself.
+    Metrics are built in every worker from their class, so an instance need not be picklable.
     """
 
     keys: ClassVar[tuple[str, ...]]
     needs_drawing: ClassVar[bool] = False
     lower_is_better: ClassVar[bool] = False
+    judges_prediction_alone: ClassVar[bool] = False
 
     @abstractmethod
     def signature(self, key: str) -> str:

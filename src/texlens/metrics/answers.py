@@ -1,0 +1,86 @@
+r"""Faults of an answer as such: it is empty, runs in circles, or stops in the middle.
+
+Each value is 1.0 where the fault is there. Unit: share of items, 0..1; lower is better.
+
+- `empty`: nothing is left when math wrappers and white space are taken off.
+- `loop`: the prediction ends in one group of tokens said over and over (at least `LOOP_REPEATS`
+  times and over at least `LOOP_MIN_TOKENS` tokens), and the truth does not.
+- `unfinished`: the recogniser says that it was cut off (the line's `warnings` hold `unfinished`,
+  or its `finish_reason` is `length`), or the prediction ends with a brace, environment or `\left`
+  open that the truth closes, or with a lone backslash.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, sign
+
+LOOP_REPEATS = 6
+LOOP_MIN_TOKENS = 24
+
+_LEFT = re.compile(r"\\left(?![A-Za-z])")
+_RIGHT = re.compile(r"\\right(?![A-Za-z])")
+
+
+class AnswerFaults(Metric):
+    """Empty, looping and unfinished answers."""
+
+    keys = ("empty", "loop", "unfinished")
+    lower_is_better = True
+
+    def signature(self, key: str) -> str:
+        """The limits that count as a loop, and the version."""
+        if key == "loop":
+            return sign(key, repeats=LOOP_REPEATS, tokens=LOOP_MIN_TOKENS)
+        return sign(key)
+
+    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
+        """Three values a pair."""
+        return [
+            ItemScore(
+                {
+                    "empty": float(not pair.pred_tokens),
+                    "loop": float(has_loop(pair.pred_tokens) and not has_loop(pair.gt_tokens)),
+                    "unfinished": float(
+                        _says_unfinished(pair)
+                        or (ends_open(pair.pred_tokens) and not ends_open(pair.gt_tokens))
+                    ),
+                }
+            )
+            for pair in pairs
+        ]
+
+
+def has_loop(tokens: Sequence[str]) -> bool:
+    """Whether the tokens end in a loop, as the module describes it."""
+    for period in range(1, len(tokens) // LOOP_REPEATS + 1):
+        span = period * max(LOOP_REPEATS, -(-LOOP_MIN_TOKENS // period))
+        if span <= len(tokens) and tokens[-span:-period] == tokens[len(tokens) - span + period :]:
+            return True
+    return False
+
+
+def ends_open(tokens: Sequence[str]) -> bool:
+    r"""Whether the tokens end inside a brace, environment or `\left`, or with a lone backslash."""
+    awaited: list[str] = []
+    for token in tokens:
+        if token == "{":
+            awaited.append("}")
+        elif token.startswith(r"\begin{"):
+            awaited.append(token.replace(r"\begin", r"\end"))
+        elif _LEFT.match(token):
+            awaited.append(r"\right")
+        elif awaited and (
+            token == awaited[-1] or (awaited[-1] == r"\right" and _RIGHT.match(token))
+        ):
+            awaited.pop()
+    return bool(awaited) or (bool(tokens) and tokens[-1] == "\\")
+
+
+def _says_unfinished(pair: Pair) -> bool:
+    warnings = pair.extra.get("warnings")
+    return (isinstance(warnings, list) and "unfinished" in warnings) or pair.extra.get(
+        "finish_reason"
+    ) == "length"

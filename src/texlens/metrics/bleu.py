@@ -1,0 +1,124 @@
+"""BLEU, over LaTeX tokens and as older papers computed it, both counted by sacrebleu.
+
+BLEU (Papineni et al. 2002) is the geometric mean of the shares of the prediction's 1- to 4-grams
+that the truth has, times a penalty for predictions that are too short. The value of a corpus comes
+from the n-grams of all its items together; the value of an item in `items.jsonl` is its sentence
+BLEU, and their mean is not the corpus value. Both use sacrebleu's exponential smoothing and, so
+that a formula of fewer than four tokens can score 1, sacrebleu's effective order. Unit: 0..1
+(sacrebleu prints the hundredfold).
+
+- `bleu` counts LaTeX tokens of the normal forms.
+- `bleu_13a` counts what sacrebleu's default tokeniser `13a`, made for news, finds in the raw text.
+  It splits `\\frac` into a backslash and a word and depends on how the truth is spaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from texlens.metrics.base import (
+    CorpusMetric,
+    Drawings,
+    Floats,
+    ItemScore,
+    Pair,
+    comparable,
+    sign,
+)
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU as SacreBleu
+
+_ORDERS = 4
+
+
+class _Bleu(CorpusMetric):
+    """Statistics of an item: matching n-grams (4), n-grams of the prediction (4), both lengths."""
+
+    sacrebleu_tokenizer: str
+
+    @cached_property
+    def _sacrebleu(self) -> SacreBleu:
+        from sacrebleu.metrics.bleu import BLEU
+
+        return BLEU(tokenize=self.sacrebleu_tokenizer, effective_order=True)
+
+    def texts(self, pair: Pair) -> tuple[str, str]:
+        """Truth and prediction as handed to sacrebleu."""
+        raise NotImplementedError
+
+    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
+        """Sentence BLEU of each pair, with the statistics that make up the corpus value."""
+        rows = []
+        for pair in pairs:
+            truth, prediction = self.texts(pair)
+            counted = self._sacrebleu.sentence_score(prediction, [truth])
+            rows.append((*counted.counts, *counted.totals, counted.sys_len, counted.ref_len))
+        values = self.from_totals(np.array(rows, dtype=np.float64).reshape(-1, 2 * _ORDERS + 2))
+        return [
+            ItemScore({self.keys[0]: float(value)}, statistics=row)
+            for value, row in zip(values, rows, strict=True)
+        ]
+
+    def from_totals(self, totals: Floats) -> Floats:
+        """BLEU from summed statistics: sacrebleu's formula for many corpora at once."""
+        matches, ngrams = totals[:, :_ORDERS], totals[:, _ORDERS : 2 * _ORDERS]
+        length, truth_length = totals[:, -2], totals[:, -1]
+        exists = ngrams > 0
+        # The k-th order without a match counts as 1/2^k of one: sacrebleu's `exp` smoothing.
+        missed = exists & (matches == 0)
+        smoothed = np.where(missed, 0.5 ** np.cumsum(missed, axis=1), matches)
+        logs = np.log(np.where(exists, smoothed, 1) / np.where(exists, ngrams, 1))
+        precision = np.exp(logs.sum(axis=1) / np.maximum(exists.sum(axis=1), 1))
+        nonempty = np.maximum(length, 1)
+        brevity = np.exp(np.minimum(0.0, 1 - truth_length / nonempty))
+        value = np.where(matches.sum(axis=1) > 0, precision * brevity, 0.0)
+        both_empty: Floats = (length == 0) & (truth_length == 0)
+        return np.where(both_empty, 1.0, value)
+
+
+class Bleu(_Bleu):
+    """BLEU over LaTeX tokens of the normal forms."""
+
+    keys = ("bleu",)
+    sacrebleu_tokenizer = "none"
+
+    def signature(self, key: str) -> str:
+        """sacrebleu's fields, with our tokeniser's name."""
+        return _signature(key, "latex", "normal")
+
+    def texts(self, pair: Pair) -> tuple[str, str]:
+        """Tokens separated by spaces; white space within a token becomes `␣`."""
+        return _spaced(pair.gt_tokens), _spaced(pair.pred_tokens)
+
+
+class Bleu13a(_Bleu):
+    """BLEU as sacrebleu computes it by default, on the texts as given."""
+
+    keys = ("bleu_13a",)
+    sacrebleu_tokenizer = "13a"
+
+    def signature(self, key: str) -> str:
+        """sacrebleu's fields."""
+        return _signature(key, "13a", "raw")
+
+    def texts(self, pair: Pair) -> tuple[str, str]:
+        """The raw texts."""
+        return comparable(pair.gt), comparable(pair.pred)
+
+
+def _spaced(tokens: Sequence[str]) -> str:
+    return " ".join("␣".join(token.split()) or "␣" for token in tokens)
+
+
+def _signature(key: str, tokenizer: str, text: str) -> str:
+    from sacrebleu import __version__
+
+    return sign(
+        key, nrefs=1, case="mixed", eff="yes", tok=tokenizer, smooth="exp", text=text,
+        sacrebleu=__version__,
+    )  # fmt: skip

@@ -1,0 +1,133 @@
+"""Reading a file of predictions, strictly: what is wrong is named with its file and line.
+
+Three forms are known: JSON Lines with `id`, `gt`, `pred` and any further fields; the JSON array of
+`img_id`, `gt`, `pred` that the official CDM code reads; and CSV or TSV with a header. UTF-8, with
+or without a byte order mark.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from texlens.errors import InputError
+from texlens.records import Prediction
+
+_ID_KEYS = ("id", "img_id")
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_CONTROL = {chr(code): f"\\x{code:02x}" for code in range(32)}
+
+
+def read_predictions(path: Path, *, limit: int | None = None) -> list[Prediction]:
+    """All predictions of a file, in its order; of the first `limit` lines if given.
+
+    Raises InputError, one sentence with the file and the line, when the file cannot be read, is
+    not UTF-8, breaks its format, lacks a key, says an id twice, or has no rows.
+    """
+    text = _read_text(path)
+    if path.suffix.lower() in _DELIMITERS:
+        rows = _table_rows(path, text, _DELIMITERS[path.suffix.lower()])
+    elif text.lstrip()[:1] == "[":
+        rows = _array_rows(path, text)
+    else:
+        rows = _json_line_rows(path, text)
+    predictions: list[Prediction] = []
+    seen: dict[str, str] = {}
+    for where, row in rows:
+        if limit is not None and len(predictions) == limit:
+            break
+        prediction = _prediction(where, row)
+        if prediction.id in seen:
+            raise InputError(
+                f"{where}: the id '{_shown(prediction.id)}' was already used in "
+                f"{seen[prediction.id]}: ids must be unique."
+            )
+        seen[prediction.id] = where.removeprefix(f"{path}, ")
+        predictions.append(prediction)
+    if not predictions:
+        raise InputError(f"{path}: there are no rows.")
+    return predictions
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read '{path}': {error.strerror}.") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}, line {line}: the text is not UTF-8 (byte 0x{content[error.start]:02x}): "
+            "save the file as UTF-8."
+        ) from error
+
+
+def _json_line_rows(path: Path, text: str) -> Iterator[tuple[str, Any]]:
+    # Not splitlines(): a formula may hold U+2028, which JSON allows within a string.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            yield where, _parse(line, where)
+
+
+def _array_rows(path: Path, text: str) -> Iterator[tuple[str, Any]]:
+    for number, row in enumerate(_parse(text, str(path)), start=1):
+        yield f"{path}, item {number}", row
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        position = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
+        raise InputError(f"{where}: this is not JSON ({error.msg}, {position}).") from error
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{where}: this JSON is nested too deeply or holds a huge number.") from (
+            error
+        )
+
+
+def _table_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, Any]]:
+    csv.field_size_limit(2**31 - 1)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row:
+                raise InputError(f"{where}: there are more cells than the header has names.")
+            # A short row leaves None in the cells it lacks: those keys are missing.
+            yield where, {key: value for key, value in row.items() if value is not None}
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}.") from error
+
+
+def _prediction(where: str, row: Any) -> Prediction:
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: this is not a JSON object with id, gt and pred.")
+    id_key = next((key for key in _ID_KEYS if key in row), None)
+    missing = [key for key in ("gt", "pred") if key not in row]
+    if id_key is None:
+        missing.insert(0, "id")
+    if missing or id_key is None:
+        raise InputError(f"{where}: the key '{missing[0]}' is missing.")
+    id_ = row[id_key]
+    if isinstance(id_, int) and not isinstance(id_, bool):
+        id_ = str(id_)
+    for key, value in ((id_key, id_), ("gt", row["gt"]), ("pred", row["pred"])):
+        if not isinstance(value, str):
+            raise InputError(f"{where}: '{key}' is not a text.")
+    extra = {key: value for key, value in row.items() if key not in (id_key, "gt", "pred")}
+    return Prediction(id_, row["gt"], row["pred"], extra)
+
+
+def _shown(id_: str) -> str:
+    """An id as it may stand in a message: one line, not endless."""
+    shown = "".join(_CONTROL.get(character, character) for character in id_[:80])
+    return shown.encode("utf-8", errors="backslashreplace").decode()

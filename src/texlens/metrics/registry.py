@@ -1,0 +1,61 @@
+"""Which class computes which key, and how the metrics of a run are built."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Literal
+
+from texlens.errors import InputError
+from texlens.metrics.base import Metric
+
+CdmEngine = Literal["mathjax", "tex"]
+
+# The module and class behind every key, in the order of all tables. Modules are imported when
+# asked for: a text metric needs no scipy.
+_HOMES: dict[str, tuple[str, str]] = {
+    "bleu": ("bleu", "Bleu"),
+    "bleu_13a": ("bleu", "Bleu13a"),
+    "edit_chars": ("edit", "EditDistance"),
+    "edit_tokens": ("edit", "EditDistance"),
+    "rouge_l": ("rouge", "RougeL"),
+    "rouge_l_tokens": ("rouge", "RougeLTokens"),
+    "exact": ("exact", "ExactMatch"),
+    "exprate": ("exact", "ExpressionRate"),
+    "exprate_1": ("exact", "ExpressionRate"),
+    "exprate_2": ("exact", "ExpressionRate"),
+    "cdm": ("cdm", "Cdm"),
+    "exprate_cdm": ("cdm", "Cdm"),
+    "layout": ("layout", "Layout"),
+    "exprate_layout": ("layout", "Layout"),
+    "brace_valid": ("validity", "BraceValidity"),
+    "katex_valid": ("validity", "KatexValidity"),
+    "compiles": ("validity", "TexCompiles"),
+    "empty": ("answers", "AnswerFaults"),
+    "loop": ("answers", "AnswerFaults"),
+    "unfinished": ("answers", "AnswerFaults"),
+}
+KEYS: tuple[str, ...] = tuple(_HOMES)
+
+
+def check_keys(keys: Sequence[str] | None) -> tuple[str, ...]:
+    """The keys to compute, in the order of `KEYS`; all when None.
+
+    Raises InputError when a key is unknown.
+    """
+    if keys is None:
+        return KEYS
+    unknown = sorted(set(keys) - set(KEYS))
+    if unknown or not keys:
+        named = f"'{unknown[0]}' is no metric" if unknown else "No metric is named"
+        raise InputError(f"{named}: choose from {', '.join(KEYS)}.")
+    return tuple(key for key in KEYS if key in keys)
+
+
+def build_metrics(keys: Sequence[str], *, cdm_engine: CdmEngine = "mathjax") -> list[Metric]:
+    """One instance of every class that the keys need."""
+    metrics: list[Metric] = []
+    for module, name in dict.fromkeys(_HOMES[key] for key in keys):
+        kind = getattr(importlib.import_module(f"texlens.metrics.{module}"), name)
+        metrics.append(kind(engine=cdm_engine) if name == "Cdm" else kind())
+    return metrics

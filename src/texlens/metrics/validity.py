@@ -1,0 +1,83 @@
+"""Whether a prediction is valid LaTeX, whatever the truth says; each value is 1.0 or 0.0.
+
+- `brace_valid`: the published brace heuristic on the raw text (`latex.braces_balanced`).
+- `katex_valid`: KaTeX parses the text.
+- `compiles`: pdflatex typesets the formula without an error, with amsmath and amssymb. Without TeX
+  on this machine it has no value, never 0.
+
+An empty prediction is valid under none of them. Unit: share of items, 0..1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, sign
+
+
+class BraceValidity(Metric):
+    """The published brace heuristic."""
+
+    keys = ("brace_valid",)
+    judges_prediction_alone = True
+
+    def signature(self, key: str) -> str:
+        """The text that is judged, and the version."""
+        return sign(key, text="raw")
+
+    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
+        """One value a pair."""
+        from texlens.latex import braces_balanced
+
+        return [ItemScore({"brace_valid": float(braces_balanced(pair.pred))}) for pair in pairs]
+
+
+class KatexValidity(Metric):
+    """Whether KaTeX parses the prediction."""
+
+    keys = ("katex_valid",)
+    judges_prediction_alone = True
+
+    def signature(self, key: str) -> str:
+        """The engine's versions, and ours."""
+        from texlens.engine import get_engine
+
+        return sign(key, text="raw", engine=get_engine().signature)
+
+    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
+        """One value a pair."""
+        from texlens.latex import katex_valid
+
+        valid = katex_valid([pair.pred for pair in pairs])
+        return [
+            ItemScore({"katex_valid": float(ok and bool(pair.pred.strip()))})
+            for pair, ok in zip(pairs, valid, strict=True)
+        ]
+
+
+class TexCompiles(Metric):
+    """Whether pdflatex compiles the prediction."""
+
+    keys = ("compiles",)
+    judges_prediction_alone = True
+
+    def unavailable(self) -> str | None:
+        """TeX may not be installed."""
+        from texlens.render.tex import tex_available
+
+        return None if tex_available() else "TeX is not installed (no pdflatex)"
+
+    def signature(self, key: str) -> str:
+        """What typesets, and the version."""
+        return sign(key, text="unwrapped", tex="pdflatex", packages="amsmath,amssymb")
+
+    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
+        """One value a pair."""
+        from texlens.latex import unwrap
+        from texlens.render.tex import compiles
+
+        formulas = [unwrap(pair.pred) for pair in pairs]
+        return [
+            ItemScore({"compiles": float(bool(ok))})
+            for formula, ok in zip(formulas, compiles(formulas), strict=True)
+        ]
