@@ -1,0 +1,8 @@
+"""The JavaScript engine: MathJax and KaTeX in V8, warm, one a process."""
+
+from __future__ import annotations
+
+from texlens.engine.boxes import Box, Drawing, Failure
+from texlens.engine.engine import Engine, get_engine
+
+__all__ = ["Box", "Drawing", "Engine", "Failure", "get_engine"]

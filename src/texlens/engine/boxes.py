@@ -1,0 +1,147 @@
+"""What the engine draws: boxes of ink, and why a formula could not be drawn."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+KINDS = ("glyph", "rule", "radical", "stretch", "line")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    r"""One inked thing on the page.
+
+    Lengths are in em of the base font, y grows downwards, the origin is the start of the baseline.
+
+    kind: `glyph`; `rule` (fraction bar, over- and underline, the bar of a root); `radical` (the
+    root sign without its bar); `stretch` (a delimiter, arrow or brace in a larger size or made of
+    pieces); `line` (lines of tables and enclosures, strikes).
+    char: what is drawn: its code points, '' for rules and lines; of a stretch the character that
+    was stretched; letters of the mathematical alphabets as plain letters.
+    font: normal, italic, bold, bold-italic, double-struck, script, bold-script, fraktur,
+    bold-fraktur, sans-serif, bold-sans-serif, sans-serif-italic, monospace, oldstyle.
+    token: the LaTeX token that drew it, '' if unknown; color: as \color set it, '' if none.
+    x0, y0, x1, y1: the box of the ink alone. scale: 1 for the base size, about 0.7 for scripts.
+    base: y of the glyph's own baseline.
+    place: the structures it stands in, outermost first, each `NODE#NUMBER:PART`, joined by `/`.
+    NODE is MathML's name; PART 0 is the base, numerator or radicand, 1 the subscript, under part,
+    denominator or root index, 2 the superscript or over part, `ROW,COLUMN` a cell, `-` the ink of
+    the structure itself (fraction bar, root sign, lines).
+    """
+
+    kind: str
+    char: str
+    font: str
+    token: str
+    color: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    scale: float
+    base: float
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """All ink of a formula, in the order it is drawn, and the size of its line box in em."""
+
+    boxes: tuple[Box, ...]
+    width: float
+    height: float
+    depth: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a formula could not be parsed or drawn.
+
+    kind: `parse`, `timeout`, `memory`, `too_long`; position: index into the formula, if known.
+    """
+
+    message: str
+    position: int | None
+    kind: str
+
+
+def drawing_from_json(result: list[Any]) -> Drawing:
+    """The drawing that `walk.js` describes: strings, rows of numbers into them, and the size.
+
+    There lengths are in 1/10,000 em (the size in 1/1,000), y up.
+    """
+    strings, rows, width, height, depth = result
+    boxes = []
+    for kind, char, variant, token, color, x0, y0, x1, y1, scale, base, place in rows:
+        letter, font = plain_letter(strings[char], strings[variant])
+        boxes.append(
+            Box(
+                KINDS[kind],
+                letter,
+                font,
+                strings[token],
+                strings[color],
+                x0 / 10_000,
+                -y1 / 10_000,
+                x1 / 10_000,
+                -y0 / 10_000,
+                scale / 1_000,
+                -base / 10_000,
+                strings[place],
+            )
+        )
+    return Drawing(tuple(boxes), width / 1_000, height / 1_000, depth / 1_000)
+
+
+_VARIANTS = {
+    "": "normal",
+    "-smallop": "normal",
+    "-largeop": "normal",
+    "-size3": "normal",
+    "-size4": "normal",
+    "-tex-variant": "normal",
+    "-tex-mathit": "italic",
+    "-tex-calligraphic": "script",
+    "-tex-bold-calligraphic": "bold-script",
+    "-tex-oldstyle": "oldstyle",
+    "-tex-bold-oldstyle": "oldstyle",
+    "sans-serif-bold": "bold-sans-serif",
+}
+_ALPHABETS = {
+    "MATHEMATICAL BOLD ITALIC": "bold-italic",
+    "MATHEMATICAL BOLD SCRIPT": "bold-script",
+    "MATHEMATICAL BOLD FRAKTUR": "bold-fraktur",
+    "MATHEMATICAL DOUBLE-STRUCK": "double-struck",
+    "MATHEMATICAL SANS-SERIF BOLD": "bold-sans-serif",
+    "MATHEMATICAL SANS-SERIF ITALIC": "sans-serif-italic",
+    "MATHEMATICAL SANS-SERIF": "sans-serif",
+    "MATHEMATICAL MONOSPACE": "monospace",
+    "MATHEMATICAL BOLD": "bold",
+    "MATHEMATICAL ITALIC": "italic",
+    "MATHEMATICAL SCRIPT": "script",
+    "MATHEMATICAL FRAKTUR": "fraktur",
+    "DOUBLE-STRUCK": "double-struck",
+    "SCRIPT CAPITAL": "script",
+    "SCRIPT SMALL": "script",
+    "BLACK-LETTER": "fraktur",
+    "PLANCK": "italic",
+}
+_DRAWN_AS_THEMSELVES = frozenset("ℓ℘ℏ")
+
+
+@lru_cache(maxsize=8192)
+def plain_letter(char: str, variant: str) -> tuple[str, str]:
+    """A drawn character as a plain letter and a font: ('𝐱', 'bold') and ('x', 'bold') are one."""
+    font = _VARIANTS.get(variant, variant)
+    if len(char) != 1 or char in _DRAWN_AS_THEMSELVES or ord(char) < 0x2100:
+        return char, font
+    decomposition = unicodedata.decomposition(char).split()
+    if decomposition[:1] != ["<font>"] and char != "ℎ":
+        return char, font
+    name = unicodedata.name(char, "")
+    letter = chr(int(decomposition[1], 16)) if len(decomposition) == 2 else char
+    alphabet = next((value for key, value in _ALPHABETS.items() if name.startswith(key)), font)
+    return letter, alphabet
