@@ -80,6 +80,14 @@ new CommandMap('texlens-commands', {
     parser.string = `{${content}}` + parser.string.slice(parser.i);
     parser.i = 0;
   },
+  // \tag stands at the margin, where a picture of one formula has none: it follows the formula.
+  tag(parser, name) {
+    const bare = parser.GetStar();
+    const text = parser.GetArgument(name);
+    const shown = bare ? `\\text{${text}}` : `(\\text{${text}})`;
+    parser.string = `\\qquad ${shown}` + parser.string.slice(parser.i);
+    parser.i = 0;
+  },
   // Nothing may be fetched, run or linked: the argument of \href is its text alone.
   href(parser, name) {
     parser.GetArgument(name);
@@ -102,6 +110,7 @@ const tex = new TeX({
     'upgreek', 'texlens',
   ],
   macros,
+  tags: 'none',
   maxMacros: 1000,
   maxBuffer: 64 * 1024,
   formatError: (_, error) => { throw error; },
@@ -131,7 +140,7 @@ function typeset(formula, display) {
 
 const katexMacros = {};
 for (const [name, entry] of Object.entries({ ...SHARED, ...KATEX_ONLY })) {
-  if (entry) katexMacros[`\\${name}`] = entry[0];
+  katexMacros[`\\${name}`] = entry[0];
 }
 
 function katexSettings() {
