@@ -1,0 +1,110 @@
+"""Opening a picture, whatever it is: checked by its header first, then upright, in RGB, on white.
+
+Nothing is decoded before the header has said how large the picture is, so a small file cannot ask
+for more memory than `MAX_PIXELS` takes. Only formats whose decoders are made for pictures are
+tried; SVG and PDF are no input.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from texlens.errors import InputError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+
+MAX_PIXELS = 64_000_000
+MAX_FILE_BYTES = 256 * 2**20
+
+# Pictures whose every pixel is nearly as light as the white they were laid on hold white ink.
+_WHITE_ENOUGH = 224
+
+
+def open_picture(source: Path | bytes) -> Image.Image:
+    """The first frame of a picture as an upright RGB image; transparent parts become white.
+
+    A picture drawn in white on nothing is laid on black instead, where it can be seen.
+
+    Raises InputError, naming what is wrong: no such file, not a picture, too large, cut short.
+    """
+    name = f"'{source}'" if isinstance(source, Path) else "The picture"
+    content = _read(source) if isinstance(source, Path) else source
+    if not content:
+        raise InputError(f"{name} is empty (0 bytes).")
+    try:
+        with warnings.catch_warnings():
+            # MAX_PIXELS is our limit; Pillow's warning about its own would say the same twice.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                _check_size(image.width, image.height, name)
+                return _on_white(ImageOps.exif_transpose(image))
+    except (UnidentifiedImageError, SyntaxError) as error:
+        raise InputError(
+            f"{name} is not a picture that TexLens reads (PNG, JPEG, WebP, TIFF, BMP or GIF)."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name} has more pixels than the {MAX_PIXELS:,} allowed.") from error
+    except (OSError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
+        # What Pillow's decoders raise for files that are cut short or damaged.
+        raise InputError(f"{name} is damaged or cut short: {_reason(error)}.") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"'{path}' is not a file.")
+        if status.st_size > MAX_FILE_BYTES:
+            raise InputError(f"'{path}' is larger than {MAX_FILE_BYTES >> 20} MiB.")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        what = "points to a file that is not there" if path.is_symlink() else "does not exist"
+        raise InputError(f"'{path}' {what}.") from error
+    except OSError as error:
+        raise InputError(f"Cannot read '{path}': {error.strerror}.") from error
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{name} is {width:,} x {height:,} pixels, more than the {MAX_PIXELS:,} allowed: "
+            "crop it to the formula."
+        )
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return _from_deep_grey(image).convert("RGB")
+    if not (image.mode.endswith(("A", "a")) or "transparency" in image.info):
+        return image.convert("RGB")
+    layered = image.convert("RGBA")
+    visible = np.asarray(layered.getchannel("A")) >= 128
+    grey = np.asarray(layered.convert("L"))
+    white_ink = bool(visible.any() and not visible.all() and grey[visible].min() > _WHITE_ENOUGH)
+    ground = Image.new("RGBA", layered.size, "black" if white_ink else "white")
+    return Image.alpha_composite(ground, layered).convert("RGB")
+
+
+def _from_deep_grey(image: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits, or floating point, brought to 8 bits.
+
+    16-bit pictures use the whole range, so their values keep their meaning; the range of the other
+    two is unknown and is stretched from the least value to the greatest.
+    """
+    values = np.asarray(image).astype(np.float64)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if image.mode != "F" and low >= 0 and high <= 65535:
+        low, high = 0.0, 65535.0 if high > 255 else 255.0
+    scaled = np.nan_to_num((values - low) / max(high - low, 1e-12), nan=1.0, posinf=1.0, neginf=0.0)
+    return Image.fromarray(np.rint(scaled * 255).clip(0, 255).astype(np.uint8))
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -1,0 +1,233 @@
+"""The reader: pictures in, LaTeX out, in batches, each with its confidence and its warnings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from texlens.errors import InputError
+from texlens.latex import katex_valid, tokenize, unwrap
+from texlens.metrics.answers import has_loop
+from texlens.model.load import Loaded, load_model
+from texlens.reading.answers import parse_answer
+from texlens.reading.decoding import Answer, GreedyDecoder
+from texlens.reading.framing import Frame, NoInk, frame_picture
+from texlens.reading.pictures import open_picture
+from texlens.reading.sources import Item
+from texlens.records import Reading, Token
+
+Picture = str | Path | bytes | Image.Image | Item
+
+_SMALL_MODEL = 100_000_000  # parameters
+_WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A picture as the model gets it, or why there is nothing to give it."""
+
+    name: str
+    image: Image.Image | None
+    seconds: float
+    error: str | None = None
+
+    @property
+    def area(self) -> int:
+        return 0 if self.image is None else self.image.width * self.image.height
+
+
+class Reader:
+    """Reads pictures of formulas with one model, which is loaded once.
+
+    `model`: a folder or hub name of a Qwen2.5-VL, None for the embedded small model, or a `Loaded`
+    one; `adapter`: a LoRA adapter for it. `batch_size`: pictures at a time, None for 64 with a
+    small model and 8 with a large one; `max_new_tokens`: None for the contract's limit.
+
+    Raises InputError when the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Loaded | None = None,
+        adapter: str | Path | None = None,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch_size: int | None = None,
+        max_new_tokens: int | None = None,
+    ) -> None:
+        loaded = model if isinstance(model, Loaded) else load_model(model, adapter, dtype, device)
+        self.contract = loaded.contract
+        self.processor = loaded.processor
+        self.max_new_tokens = max_new_tokens or loaded.contract.max_new_tokens
+        self.decoder = GreedyDecoder(loaded.model, max_new_tokens=self.max_new_tokens)
+        count = sum(parameter.numel() for parameter in loaded.model.parameters())
+        self.batch_size = batch_size or (64 if count < _SMALL_MODEL else 8)
+        self._device = loaded.model.device
+        self._prompt = loaded.processor.apply_chat_template(
+            loaded.contract.messages(), tokenize=False, add_generation_prompt=True
+        )
+        self._frame = _frame_for(loaded)
+
+    def read(self, picture: Picture) -> Reading:
+        """Read one picture: a path, the bytes of a picture file, or an open image.
+
+        Raises InputError when it cannot be opened.
+        """
+        reading = next(self.read_many([picture]))
+        if reading.error is not None:
+            raise InputError(reading.error)
+        return reading
+
+    def read_many(self, pictures: Iterable[Picture]) -> Iterator[Reading]:
+        """Read pictures in batches of like size; one reading each, in their order.
+
+        A picture that cannot be opened gives a reading with an `error`, and the rest goes on.
+        """
+        remaining = iter(pictures)
+        while window := list(islice(remaining, self.batch_size * _WINDOW_BATCHES)):
+            prepared = [self._prepare(picture, place) for place, picture in enumerate(window)]
+            yield from self._read_window(prepared)
+
+    def _read_window(self, prepared: list[_Prepared]) -> list[Reading]:
+        readings: dict[int, Reading] = {
+            place: _without_answer(picture)
+            for place, picture in enumerate(prepared)
+            if picture.image is None
+        }
+        order = [place for place, picture in enumerate(prepared) if picture.image is not None]
+        order.sort(key=lambda place: prepared[place].area)
+        for first in range(0, len(order), self.batch_size):
+            places = order[first : first + self.batch_size]
+            batch = [prepared[place] for place in places]
+            start = time.perf_counter()
+            answers = self.decoder.decode(self._inputs(batch))
+            share = (time.perf_counter() - start) / len(batch)
+            for place, picture, answer in zip(places, batch, answers, strict=True):
+                readings[place] = self._reading(picture, answer, share)
+        return _checked([readings[place] for place in range(len(prepared))])
+
+    def _prepare(self, picture: Picture, place: int) -> _Prepared:
+        start = time.perf_counter()
+        name, source, error = _named(picture, place)
+        image = None
+        try:
+            if error is None:
+                assert source is not None
+                image = source if isinstance(source, Image.Image) else open_picture(source)
+                if self._frame is not None:
+                    image = frame_picture(image.convert("RGB"), self._frame)
+                image = image.convert("RGB")
+        except InputError as problem:
+            image, error = None, str(problem)
+        except NoInk:
+            image = None
+        return _Prepared(name, image, time.perf_counter() - start, error)
+
+    def _inputs(self, batch: list[_Prepared]) -> dict[str, Any]:
+        inputs = self.processor(
+            text=[self._prompt] * len(batch),
+            images=[picture.image for picture in batch],
+            padding=True,
+            return_tensors="pt",
+            images_kwargs={
+                "size": {
+                    "shortest_edge": self.contract.min_pixels,
+                    "longest_edge": self.contract.max_pixels,
+                }
+            },
+        )
+        return dict(inputs.to(self._device))
+
+    def _reading(self, picture: _Prepared, answer: Answer, seconds: float) -> Reading:
+        tokenizer = self.processor.tokenizer
+        response = tokenizer.decode(list(answer.tokens), skip_special_tokens=True)
+        found = parse_answer(response, self.contract.answer_format)
+        latex = unwrap(found or "")
+        faults = {
+            "unfinished": not answer.finished,
+            "loop": has_loop(tokenize(latex)),
+            "no_answer": found is None,
+        }
+        tokens = tuple(
+            Token(tokenizer.decode([token]), logprob)
+            for token, logprob in zip(answer.tokens, answer.logprobs, strict=False)
+        )
+        return Reading(
+            path=picture.name,
+            latex=latex,
+            confidence=answer.confidence,
+            tokens=tokens,
+            warnings=tuple(code for code, is_there in faults.items() if is_there),
+            seconds=picture.seconds + seconds,
+        )
+
+
+@lru_cache(maxsize=1)
+def _default_reader() -> Reader:
+    return Reader()
+
+
+def read(picture: Picture) -> Reading:
+    """Read one picture with the embedded model, which is loaded on the first call.
+
+    Raises InputError when the picture cannot be opened.
+    """
+    return _default_reader().read(picture)
+
+
+def _frame_for(loaded: Loaded) -> Frame | None:
+    """The layout of the pictures a specialist was trained on; None for a general model."""
+    if loaded.contract.pixels_per_em is None:
+        return None
+    pictures = loaded.processor.image_processor
+    return Frame(
+        pixels_per_em=loaded.contract.pixels_per_em,
+        multiple=pictures.patch_size * pictures.merge_size,
+        max_pixels=loaded.contract.max_pixels,
+    )
+
+
+def _named(
+    picture: Picture, place: int
+) -> tuple[str, Path | bytes | Image.Image | None, str | None]:
+    """A picture's name, the picture, and what is wrong with it already."""
+    if isinstance(picture, Item):
+        return picture.name, picture.picture, picture.error
+    if isinstance(picture, str | Path):
+        return str(picture), Path(picture), None
+    return f"picture {place + 1}", picture, None
+
+
+def _without_answer(picture: _Prepared) -> Reading:
+    return Reading(
+        path=picture.name,
+        latex="",
+        confidence=0.0,
+        warnings=() if picture.error else ("no_formula",),
+        seconds=picture.seconds,
+        error=picture.error,
+    )
+
+
+def _checked(readings: list[Reading]) -> list[Reading]:
+    """The readings, with the warning `does_not_parse` or `no_formula` where it is due."""
+    valid = iter(katex_valid([reading.latex for reading in readings if reading.latex]))
+    checked = []
+    for reading in readings:
+        code = None
+        if reading.latex:
+            code = None if next(valid) else "does_not_parse"
+        elif reading.error is None and not reading.warnings:
+            code = "no_formula"
+        if code is not None:
+            reading = replace(reading, warnings=(*reading.warnings, code))
+        checked.append(reading)
+    return checked

@@ -1,0 +1,75 @@
+"""From what a user names (files, folders, patterns, `-`) to single pictures, one by one.
+
+A name that leads nowhere becomes an item with an error, so that the rest of a batch goes on.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from texlens.reading.pictures import SUFFIXES
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture to read, under the name its reading will carry; or why there is none."""
+
+    name: str
+    picture: Path | bytes | Image.Image | None
+    error: str | None = None
+
+
+def find_pictures(names: Iterable[str]) -> Iterator[Item]:
+    """The pictures that the names lead to, in the names' order; a folder's own, sorted by path.
+
+    A name is a file, a folder (searched with its sub-folders for pictures by their suffix), a
+    pattern such as `scans/*.png`, or `-` for one picture on standard input. A file that exists is
+    taken as such, whatever its name looks like.
+    """
+    for name in names:
+        if name == STANDARD_INPUT:
+            yield Item("standard input", sys.stdin.buffer.read())
+        elif Path(name).is_dir():
+            yield from _in_folder(Path(name))
+        elif glob.has_magic(name) and not os.path.lexists(name):
+            yield from _matching(name)
+        else:
+            yield Item(name, Path(name))
+
+
+def _matching(pattern: str) -> Iterator[Item]:
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (may be absolute)
+    if not matches:
+        yield Item(pattern, None, f"Nothing matches '{pattern}'.")
+    for match in matches:
+        if Path(match).is_dir():
+            yield from _in_folder(Path(match))
+        else:
+            yield Item(match, Path(match))
+
+
+def _in_folder(folder: Path) -> Iterator[Item]:
+    problems: list[OSError] = []
+    found = [
+        Path(parent) / name
+        for parent, _, names in os.walk(folder, onerror=problems.append)
+        for name in names
+        if Path(name).suffix.lower() in SUFFIXES
+    ]
+    for path in sorted(found):
+        yield Item(str(path), path)
+    for problem in problems:
+        place = str(problem.filename or folder)
+        yield Item(place, None, f"Cannot open the folder '{place}': {problem.strerror}.")
+    if not found and not problems:
+        kinds = ", ".join(sorted(SUFFIXES))
+        yield Item(str(folder), None, f"The folder '{folder}' holds no picture ({kinds}).")
