@@ -1,0 +1,125 @@
+"""`layout` and `exprate_layout`: how much of a formula a reader would have to correct.
+
+Our own metric. Both formulas are drawn, each drawing is read as a sequence of signs and marks of
+structure (`layout_sequence`), the two sequences are aligned, and what differs is weighed as a reader
+would weigh it (`layout_align`): the mass of the errors, in symbols. The score is
+
+    layout = exp(-mass * SEVERITY / (length / 20) ** RELIEF)
+
+with `length` the mean length of the two sequences: 1 exactly when there is nothing to correct, about
+one half for a wrong symbol in a short formula, somewhat more in a long one. `exprate_layout` is 1
+where `layout` is 1, else 0.
+
+It sees identity and typeface of every glyph as drawn, scripts, stacked parts, order of rows and
+blocks, rules, lines, and visible sizes of delimiters. It is blind to what leaves no such trace:
+spelling, spacing, equation numbers that LaTeX would set itself, and how a formula was broken into
+lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp
+
+from texlens.engine import Drawing, Failure
+from texlens.latex import unwrap
+from texlens.metrics.base import Drawings, ItemScore, Match, Metric, Pair, Side, sign
+from texlens.metrics.layout_align import Aligner, Costs, Errors
+from texlens.metrics.layout_sequence import Item, reading_sequence
+
+SEVERITY = 0.5
+RELIEF = 0.3
+REVISION = 1
+"""Raised with every change of the metric that changes a number."""
+
+
+class Layout(Metric):
+    """`layout` and `exprate_layout`, each 0..1, higher is better; the mean over items is the score.
+
+    `costs`, `severity` (per symbol of error, in a sequence of 20) and `relief` (exponent of the
+    length) are the metric's only parameters; the defaults define the published keys.
+    """
+
+    keys = ("layout", "exprate_layout")
+    needs_drawing = True
+
+    def __init__(
+        self, costs: Costs | None = None, severity: float = SEVERITY, relief: float = RELIEF
+    ) -> None:
+        self.aligner = Aligner(costs or Costs())
+        self.severity = severity
+        self.relief = relief
+
+    def signature(self, key: str) -> str:
+        """Revision of the metric, its parameters where they are not the defaults, the engine."""
+        from texlens.engine import get_engine
+
+        parameters: dict[str, object] = {"revision": REVISION}
+        if self.aligner.costs != Costs():
+            parameters["costs"] = self.aligner.costs
+        if (self.severity, self.relief) != (SEVERITY, RELIEF):
+            parameters |= {"severity": self.severity, "relief": self.relief}
+        return sign(key, **parameters, engine=get_engine().signature)
+
+    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
+        """One value of each key a pair."""
+        truths, predictions = self._draw(pairs, drawings)
+        return [self._score(t, p) for t, p in zip(truths, predictions, strict=True)]
+
+    def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
+        """Which boxes of the two drawings show the same sign; None where one cannot be drawn."""
+        (truth,), (prediction,) = self._draw([pair], drawings)
+        if isinstance(truth, Failure) or isinstance(prediction, Failure):
+            return None
+        first, second = reading_sequence(truth), reading_sequence(prediction)
+        partners = tuple(
+            partner
+            for i, j in self.aligner.compare(first, second).steps
+            if i >= 0 and j >= 0 and first[i].symbol == second[j].symbol
+            for partner in zip(first[i].boxes, second[j].boxes, strict=False)
+        )
+        return Match(
+            _side(truth, {box for box, _ in partners}),
+            _side(prediction, {box for _, box in partners}),
+            partners,
+        )
+
+    def compare(self, truth: Drawing, prediction: Drawing) -> tuple[float, Errors]:
+        """The score of two drawings, 0..1, and the errors behind it."""
+        first, second = reading_sequence(truth), reading_sequence(prediction)
+        errors = self.aligner.compare(first, second)
+        return self.value(errors, first, second), errors
+
+    def value(self, errors: Errors, first: Sequence[Item], second: Sequence[Item]) -> float:
+        """The score, 0..1, of these errors between these sequences."""
+        if errors.mass == 0:
+            return 1.0
+        if not self.aligner.anything_kept(first, second, errors.steps):
+            return 0.0
+        length = (len(first) + len(second)) / 2
+        return exp(-errors.mass * self.severity / (length / 20) ** self.relief)
+
+    @staticmethod
+    def _draw(
+        pairs: Sequence[Pair], drawings: Drawings
+    ) -> tuple[list[Drawing | Failure], list[Drawing | Failure]]:
+        """The drawings of all truths and of all predictions."""
+        texts = [unwrap(text) for pair in pairs for text in (pair.gt, pair.pred)]
+        drawn = drawings.draw(texts)
+        return drawn[::2], drawn[1::2]
+
+    def _score(self, truth: Drawing | Failure, prediction: Drawing | Failure) -> ItemScore:
+        if isinstance(truth, Failure):
+            nothing = dict.fromkeys(self.keys)
+            return ItemScore(nothing, (f"the truth cannot be drawn: {truth.message}",))
+        warnings: tuple[str, ...] = ()
+        if isinstance(prediction, Failure):
+            value = 0.0
+            warnings = (f"the prediction cannot be drawn: {prediction.message}",)
+        else:
+            value, _ = self.compare(truth, prediction)
+        return ItemScore({"layout": value, "exprate_layout": float(value == 1)}, warnings)
+
+
+def _side(drawing: Drawing, matched: set[int]) -> Side:
+    return Side(drawing.boxes, tuple(box in matched for box in range(len(drawing.boxes))))

@@ -1,0 +1,389 @@
+"""The drawing of a formula as the sequence of signs and marks that a reader takes in.
+
+A drawing is a bag of inked boxes, each with its place in the layout (which numerator, which
+superscript, which cell). Here it becomes one line of `Item`s: the signs in reading order, and
+between them marks for what is stacked, raised, lowered, enclosed or ruled. Whatever leaves no trace
+on the page leaves none here: how a command was spelled, braces, spacing, alignment points, and
+where a formula of several lines was broken. So two spellings of one picture give one sequence.
+
+Marks are `open` ... `close` pairs (scripts, fractions, roots, stacks, enclosures, accents) with a
+`separator` where two parts meet (the fraction bar, rows and cells of a stack).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from texlens.metrics.layout_glyphs import (
+    OVERLAY_SLASH,
+    accent,
+    accented_letter,
+    negated,
+    signs,
+    small_form,
+    typeface,
+)
+
+if TYPE_CHECKING:
+    from texlens.engine import Box, Drawing
+
+FENCES = frozenset("()[]{}|∣‖∥/\\⟨⟩⌊⌋⌈⌉⟦⟧↑↓↕⇑⇓⇕")
+TALL_FENCE = 1.3
+"""Height (em) from which a delimiter beside a table is taken to enclose it."""
+COLUMN_GAP = 0.7
+"""White (em) between two columns from which a reader sees columns."""
+SAME_BASELINE = 0.05
+"""Distance (em) within which two scripts stand on one baseline."""
+BESIDE = 0.25
+"""How far (em) a script may reach under its operator without being a limit under it."""
+HAIRLINE = 0.15
+"""Thickness (em) up to which a box of a line is a straight line across or down."""
+
+Roles = dict[str, list[int]]
+
+
+class Symbol(NamedTuple):
+    """What is compared: `kind` glyph, accent, open, separator or close; its name; its typeface."""
+
+    kind: str
+    name: str
+    face: str = ""
+
+
+class Item(NamedTuple):
+    """One symbol of the sequence with the boxes that show it, as indices into `Drawing.boxes`.
+
+    `size` is the visible size where a reader notices it (height of a delimiter, width of an accent
+    and scale of a fraction's parts, in em; 1 for a script set behind its fellow instead of above
+    or below it), else 0. `color` is that of the first box.
+    """
+
+    symbol: Symbol
+    boxes: tuple[int, ...] = ()
+    size: float = 0.0
+    color: str = ""
+
+
+class _Script(NamedTuple):
+    """A script just read: its items are `items[start:end]`."""
+
+    name: str
+    start: int
+    end: int
+    boxes: list[int]
+
+
+def reading_sequence(drawing: Drawing) -> list[Item]:
+    """The items of a drawing in reading order."""
+    reader = _Reader(drawing.boxes)
+    reader.row(range(len(drawing.boxes)), 0, free=True)
+    return reader.items
+
+
+class _Reader:
+    """Walks the boxes of one drawing; `items` grows as it reads.
+
+    `places` holds the steps of each box's place as (structure, part), outermost first.
+    """
+
+    def __init__(self, boxes: Sequence[Box]) -> None:
+        self.boxes = boxes
+        steps: dict[str, list[tuple[str, str]]] = {"": []}
+        for box in boxes:
+            if box.place not in steps:
+                named = [step.partition(":") for step in box.place.split("/")]
+                steps[box.place] = [(name, part) for name, _, part in named]
+        self.places = [steps[box.place] for box in boxes]
+        self.items: list[Item] = []
+        self.last_script: _Script | None = None
+        self.structures: dict[str, Callable[[Roles, int], None]] = {
+            "mfrac": self.fraction,
+            "msqrt": self.root,
+            "mroot": self.root,
+            "menclose": self.enclosure,
+            "msub": self.scripted,
+            "msup": self.scripted,
+            "msubsup": self.scripted,
+            "mmultiscripts": self.scripted,
+            "munder": self.limited,
+            "mover": self.limited,
+            "munderover": self.limited,
+        }
+
+    # -- walking -----------------------------------------------------------------------------
+
+    def row(self, members: Sequence[int], depth: int, *, free: bool = False) -> None:
+        """Read the boxes `members` that lie side by side at `depth` of the layout.
+
+        `free` says that lines here may be broken anywhere: the outermost level.
+        """
+        parts = list(self.parts(members, depth))
+        for position, (name, boxes) in enumerate(parts):
+            if not name:
+                self.glyph(boxes[0])
+                continue
+            roles: Roles = {}
+            for box in boxes:
+                roles.setdefault(self.places[box][depth][1], []).append(box)
+            kind = name.partition("#")[0]
+            if kind == "mtable":
+                beside = parts[max(position - 1, 0) : position + 2]
+                fenced = any(not other and self.is_tall_fence(own[0]) for other, own in beside)
+                self.table(roles, depth + 1, free=free and not fenced)
+            else:
+                self.structures[kind](roles, depth + 1)
+
+    def parts(self, members: Sequence[int], depth: int) -> Iterator[tuple[str, list[int]]]:
+        """Consecutive boxes of one structure, with its name; a bare glyph has the name ''."""
+
+        def structure(box: int) -> str:
+            place = self.places[box]
+            return place[depth][0] if depth < len(place) else ""
+
+        for name, group in groupby(members, key=structure):
+            boxes = list(group)
+            if name:
+                yield name, boxes
+            else:
+                yield from (("", [box]) for box in boxes)
+
+    def put(self, kind: str, name: str, boxes: Sequence[int] = (), size: float = 0.0) -> None:
+        """Add a mark."""
+        color = self.boxes[boxes[0]].color if boxes else ""
+        self.items.append(Item(Symbol(kind, name), tuple(boxes), size, color))
+
+    def group(
+        self,
+        name: str,
+        members: Sequence[int],
+        depth: int,
+        ink: Sequence[int] = (),
+        size: float = 0.0,
+    ) -> None:
+        """An opening mark with its ink, what it encloses, and the closing mark."""
+        self.put("open", name, ink, size)
+        self.row(members, depth)
+        self.put("close", "")
+
+    # -- structures: `roles` holds the boxes of each part, `depth` is that of the parts ---------
+
+    def fraction(self, roles: Roles, depth: int) -> None:
+        """Numerator over denominator; without a bar a stack of two rows, as a binomial."""
+        bar, above, below = (roles.get(part, []) for part in ("-", "0", "1"))
+        if bar:
+            scale = max((self.boxes[box].scale for box in above + below), default=1.0)
+            self.put("open", "fraction", (), scale / self.boxes[bar[0]].scale)
+        else:
+            self.put("open", "stack")
+        self.row(above, depth)
+        self.put("separator", "bar" if bar else "row", bar)
+        self.row(below, depth)
+        self.put("close", "")
+
+    def root(self, roles: Roles, depth: int) -> None:
+        """The index, if any, then the radicand under its sign."""
+        if "1" in roles:
+            self.group("index", roles["1"], depth)
+        self.group("root", roles.get("0", []), depth, roles.get("-", ()))
+
+    def enclosure(self, roles: Roles, depth: int) -> None:
+        """A frame around, or strokes through, a part of the formula."""
+        lines = roles.get("-", [])
+        struck = len(lines) == 1 or any(not self.is_hairline(line) for line in lines)
+        self.group("strike" if struck else "frame", roles.get("0", []), depth, lines)
+
+    def scripted(self, roles: Roles, depth: int) -> None:
+        """A base with its scripts; parts 3 and 4 are scripts before the base."""
+        for part, name in (("3", "_"), ("4", "^")):
+            self.script(name, roles.get(part, []), depth)
+        self.row(roles.get("0", []), depth)
+        for part, name in (("1", "_"), ("2", "^")):
+            self.script(name, roles.get(part, []), depth)
+
+    def limited(self, roles: Roles, depth: int) -> None:
+        """A base with accents, read before it, or with something else under and over it."""
+        base = roles.get("0", [])
+        accents = 0
+        limits = []
+        for part, name in (("1", "under"), ("2", "over")):
+            boxes = roles.get(part, [])
+            if shape := self.accent_shape(boxes, depth, base):
+                ink = self.boxes[boxes[0]]
+                side = "under " if name == "under" else ""
+                self.put("accent", side + shape, boxes, (ink.x1 - ink.x0) / ink.scale)
+                accents += 1
+            else:
+                limits.append((name, boxes))
+        self.row(base, depth)
+        for _ in range(accents):
+            self.put("close", "")
+        for name, boxes in limits:
+            if boxes and base and self.stands_beside(boxes, base):
+                name = {"under": "_", "over": "^"}[name]
+            self.script(name, boxes, depth)
+
+    def accent_shape(self, boxes: list[int], depth: int, base: list[int]) -> str | None:
+        """The accent that a single full-size sign over or under a base is."""
+        if len(boxes) != 1 or len(self.places[boxes[0]]) > depth:
+            return None
+        own = self.boxes[boxes[0]]
+        if own.scale < 0.99 * max((self.boxes[box].scale for box in base), default=0.0):
+            return None
+        return accent(own.char or "¯")
+
+    def stands_beside(self, boxes: list[int], base: list[int]) -> bool:
+        """Whether limits were set as scripts, right of the operator, as in running text."""
+        left = min(self.boxes[box].x0 for box in boxes)
+        right = max(self.boxes[box].x1 for box in base)
+        return left > right - BESIDE * self.boxes[base[0]].scale
+
+    def script(self, name: str, boxes: list[int], depth: int) -> None:
+        """A script or limit; subscript before superscript, and neighbours of one level joined."""
+        if not boxes:
+            return
+        start = len(self.items)
+        last = self.last_script if self.last_script and self.last_script.end == start else None
+        if last and last.name == name and self.on_one_baseline(last.boxes, boxes):
+            self.items.pop()
+            self.row(boxes, depth)
+            self.put("close", "")
+            self.last_script = last._replace(end=len(self.items))
+            return
+        behind = last is not None and self.boxes[boxes[0]].x0 > max(
+            self.boxes[box].x1 for box in last.boxes
+        )
+        self.group(name, boxes, depth, size=float(behind))
+        if last and (last.name, name) == ("^", "_"):
+            added = self.items[start:]
+            self.items[last.start :] = added + self.items[last.start : start]
+            self.last_script = last._replace(start=last.start + len(added), end=len(self.items))
+        else:
+            self.last_script = _Script(name, start, len(self.items), boxes)
+
+    def on_one_baseline(self, one: list[int], two: list[int]) -> bool:
+        """Whether the largest signs of two scripts stand on one baseline."""
+        a, b = (
+            max((self.boxes[box].scale, self.boxes[box].base) for box in boxes)[1]
+            for boxes in (one, two)
+        )
+        return abs(a - b) < SAME_BASELINE
+
+    # -- tables ------------------------------------------------------------------------------
+
+    def table(self, roles: Roles, depth: int, *, free: bool) -> None:
+        """Rows of cells: a stack; or, where `free`, just one line after another."""
+        lines, tags = roles.get("-", []), roles.get("tag", [])
+        across = [line for line in lines if self.is_flat(line)]
+        down = [line for line in lines if not self.is_flat(line)]
+        rows: dict[int, dict[int, list[int]]] = {}
+        for part, boxes in roles.items():
+            if part not in ("-", "tag"):
+                r, c = map(int, part.split(","))
+                rows.setdefault(r, {})[c] = boxes
+        columns = sorted({column for cells in rows.values() for column in cells})
+        left = {
+            column: min(
+                self.boxes[box].x0 for cells in rows.values() for box in cells.get(column, ())
+            )
+            for column in columns
+        }
+        stacked = not free and (len(rows) > 1 or len(columns) > 1)
+        gaps = self.gaps(rows, columns, left) if stacked else set()
+        if stacked:
+            self.put("open", "stack")
+        for number, row in enumerate(sorted(rows)):
+            top = min(self.boxes[box].y0 for boxes in rows[row].values() for box in boxes)
+            self.rules(across, [line for line in across if self.boxes[line].y0 <= top])
+            if stacked and number:
+                self.put("separator", "row")
+            for column in columns:
+                if column in gaps:
+                    self.put("separator", "cell")
+                self.rules(down, [line for line in down if self.boxes[line].x0 <= left[column]])
+                self.row(rows[row].get(column, ()), depth, free=free)
+        self.rules(across, across)
+        self.rules(down, down)
+        if stacked:
+            self.put("close", "")
+        self.row(tags, depth)
+
+    def rules(self, waiting: list[int], due: list[int]) -> None:
+        """Read those lines of a table that are due, each once."""
+        for line in list(due):
+            waiting.remove(line)
+            self.glyph(line)
+
+    def gaps(
+        self,
+        rows: dict[int, dict[int, list[int]]],
+        columns: list[int],
+        left: dict[int, float],
+    ) -> set[int]:
+        """The columns before which a reader sees white; `left` is where each begins (em)."""
+        seen = set()
+        for before, column in pairwise(columns):
+            ends = [self.boxes[box] for cells in rows.values() for box in cells.get(before, ())]
+            if left[column] - max(box.x1 for box in ends) > COLUMN_GAP * ends[0].scale:
+                seen.add(column)
+        return seen
+
+    # -- signs -------------------------------------------------------------------------------
+
+    def glyph(self, box: int) -> None:
+        """One inked box as the signs that a reader sees in it."""
+        ink = self.boxes[box]
+        if not ink.char:
+            self.put("glyph", "horizontal line" if self.is_flat(box) else "vertical line", [box])
+        elif small := small_form(ink.char):
+            self.put("open", small[0])
+            self.signs(small[1], box)
+            self.put("close", "")
+        elif letter := accented_letter(ink.char):
+            self.put("accent", letter[1], [box])
+            self.signs(letter[0], box)
+            self.put("close", "")
+        else:
+            size = (ink.y1 - ink.y0) / ink.scale if ink.char in FENCES else 0.0
+            self.signs(signs(ink.char), box, size)
+
+    def signs(self, text: str, box: int, size: float = 0.0) -> None:
+        """Plain signs shown by one box, joined to their neighbours where a reader sees one sign."""
+        ink = self.boxes[box]
+        for sign in text:
+            symbol = Symbol("glyph", sign, typeface(sign, ink.font))
+            self.items.append(Item(symbol, (box,), size, ink.color))
+            self.join()
+
+    def join(self) -> None:
+        """Join three dots in a row, and a sign with the slash through it."""
+        last = self.items[-3:]
+        names = [item.symbol.name if item.symbol.kind == "glyph" else "" for item in last]
+        if names == [".", ".", "."]:
+            self.items[-3:] = [joined("…", last)]
+        elif len(names) > 1 and OVERLAY_SLASH in names[-2:]:
+            struck = negated(names[-1] if names[-2] == OVERLAY_SLASH else names[-2])
+            if struck:
+                self.items[-2:] = [joined(struck, last[-2:])]
+
+    def is_flat(self, box: int) -> bool:
+        """Whether a line runs across, not down."""
+        ink = self.boxes[box]
+        return ink.x1 - ink.x0 > ink.y1 - ink.y0
+
+    def is_hairline(self, box: int) -> bool:
+        """Whether a line is straight across or down."""
+        ink = self.boxes[box]
+        return min(ink.x1 - ink.x0, ink.y1 - ink.y0) < HAIRLINE
+
+    def is_tall_fence(self, box: int) -> bool:
+        """Whether the box is a delimiter that has grown with what it encloses."""
+        ink = self.boxes[box]
+        return ink.char in FENCES and ink.y1 - ink.y0 > TALL_FENCE * ink.scale
+
+
+def joined(sign: str, items: Sequence[Item]) -> Item:
+    """Several items as the one sign that a reader sees in them."""
+    boxes = tuple(box for item in items for box in item.boxes)
+    return Item(Symbol("glyph", sign), boxes, 0.0, items[0].color)
