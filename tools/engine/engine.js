@@ -155,6 +155,28 @@ function withoutPlaces(key, value) {
   return key === 'loc' || key === 'lexer' ? undefined : value;
 }
 
+// --- SVG that needs no style sheet and holds nothing but shapes
+
+const LINE = 70; // stroke of a table's line or an enclosure, in thousandths of an em
+
+function clean(node) {
+  const a = node.attributes;
+  if (!a) return;
+  const stroked = a['data-line'] !== undefined || a['data-frame'] !== undefined
+    || ((node.kind === 'line' || node.kind === 'ellipse' || node.kind === 'polyline'
+      || (node.kind === 'path' && a['data-c'] === undefined)) && a['data-mml-node'] === undefined);
+  if (stroked) {
+    a['stroke-width'] ??= LINE;
+    if (a['data-frame'] !== undefined || node.kind === 'ellipse' || node.kind === 'path') a.fill ??= 'none';
+    if (/dashed/.test(a.class || '')) a['stroke-dasharray'] = 2 * LINE;
+    if (/dotted/.test(a.class || '')) { a['stroke-dasharray'] = `0,${2 * LINE}`; a['stroke-linecap'] = 'round'; }
+  }
+  for (const name of Object.keys(a)) {
+    if (name.startsWith('data-') || name === 'class' || name === 'style' || name === 'id' || /href|^on/.test(name)) delete a[name];
+  }
+  for (const child of node.children || []) clean(child);
+}
+
 // --- The five functions
 
 function each(formulas, work) {
@@ -186,7 +208,13 @@ globalThis.texlens = {
   }),
   svg: (formulas, display) => each(formulas, (formula) => {
     const svg = adaptor.firstChild(typeset(formula, display));
-    const [, y, width, height] = adaptor.getAttribute(svg, 'viewBox').split(' ').map(Number);
+    const viewBox = adaptor.getAttribute(svg, 'viewBox');
+    const [, y, width, height] = viewBox.split(' ').map(Number);
+    clean(svg);
+    svg.attributes = {
+      xmlns: 'http://www.w3.org/2000/svg', viewBox,
+      width: `${width / 1000}em`, height: `${height / 1000}em`, role: 'img',
+    };
     return [adaptor.outerHTML(svg), width, -y, height + y];
   }),
   mathml: (formulas, display) => each(formulas, (formula) =>
