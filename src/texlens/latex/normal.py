@@ -37,42 +37,15 @@ def normal_tokens(tokens: list[str]) -> list[str]:
     if len(tokens) > MAX_TOKENS or not symbols.DEFINITIONS.isdisjoint(tokens):
         return tokens
     try:
-        return _join_delimiters(_Parser(_part_delimiters(tokens)).formula())
+        return _Parser(tokens).formula()
     except _Unparsable:
         return tokens
-
-
-_SIDES = ("\\left", "\\right", "\\middle")
-
-
-def _part_delimiters(tokens: list[str]) -> list[str]:
-    r"""`\left(` as `\left`, `(`: the parser treats the delimiter as any other."""
-    parted: list[str] = []
-    for token in tokens:
-        side = next((s for s in _SIDES if token.startswith(s)), "") if token[:1] == "\\" else ""
-        if side and len(token) > len(side) and not token[len(side)].isalpha():
-            parted += (side, token[len(side) :])
-        else:
-            parted.append(token)
-    return parted
-
-
-def _join_delimiters(tokens: list[str]) -> list[str]:
-    joined: list[str] = []
-    stream = iter(tokens)
-    for token in stream:
-        if token in _SIDES:
-            delimiter = next(stream, "")
-            joined += (token, delimiter) if delimiter in ("", "{") else (token + delimiter,)
-        else:
-            joined.append(token)
-    return joined
 
 
 # What a list of atoms is, as far as the braces around it matter.
 _NOTHING = 0
 _CHARACTER = 1  # one ordinary symbol: braces around it leave no trace
-_BOX = 2  # one box, such as a fraction: braces leave no trace unless it has scripts
+_BOX = 2  # one box of class Ord, such as a fraction: braces leave no trace either
 _GROUP = 3  # one group in braces
 _OTHER = 4
 _NO_ATOM = 5  # space or a switch: takes no scripts
@@ -81,14 +54,31 @@ _SCRIPTS = frozenset(["_", "^", "'", "\\sb", "\\sp"])
 _LIMITS = frozenset(["\\limits", "\\nolimits", "\\displaylimits"])
 _AFTER_ATOM = _SCRIPTS | _LIMITS
 # Where these stand and are not awaited, the formula is broken.
-_MISPLACED = frozenset(["", "}", "&", "$", "#", "\\right", "\\middle"]) | _AFTER_ATOM
+_MISPLACED = frozenset(["", "}", "&", "$", "#", "\\left", "\\right", "\\middle"]) | _AFTER_ATOM
 
 _END = frozenset([""])
 _END_OF_GROUP = frozenset(["}"])
 _END_OF_OPTION = frozenset(["]"])
-_END_OF_DELIMITED = frozenset(["\\right", "\\middle"])
 
 _ENVIRONMENTS = {f"\\begin{{{name}}}": name for name in symbols.CELLS | symbols.ALIGNED_CELLS}
+# Of these the left side of an alignment mark may consist, for the mark to make no difference.
+_PLAIN = symbols.ORDINARY | symbols.BOXES | frozenset(["{", "}", "_", "^", "(", ")"])
+_TEXT_BOXES = frozenset(t for t in TEXT_COMMANDS if t.startswith("\\text") or t == "\\mbox")
+
+
+def _part(token: str) -> tuple[str, str]:
+    r"""`\\left(` as `\\left` and `(`; two empty strings if the token is no such thing."""
+    for side in ("\\left", "\\right", "\\middle"):
+        delimiter = token[len(side) :]
+        if delimiter and token.startswith(side) and not delimiter[0].isalpha():
+            return side, delimiter
+    return "", ""
+
+
+def _spelled_delimiter(delimiter: str) -> str:
+    delimiter = symbols.UNICODE.get(delimiter, delimiter)
+    delimiter = symbols.SYNONYMS.get(delimiter, delimiter)
+    return symbols.DELIMITERS.get(delimiter, delimiter)
 
 
 class _Parser:
@@ -98,6 +88,8 @@ class _Parser:
         self.tokens = [*tokens, ""]  # "" is the end
         self.position = 0
         self.depth = 0
+        self.fonts = 0  # how many font commands and switches hold here
+        self.closers: frozenset[str] | None = None  # the \right and \middle that occur
 
     def formula(self) -> list[str]:
         """Parse the whole formula. Space at its end, which draws nothing, is dropped."""
@@ -119,6 +111,7 @@ class _Parser:
         out: list[str] = []
         shape = _NOTHING
         font = infix = ""
+        fonts = self.fonts
         numerator: list[str] = []
         declares = False  # a switch stands here, other than the font at the head
         while (token := tokens[self.position]) not in stops:
@@ -138,6 +131,7 @@ class _Parser:
                 continue
             elif token in symbols.FONT_SWITCHES and sealed and not (out or infix or font):
                 self.position += 1
+                self.fonts += 1
                 font = token
                 continue
             elif token in _SCRIPTS:
@@ -150,17 +144,18 @@ class _Parser:
                 out.append(token)
                 atom = _NO_ATOM
             else:
-                declares = declares or token in symbols.DECLARATIONS
+                if token in symbols.DECLARATIONS:
+                    declares = True
+                    self.fonts += 1
                 atom = self._atom(out)
                 if len(out) == start:
                     continue
-            if tokens[self.position] in _AFTER_ATOM:
-                if atom == _NO_ATOM:
-                    shape = _OTHER
-                    continue
+            if tokens[self.position] in _AFTER_ATOM and atom != _NO_ATOM:
                 self._scripts(out)
                 atom = _OTHER
             shape = _OTHER if start or atom == _NO_ATOM else atom
+        self.depth -= 1
+        self.fonts = fonts
         if shape == _GROUP and (sealed or infix):
             out = out[1:-1]
             shape = _OTHER if out else _NOTHING
@@ -174,14 +169,15 @@ class _Parser:
         if font and out:
             out = [symbols.FONT_SWITCHES[font], "{", *out, "}"]
             shape = _CHARACTER if shape == _CHARACTER else _BOX
-        self.depth -= 1
         return out, shape
 
     def _atom(self, out: list[str]) -> int:
         """Parse one atom without its scripts, append its normal form, return its shape."""
         token = self.tokens[self.position]
-        token = symbols.SYNONYMS.get(token, token)
         self.position += 1
+        if token > "\x7f" and not self.fonts:
+            token = symbols.UNICODE.get(token, token)
+        token = symbols.SYNONYMS.get(token, token)
         if token in symbols.SYMBOLS:
             out.append(token)
             return _OTHER
@@ -191,21 +187,19 @@ class _Parser:
         if token == "{":
             content, shape = self._list(_END_OF_GROUP, sealed=True)
             self.position += 1
-            bare = shape == _CHARACTER or (
-                shape == _BOX and self.tokens[self.position] not in _AFTER_ATOM
-            )
-            if bare:
+            if shape in (_CHARACTER, _BOX):
                 out += content
                 return shape
             out += ("{", *content, "}")
             return _GROUP
         if token in symbols.SPACES or token in symbols.SWITCHES:
-            out.append(token)
+            if token == "\\;" and out[-2:-1] == ["\\;"] and out[-1] in symbols.SPACED_ARROWS:
+                out[-2:] = [symbols.SPACED_ARROWS[out[-1]]]
+            else:
+                out.append(token)
             return _NO_ATOM
         if signature := symbols.SIGNATURES.get(token):
             return self._command(token, signature, out)
-        if token == "\\left":
-            return self._delimited(out)
         if token[:7] == "\\begin{":
             return self._environment(token, out)
         if token in TEXT_COMMANDS:
@@ -219,8 +213,24 @@ class _Parser:
         if token == "\\label":
             self.position += self.tokens[self.position][:1] == "{"
             return _NO_ATOM
+        return self._other(token, out)
+
+    def _other(self, token: str, out: list[str]) -> int:
+        """Parse what is rare, and what is not known."""
         if token in _MISPLACED or token[:5] == "\\end{":
             raise _Unparsable
+        side, delimiter = _part(token)
+        if side == "\\left":
+            return self._delimited(delimiter, out)
+        if side:
+            raise _Unparsable
+        if token == "\\not" and self.tokens[self.position] == "=":
+            self.position += 1
+            out.append("\\neq")
+            return _OTHER
+        if token == "\\dag" or token == "\\ddag":
+            out += ("{", "\\dagger" if token == "\\dag" else "\\ddagger", "}")
+            return _GROUP
         out.append(token)
         if token[0] == "\\":
             # Unknown: what follows may be its arguments, of whatever kind.
@@ -240,6 +250,8 @@ class _Parser:
         shape = self._atom(content)
         if shape == _NO_ATOM:
             raise _Unparsable
+        if shape == _GROUP:
+            return content[1:-1], _OTHER
         return content, shape
 
     def _scripts(self, out: list[str]) -> None:
@@ -274,6 +286,8 @@ class _Parser:
         out.append(token)
         start = len(out)
         shape = _OTHER
+        is_font = token in symbols.FONTS
+        self.fonts += is_font
         for letter in signature:
             if letter == "a" or letter == "k":
                 content, shape = self._argument(sealed=letter == "a")
@@ -288,32 +302,54 @@ class _Parser:
                 self._verbatim_group(out)
             else:
                 self._raw_token(out)
+        self.fonts -= is_font
+        if is_font and shape == _CHARACTER:
+            return _CHARACTER
+        if token in symbols.BOXES:
+            return _BOX
         if token in symbols.NO_ATOMS:
             return _NO_ATOM
-        if token in symbols.OPERATOR_NAMES:
-            name = "".join(out[start + 1 : -1])
-            if name in symbols.OPERATOR_NAMES[token]:
-                out[start - 1 :] = ["\\" + name]
-            return _OTHER
-        if token in symbols.FONTS and shape == _CHARACTER:
-            return _CHARACTER
-        return _BOX if token in symbols.BOXES else _OTHER
+        if signature == "k":
+            self._name_operator(out, start - 1)
+        elif token == "\\stackrel" and out[-2] in symbols.RELATIONS and out[-3] == "{":
+            out[start - 1] = "\\overset"  # \stackrel makes a relation, \overset keeps it one
+        return _OTHER
 
-    def _delimited(self, out: list[str]) -> int:
-        r"""Parse `\left` to `\right`."""
-        out.append("\\left")
-        self._delimiter(out)
+    def _name_operator(self, out: list[str], start: int) -> None:
+        r"""Spell a named operator the one way: `\sin`, else `\operatorname { H o m }`."""
+        command = out[start]
+        if command == "\\mathop" and out[start + 1 : start + 4] == ["{", "\\mathrm", "{"]:
+            letters = out[start + 4 : -2]
+            if len(letters) < 2 or not all(len(a) == 1 and a.isalpha() for a in letters):
+                return  # one letter alone would be centred on the axis
+            if self.tokens[self.position] == "\\nolimits":
+                self.position += 1
+                command = "\\operatorname"
+            else:
+                command = "\\operatorname*"
+            out[start:] = [command, "{", *letters, "}"]
+        name = "".join(out[start + 2 : -1])
+        if name in symbols.OPERATOR_NAMES.get(command, ()):
+            out[start:] = ["\\" + name]
+
+    def _delimited(self, delimiter: str, out: list[str]) -> int:
+        r"""Parse `\left` with its delimiter to `\right` with its own."""
+        if self.closers is None:
+            self.closers = frozenset(
+                token for token in self.tokens if _part(token)[0] in ("\\right", "\\middle")
+            )
+        side = "\\left"
         while True:
-            content, _ = self._list(_END_OF_DELIMITED, sealed=False)
-            out += content
-            token = self.tokens[self.position]
-            self.position += 1
-            out.append(token)
-            self._delimiter(out)
-            if token == "\\right":
+            out.append(side + _spelled_delimiter(delimiter))
+            if side == "\\right":
                 return _OTHER
+            content, _ = self._list(self.closers, sealed=False)
+            out += content
+            side, delimiter = _part(self.tokens[self.position])
+            self.position += 1
 
     def _delimiter(self, out: list[str]) -> None:
+        r"""Parse the delimiter after `\big` and its kin."""
         token = self.tokens[self.position]
         if token == "{":
             self._verbatim_group(out)
@@ -321,17 +357,18 @@ class _Parser:
         if token in _MISPLACED:
             raise _Unparsable
         self.position += 1
-        token = symbols.SYNONYMS.get(token, token)
-        out.append(symbols.DELIMITERS.get(token, token))
+        out.append(_spelled_delimiter(token))
 
     def _environment(self, begin: str, out: list[str]) -> int:
         """Parse an environment; one that is not known stays as it is."""
-        end = "\\end" + begin[6:]
         name = _ENVIRONMENTS.get(begin)
+        start = len(out)
         out.append(begin)
+        end = "\\end" + begin[6:]
         if name is None:
             self._verbatim(out, begin, end)
             return _OTHER
+        starts_formula = self.position == 1
         if self.tokens[self.position] == "[" and name in symbols.POSITIONED:
             out += self.tokens[self.position : self.position + 3]
             self.position += 3
@@ -340,20 +377,38 @@ class _Parser:
         alone = name in symbols.CELLS
         for _ in range(symbols.CELLS[name] if alone else symbols.ALIGNED_CELLS[name]):
             self._verbatim_group(out)
+        columns = self._cells(end, out, alone=alone)
+        if not alone:
+            is_formula = starts_formula and not self.tokens[self.position]
+            out[start:] = _spelled_display(name, columns, out[start:], is_formula)
+        return _BOX if name == "array" else _OTHER
+
+    def _cells(self, end: str, out: list[str], *, alone: bool) -> int:
+        """Parse the cells of an environment through its end; return the number of columns."""
         stops = frozenset(["&", "\\\\", "\\cr", end])
+        columns = column = 1
         while True:
             content, _ = self._list(stops, sealed=alone)
             out += content
             token = self.tokens[self.position]
             self.position += 1
-            if token == end:
+            if token == "&":
+                column += 1
+                columns = max(columns, column)
                 out.append(token)
-                return _OTHER
-            out.append("\\\\" if token == "\\cr" else token.replace("*", ""))
+            elif token == end:
+                if column == 1 and not content and out[-1] == "\\\\":
+                    out.pop()  # the row after the last line break is empty: it draws nothing
+                out.append(end)
+                return columns
+            else:
+                column = 1
+                out.append("\\\\" if token == "\\cr" else token.replace("*", ""))
 
     def _text(self, token: str, out: list[str]) -> int:
         """Copy text; the formulas in it come to the normal form."""
         out.append(token)
+        shape = _BOX if token in _TEXT_BOXES else _OTHER
         while self.tokens[self.position][:1] == "[":
             self._raw_token(out)
         if self.tokens[self.position] != "{":
@@ -367,7 +422,7 @@ class _Parser:
             out.append(token)
             depth += (token == "{") - (token == "}")
             if not depth:
-                return _OTHER
+                return shape
             if token == "$":
                 end = self.tokens.index("$", self.position)
                 out += normal_tokens(self.tokens[self.position : end])
@@ -375,12 +430,10 @@ class _Parser:
                 self.position = end + 1
 
     def _raw_token(self, out: list[str]) -> None:
-        """Copy an argument that the tokeniser kept whole."""
-        token = self.tokens[self.position]
-        while token[:1] == "[" and len(token) > 1:
+        """Copy an argument that the tokeniser kept whole, and options before it."""
+        while (token := self.tokens[self.position])[:1] == "[" and len(token) > 1:
             out.append(token)
             self.position += 1
-            token = self.tokens[self.position]
         if len(token) < 2 or token[0] == "\\":
             raise _Unparsable
         out.append(token)
@@ -406,3 +459,23 @@ class _Parser:
             self.position += 1
             out.append(token)
             depth += (token == opening) - (token == closing)
+
+
+def _spelled_display(name: str, columns: int, tokens: list[str], is_formula: bool) -> list[str]:
+    r"""Spell an alignment the one way: what numbers lines or fills a display, as what does not.
+
+    `tokens` are those of the whole environment, which is the whole formula if `is_formula`.
+    """
+    body = tokens[1:-1]
+    if "\\tag" in body or "\\tag*" in body:
+        return tokens
+    if is_formula and columns == 2 and name in ("align", "align*") and body.count("&") == 1:
+        # One line `a & = b`: the mark makes no difference before a relation.
+        mark = body.index("&")
+        left, right = body[:mark], body[mark + 1 :]
+        if left and right and right[0] in symbols.RELATIONS and _PLAIN.issuperset(left):
+            return [*left, *right]
+    if name == "split" or (is_formula and columns <= 2):
+        name = symbols.DISPLAYS.get(name, name)
+    name += "*" if name in ("align", "gather", "multline", "eqnarray", "alignat") else ""
+    return [f"\\begin{{{name}}}", *body, f"\\end{{{name}}}"]

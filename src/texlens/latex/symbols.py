@@ -7,37 +7,75 @@ they are. The facts are those of TeX, LaTeX, amsmath and amssymb, as the engine 
 from __future__ import annotations
 
 
+def _words(names: str) -> list[str]:
+    return names.split()
+
+
 def _commands(names: str) -> list[str]:
     return ["\\" + name for name in names.split()]
 
 
-# Ordinary symbols of one character: braces around one of them leave no trace in the picture.
+# Ordinary symbols (TeX's class Ord): braces around one of them leave no trace in the picture.
 ORDINARY: frozenset[str] = frozenset(
     [
-        *"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        *"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./|@",
         *_commands(
             "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa "
             "lambda mu nu xi omicron pi varpi rho varrho sigma varsigma tau upsilon phi varphi chi "
             "psi omega digamma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega "
             "varGamma varDelta varTheta varLambda varXi varPi varSigma varUpsilon varPhi varPsi "
             "varOmega aleph beth gimel daleth eth ell hbar hslash imath jmath wp Re Im infty "
-            "emptyset varnothing Bbbk"
+            "emptyset varnothing Bbbk partial nabla forall exists nexists neg angle measuredangle "
+            "sphericalangle top bot prime backprime sharp flat natural clubsuit diamondsuit "
+            "heartsuit spadesuit triangle triangledown square Box Diamond lozenge blacklozenge "
+            "blacksquare blacktriangle blacktriangledown bigstar circledR circledS complement "
+            "checkmark maltese mho backslash yen Finv Game diagup diagdown vdots |"
         ),
     ]
 )
 
-# Other commands without arguments that draw one atom: operators, relations, delimiters, ...
-SYMBOLS: frozenset[str] = frozenset(
+# Relations (class Rel), arrows among them.
+RELATIONS: frozenset[str] = frozenset(
     [
-        *'+-*/=<>()[]|!?,.;:@`"',
+        *"=<>",
         *_commands(
-            # ordinary
-            "partial nabla forall exists nexists neg angle measuredangle sphericalangle top bot "
-            "prime backprime sharp flat natural clubsuit diamondsuit heartsuit spadesuit triangle "
-            "triangledown square Box Diamond lozenge blacklozenge blacksquare blacktriangle "
-            "blacktriangledown bigstar circledR circledS complement checkmark maltese mho surd "
-            "backslash yen pounds mathsterling degree Finv Game diagup diagdown dag ddag P S "
-            "copyright mathsection mathparagraph mathdollar "
+            "approx approxeq asymp backepsilon backsim backsimeq because between blacktriangleleft "
+            "blacktriangleright bowtie bumpeq Bumpeq circeq cong curlyeqprec curlyeqsucc dashv doteq "
+            "Doteq eqcirc eqsim eqslantgtr eqslantless equiv fallingdotseq frown geq geqq geqslant "
+            "gg ggg gnapprox gneq gneqq gnsim gtrapprox gtreqless gtreqqless gtrless gtrsim "
+            "gvertneqq in Join leq leqq leqslant lessapprox lesseqgtr lesseqqgtr lessgtr lesssim ll "
+            "lll lnapprox lneq lneqq lnsim lvertneqq mid models multimap ncong neq ngeq ngeqq "
+            "ngeqslant ngtr ni nleq nleqq nleqslant nless nmid notin nparallel nprec npreceq "
+            "nshortmid nshortparallel nsim nsubseteq nsubseteqq nsucc nsucceq nsupseteq nsupseteqq "
+            "ntriangleleft ntrianglelefteq ntriangleright ntrianglerighteq nvdash nvDash nVdash "
+            "nVDash parallel perp pitchfork prec precapprox preccurlyeq preceq precnapprox precneqq "
+            "precnsim precsim propto risingdotseq shortmid shortparallel sim simeq smallfrown "
+            "smallsmile smile sqsubset sqsubseteq sqsupset sqsupseteq subset Subset subseteq "
+            "subseteqq subsetneq subsetneqq succ succapprox succcurlyeq succeq succnapprox succneqq "
+            "succnsim succsim supset Supset supseteq supseteqq supsetneq supsetneqq therefore "
+            "thickapprox thicksim triangleq trianglelefteq trianglerighteq varpropto varsubsetneq "
+            "varsubsetneqq varsupsetneq varsupsetneqq vartriangle vartriangleleft vartriangleright "
+            "vdash vDash Vdash Vvdash circlearrowleft circlearrowright curvearrowleft "
+            "curvearrowright dashleftarrow dashrightarrow downarrow Downarrow downdownarrows "
+            "downharpoonleft downharpoonright hookleftarrow hookrightarrow leadsto leftarrow "
+            "Leftarrow leftarrowtail leftharpoondown leftharpoonup leftleftarrows leftrightarrow "
+            "Leftrightarrow leftrightarrows leftrightharpoons leftrightsquigarrow Lleftarrow "
+            "longleftarrow Longleftarrow longleftrightarrow Longleftrightarrow longmapsto "
+            "longrightarrow Longrightarrow looparrowleft looparrowright Lsh mapsto nearrow "
+            "nLeftarrow nLeftrightarrow nleftarrow nleftrightarrow nRightarrow nrightarrow nwarrow "
+            "rightarrow Rightarrow rightarrowtail rightharpoondown rightharpoonup rightleftarrows "
+            "rightleftharpoons rightrightarrows rightsquigarrow Rrightarrow Rsh searrow swarrow "
+            "twoheadleftarrow twoheadrightarrow uparrow Uparrow updownarrow Updownarrow "
+            "upharpoonleft upharpoonright upuparrows"
+        ),
+    ]
+)
+
+# All commands and characters without arguments that draw one atom of another class than Ord.
+SYMBOLS: frozenset[str] = RELATIONS | frozenset(
+    [
+        *'+-*()[]!?,;:`"',
+        *_commands(
             # large operators
             "sum prod coprod int iint iiint iiiint oint oiint oiiint intop ointop smallint bigcap "
             "bigcup biguplus bigsqcup bigvee bigwedge bigodot bigoplus bigotimes idotsint "
@@ -47,49 +85,20 @@ SYMBOLS: frozenset[str] = frozenset(
             "sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup varprojlim argmax argmin "
             "bmod "
             # binary operators
-            "amalg ast barwedge bigcirc bigtriangledown bigtriangleup boxdot boxminus boxplus "
-            "boxtimes bullet cap Cap cdot centerdot circ circledast circledcirc circleddash cup Cup "
-            "curlyvee curlywedge dagger ddagger diamond div divideontimes dotplus doublebarwedge "
-            "doublecap doublecup gtrdot intercal lessdot lhd ltimes leftthreetimes mp odot ominus "
-            "oplus oslash otimes pm rhd rightthreetimes rtimes setminus smallsetminus sqcap sqcup "
-            "star times triangleleft triangleright unlhd unrhd uplus vee veebar wedge wr "
-            # relations
-            "approx approxeq asymp backepsilon backsim backsimeq because between blacktriangleleft "
-            "blacktriangleright bowtie bumpeq Bumpeq circeq cong curlyeqprec curlyeqsucc dashv doteq "
-            "Doteq doteqdot eqcirc eqsim eqslantgtr eqslantless equiv fallingdotseq frown geq geqq "
-            "geqslant gg ggg gggtr gnapprox gneq gneqq gnsim gt gtrapprox gtreqless gtreqqless "
-            "gtrless gtrsim gvertneqq in Join leq leqq leqslant lessapprox lesseqgtr lesseqqgtr "
-            "lessgtr lesssim ll lll llless lnapprox lneq lneqq lnsim lt lvertneqq mid models "
-            "multimap ncong neq ngeq ngeqq ngeqslant ngtr ni nleq nleqq nleqslant nless nmid notin "
-            "nparallel nprec npreceq nshortmid nshortparallel nsim nsubseteq nsubseteqq nsucc "
-            "nsucceq nsupseteq nsupseteqq ntriangleleft ntrianglelefteq ntriangleright "
-            "ntrianglerighteq nvdash nvDash nVdash nVDash parallel perp pitchfork prec precapprox "
-            "preccurlyeq preceq precnapprox precneqq precnsim precsim propto risingdotseq "
-            "shortmid shortparallel sim simeq smallfrown smallsmile smile sqsubset sqsubseteq "
-            "sqsupset sqsupseteq subset Subset subseteq subseteqq subsetneq subsetneqq succ "
-            "succapprox succcurlyeq succeq succnapprox succneqq succnsim succsim supset Supset "
-            "supseteq supseteqq supsetneq supsetneqq therefore thickapprox thicksim triangleq "
-            "trianglelefteq trianglerighteq varpropto varsubsetneq varsubsetneqq varsupsetneq "
-            "varsupsetneqq vartriangle vartriangleleft vartriangleright vdash vDash Vdash Vvdash "
-            # arrows
-            "circlearrowleft circlearrowright curvearrowleft curvearrowright dashleftarrow "
-            "dashrightarrow downarrow Downarrow downdownarrows downharpoonleft downharpoonright "
-            "hookleftarrow hookrightarrow leadsto leftarrow Leftarrow leftarrowtail leftharpoondown "
-            "leftharpoonup leftleftarrows leftrightarrow Leftrightarrow leftrightarrows "
-            "leftrightharpoons leftrightsquigarrow Lleftarrow longleftarrow Longleftarrow "
-            "longleftrightarrow Longleftrightarrow longmapsto longrightarrow Longrightarrow "
-            "looparrowleft looparrowright Lsh mapsto nearrow nLeftarrow nLeftrightarrow nleftarrow "
-            "nleftrightarrow nRightarrow nrightarrow nwarrow rightarrow Rightarrow rightarrowtail "
-            "rightharpoondown rightharpoonup rightleftarrows rightleftharpoons rightrightarrows "
-            "rightsquigarrow Rrightarrow Rsh searrow swarrow twoheadleftarrow twoheadrightarrow "
-            "uparrow Uparrow updownarrow Updownarrow upharpoonleft upharpoonright upuparrows iff "
-            "implies impliedby restriction "
-            # delimiters and punctuation
-            "{ } | langle rangle lbrace rbrace lceil rceil lfloor rfloor lgroup rgroup lmoustache "
-            "rmoustache lvert rvert lVert rVert ulcorner urcorner llcorner lrcorner llbracket "
-            "rrbracket colon cdotp ldotp # $ % & _ "
-            # dots
-            "cdots ddots dots dotsb dotsc dotsi dotsm dotso iddots ldots vdots"
+            "amalg barwedge bigcirc bigtriangledown bigtriangleup boxdot boxminus boxplus boxtimes "
+            "bullet cap Cap cdot centerdot circ circledast circledcirc circleddash cup Cup curlyvee "
+            "curlywedge dagger ddagger diamond div divideontimes dotplus doublebarwedge gtrdot "
+            "intercal lessdot lhd ltimes leftthreetimes mp odot ominus oplus oslash otimes pm rhd "
+            "rightthreetimes rtimes setminus smallsetminus sqcap sqcup star times triangleleft "
+            "triangleright unlhd unrhd uplus vee veebar wedge wr "
+            # delimiters, punctuation, dots, relations that come with their own space
+            "{ } langle rangle lceil rceil lfloor rfloor lgroup rgroup lmoustache rmoustache lvert "
+            "rvert lVert rVert ulcorner urcorner llcorner lrcorner llbracket rrbracket colon cdotp "
+            "ldotp cdots ddots dots dotsb dotsc dotsi dotsm dotso iddots ldots iff implies "
+            "impliedby "
+            # ordinary ones that come as a group or as text
+            "surd pounds mathsterling degree P S copyright mathsection mathparagraph mathdollar # $ "
+            "% & _"
         ),
     ]
 )
@@ -128,8 +137,6 @@ SYNONYMS: dict[str, str] = {
     "\\lt": "<",
     "\\gt": ">",
     "\\ast": "*",
-    "\\dag": "\\dagger",
-    "\\ddag": "\\ddagger",
     "\\doublecap": "\\Cap",
     "\\doublecup": "\\Cup",
     "\\doteqdot": "\\Doteq",
@@ -143,18 +150,44 @@ SYNONYMS: dict[str, str] = {
     "\\thickspace": "\\;",
     "\\ ": "~",
     "\\nobreakspace": "~",
-    "\\sb": "_",
-    "\\sp": "^",
     "\\Bbb": "\\mathbb",
     "\\bold": "\\mathbf",
     "\\frak": "\\mathfrak",
+    "\\bm": "\\boldsymbol",
 }
-# The same among delimiters, after \left, \right, \middle, \big and its kin.
+# Arrows between two thick spaces, and the command that is defined as that.
+SPACED_ARROWS: dict[str, str] = {
+    "\\Longrightarrow": "\\implies",
+    "\\Longleftarrow": "\\impliedby",
+    "\\Longleftrightarrow": "\\iff",
+}
+# Characters beyond ASCII, each with its command. A font command may draw the two differently.
+UNICODE: dict[str, str] = {
+    pair[0]: pair[1:] if pair[1:] in ("-", "*", "~") else "\\" + pair[1:]
+    for pair in _words(
+        "αalpha βbeta γgamma δdelta ϵepsilon εvarepsilon ζzeta ηeta θtheta ϑvartheta ιiota κkappa "
+        "λlambda μmu νnu ξxi πpi ϖvarpi ρrho ϱvarrho σsigma ςvarsigma τtau υupsilon ϕphi φvarphi "
+        "χchi ψpsi ωomega ΓGamma ΔDelta ΘTheta ΛLambda ΞXi ΠPi ΣSigma ΥUpsilon ΦPhi ΨPsi ΩOmega "
+        "ℵaleph ∀forall ∃exists ∇nabla ℏhbar ℓell ℘wp ℜRe ℑIm ∞infty ∅emptyset ∠angle ¬neg ♯sharp "
+        "♭flat ♮natural ⋮vdots …ldots ⋯cdots ⋱ddots ∫int ∮oint −- ∗* ±pm ∓mp ×times ÷div ⋅cdot ∘circ "
+        "∙bullet ⋆star ∩cap ∪cup ∖setminus ∧wedge ∨vee ⊕oplus ⊖ominus ⊗otimes ⊘oslash ⊙odot ⊎uplus "
+        "⊓sqcap ⊔sqcup ≀wr ≤leq ≥geq ≠neq ≡equiv ∼sim ≃simeq ≈approx ≅cong ≐doteq ∝propto ≪ll ≫gg "
+        "≺prec ≻succ ⪯preceq ⪰succeq ≍asymp ⊂subset ⊃supset ⊆subseteq ⊇supseteq ⊏sqsubset ⊑sqsubseteq "
+        "⊒sqsupseteq ∈in ∋ni ∉notin ∣mid ∥parallel ⊢vdash ⊣dashv ⊨vDash ⌢frown ⌣smile ⋈bowtie "
+        "⩽leqslant ⩾geqslant ≲lesssim ≳gtrsim ≜triangleq ∴therefore ∵because ⊊subsetneq ⊋supsetneq "
+        "←leftarrow →rightarrow ↔leftrightarrow ⇐Leftarrow ⇒Rightarrow ⇔Leftrightarrow "
+        "⟵longleftarrow ⟶longrightarrow ⟷longleftrightarrow ⟸Longleftarrow ⟹Longrightarrow "
+        "⟺Longleftrightarrow ↦mapsto ⟼longmapsto ↩hookleftarrow ↪hookrightarrow ↑uparrow ↓downarrow "
+        "↕updownarrow ⇑Uparrow ⇓Downarrow ⇕Updownarrow ↗nearrow ↘searrow ↙swarrow ↖nwarrow "
+        "↼leftharpoonup ↽leftharpoondown ⇀rightharpoonup ⇁rightharpoondown ⟨langle ⟩rangle ⌊lfloor "
+        "⌋rfloor ⌈lceil ⌉rceil ‖|"
+    )
+}
+
+# After \left, \right, \middle and \big and its kin, these draw the same too.
 DELIMITERS: dict[str, str] = {
     "<": "\\langle",
     ">": "\\rangle",
-    "\\lt": "\\langle",
-    "\\gt": "\\rangle",
     "\\lvert": "|",
     "\\rvert": "|",
     "\\lVert": "\\|",
@@ -183,11 +216,9 @@ DECLARATIONS: frozenset[str] = frozenset(
 INFIX: dict[str, str] = {"\\over": "\\frac", "\\choose": "\\binom"}
 OTHER_INFIX: frozenset[str] = frozenset(_commands("atop brace brack"))
 
-# Commands with arguments, one letter each: a formula, o formula in brackets (optional), k formula
-# whose braces matter, r tokens left alone, t one token that the tokeniser keeps whole.
 _FONTS = (
     "mathrm mathbf mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal mathsfit "
-    "boldsymbol bm Bbb bold frak"
+    "boldsymbol"
 )
 _ACCENTS = (
     "hat bar tilde vec dot ddot dddot ddddot acute grave breve check mathring widehat widetilde "
@@ -195,10 +226,12 @@ _ACCENTS = (
     "underrightarrow underleftarrow underleftrightarrow"
 )
 FONTS: frozenset[str] = frozenset(_commands(_FONTS))
-# Those that make a box of their own, as braces do.
+# Commands that make an Ord box of their own, as braces do.
 BOXES: frozenset[str] = frozenset(
-    _commands(f"{_FONTS} {_ACCENTS} frac dfrac tfrac cfrac sqrt binom dbinom tbinom")
+    _commands(f"{_FONTS} {_ACCENTS} frac dfrac tfrac sqrt binom dbinom tbinom")
 )
+# Commands with arguments, one letter each: a formula, o formula in brackets (optional), k formula
+# whose braces matter, r tokens left alone, t one token that the tokeniser keeps whole.
 SIGNATURES: dict[str, str] = {
     **dict.fromkeys(_commands(_FONTS), "a"),
     **dict.fromkeys(_commands(_ACCENTS), "a"),
@@ -227,37 +260,44 @@ SIGNATURES: dict[str, str] = {
     "\\multicolumn": "rra",
     **dict.fromkeys(_commands("hspace hspace* mspace kern mkern hskip mskip"), "t"),
 }
-
-# Commands with arguments that draw no atom.
+# Those of them that draw no atom.
 NO_ATOMS: frozenset[str] = frozenset(
     _commands("color hspace hspace* mspace kern mkern hskip mskip")
 )
-# What `\\operatorname` may be given that has a command of its own; with star: that takes limits.
+# What `\operatorname` may be given that has a command of its own; with the star, one with limits.
 OPERATOR_NAMES: dict[str, frozenset[str]] = {
     "\\operatorname": frozenset(
-        "arccos arcsin arctan arg cos cosh cot coth csc deg dim exp hom ker lg ln log sec sin sinh "
-        "tan tanh".split()
+        _words(
+            "arccos arcsin arctan arg cos cosh cot coth csc deg dim exp hom ker lg ln log sec sin "
+            "sinh tan tanh"
+        )
     ),
-    "\\operatorname*": frozenset("det gcd inf lim max min Pr sup".split()),
+    "\\operatorname*": frozenset(_words("det gcd inf lim max min Pr sup")),
 }
 
 # Environments whose cells are formulas, and how many arguments they begin with. In the first kind
-# a cell stands alone; in the second its atoms are spaced against the cell before.
+# a cell stands alone; in the second its atoms are spaced against those of the cell before.
 CELLS: dict[str, int] = {
-    "array": 1,
-    "darray": 1,
-    "subarray": 1,
-    **dict.fromkeys("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix".split(), 0),
-    **dict.fromkeys("cases dcases rcases drcases".split(), 0),
+    **dict.fromkeys(_words("array darray subarray"), 1),
+    **dict.fromkeys(_words("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix"), 0),
+    **dict.fromkeys(_words("cases dcases rcases drcases"), 0),
 }
 ALIGNED_CELLS: dict[str, int] = {
-    **dict.fromkeys("aligned split align align* eqnarray eqnarray*".split(), 0),
-    **dict.fromkeys("gathered gather gather* multline multline*".split(), 0),
-    **dict.fromkeys("alignedat alignat alignat*".split(), 1),
+    **dict.fromkeys(_words("aligned split align align* eqnarray eqnarray*"), 0),
+    **dict.fromkeys(_words("gathered gather gather* multline multline*"), 0),
+    **dict.fromkeys(_words("alignedat alignat alignat*"), 1),
 }
-
 # Environments that may begin with a position in brackets, `[t]`.
-POSITIONED: frozenset[str] = frozenset("array darray aligned gathered alignedat".split())
+POSITIONED: frozenset[str] = frozenset(_words("array darray aligned gathered alignedat"))
+# Environments of a whole display, and the one that draws the same inside a formula: if there is
+# one pair of columns at most, for align spreads more of them over the line.
+DISPLAYS: dict[str, str] = {
+    "split": "aligned",
+    "align": "aligned",
+    "align*": "aligned",
+    "gather": "gathered",
+    "gather*": "gathered",
+}
 
 # A formula that defines commands is left alone: its tokens need not mean what they say.
 DEFINITIONS: frozenset[str] = frozenset(

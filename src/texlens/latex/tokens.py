@@ -26,23 +26,32 @@ from collections.abc import Iterable, Iterator
 _SPACES = " \t\r\n\f\v"
 _WS = r"[ \t\r\n\f\v]"
 
+
+def _words(names: str) -> list[str]:
+    return names.split()
+
+
 # How the arguments of a command are read where they are not formulas, one letter an argument:
 # T text, L a length in braces, l a bare length, N a name or other raw text in braces,
 # o an optional one in brackets, * a star that belongs to the command.
 _ARGUMENTS: dict[str, str] = {
     **dict.fromkeys(
-        "text textrm textsf texttt textnormal textbf textmd textit textup textsl textsc emph mbox "
-        "hbox vbox fbox llap rlap clap intertext shortintertext reflectbox angl".split(),
+        _words(
+            "text textrm textsf texttt textnormal textbf textmd textit textup textsl textsc emph mbox "
+            "hbox vbox fbox llap rlap clap intertext shortintertext reflectbox angl"
+        ),
         "T",
     ),
-    **dict.fromkeys("makebox framebox".split(), "ooT"),
+    **dict.fromkeys(_words("makebox framebox"), "ooT"),
     **dict.fromkeys(
-        "kern mkern hskip mskip vskip raise lower moveleft moveright above".split(), "l"
+        _words("kern mkern hskip mskip vskip raise lower moveleft moveright above"), "l"
     ),
-    **dict.fromkeys("hspace vspace".split(), "*L"),
+    **dict.fromkeys(_words("hspace vspace"), "*L"),
     **dict.fromkeys(
-        "color textcolor mathcolor arrayrulecolor label ref eqref cite url href htmlClass htmlId "
-        "htmlStyle htmlData cline class style cssId unicode".split(),
+        _words(
+            "color textcolor mathcolor arrayrulecolor label ref eqref cite url href htmlClass htmlId "
+            "htmlStyle htmlData cline class style cssId unicode"
+        ),
         "oN",
     ),
     "colorbox": "oNT",
@@ -82,9 +91,8 @@ _SPECIAL = re.compile(
     r")"
 )
 _DIGITS = rf"(?:[0-9]{_WS}*+)"
-_UNIT = (
-    rf"(?:{'|'.join(rf'{a}{_WS}*+{b}' for a, b in 'em ex mu pt pc in cm mm bp dd cc sp'.split())})"
-)
+_UNITS = [(u[0], u[1]) for u in _words("em ex mu pt pc in cm mm bp dd cc sp")]
+_UNIT = rf"(?:{'|'.join(rf'{a}{_WS}*+{b}' for a, b in _UNITS)})"
 _LENGTH = rf"{_WS}*+(?:[-+]{_WS}*+)?(?:{_DIGITS}++(?:[.,]{_WS}*+{_DIGITS}*+)?|[.,]{_WS}*+{_DIGITS}++){_UNIT}"
 _ARGUMENT = {
     "L": re.compile(rf"{_WS}*+(\{{{_LENGTH}{_WS}*+\}})"),
