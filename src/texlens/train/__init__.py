@@ -1,0 +1,1 @@
+"""Training: from scratch on rendered formulas, supervised fine-tuning, and GRPO."""
