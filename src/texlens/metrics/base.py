@@ -32,14 +32,15 @@ MAX_COMPARED_CHARS = 50_000
 
 
 def comparable(text: str) -> str:
-    """The text itself; a text too long to be compared as one private-use character of its own.
+    """The text itself; of one too long to be compared, four private-use characters of its hash.
 
     So an endless answer equals itself and has nothing in common with anything else.
     """
     if len(text) <= MAX_COMPARED_CHARS:
         return text
     digest = hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).digest()
-    return chr(0x100000 + int.from_bytes(digest[:8], "big") % 0xFFFE)
+    numbers = (int.from_bytes(digest[i : i + 2], "big") for i in range(0, 8, 2))
+    return "".join(chr(0x100000 + number % 0xFFFE) for number in numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +66,27 @@ class Pair:
         cls, gt: str, pred: str, *, id: str = "", extra: Mapping[str, Any] | None = None
     ) -> Pair:
         """The pair of two texts, brought to normal form and split into tokens here."""
-        from texlens.latex import normalize, tokenize
+        gt_normal, gt_tokens = _normal(gt)
+        pred_normal, pred_tokens = _normal(pred)
+        return cls(id, gt, pred, gt_normal, pred_normal, gt_tokens, pred_tokens, extra or {})
 
-        gt_normal, pred_normal = normalize(comparable(gt)), normalize(comparable(pred))
-        return cls(
-            id,
-            gt,
-            pred,
-            gt_normal,
-            pred_normal,
-            tuple(tokenize(gt_normal)),
-            tuple(tokenize(pred_normal)),
-            extra or {},
-        )
+
+def _normal(text: str) -> tuple[str, tuple[str, ...]]:
+    from texlens.latex import normalize, tokenize
+
+    if (stand_in := comparable(text)) != text:
+        return stand_in, tuple(stand_in)
+    normal = normalize(text)
+    return normal, tuple(tokenize(normal))
 
 
 class Drawings(Protocol):
-    """Something that draws formulas and may remember them: `metrics.cache.DrawingStore`.
+    """Something that draws formulas and may remember them: `metrics.cache.DrawingStore`."""
 
-    `signature` names the engine, its versions and its settings.
-    """
-
-    signature: str
+    @property
+    def signature(self) -> str:
+        """The engine, its versions and its settings."""
+        ...
 
     def draw(self, formulas: Sequence[str]) -> list[Drawing | Failure]:
         """The glyph boxes of each formula in display style, or why it cannot be drawn."""
@@ -109,10 +109,14 @@ class ItemScore:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The ink of one formula of a matching: boxes in em (`engine.Box`), and which were matched."""
+    """The ink of one formula of a matching: its boxes in em, and which of them were matched.
+
+    `formula` is the text that was drawn, where that is not `unwrap` of the text given.
+    """
 
     boxes: tuple[Box, ...]
     matched: tuple[bool, ...]
+    formula: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,6 @@ def resampled_totals(statistics: Floats) -> Floats:
 
 
 def interval(values: Floats) -> tuple[float, float]:
-    """The 95 % percentile interval of bootstrap values."""
-    low, high = np.quantile(values, (0.025, 0.975))
+    """The 95 % percentile interval of bootstrap values; NaN marks resamples without an item."""
+    low, high = np.nanquantile(values, (0.025, 0.975))
     return float(low), float(high)

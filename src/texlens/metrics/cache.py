@@ -1,27 +1,246 @@
-"""A memory of drawn formulas, so that each is drawn once however many metrics look at it."""
+"""Drawings remembered: within a run in memory, between runs in an SQLite file.
+
+The file is `drawings.sqlite` in the user's cache folder (`TEXLENS_CACHE` names another). A row is
+keyed by the engine's signature and the formula, so that a new engine never sees an old drawing.
+Several processes may use it at once. It holds at most `MAX_BYTES`; beyond that the drawings that
+were not used for longest go. A file that is damaged is dropped with a warning, and where no file
+can be kept everything works without: the cache can only save time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import sys
+import time
+import warnings
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from functools import cached_property
+from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from texlens.engine import Drawing, Failure
 
+MAX_BYTES = 512 * 2**20
+_KEPT_AFTER_EVICTION = 0.8
+_IN_MEMORY = 4096
+_BUSY_SECONDS = 10.0
+_DAY = 86_400
+_KEYS_PER_QUERY = 500
+
+# Failures that the next attempt, or another machine, could have without.
+_PASSING_FAILURES = frozenset(["timeout", "memory"])
+
+
+def cache_folder() -> Path:
+    """Where this user's caches lie: `TEXLENS_CACHE`, or the platform's usual place."""
+    if named := os.environ.get("TEXLENS_CACHE"):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "texlens"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/texlens"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "texlens"
+
 
 class DrawingStore:
-    """Draws formulas with the engine of this process and remembers them."""
+    """Draws formulas with the engine of this process, started when needed, and remembers them.
 
-    def __init__(self) -> None:
+    With `on_disk` drawings outlive the process.
+    """
+
+    def __init__(self, *, on_disk: bool = True) -> None:
+        self._on_disk = on_disk
+        self._memory: dict[str, Drawing | Failure] = {}
+
+    @cached_property
+    def _disk(self) -> DiskCache | None:
+        return DiskCache.open(cache_folder() / "drawings.sqlite") if self._on_disk else None
+
+    @cached_property
+    def signature(self) -> str:
+        """The engine's signature."""
         from texlens.engine import get_engine
 
-        self._engine = get_engine()
-        self.signature = self._engine.signature
-        self._memory: dict[str, Drawing | Failure] = {}
+        return get_engine().signature
 
     def draw(self, formulas: Sequence[str]) -> list[Drawing | Failure]:
         """The glyph boxes of each formula in display style, or why it cannot be drawn."""
-        missing = [f for f in dict.fromkeys(formulas) if f not in self._memory]
+        wanted = dict.fromkeys(formulas)
+        found = {f: self._memory[f] for f in wanted if f in self._memory}
+        missing = [f for f in wanted if f not in found]
         if missing:
-            self._memory.update(zip(missing, self._engine.draw(missing), strict=True))
-        return [self._memory[formula] for formula in formulas]
+            fresh = self._draw_missing(missing)
+            if len(self._memory) + len(fresh) > _IN_MEMORY:
+                self._memory.clear()
+            self._memory.update(fresh)
+            found.update(fresh)
+        return [found[formula] for formula in formulas]
+
+    def _draw_missing(self, formulas: Sequence[str]) -> dict[str, Drawing | Failure]:
+        from texlens.engine import Drawing, get_engine
+
+        keys = {f: self._key(f) for f in formulas}
+        known = self._disk.get(keys.values()) if self._disk else {}
+        drawn = {f: _decode(known[key]) for f, key in keys.items() if key in known}
+        missing = [f for f in formulas if f not in drawn]
+        fresh = dict(zip(missing, get_engine().draw(missing), strict=True)) if missing else {}
+        if self._disk and fresh:
+            self._disk.put(
+                {
+                    keys[f]: _encode(result)
+                    for f, result in fresh.items()
+                    if isinstance(result, Drawing) or result.kind not in _PASSING_FAILURES
+                }
+            )
+        return drawn | fresh
+
+    def _key(self, formula: str) -> bytes:
+        text = f"{self.signature}\0{formula}".encode("utf-8", errors="surrogatepass")
+        return hashlib.blake2b(text, digest_size=16).digest()
+
+
+class DiskCache:
+    """A bounded table of byte strings, shared by processes."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path) -> DiskCache | None:
+        """Open or make the file; None, with a warning, where that cannot be done."""
+        for attempt in ("open", "replace"):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return cls(path, _connect(path))
+            except (sqlite3.DatabaseError, OSError) as error:
+                damaged = type(error) is sqlite3.DatabaseError
+                if attempt == "replace" or not damaged:
+                    _warn(f"No drawings are kept in '{path}' ({error})")
+                    return None
+                _warn(f"The cache '{path}' is damaged ({error}) and was dropped")
+                _drop(path)
+        return None
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The contents of those keys that are there."""
+        keys = list(keys)
+        found: dict[bytes, bytes] = {}
+        today = int(time.time()) // _DAY
+        try:
+            stale = []
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                some = keys[start : start + _KEYS_PER_QUERY]
+                marks = ",".join("?" * len(some))
+                query = f"SELECT key, content, day FROM drawings WHERE key IN ({marks})"
+                for key, content, day in self._connection.execute(query, some):
+                    found[key] = content
+                    if day != today:
+                        stale.append((today, key))
+            if stale:
+                with self._connection:
+                    self._connection.executemany("UPDATE drawings SET day=? WHERE key=?", stale)
+        except sqlite3.DatabaseError as error:
+            self._give_up(error)
+        return found
+
+    def put(self, contents: Mapping[bytes, bytes]) -> None:
+        """Add entries in one transaction, then drop the oldest if the file has grown too large."""
+        today = int(time.time()) // _DAY
+        rows = [(key, content, today) for key, content in contents.items()]
+        try:
+            with self._connection:
+                self._connection.executemany("INSERT OR IGNORE INTO drawings VALUES (?,?,?)", rows)
+            if self._bytes() > MAX_BYTES:
+                self._evict()
+        except sqlite3.DatabaseError as error:
+            self._give_up(error)
+
+    def _bytes(self) -> int:
+        pages, free, size = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def _evict(self) -> None:
+        (count,) = self._connection.execute("SELECT count(*) FROM drawings").fetchone()
+        surplus = int(count * (1 - _KEPT_AFTER_EVICTION)) + 1
+        with self._connection:
+            self._connection.execute(
+                "DELETE FROM drawings WHERE rowid IN "
+                "(SELECT rowid FROM drawings ORDER BY day, rowid LIMIT ?)",
+                (surplus,),
+            )
+
+    def _give_up(self, error: sqlite3.DatabaseError) -> None:
+        """Go on without: an empty table in memory takes the place of the file."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+        self._connection = _make_table(sqlite3.connect(":memory:"))
+        if type(error) is sqlite3.DatabaseError:  # damaged, not locked or full
+            _warn(f"The cache '{self.path}' is damaged ({error}) and was dropped")
+            _drop(self.path)
+        else:
+            _warn(f"The cache '{self.path}' cannot be used ({error})")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=OFF")  # a lost cache costs nothing but time
+        return _make_table(connection)
+    except sqlite3.Error:
+        connection.close()
+        raise
+
+
+def _make_table(connection: sqlite3.Connection) -> sqlite3.Connection:
+    with connection:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS drawings"
+            "(key BLOB PRIMARY KEY, content BLOB NOT NULL, day INTEGER NOT NULL)"
+        )
+    return connection
+
+
+def _drop(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(f"{message}; scoring goes on without it.", stacklevel=2)
+
+
+def _encode(drawn: Drawing | Failure) -> bytes:
+    """A drawing as compressed JSON, its boxes column by column; floats keep every bit."""
+    from texlens.engine import Box, Drawing
+
+    if isinstance(drawn, Drawing):
+        row = attrgetter(*(field.name for field in fields(Box)))
+        columns = list(zip(*map(row, drawn.boxes), strict=True))
+        document = [drawn.width, drawn.height, drawn.depth, columns]
+    else:
+        document = [drawn.message, drawn.position, drawn.kind]
+    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), level=1)
+
+
+def _decode(content: bytes) -> Drawing | Failure:
+    from texlens.engine import Box, Drawing, Failure
+
+    document = json.loads(zlib.decompress(content))
+    if len(document) == 3:
+        return Failure(*document)
+    width, height, depth, columns = document
+    return Drawing(tuple(map(Box, *columns)), width, height, depth)

@@ -54,8 +54,19 @@ def check_keys(keys: Sequence[str] | None) -> tuple[str, ...]:
 
 def build_metrics(keys: Sequence[str], *, cdm_engine: CdmEngine = "mathjax") -> list[Metric]:
     """One instance of every class that the keys need."""
-    metrics: list[Metric] = []
-    for module, name in dict.fromkeys(_HOMES[key] for key in keys):
-        kind = getattr(importlib.import_module(f"texlens.metrics.{module}"), name)
-        metrics.append(kind(engine=cdm_engine) if name == "Cdm" else kind())
-    return metrics
+    kinds = dict.fromkeys(_kind(key) for key in keys)
+    return [
+        kind(engine=cdm_engine) if kind.keys[0] == "cdm" else kind()  # type: ignore[call-arg]
+        for kind in kinds
+    ]
+
+
+def goodness(key: str, value: float) -> float:
+    """A value turned so that 1 is perfect and 0 worst, whatever the metric."""
+    return 1 - value if _kind(key).lower_is_better else value
+
+
+def _kind(key: str) -> type[Metric]:
+    module, name = _HOMES[key]
+    kind: type[Metric] = getattr(importlib.import_module(f"texlens.metrics.{module}"), name)
+    return kind

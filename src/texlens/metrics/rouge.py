@@ -51,7 +51,14 @@ class RougeLTokens(Metric):
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One F1 a pair."""
         return [
-            ItemScore({"rouge_l_tokens": _f1(pair.gt_tokens, pair.pred_tokens)}) for pair in pairs
+            ItemScore(
+                {
+                    "rouge_l_tokens": 1.0
+                    if pair.gt_tokens == pair.pred_tokens
+                    else _f1(pair.gt_tokens, pair.pred_tokens)
+                }
+            )
+            for pair in pairs
         ]
 
 
@@ -64,8 +71,6 @@ def rouge_l(truth: str, prediction: str) -> float:
 
 
 def _f1(truth: Sequence[str], prediction: Sequence[str]) -> float:
-    if not truth or not prediction:
-        return float(truth == prediction)
     common = LCSseq.similarity(truth, prediction)
     if common == 0:
         return 0.0

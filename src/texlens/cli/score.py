@@ -1,0 +1,116 @@
+"""`texlens score`: predictions against the truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from texlens.errors import InputError
+
+if TYPE_CHECKING:
+    from texlens.metrics.batches import Plan
+    from texlens.metrics.registry import CdmEngine
+    from texlens.records import Prediction
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", required=False, type=_PATH)
+@click.option("--gt", help="The truth of a single pair, instead of FILE.")
+@click.option("--pred", help="The prediction of a single pair.")
+@click.option("--out", type=_PATH, help="The folder to write; without it, only the table is shown.")
+@click.option("--metrics", "names", help="Keys to compute, comma-separated.  [default: all]")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--cdm-engine", type=click.Choice(["mathjax", "tex"]), default="mathjax", show_default=True,
+    help="What draws the formulas for cdm.",
+)  # fmt: skip
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep drawings on disk.")
+@click.option("--limit", type=click.IntRange(min=1), help="Score the first so many lines.")
+@click.option(
+    "--explain", "explained", multiple=True, metavar="ID",
+    help="Only draw how this item was matched, into --out.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a finished result.")
+@click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of the table.")
+def score(
+    file: Path | None,
+    gt: str | None,
+    pred: str | None,
+    out: Path | None,
+    names: str | None,
+    workers: int,
+    cdm_engine: CdmEngine,
+    no_cache: bool,
+    limit: int | None,
+    explained: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Score predictions against the truth.
+
+    FILE holds JSON Lines with id, gt and pred, the official CDM code's JSON array, or CSV/TSV with
+    these columns; `-` is standard input. Or give one pair: --gt 'x^2' --pred 'x_2'.
+    """
+    from texlens.metrics.batches import Plan
+    from texlens.metrics.files import MARKER, metrics_document, write_scoring
+    from texlens.metrics.registry import check_keys
+    from texlens.metrics.score import score_predictions
+    from texlens.metrics.table import markdown, metrics_table
+    from texlens.runs import open_out_folder
+
+    keys = [name.strip() for name in names.split(",")] if names is not None else None
+    plan = Plan(check_keys(keys), cdm_engine, cache=not no_cache)
+    predictions = _predictions(file, gt, pred, limit)
+    if explained:
+        if out is None:
+            raise InputError("--explain writes pictures: give the folder with --out.")
+        _explain(predictions, explained, out, plan)
+        return
+    if out is not None:
+        open_out_folder(out, marker=MARKER, force=force)
+    scoring = score_predictions(
+        predictions, plan, workers=workers, self_test=file is not None, quiet=as_json
+    )
+    for warning in scoring.warnings:
+        click.echo(f"texlens: {warning}", err=True)
+    document = write_scoring(out, scoring) if out is not None else metrics_document(scoring)
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+    elif file is None:
+        click.echo(metrics_table(scoring.scores))
+    else:
+        click.echo(markdown(scoring).split("\n## Signatures")[0])
+        if out is not None:
+            click.echo(f"Written: {out}")
+
+
+def _predictions(
+    file: Path | None, gt: str | None, pred: str | None, limit: int | None
+) -> list[Prediction]:
+    from texlens.metrics.predictions import read_predictions
+    from texlens.records import Prediction
+
+    if file is not None and gt is None and pred is None:
+        return read_predictions(file, limit=limit)
+    if file is None and gt is not None and pred is not None:
+        return [Prediction("pair", gt, pred)]
+    raise InputError("Give either a FILE of predictions, or one pair with --gt and --pred.")
+
+
+def _explain(
+    predictions: list[Prediction], explained: tuple[str, ...], out: Path, plan: Plan
+) -> None:
+    from texlens.metrics.explain import explain, write_explanation
+
+    by_id = {prediction.id: prediction for prediction in predictions}
+    for id_ in explained:
+        if id_ not in by_id:
+            raise InputError(f"No prediction has the id '{id_}'.")
+    for id_ in explained:
+        for path in write_explanation(out, explain(by_id[id_], plan)):
+            click.echo(f"Written: {path}")

@@ -1,0 +1,153 @@
+"""Scoring of single items, batch by batch, in this process or in several.
+
+A batch goes through all metrics at once, so that they share its normal forms and drawings. No
+value depends on the batch, its neighbours or the process, so the number of workers cannot matter.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from texlens.errors import TexlensError
+from texlens.metrics.base import Drawings, ItemScore, Match, Pair
+from texlens.metrics.cache import DrawingStore
+from texlens.metrics.registry import CdmEngine, build_metrics
+from texlens.records import Prediction
+
+PAIRS_PER_BATCH = 64
+_BATCHES_WAITING_PER_WORKER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to compute: the keys, in order; the engine of `cdm`; whether to use the disk cache."""
+
+    keys: tuple[str, ...]
+    cdm_engine: CdmEngine = "mathjax"
+    cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """All that was found out about one prediction.
+
+    `values` has the keys of the plan; `statistics` those of corpus metrics; `tokens` and `lines`
+    measure the truth: its LaTeX tokens, and the rows of its largest environment.
+    """
+
+    values: dict[str, float | None]
+    warnings: tuple[str, ...]
+    statistics: dict[str, tuple[float, ...]]
+    tokens: int
+    lines: int
+
+
+class BatchScorer:
+    """The metrics of a plan, ready to score batches in this process."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.metrics = [
+            metric
+            for metric in build_metrics(plan.keys, cdm_engine=plan.cdm_engine)
+            if metric.unavailable() is None
+        ]
+        self.drawings: Drawings = DrawingStore(on_disk=plan.cache)
+
+    def score(self, predictions: Sequence[Prediction]) -> list[ItemResult]:
+        """One result a prediction, in order."""
+        pairs = [Pair.of(p.gt, p.pred, id=p.id, extra=p.extra) for p in predictions]
+        by_metric = [metric.score_items(pairs, self.drawings) for metric in self.metrics]
+        return [
+            self._merge(pair, [scores[i] for scores in by_metric]) for i, pair in enumerate(pairs)
+        ]
+
+    def explain(self, prediction: Prediction) -> dict[str, Match]:
+        """The matching behind every drawing metric of the plan, by its first key."""
+        pair = Pair.of(prediction.gt, prediction.pred, id=prediction.id, extra=prediction.extra)
+        matches = {m.keys[0]: m.explain(pair, self.drawings) for m in self.metrics}
+        return {key: match for key, match in matches.items() if match is not None}
+
+    def _merge(self, pair: Pair, scores: Sequence[ItemScore]) -> ItemResult:
+        found: dict[str, float | None] = {}
+        statistics: dict[str, tuple[float, ...]] = {}
+        warnings: dict[str, None] = {}
+        for metric, score in zip(self.metrics, scores, strict=True):
+            found.update(score.values)
+            warnings.update(dict.fromkeys(score.warnings))
+            if score.statistics:
+                statistics[metric.keys[0]] = score.statistics
+        values = {key: found.get(key) for key in self.plan.keys}
+        return ItemResult(
+            values, tuple(warnings), statistics, len(pair.gt_tokens), _lines(pair.gt_tokens)
+        )
+
+
+def score_batches(
+    predictions: Sequence[Prediction], plan: Plan, *, workers: int = 1
+) -> Iterator[ItemResult]:
+    """One result a prediction, in order, computed by `workers` processes.
+
+    Raises TexlensError when a worker process dies.
+    """
+    batches = [
+        predictions[start : start + PAIRS_PER_BATCH]
+        for start in range(0, len(predictions), PAIRS_PER_BATCH)
+    ]
+    workers = min(workers, len(batches))
+    if workers <= 1:
+        scorer = BatchScorer(plan)
+        for batch in batches:
+            yield from scorer.score(batch)
+        return
+    executor = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(plan,)
+    )
+    try:
+        waiting: deque[Future[list[ItemResult]]] = deque()
+        for batch in batches:
+            waiting.append(executor.submit(_work, batch))
+            if len(waiting) > _BATCHES_WAITING_PER_WORKER * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise TexlensError(
+            "A scoring process died, perhaps for lack of memory: try again with fewer --workers. "
+            "From a Python script, more than one worker needs `if __name__ == '__main__':`."
+        ) from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+_scorer: BatchScorer | None = None  # of this worker process
+
+
+def _start_worker(plan: Plan) -> None:
+    global _scorer
+    _scorer = BatchScorer(plan)
+
+
+def _work(batch: Sequence[Prediction]) -> list[ItemResult]:
+    assert _scorer is not None
+    return _scorer.score(batch)
+
+
+def _lines(tokens: Sequence[str]) -> int:
+    """The rows of the largest environment of a formula; 1 without any."""
+    most = 1
+    rows: list[int] = []  # of the environments open at this token
+    for i, token in enumerate(tokens):
+        if token.startswith(r"\begin{"):
+            rows.append(1)
+        elif token.startswith(r"\end{") and rows:
+            most = max(most, rows.pop())
+        elif token.startswith("\\\\") and rows:
+            last = i + 1 < len(tokens) and tokens[i + 1].startswith(r"\end{")
+            rows[-1] += not last
+    return most
