@@ -107,11 +107,12 @@ function measureOutline(d) {
 const KINDS = { glyph: 0, rule: 1, radical: 2, stretch: 3, line: 4 };
 const LINE = 70; // thickness of a table's line or an enclosure's stroke, as MathJax styles it
 
-// Structures whose parts are named in a box's place, and the names of the parts.
+// Structures whose parts are named in a box's place, and the names of the parts, in the order in
+// which MathJax writes them into its SVG.
 const PARTS = {
-  mfrac: ['0', '1'], msub: ['0', '1'], msup: ['0', '2'], msubsup: ['0', '1', '2'],
+  mfrac: ['0', '1'], msub: ['0', '1'], msup: ['0', '2'], msubsup: ['0', '2', '1'],
   munder: ['0', '1'], mover: ['0', '2'], munderover: ['0', '1', '2'],
-  msqrt: ['0'], mroot: ['0', '1'], menclose: ['0'], mmultiscripts: ['0', '1', '2', '3', '4'],
+  msqrt: ['0'], mroot: ['0', '1'], menclose: ['0'], mmultiscripts: [],
 };
 
 const TRANSFORM = /(translate|scale|matrix)\(([^)]*)\)/g;
@@ -296,6 +297,14 @@ export function walk(root) {
       table(node, here);
       return;
     }
+    if (a['data-mjx-linestack'] !== undefined) {
+      // Lines broken by `\\` outside any environment stand under each other as a table's rows do.
+      const id = `mtable#${structures++}`;
+      children.filter((line) => line.attributes).forEach((line, row) => {
+        visit(line, here, { ...context, place: join(context.place, `${id}:${row},0`) });
+      });
+      return;
+    }
     const parts = PARTS[mml];
     if (parts) {
       const id = `${mml}#${structures++}`;
@@ -311,7 +320,15 @@ export function walk(root) {
           visit(child, here, { ...context, radical: true, inRoot: true, place: join(context.place, `${id}:-`) });
         } else {
           // MathJax writes a root's index before or after its radicand; the index is the smaller one.
-          const name = mml === 'mroot' ? (scaled(child) ? '1' : '0') : parts[Math.min(part, parts.length - 1)];
+          let name = parts[Math.min(part, parts.length - 1)];
+          if (mml === 'mroot') name = scaled(child) ? '1' : '0';
+          if (mml === 'mmultiscripts') {
+            // Scripts before the base, the base, scripts after it; only the base is a MathML node.
+            const raised = moved([1, 1, 0, 0], b.transform)[3] > 0;
+            const isBase = b['data-mml-node'] !== undefined;
+            name = isBase ? '0' : part ? (raised ? '2' : '1') : (raised ? '4' : '3');
+            if (!isBase) part--;
+          }
           part++;
           visit(child, here, { ...context, radical: false, inRoot: false, place: join(context.place, `${id}:${name}`) });
         }

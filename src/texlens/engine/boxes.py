@@ -28,8 +28,9 @@ class Box:
     base: y of the glyph's own baseline.
     place: the structures it stands in, outermost first, each `NODE#NUMBER:PART`, joined by `/`.
     NODE is MathML's name; PART 0 is the base, numerator or radicand, 1 the subscript, under part,
-    denominator or root index, 2 the superscript or over part, `ROW,COLUMN` a cell, `-` the ink of
-    the structure itself (fraction bar, root sign, lines).
+    denominator or root index, 2 the superscript or over part, 3 and 4 sub- and superscript before
+    the base, `ROW,COLUMN` a cell, `-` the ink of the structure itself (fraction bar, root sign,
+    lines). Lines broken outside any environment are rows of an `mtable`.
     """
 
     kind: str
