@@ -59,7 +59,7 @@ def score(
     from texlens.metrics.batches import Plan
     from texlens.metrics.files import MARKER, metrics_document, write_scoring
     from texlens.metrics.registry import check_keys
-    from texlens.metrics.score import score_predictions
+    from texlens.metrics.scoring import score_predictions
     from texlens.metrics.table import markdown, metrics_table
     from texlens.runs import open_out_folder
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from texlens.metrics.score import score
+    from texlens.metrics.scoring import score
 
 __all__ = ["score"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "score":
-        from texlens.metrics.score import score
+        from texlens.metrics.scoring import score
 
         return score
     raise AttributeError(f"module 'texlens.metrics' has no attribute '{name}'")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from texlens.metrics.score import Scoring
+from texlens.metrics.scoring import Scoring
 from texlens.metrics.table import markdown
 from texlens.runs import provenance, write_json, write_json_lines, write_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from texlens.metrics.score import Group, Scoring
+from texlens.metrics.scoring import Group, Scoring
 from texlens.records import Score
 
 # The columns of the breakdown, where they were computed; all other metrics are in metrics.json.
