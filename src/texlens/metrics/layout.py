@@ -18,6 +18,7 @@ lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import exp
 
@@ -104,7 +105,7 @@ class Layout(Metric):
         pairs: Sequence[Pair], drawings: Drawings
     ) -> tuple[list[Drawing | Failure], list[Drawing | Failure]]:
         """The drawings of all truths and of all predictions."""
-        texts = [unwrap(text) for pair in pairs for text in (pair.gt, pair.pred)]
+        texts = [formula(text) for pair in pairs for text in (pair.gt, pair.pred)]
         drawn = drawings.draw(texts)
         return drawn[::2], drawn[1::2]
 
@@ -119,6 +120,22 @@ class Layout(Metric):
         else:
             value, _ = self.compare(truth, prediction)
         return ItemScore({"layout": value, "exprate_layout": float(value == 1)}, warnings)
+
+
+def formula(text: str) -> str:
+    """The formula in a raw answer: wrappers off, and every `$` outside braces dropped.
+
+    Answers of several lines often come as several formulas, `$...$ $...$`.
+    """
+    text = unwrap(text)
+    if "$" not in text:
+        return text
+    kept = []
+    depth = 0
+    for token in re.findall(r"\\.|.", text, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(token, 0)
+        kept.append(" " if token == "$" and depth <= 0 else token)
+    return "".join(kept)
 
 
 def _side(drawing: Drawing, matched: set[int]) -> Side:

@@ -32,7 +32,21 @@ SAME = (
     "ℏħ",
     "/∕⁄",
     "’'",
+    # Arrows by kind, whatever their length; the private code points are MathJax's for chemistry.
+    "→⟶\ue429\ue42d",
+    "←⟵\ue428\ue42c",
+    "↔⟷\ue42a\ue42e",
+    "⇒⟹",
+    "⇐⟸",
+    "⇔⟺",
+    "↦⟼",
+    "⇌\ue408\ue409\ue40a",
+    "⇄\ue42b",
 )
+FENCES = frozenset("()[]{}|∣‖∥/\\⟨⟩⌊⌋⌈⌉⟦⟧↑↓↕⇑⇓⇕")
+"""Delimiters: their height is seen."""
+ARROWS = frozenset("→⟶←⟵↔⟷⇒⟹⇐⟸⇔⟺↦⟼")
+"""Arrows: their length is seen, but for those of chemistry, which have no other."""
 SPELLED_OUT = {
     "″": "′′",
     "‴": "′′′",
@@ -112,12 +126,6 @@ LOOKALIKES = (
     ">⟩",
     "≤⩽",
     "≥⩾",
-    "→⟶↦",
-    "←⟵",
-    "⇒⟹",
-    "⇐⟸",
-    "⇔⟺",
-    "↔⟷",
     "⋯…",
     "⋅.∙",
     "∗⋆★",
@@ -181,10 +189,12 @@ def negated(char: str) -> str | None:
 def typeface(char: str, font: str) -> str:
     """The part of the font that a reader sees in this character.
 
-    Letters and digits have a typeface; of any other sign only its being bold shows.
+    Letters and digits have a typeface; of mathematical signs only their being bold shows, of
+    punctuation and delimiters nothing.
     """
-    if unicodedata.category(char)[0] not in "LN":
-        return "bold" if "bold" in font else ""
+    category = unicodedata.category(char)[0]
+    if category not in "LN":
+        return "bold" if category == "S" and "bold" in font else ""
     weight = "bold-" if "bold" in font else ""
     for shown, names in (
         ("script", ("script", "calligraphic")),

@@ -17,6 +17,8 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from texlens.metrics.layout_glyphs import (
+    ARROWS,
+    FENCES,
     OVERLAY_SLASH,
     accent,
     accented_letter,
@@ -29,7 +31,6 @@ from texlens.metrics.layout_glyphs import (
 if TYPE_CHECKING:
     from texlens.engine import Box, Drawing
 
-FENCES = frozenset("()[]{}|∣‖∥/\\⟨⟩⌊⌋⌈⌉⟦⟧↑↓↕⇑⇓⇕")
 TALL_FENCE = 1.3
 """Height (em) from which a delimiter beside a table is taken to enclose it."""
 COLUMN_GAP = 0.7
@@ -56,7 +57,7 @@ class Item(NamedTuple):
     """One symbol of the sequence with the boxes that show it, as indices into `Drawing.boxes`.
 
     `size` is the visible size where a reader notices it (height of a delimiter, width of an accent
-    and scale of a fraction's parts, in em; 1 for a script set behind its fellow instead of above
+    or arrow, scale of a fraction's parts, in em; 1 for a script set behind its fellow instead of above
     or below it), else 0. `color` is that of the first box.
     """
 
@@ -345,7 +346,11 @@ class _Reader:
             self.signs(letter[0], box)
             self.put("close", "")
         else:
-            size = (ink.y1 - ink.y0) / ink.scale if ink.char in FENCES else 0.0
+            size = 0.0
+            if ink.char in FENCES:
+                size = (ink.y1 - ink.y0) / ink.scale
+            elif ink.char in ARROWS:
+                size = (ink.x1 - ink.x0) / ink.scale
             self.signs(signs(ink.char), box, size)
 
     def signs(self, text: str, box: int, size: float = 0.0) -> None:
