@@ -10,6 +10,7 @@ import { TeX } from '@mathjax/src/mjs/input/tex.js';
 import { Configuration } from '@mathjax/src/mjs/input/tex/Configuration.js';
 import { MapHandler } from '@mathjax/src/mjs/input/tex/MapHandler.js';
 import TexError from '@mathjax/src/mjs/input/tex/TexError.js';
+import { LeftItem } from '@mathjax/src/mjs/input/tex/base/BaseItems.js';
 import { CommandMap } from '@mathjax/src/mjs/input/tex/TokenMap.js';
 import '@mathjax/src/mjs/input/tex/ams/AmsConfiguration.js';
 import '@mathjax/src/mjs/input/tex/base/BaseConfiguration.js';
@@ -55,6 +56,19 @@ SvgMo.prototype.toSVG = function (parents) {
   }
 };
 
+// --- MathJax: the colour in force at a \\left is that of its delimiter, as it is at a \\right.
+
+const closeDelimiters = LeftItem.prototype.checkItem;
+LeftItem.prototype.checkItem = function (item) {
+  const result = closeDelimiters.call(this, item);
+  const color = this.getProperty('color');
+  if (color && item.isKind('right')) {
+    const open = result[0]?.[0]?.First?.childNodes?.[0];
+    if (open?.isKind('mo')) open.attributes.set('mathcolor', color);
+  }
+  return result;
+};
+
 // --- MathJax: commands of ours.
 
 const argumentsOf = (parser, name, count) =>
@@ -74,6 +88,11 @@ new CommandMap('texlens-commands', {
   // \delimcolor{c}: the colour of the \left, \middle or \right that follows.
   delimcolor(parser, name) {
     parser.stack.env.color = parser.GetArgument(name);
+  },
+  left(parser, name) {
+    const item = parser.itemFactory.create('left', parser.GetDelimiter(name));
+    item.setProperty('color', parser.stack.env.color);
+    parser.Push(item);
   },
   multicolumn(parser, name) {
     const [, , content] = argumentsOf(parser, name, 3);
@@ -97,8 +116,8 @@ new CommandMap('texlens-commands', {
 Configuration.create('texlens', { handler: { macro: ['texlens-commands'] } });
 
 const macros = {};
-for (const [name, [text, count]] of Object.entries({ ...SHARED, ...MATHJAX_ONLY })) {
-  macros[name] = count ? [text, count] : text;
+for (const [name, [text, count, optional]] of Object.entries({ ...SHARED, ...MATHJAX_ONLY })) {
+  macros[name] = optional === undefined ? (count ? [text, count] : text) : [text, count, optional];
 }
 
 const adaptor = liteAdaptor();
@@ -177,6 +196,16 @@ function clean(node) {
   for (const child of node.children || []) clean(child);
 }
 
+/** A MathML tree without the LaTeX that MathJax notes beside each node. */
+function bare(root) {
+  root.walkTree((node) => {
+    for (const name of ['data-latex', 'data-latex-item']) {
+      if (node.attributes?.hasExplicit?.(name)) node.attributes.unset(name);
+    }
+  });
+  return root;
+}
+
 // --- The five functions
 
 function each(formulas, work) {
@@ -218,6 +247,6 @@ globalThis.texlens = {
     return [adaptor.outerHTML(svg), width, -y, height + y];
   }),
   mathml: (formulas, display) => each(formulas, (formula) =>
-    visitor.visitTree(document.convert(formula, { display, ...SETTINGS, end: STATE.CONVERT }))),
+    visitor.visitTree(bare(document.convert(formula, { display, ...SETTINGS, end: STATE.CONVERT })))),
   versions: { mathjax: mathjax.version, katex: katex.version },
 };

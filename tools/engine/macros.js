@@ -45,7 +45,22 @@ export const SHARED = {
   textquotesingle: ["\\text{'}", 0],
 };
 
+// mhchem's arrows come from a font of their own in MathJax; the usual ones say the same.
+const CHEMICAL_ARROWS = {};
+for (const [chemical, usual] of Object.entries({
+  rightarrow: 'rightarrow', leftarrow: 'leftarrow', leftrightarrow: 'leftrightarrow',
+  leftrightarrows: 'leftrightarrow', rightleftharpoons: 'rightleftharpoons',
+  Rightleftharpoons: 'rightleftharpoons', Leftrightharpoons: 'leftrightharpoons',
+})) {
+  const long = usual.endsWith('harpoons') ? usual : `long${usual}`;
+  CHEMICAL_ARROWS[`mhchemlong${chemical}`] = [`\\${long}`, 0];
+  CHEMICAL_ARROWS[`mhchem${chemical}`] = [`\\${usual}`, 0];
+  CHEMICAL_ARROWS[`mhchemx${chemical}`] = [`\\x${usual}[#1]{#2}`, 2, ''];
+}
+
 export const MATHJAX_ONLY = {
+  ...CHEMICAL_ARROWS,
+  AA: ['\\mathring{\\mathrm{A}}', 0],
   textnormal: ['\\text{#1}', 1],
   emph: ['\\textit{#1}', 1],
   cr: ['\\\\', 0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from texlens.engine.boxes import Drawing, Failure, drawing_from_json
 T = TypeVar("T")
 
 MAX_CHARACTERS = 20_000  # of one formula; the longest of 100,000 published ones has 6,000
-SECONDS_A_CALL = 1.5
+SECONDS_A_CALL = 1.2
 MEMORY_BYTES = 768 * 2**20
 # Formulas go to V8 in batches: a call costs 0.4 ms whatever it holds.
 _FORMULAS_A_CALL = 64
@@ -146,6 +147,11 @@ class Engine:
 
     def _rebuild(self) -> None:
         self.rebuilds += 1
+        if self._context is not None:
+            # V8 reports the end of what was stopped a little later; this waits for it, since a
+            # context that is closed before prints an error of its own.
+            with contextlib.suppress(JSEvalException):
+                self._context.eval("0", timeout_sec=0.3)
         self.close()
 
 
