@@ -4,6 +4,8 @@
 import katex from 'katex';
 import { liteAdaptor } from '@mathjax/src/mjs/adaptors/liteAdaptor.js';
 import { STATE } from '@mathjax/src/mjs/core/MathItem.js';
+import { TEXCLASS } from '@mathjax/src/mjs/core/MmlTree/MmlNode.js';
+import { MmlMfrac } from '@mathjax/src/mjs/core/MmlTree/MmlNodes/mfrac.js';
 import { SerializedMmlVisitor } from '@mathjax/src/mjs/core/MmlTree/SerializedMmlVisitor.js';
 import { RegisterHTMLHandler } from '@mathjax/src/mjs/handlers/html.js';
 import { TeX } from '@mathjax/src/mjs/input/tex.js';
@@ -54,6 +56,15 @@ SvgMo.prototype.toSVG = function (parents) {
   if (this.stretch.dir && this.size) {
     for (const node of this.dom || []) node.attributes['data-stretch'] = this.getText() || '';
   }
+};
+
+// --- MathJax: a fraction is an ordinary atom, as that of LaTeX is, with the space of one.
+
+MmlMfrac.prototype.setTeXclass = function (previous) {
+  this.getPrevClass(previous);
+  this.texClass = TEXCLASS.ORD;
+  for (const child of this.childNodes) child.setTeXclass(null);
+  return this;
 };
 
 // --- MathJax: the colour in force at a \\left is that of its delimiter, as it is at a \\right.
@@ -129,6 +140,9 @@ const tex = new TeX({
     'upgreek', 'texlens',
   ],
   macros,
+  // A letter is a letter: \mathit{ab} draws what \mathit{a b} does, as in TeX.
+  identifierPattern: /^[a-zA-Z]/,
+  ams: { operatornamePattern: /^[-*a-zA-Z0-9]/ },
   tags: 'none',
   maxMacros: 1000,
   maxBuffer: 64 * 1024,
