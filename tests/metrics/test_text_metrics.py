@@ -33,7 +33,19 @@ PAIRS = [
 
 formulas = st.lists(
     st.sampled_from(
-        ["x", "y", "12", "+", "=", r"\alpha", r"\frac{a}{b}", "^{2}", "_{i}", r"\sqrt{x}", "running"]
+        [
+            "x",
+            "y",
+            "12",
+            "+",
+            "=",
+            r"\alpha",
+            r"\frac{a}{b}",
+            "^{2}",
+            "_{i}",
+            r"\sqrt{x}",
+            "running",
+        ]
     ),
     max_size=12,
 ).map(" ".join)
@@ -151,7 +163,9 @@ ALL = (Bleu, Bleu13a, EditDistance, RougeL, RougeLTokens, ExactMatch, Expression
 
 @settings(deadline=None, max_examples=100)
 @given(texts, texts)
-def test_values_lie_between_0_and_1_and_a_text_is_perfect_against_itself(gt: str, pred: str) -> None:
+def test_values_lie_between_0_and_1_and_a_text_is_perfect_against_itself(
+    gt: str, pred: str
+) -> None:
     for kind in ALL:
         metric = kind()
         perfect = 0.0 if metric.lower_is_better else 1.0

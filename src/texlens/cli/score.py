@@ -35,6 +35,7 @@ _PATH = click.Path(path_type=Path)
     "--explain", "explained", multiple=True, metavar="ID",
     help="Only draw how this item was matched, into --out.",
 )  # fmt: skip
+@click.option("--report", is_flag=True, help="Write report.html too: the worst items, drawn.")
 @click.option("--force", is_flag=True, help="Replace a finished result.")
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of the table.")
 def score(
@@ -48,6 +49,7 @@ def score(
     no_cache: bool,
     limit: int | None,
     explained: tuple[str, ...],
+    report: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -57,7 +59,7 @@ def score(
     these columns; `-` is standard input. Or give one pair: --gt 'x^2' --pred 'x_2'.
     """
     from texlens.metrics.batches import Plan
-    from texlens.metrics.files import MARKER, metrics_document, write_scoring
+    from texlens.metrics.files import MARKER, metrics_document, write_report, write_scoring
     from texlens.metrics.registry import check_keys
     from texlens.metrics.scoring import score_predictions
     from texlens.metrics.table import markdown, metrics_table
@@ -66,9 +68,9 @@ def score(
     keys = [name.strip() for name in names.split(",")] if names is not None else None
     plan = Plan(check_keys(keys), cdm_engine, cache=not no_cache)
     predictions = _predictions(file, gt, pred, limit)
-    if explained:
-        if out is None:
-            raise InputError("--explain writes pictures: give the folder with --out.")
+    if out is None and (explained or report):
+        raise InputError("--explain and --report write files: give the folder with --out.")
+    if explained and out is not None:
         _explain(predictions, explained, out, plan)
         return
     if out is not None:
@@ -78,9 +80,11 @@ def score(
     )
     for warning in scoring.warnings:
         click.echo(f"texlens: {warning}", err=True)
+    if report and out is not None:
+        write_report(out, scoring, f"Scores of {file or 'one pair'}")
     document = write_scoring(out, scoring) if out is not None else metrics_document(scoring)
     if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False))
+        click.echo(json.dumps(document))
     elif file is None:
         click.echo(metrics_table(scoring.scores))
     else:

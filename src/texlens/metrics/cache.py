@@ -89,7 +89,8 @@ class DrawingStore:
 
         keys = {f: self._key(f) for f in formulas}
         known = self._disk.get(keys.values()) if self._disk else {}
-        drawn = {f: _decode(known[key]) for f, key in keys.items() if key in known}
+        decoded = {f: _decode(known[key]) for f, key in keys.items() if key in known}
+        drawn = {f: result for f, result in decoded.items() if result is not None}
         missing = [f for f in formulas if f not in drawn]
         fresh = dict(zip(missing, get_engine().draw(missing), strict=True)) if missing else {}
         if self._disk and fresh:
@@ -158,7 +159,7 @@ class DiskCache:
         rows = [(key, content, today) for key, content in contents.items()]
         try:
             with self._connection:
-                self._connection.executemany("INSERT OR IGNORE INTO drawings VALUES (?,?,?)", rows)
+                self._connection.executemany("INSERT OR REPLACE INTO drawings VALUES (?,?,?)", rows)
             if self._bytes() > MAX_BYTES:
                 self._evict()
         except sqlite3.DatabaseError as error:
@@ -236,10 +237,14 @@ def _encode(drawn: Drawing | Failure) -> bytes:
     return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), level=1)
 
 
-def _decode(content: bytes) -> Drawing | Failure:
+def _decode(content: bytes) -> Drawing | Failure | None:
+    """What `_encode` was given; None where the content is damaged."""
     from texlens.engine import Box, Drawing, Failure
 
-    document = json.loads(zlib.decompress(content))
+    try:
+        document = json.loads(zlib.decompress(content))
+    except (zlib.error, ValueError):
+        return None
     if len(document) == 3:
         return Failure(*document)
     width, height, depth, columns = document

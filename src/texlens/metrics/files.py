@@ -1,16 +1,16 @@
-"""A scoring on disk: `items.jsonl`, `metrics.md` and, last because it marks the folder finished,
-`metrics.json`."""
+"""A scoring on disk: `items.jsonl`, `metrics.md`, `metrics.json`, and a report to look at."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from texlens.metrics.report import ReportItem, report_html
 from texlens.metrics.scoring import Scoring
 from texlens.metrics.table import markdown
 from texlens.runs import provenance, write_json, write_json_lines, write_text
 
-MARKER = "metrics.json"
+MARKER = "metrics.json"  # written last: a folder that has it is finished
 
 
 def metrics_document(scoring: Scoring) -> dict[str, Any]:
@@ -42,3 +42,12 @@ def write_scoring(out: Path, scoring: Scoring) -> dict[str, Any]:
     write_text(out / "metrics.md", markdown(scoring))
     write_json(out / MARKER, document)
     return document
+
+
+def write_report(out: Path, scoring: Scoring, title: str) -> None:
+    """Write `report.html` into `out`: the worst items, truth and prediction drawn."""
+    items = [
+        ReportItem(p.id, p.gt, p.pred, item.values, item.warnings)
+        for p, item in zip(scoring.predictions, scoring.items, strict=True)
+    ]
+    write_text(out / "report.html", report_html(title, items, scores=scoring.scores))

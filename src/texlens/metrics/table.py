@@ -57,9 +57,7 @@ def _number(value: float | None) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    cells = [
-        [" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in (header, *rows)
-    ]
+    cells = [[_cell(text) for text in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
@@ -68,3 +66,9 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         lines.append(f"| {' | '.join(padded)} |")
     rule = "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])])
     return "\n".join([lines[0], f"|{rule}|", *lines[1:]])
+
+
+def _cell(text: str) -> str:
+    """One line that cannot end the cell, and that any terminal can encode."""
+    line = " ".join(text.split()).replace("|", "\\|")
+    return line.encode("utf-8", errors="replace").decode()
