@@ -209,7 +209,7 @@ def test_the_self_test_stops_a_run_whose_metric_lies(monkeypatch: pytest.MonkeyP
         return [ItemScore({"exact": 0.0}) for _ in pairs]
 
     monkeypatch.setattr(ExactMatch, "score_items", compare_with_nothing)
-    with pytest.raises(TexlensError, match="self-test failed: the truth of '0'.*exact 0, not 1"):
+    with pytest.raises(TexlensError, match=r"self-test failed: the truth of '0'.*exact 0, not 1"):
         score_predictions(predictions(PAIRS), Plan(("exact",)), self_test=True, quiet=True)
 
 
