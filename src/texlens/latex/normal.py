@@ -9,6 +9,13 @@ could not be made safe it is not here. The normal form of a normal form is itsel
 from __future__ import annotations
 
 from texlens.latex import symbols
+from texlens.latex.spelling import (
+    part_delimiter,
+    spelled_delimiter,
+    spelled_display,
+    spelled_operator,
+    upright_operator,
+)
 from texlens.latex.tokens import TEXT_COMMANDS, detokenize, tokenize
 from texlens.latex.wrappers import unwrap
 
@@ -61,24 +68,7 @@ _END_OF_GROUP = frozenset(["}"])
 _END_OF_OPTION = frozenset(["]"])
 
 _ENVIRONMENTS = {f"\\begin{{{name}}}": name for name in symbols.CELLS | symbols.ALIGNED_CELLS}
-# Of these the left side of an alignment mark may consist, for the mark to make no difference.
-_PLAIN = symbols.ORDINARY | symbols.BOXES | frozenset(["{", "}", "_", "^", "(", ")"])
 _TEXT_BOXES = frozenset(t for t in TEXT_COMMANDS if t.startswith("\\text") or t == "\\mbox")
-
-
-def _part(token: str) -> tuple[str, str]:
-    r"""`\\left(` as `\\left` and `(`; two empty strings if the token is no such thing."""
-    for side in ("\\left", "\\right", "\\middle"):
-        delimiter = token[len(side) :]
-        if delimiter and token.startswith(side) and not delimiter[0].isalpha():
-            return side, delimiter
-    return "", ""
-
-
-def _spelled_delimiter(delimiter: str) -> str:
-    delimiter = symbols.UNICODE.get(delimiter, delimiter)
-    delimiter = symbols.SYNONYMS.get(delimiter, delimiter)
-    return symbols.DELIMITERS.get(delimiter, delimiter)
 
 
 class _Parser:
@@ -211,7 +201,7 @@ class _Parser:
         if token in symbols.DROPPED:
             return _NO_ATOM
         if token == "\\label":
-            self.position += self.tokens[self.position][:1] == "{"
+            self._drop_argument()
             return _NO_ATOM
         return self._other(token, out)
 
@@ -219,7 +209,7 @@ class _Parser:
         """Parse what is rare, and what is not known."""
         if token in _MISPLACED or token[:5] == "\\end{":
             raise _Unparsable
-        side, delimiter = _part(token)
+        side, delimiter = part_delimiter(token)
         if side == "\\left":
             return self._delimited(delimiter, out)
         if side:
@@ -310,42 +300,33 @@ class _Parser:
         if token in symbols.NO_ATOMS:
             return _NO_ATOM
         if signature == "k":
-            self._name_operator(out, start - 1)
+            command = out[start - 1 :]
+            upright = upright_operator(command)
+            if upright:
+                no_limits = self.tokens[self.position] == "\\nolimits"
+                self.position += no_limits
+                command = ["\\operatorname" if no_limits else "\\operatorname*", "{", *upright, "}"]
+            out[start - 1 :] = spelled_operator(command)
         elif token == "\\stackrel" and out[-2] in symbols.RELATIONS and out[-3] == "{":
             out[start - 1] = "\\overset"  # \stackrel makes a relation, \overset keeps it one
         return _OTHER
-
-    def _name_operator(self, out: list[str], start: int) -> None:
-        r"""Spell a named operator the one way: `\sin`, else `\operatorname { H o m }`."""
-        command = out[start]
-        if command == "\\mathop" and out[start + 1 : start + 4] == ["{", "\\mathrm", "{"]:
-            letters = out[start + 4 : -2]
-            if len(letters) < 2 or not all(len(a) == 1 and a.isalpha() for a in letters):
-                return  # one letter alone would be centred on the axis
-            if self.tokens[self.position] == "\\nolimits":
-                self.position += 1
-                command = "\\operatorname"
-            else:
-                command = "\\operatorname*"
-            out[start:] = [command, "{", *letters, "}"]
-        name = "".join(out[start + 2 : -1])
-        if name in symbols.OPERATOR_NAMES.get(command, ()):
-            out[start:] = ["\\" + name]
 
     def _delimited(self, delimiter: str, out: list[str]) -> int:
         r"""Parse `\left` with its delimiter to `\right` with its own."""
         if self.closers is None:
             self.closers = frozenset(
-                token for token in self.tokens if _part(token)[0] in ("\\right", "\\middle")
+                token
+                for token in self.tokens
+                if part_delimiter(token)[0] in ("\\right", "\\middle")
             )
         side = "\\left"
         while True:
-            out.append(side + _spelled_delimiter(delimiter))
+            out.append(side + spelled_delimiter(delimiter))
             if side == "\\right":
                 return _OTHER
             content, _ = self._list(self.closers, sealed=False)
             out += content
-            side, delimiter = _part(self.tokens[self.position])
+            side, delimiter = part_delimiter(self.tokens[self.position])
             self.position += 1
 
     def _delimiter(self, out: list[str]) -> None:
@@ -357,7 +338,7 @@ class _Parser:
         if token in _MISPLACED:
             raise _Unparsable
         self.position += 1
-        out.append(_spelled_delimiter(token))
+        out.append(spelled_delimiter(token))
 
     def _environment(self, begin: str, out: list[str]) -> int:
         """Parse an environment; one that is not known stays as it is."""
@@ -380,7 +361,7 @@ class _Parser:
         columns = self._cells(end, out, alone=alone)
         if not alone:
             is_formula = starts_formula and not self.tokens[self.position]
-            out[start:] = _spelled_display(name, columns, out[start:], is_formula)
+            out[start:] = spelled_display(name, columns, out[start:], is_formula)
         return _BOX if name == "array" else _OTHER
 
     def _cells(self, end: str, out: list[str], *, alone: bool) -> int:
@@ -439,6 +420,14 @@ class _Parser:
         out.append(token)
         self.position += 1
 
+    def _drop_argument(self) -> None:
+        if self.tokens[self.position][:1] == "{":
+            self._verbatim_group([])
+        elif self.tokens[self.position] in _MISPLACED:
+            raise _Unparsable
+        else:
+            self.position += 1
+
     def _verbatim_group(self, out: list[str]) -> None:
         """Copy a group in braces as it stands."""
         token = self.tokens[self.position]
@@ -459,23 +448,3 @@ class _Parser:
             self.position += 1
             out.append(token)
             depth += (token == opening) - (token == closing)
-
-
-def _spelled_display(name: str, columns: int, tokens: list[str], is_formula: bool) -> list[str]:
-    r"""Spell an alignment the one way: what numbers lines or fills a display, as what does not.
-
-    `tokens` are those of the whole environment, which is the whole formula if `is_formula`.
-    """
-    body = tokens[1:-1]
-    if "\\tag" in body or "\\tag*" in body:
-        return tokens
-    if is_formula and columns == 2 and name in ("align", "align*") and body.count("&") == 1:
-        # One line `a & = b`: the mark makes no difference before a relation.
-        mark = body.index("&")
-        left, right = body[:mark], body[mark + 1 :]
-        if left and right and right[0] in symbols.RELATIONS and _PLAIN.issuperset(left):
-            return [*left, *right]
-    if name == "split" or (is_formula and columns <= 2):
-        name = symbols.DISPLAYS.get(name, name)
-    name += "*" if name in ("align", "gather", "multline", "eqnarray", "alignat") else ""
-    return [f"\\begin{{{name}}}", *body, f"\\end{{{name}}}"]

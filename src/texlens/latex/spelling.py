@@ -1,0 +1,60 @@
+"""How delimiters, named operators and alignments are spelled in the normal form."""
+
+from __future__ import annotations
+
+from texlens.latex import symbols
+
+# Of these the left side of an alignment mark may consist, for the mark to make no difference.
+_PLAIN = symbols.ORDINARY | symbols.BOXES | frozenset(["{", "}", "_", "^", "(", ")"])
+
+
+def part_delimiter(token: str) -> tuple[str, str]:
+    r"""`\\left(` as `\\left` and `(`; two empty strings if the token is no such thing."""
+    for side in ("\\left", "\\right", "\\middle"):
+        delimiter = token[len(side) :]
+        if delimiter and token.startswith(side) and not delimiter[0].isalpha():
+            return side, delimiter
+    return "", ""
+
+
+def spelled_delimiter(delimiter: str) -> str:
+    r"""Spell what follows `\left`, `\big` and their kin the one way."""
+    delimiter = symbols.UNICODE.get(delimiter, delimiter)
+    delimiter = symbols.SYNONYMS.get(delimiter, delimiter)
+    return symbols.DELIMITERS.get(delimiter, delimiter)
+
+
+def upright_operator(tokens: list[str]) -> list[str]:
+    r"""The letters of `\mathop { \mathrm { H o m } }`; none if the tokens are something else."""
+    if tokens[:4] == ["\\mathop", "{", "\\mathrm", "{"]:
+        letters = tokens[4:-2]
+        # One letter alone would be centred on the axis.
+        if len(letters) > 1 and all(len(letter) == 1 and letter.isalpha() for letter in letters):
+            return letters
+    return []
+
+
+def spelled_operator(tokens: list[str]) -> list[str]:
+    r"""Spell `\operatorname { s i n }` as `\sin`; other tokens come back as they are."""
+    name = "".join(tokens[2:-1])
+    return ["\\" + name] if name in symbols.OPERATOR_NAMES.get(tokens[0], ()) else tokens
+
+
+def spelled_display(name: str, columns: int, tokens: list[str], is_formula: bool) -> list[str]:
+    r"""Spell an alignment the one way: what numbers lines or fills a display, as what does not.
+
+    `tokens` are those of the whole environment, which is the whole formula if `is_formula`.
+    """
+    body = tokens[1:-1]
+    if "\\tag" in body or "\\tag*" in body:
+        return tokens
+    if is_formula and columns == 2 and name in ("align", "align*") and body.count("&") == 1:
+        # One line `a & = b`: the mark makes no difference before a relation.
+        mark = body.index("&")
+        left, right = body[:mark], body[mark + 1 :]
+        if left and right and right[0] in symbols.RELATIONS and _PLAIN.issuperset(left):
+            return [*left, *right]
+    if name == "split" or (is_formula and columns <= 2):
+        name = symbols.DISPLAYS.get(name, name)
+    name += "*" if name in ("align", "gather", "multline", "eqnarray", "alignat") else ""
+    return [f"\\begin{{{name}}}", *body, f"\\end{{{name}}}"]
