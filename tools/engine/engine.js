@@ -154,6 +154,21 @@ const output = new SVG({
   linebreaks: { inline: false },
   displayOverflow: 'overflow',
 });
+// `f''` is one mo with one character; TeX sets it as `f^{\prime\prime}`, and so do we.
+const PRIMES = { '\u2033': 2, '\u2034': 3, '\u2057': 4 };
+output.preFilters.add(({ math }) => math.root.walkTree((node) => {
+  const count = node.isKind('mo') && PRIMES[node.getText()];
+  if (!count) return;
+  const primes = Array.from({ length: count }, () => {
+    const prime = node.factory.create('mo', {}, [node.factory.create('text').setText('\u2032')]);
+    prime.inheritAttributesFrom(node);
+    prime.texClass = TEXCLASS.ORD;
+    return prime;
+  });
+  const row = node.factory.create('mrow', {}, primes);
+  row.inheritAttributesFrom(node);
+  node.parent.replaceChild(row, node);
+}));
 const document = mathjax.document('', { InputJax: tex, OutputJax: output });
 const visitor = new SerializedMmlVisitor();
 
