@@ -36,5 +36,7 @@ def test_the_package_imports_nothing_heavy() -> None:
         "heavy = {'numpy', 'torch', 'scipy', 'PIL', 'py_mini_racer', 'transformers'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+    )
     assert result.stdout.strip() == "[]", result.stdout + result.stderr

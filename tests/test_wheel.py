@@ -25,7 +25,16 @@ def test_wheel_scores_a_pair_without_extras(tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run(
-        [str(python), "-m", "pip", "install", "-q", "-c", str(REPOSITORY / "constraints.txt"), str(wheel)],
+        [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "-c",
+            str(REPOSITORY / "constraints.txt"),
+            str(wheel),
+        ],
         check=True,
         capture_output=True,
         timeout=600,

@@ -1,0 +1,220 @@
+"""The pipeline: every item accounted for, the same bytes for any worker, resumed after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import layouts
+import pytest
+
+from texlens.data.clean import Limits
+from texlens.data.parquet import read_examples
+from texlens.data.prepare import Plan, prepare
+from texlens.data.sources import open_source
+from texlens.errors import InputError
+
+CAPTIONS = [
+    ("p0.png", r"$$x^2$$"),
+    ("p1.png", r"\frac12"),
+    ("p2.png", r"\frac{"),
+    ("p3.png", r""),
+    ("p4.png", r"x ^ { 2 }"),
+    ("p5.png", r"a \ne b"),
+    ("blank.png", "q"),
+    ("text.png", "q"),
+    ("narrow.png", "q"),
+    ("twin.png", r"x^{2}"),
+    ("p6.png", "x " * 600),
+]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A folder of pictures with most of what can be wrong."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for n in range(7):
+        (folder / f"p{n}.png").write_bytes(layouts.picture(n))
+    (folder / "twin.png").write_bytes((folder / "p0.png").read_bytes())
+    (folder / "text.png").write_text("no picture")
+    import io
+
+    from PIL import Image
+
+    for name, size in (("blank.png", (50, 20)), ("narrow.png", (4000, 5))):
+        buffer = io.BytesIO()
+        Image.new("L", size, 255).save(buffer, "PNG")
+        (folder / name).write_bytes(buffer.getvalue())
+    lines = [json.dumps({"image": name, "latex": latex}) for name, latex in CAPTIONS]
+    (folder / "captions.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def plan_for(corpus: Path, **settings: object) -> Plan:
+    source = open_source("folder", [corpus], captions=corpus / "captions.jsonl")
+    return Plan(source, (10, 0, 0), 3, Limits(verify="all"), **settings)  # type: ignore[arg-type]
+
+
+def test_every_item_is_kept_or_named(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    document = prepare(plan_for(corpus), out, quiet=True)
+    drops = {
+        drop["id"]: (drop["step"], drop["reason"])
+        for drop in map(json.loads, (out / "dropped.jsonl").read_text().splitlines())
+    }
+    kept = {
+        example.id: example.latex_formula
+        for split in document["counts"]
+        for example in read_examples(out / f"{split}.parquet")
+    }
+    assert set(kept) | set(drops) == {name for name, _ in CAPTIONS}
+    assert not set(kept) & set(drops)
+    assert drops["p2.png"][0] == "valid"
+    assert drops["p3.png"] == ("latex", "is empty")
+    assert drops["p6.png"] == ("latex", "has more than 512 tokens")
+    assert drops["blank.png"] == ("picture", "is blank")
+    assert drops["narrow.png"][1].startswith("is too narrow")
+    assert drops["text.png"][1].startswith("cannot be opened")
+    assert drops["twin.png"][0] == "duplicate"
+    assert kept["p1.png"] == r"\frac { 1 } { 2 }"
+    assert kept["p0.png"] == kept["p4.png"] == "x ^ { 2 }"
+    assert document["verified_by_picture"] == 5  # the twin too: it is found later
+    assert not (out / ".work").exists()
+
+
+def test_a_finished_folder_is_not_overwritten(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(plan_for(corpus), out, quiet=True)
+    with pytest.raises(InputError, match="--force"):
+        prepare(plan_for(corpus), out, quiet=True)
+    prepare(plan_for(corpus), out, force=True, quiet=True)
+
+
+def test_an_unfinished_run_with_other_settings_is_not_mixed(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(plan_for(corpus), out, quiet=True)
+    (out / "dataset.json").unlink()
+    (out / ".work").mkdir()
+    (out / ".work" / "plan.json").write_text("{}")
+    with pytest.raises(InputError, match="other settings"):
+        prepare(plan_for(corpus), out, quiet=True)
+
+
+def test_formats(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    forms = ("messages", "grpo", "prompt_completion")
+    prepare(plan_for(corpus, formats=forms, prompt="think_answer"), out, quiet=True)
+    rows = json.loads((out / "messages" / "train.json").read_text())
+    roles = [message["role"] for message in rows[0]["messages"]]
+    assert roles == ["system", "user", "assistant"]
+    assert rows[0]["messages"][1]["content"].startswith("<image>")
+    assert (out / "messages" / rows[0]["images"][0]).read_bytes().startswith(b"\x89PNG")
+    info = json.loads((out / "messages" / "dataset_info.json").read_text())["texlens_train"]
+    assert info["formatting"] == "sharegpt"
+    assert info["tags"]["system_tag"] == "system"
+    grpo = json.loads((out / "grpo" / "train.jsonl").read_text().splitlines()[0])
+    assert [turn["from"] for turn in grpo["conversations"]] == ["human", "gpt"]
+    assert grpo["conversations"][1]["value"] == grpo["answer"]
+    assert "<answer>" in grpo["system"]
+    trl = json.loads((out / "prompt_completion" / "train.jsonl").read_text().splitlines()[0])
+    assert set(trl) == {"prompt", "completion", "images"}
+
+
+def test_loads_with_plain_datasets(corpus: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    out = tmp_path / "out"
+    prepare(plan_for(corpus), out, quiet=True)
+    loaded = datasets.load_dataset(
+        "parquet",
+        data_files={"train": str(out / "train.parquet")},
+        cache_dir=str(tmp_path / "cache"),
+    )["train"]
+    assert type(loaded.features["image"]).__name__ == "Image"
+    assert loaded[0]["image"].size == (60, 24)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for n in range(1300):
+        (folder / f"p{n:05d}.png").write_bytes(layouts.picture(n))
+        (folder / f"p{n:05d}.txt").write_text(rf"\frac {{ {n} }} {{ x _ {n % 10} }}")
+    return folder
+
+
+def command(large: Path, out: Path, workers: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "texlens", "data", "prepare", "folder", "--from", str(large)),
+        *("--out", str(out), "--workers", str(workers), "--verify", "none", "--json"),
+    ]
+
+
+@pytest.mark.slow
+def test_workers_and_kills_change_no_byte(large: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    subprocess.run(command(large, whole, 1), check=True, capture_output=True, timeout=300)
+    two = tmp_path / "two"
+    subprocess.run(command(large, two, 2), check=True, capture_output=True, timeout=300)
+    assert files(two) == files(whole)
+
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(command(large, killed, 1), start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list((killed / ".work").glob("chunk-000001*.parquet")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "dataset.json").exists()
+    subprocess.run(command(large, killed, 2), check=True, capture_output=True, timeout=300)
+    assert files(killed) == files(whole)
+
+
+def _limit_file_size(size: int) -> Callable[[], None]:
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_is_one_sentence_and_can_be_resumed(large: Path, tmp_path: Path) -> None:
+    """A limit on file size makes `write` fail as a full disk does, in the last and largest file."""
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    subprocess.run(command(large, whole, 1), check=True, capture_output=True, timeout=300)
+    largest = max(len(content) for content in files(whole).values())
+    result = subprocess.run(
+        command(large, out, 1),
+        preexec_fn=_limit_file_size(largest // 2),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert "Cannot write" in result.stderr
+    assert not [name for name in files(out) if name.endswith(".part")]
+    assert not (out / "dataset.json").exists()
+    subprocess.run(command(large, out, 1), check=True, capture_output=True, timeout=300)
+    assert files(out) == files(whole)
+    shutil.rmtree(out)
