@@ -50,4 +50,7 @@ def write_report(out: Path, scoring: Scoring, title: str) -> None:
         ReportItem(p.id, p.gt, p.pred, item.values, item.warnings)
         for p, item in zip(scoring.predictions, scoring.items, strict=True)
     ]
-    write_text(out / "report.html", report_html(title, items, scores=scoring.scores))
+    write_text(
+        out / "report.html",
+        report_html(title, items, scores=scoring.scores, breakdown=scoring.breakdown),
+    )

@@ -16,10 +16,12 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from texlens.metrics.registry import goodness
+from texlens.metrics.table import BREAKDOWN_TITLES
 from texlens.records import Score
 
 if TYPE_CHECKING:
     from texlens.engine import Failure
+    from texlens.metrics.scoring import Group
 
 ITEMS_SHOWN = 300
 _TEXT_SHOWN = 4000  # characters of a formula's source
@@ -51,12 +53,13 @@ def report_html(
     items: Sequence[ReportItem],
     *,
     scores: Mapping[str, Score] | None = None,
+    breakdown: Mapping[str, Sequence[Group]] | None = None,
     introduction: Sequence[str] = (),
     limit: int = ITEMS_SHOWN,
 ) -> str:
     """The page as HTML text.
 
-    Shows `scores` as a table, if given, then the `limit` worst items, drawn by MathJax.
+    Shows `scores` and `breakdown` (see `Scoring`) as tables, if given, then the `limit` worst items, drawn by MathJax.
     """
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
@@ -74,6 +77,8 @@ def report_html(
         title=title,
         introduction=introduction,
         scores=scores or {},
+        breakdown={BREAKDOWN_TITLES[kind]: groups for kind, groups in (breakdown or {}).items()},
+        shown_keys=[key for key in _SHOWN_KEYS if key in keys],
         keys=keys,
         sort_key=sort_key,
         items=_item_contexts(worst_first, keys),
@@ -105,7 +110,9 @@ def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dic
                     if key in keys
                 },
                 "goodness": json.dumps({k: _goodness(item, k, absent=None) for k in keys}),
-                "search_text": "\n".join([item.id, item.gt, item.pred, *item.warnings]).lower(),
+                "search_text": "\n".join(
+                    [item.id, item.gt, item.pred, *item.warnings, *item.columns.values()]
+                ).lower(),
                 "columns": item.columns,
                 "warnings": item.warnings,
                 "picture": _data_address(item.picture) if item.picture else None,

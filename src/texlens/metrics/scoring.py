@@ -44,7 +44,7 @@ class Scoring:
     """The result of scoring a corpus.
 
     `items` stand in the order of `predictions`; `breakdown` maps `length`, `lines` and, where the
-    predictions name one, `source` to their groups; `warnings` concern the run as a whole.
+    predictions name them, `source` and `kind` to their groups; `warnings` concern the run as a whole.
     """
 
     scores: dict[str, Score]
@@ -219,9 +219,10 @@ def _breakdown(
         "length": [_interval_name(result.tokens, _TOKEN_GROUPS) for result in results],
         "lines": [_interval_name(result.lines, _LINE_GROUPS) for result in results],
     }
-    sources = [str(p.extra.get("source") or "") for p in predictions]
-    if any(sources):
-        kinds["source"] = [(0, source or "(none)") for source in sources]
+    for field in ("source", "kind"):
+        named = [str(p.extra.get(field) or "") for p in predictions]
+        if any(named):
+            kinds[field] = [(0, name or "(none)") for name in named]
     breakdown: dict[str, tuple[Group, ...]] = {}
     for kind, names in kinds.items():
         members: dict[tuple[int, str], list[int]] = {}

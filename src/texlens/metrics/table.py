@@ -9,7 +9,12 @@ from texlens.records import Score
 
 # The columns of the breakdown, where they were computed; all other metrics are in metrics.json.
 _BREAKDOWN_KEYS = ("bleu", "edit_tokens", "exprate", "cdm", "exprate_cdm", "layout")
-_TITLES = {"length": "tokens of the truth", "lines": "lines of the truth", "source": "source"}
+BREAKDOWN_TITLES = {
+    "length": "tokens of the truth",
+    "lines": "lines of the truth",
+    "source": "source",
+    "kind": "kind",
+}
 
 
 def markdown(scoring: Scoring) -> str:
@@ -17,7 +22,7 @@ def markdown(scoring: Scoring) -> str:
     parts = [f"# Scores of {len(scoring.predictions)} predictions", metrics_table(scoring.scores)]
     if len(scoring.predictions) > 1:
         parts += [
-            f"## By {_TITLES[kind]}\n\n{_breakdown_table(_TITLES[kind], groups)}"
+            f"## By {BREAKDOWN_TITLES[kind]}\n\n{_breakdown_table(BREAKDOWN_TITLES[kind], groups)}"
             for kind, groups in scoring.breakdown.items()
         ]
     signatures = "\n".join(f"- `{score.signature}`" for score in scoring.scores.values())

@@ -27,6 +27,7 @@ _MEDIAN_CHARACTER_EMS = 0.475
 _EDGE_PIXELS = 0.3
 _EMS_PER_SPECK = 15.0  # side of the largest speck; a full stop is an em / 9
 _FAINTEST_INK = 224.0
+_EMS_PER_WINDOW = 0.45  # wider than any stroke or dot
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
@@ -98,21 +99,27 @@ def clean_ink(image: Image.Image) -> Grey:
         image = image.reduce(2)
     grey = _grey_with_most_contrast(image)
     ground = _ground(grey)
-    deviation = grey - ground
-    if float(np.mean(deviation**3)) > 0:  # the few pixels that are far from the ground are lighter
+    if float(np.mean((grey - ground) ** 3)) > 0:  # the few pixels far from the ground are lighter
         grey, ground = 255.0 - grey, 255.0 - ground
-        deviation = -deviation
-    relative = deviation * (255.0 / np.maximum(ground, 32.0))
+    ink = _stretched(grey, ground)
+    em = type_size(ink)
+    if float(np.ptp(ground)) > 0 and em is not None:
+        ink = _stretched(grey, _ground_under(grey, em))
+    return _without_specks(ink)
+
+
+def _stretched(grey: Grey, ground: Grey) -> Grey:
+    """Dark ink on its ground, brought to the range from 0 (the darkest ink) to 255 (the ground)."""
+    relative = (grey - ground) * (255.0 / np.maximum(ground, 32.0))
+    relative -= np.median(relative)
     noise = 1.4826 * float(np.median(np.abs(relative)))
-    floor = max(_NOISE_FACTOR * noise, 2.0)
-    marked = relative < -max(floor, _MIN_CONTRAST)
+    marked = relative < -max(_NOISE_FACTOR * noise, _MIN_CONTRAST)
     if not marked.any():
         raise NoInk
     black = float(np.percentile(relative[marked], 1))
-    # Linear from the darkest ink to the ground; the ground's own noise goes to white.
-    white = -3.0 * noise
-    ink = np.clip((relative - black) * (255.0 / (white - black)), 0.0, 255.0)
-    return _without_specks(ink.astype(np.float32))
+    white = -3.0 * noise  # what the ground's own noise reaches is ground
+    stretched = np.clip((relative - black) * (255.0 / (white - black)), 0.0, 255.0)
+    return np.asarray(stretched, dtype=np.float32)
 
 
 def type_size(ink: Grey) -> float | None:
@@ -181,6 +188,18 @@ def _ground(grey: Grey) -> Grey:
     places = np.meshgrid(row_at, column_at, indexing="ij")
     smooth = ndimage.map_coordinates(medians, places, order=1, mode="nearest")
     return np.asarray(smooth, dtype=np.float32)
+
+
+def _ground_under(grey: Grey, em: float) -> Grey:
+    """The brightness of the ground from what surrounds the strokes, even at a shadow's edge.
+
+    A closing (maxima, then minima of them) covers dark parts thinner than its window, which are
+    strokes, and keeps wider ones, which are shadows.
+    """
+    calm = ndimage.gaussian_filter(grey, 1.0)
+    window = max(3, round(_EMS_PER_WINDOW * em))
+    closed = ndimage.grey_closing(calm, size=(window, window), mode="nearest")
+    return np.asarray(ndimage.gaussian_filter(closed, window / 4), dtype=np.float32)
 
 
 def _without_specks(ink: Grey) -> Grey:

@@ -56,6 +56,15 @@ def open_picture(source: Path | bytes) -> Image.Image:
         raise InputError(f"{name} is damaged or cut short: {_reason(error)}.") from error
 
 
+def as_png(image: Image.Image, *, max_side: int) -> bytes:
+    """The picture as a PNG file, shrunk where a side is longer than `max_side` pixels."""
+    small = image.copy()
+    small.thumbnail((max_side, max_side))
+    stream = io.BytesIO()
+    small.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
 def _read(path: Path) -> bytes:
     try:
         status = path.stat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -50,6 +51,8 @@ class Reader:
     one; `adapter`: a LoRA adapter for it. `batch_size`: pictures at a time, None for 64 with a
     small model and 8 with a large one; `max_new_tokens`: None for the contract's limit.
 
+    `name` says which model it is; `contract` is what it must be used by.
+
     Raises InputError when the model cannot be loaded.
     """
 
@@ -64,6 +67,7 @@ class Reader:
         max_new_tokens: int | None = None,
     ) -> None:
         loaded = model if isinstance(model, Loaded) else load_model(model, adapter, dtype, device)
+        self.name = _name(model, adapter)
         self.contract = loaded.contract
         self.processor = loaded.processor
         self.max_new_tokens = max_new_tokens or loaded.contract.max_new_tokens
@@ -75,6 +79,18 @@ class Reader:
             loaded.contract.messages(), tokenize=False, add_generation_prompt=True
         )
         self._frame = _frame_for(loaded)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash over a sample of every tensor of the model, and their types."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.decoder.model.state_dict().items()):
+            digest.update(f"{name} {getattr(tensor, 'dtype', '')}".encode())
+            if hasattr(tensor, "flatten"):
+                values = tensor.detach().flatten()
+                sample = values[:: max(1, len(values) // 4096)].float().cpu()
+                digest.update(sample.numpy().tobytes())
+        return digest.hexdigest()
 
     def read(self, picture: Picture) -> Reading:
         """Read one picture: a path, the bytes of a picture file, or an open image.
@@ -168,6 +184,11 @@ class Reader:
             warnings=tuple(code for code, is_there in faults.items() if is_there),
             seconds=picture.seconds + seconds,
         )
+
+
+def _name(model: str | Path | Loaded | None, adapter: str | Path | None) -> str:
+    name = "a loaded model" if isinstance(model, Loaded) else str(model or "the embedded model")
+    return f"{name} with {adapter}" if adapter is not None else name
 
 
 @lru_cache(maxsize=1)

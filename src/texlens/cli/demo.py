@@ -1,0 +1,39 @@
+"""`texlens demo`: the package's own pictures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--out", default="demo-out", show_default=True, type=click.Path(path_type=Path),
+    help="The folder to write report.html to.",
+)  # fmt: skip
+@click.option("--model", help="Folder or hub name of a Qwen2.5-VL. Default: the embedded model.")
+@click.option("--adapter", help="Folder or hub name of a LoRA adapter for the model.")
+@click.option("--force", is_flag=True, help="Replace a finished report.")
+def demo(out: Path, model: str | None, adapter: str | None, force: bool) -> None:
+    """Read the example pictures and write a report.
+
+    The pictures come with the package, in fonts and sizes that training did not use: from web
+    pages, slides, scans and photos, the last ones too hard.
+    """
+    from texlens.evaluate.demo import PAGE, Demo
+    from texlens.reading import Reader
+
+    start = time.perf_counter()
+    run = Demo(Reader(model, adapter), out, force=force)
+    for picture, reading in run:
+        click.echo(f"{picture.file}  ({picture.about})")
+        notes = f"  [{', '.join(reading.warnings)}]" if reading.warnings else ""
+        click.echo(f"  {reading.confidence:.2f}  {reading.latex}{notes}")
+    scores = run.finish().scores
+    right = sum(value == 1.0 for value in scores["exprate_layout"].items)
+    click.echo(
+        f"{right} of {len(run.pictures)} read so that they look like the truth, in "
+        f"{time.perf_counter() - start:.1f} s. Look at {out / PAGE}"
+    )

@@ -1,0 +1,208 @@
+"""One model over one data set: predictions, metrics, and a page to look at them.
+
+The folder holds `run.json` (what is run: it decides whether an unfinished run may be resumed),
+`predictions.jsonl` (a line an item, in the data's order, appended as readings come),
+`items.jsonl`, `metrics.md`, `report.html`, and `metrics.json`, written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from texlens.data.parquet import count_examples, read_examples
+from texlens.errors import InputError
+from texlens.evaluate.report import write_report
+from texlens.metrics.batches import Plan
+from texlens.metrics.files import MARKER, item_records, metrics_document
+from texlens.metrics.scoring import score_predictions
+from texlens.metrics.table import markdown
+from texlens.reading import Reader
+from texlens.reading.sources import Item
+from texlens.records import Example, Prediction, Reading
+from texlens.runs import (
+    open_out_folder,
+    progress,
+    provenance,
+    write_json,
+    write_json_lines,
+    write_text,
+)
+
+PREDICTIONS = "predictions.jsonl"
+RUN = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A Parquet file of examples, or its first `limit` rows."""
+
+    path: Path
+    limit: int | None = None
+
+    def examples(self) -> Iterator[Example]:
+        """The examples, in order. Raises InputError when the file is no table of examples."""
+        return read_examples(self.path, self.limit)
+
+    def count(self) -> int:
+        """How many examples there are; as `examples`, it raises InputError."""
+        next(self.examples(), None)  # says what is wrong with the file, if anything
+        rows = count_examples(self.path)
+        return rows if self.limit is None else min(rows, self.limit)
+
+
+def evaluate(
+    reader: Reader,
+    data: DataSet,
+    out: Path,
+    plan: Plan,
+    *,
+    workers: int = 1,
+    force: bool = False,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Read every picture of a data set, score the readings, and write all of it into `out`.
+
+    A picture that cannot be read counts as an empty prediction, with its error beside it. A run
+    that was interrupted goes on after the last prediction it wrote.
+
+    Args:
+        reader: the model that reads.
+        data: what is read.
+        out: the folder to write.
+        plan: the metrics to compute.
+        workers: processes that share the scoring.
+        force: replace a finished result.
+        quiet: show no progress.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        InputError: the data cannot be read, or `out` holds another run or a finished result.
+    """
+    total = data.count()
+    if total == 0:
+        raise InputError(f"'{data.path}' holds no examples.")
+    open_out_folder(out, marker=MARKER, force=force)
+    description = _describe(reader, data)
+    _claim(out, description, force=force)
+    done = _written(out / PREDICTIONS)
+    start = time.perf_counter()
+    _predict(reader, data, out / PREDICTIONS, skip=len(done), total=total, quiet=quiet)
+    seconds = time.perf_counter() - start
+    predictions = _written(out / PREDICTIONS)
+    scoring = score_predictions(predictions, plan, workers=workers, quiet=quiet)
+    document = metrics_document(scoring)
+    document["run"] = description
+    read_now = len(predictions) - len(done)
+    document["speed"] = {
+        "pictures": read_now,
+        "seconds": round(seconds, 2),
+        "pictures_per_second": round(read_now / seconds, 2) if read_now else None,
+    }
+    write_json_lines(out / "items.jsonl", item_records(scoring))
+    write_text(out / "metrics.md", markdown(scoring))
+    write_report(out / "report.html", scoring, data.examples(), document)
+    write_json(out / MARKER, document)
+    return document
+
+
+def _describe(reader: Reader, data: DataSet) -> dict[str, Any]:
+    """All that decides the predictions of a run."""
+    content = hashlib.sha256()
+    for example in data.examples():
+        for part in (example.id.encode(), example.image, example.latex_formula.encode()):
+            content.update(len(part).to_bytes(8, "little"))
+            content.update(part)
+    return {
+        "data": data.path.name,
+        "limit": data.limit,
+        "data_sha256": content.hexdigest(),
+        "model": reader.name,
+        "model_sha256": reader.fingerprint,
+        "contract": reader.contract.model_dump(),
+        "max_new_tokens": reader.max_new_tokens,
+        "versions": provenance("torch", "transformers", "peft", "pillow"),
+    }
+
+
+def _claim(out: Path, description: dict[str, Any], *, force: bool) -> None:
+    """Begin a run in `out`, or make sure that the one begun there is this one."""
+    path = out / RUN
+    if path.exists() and not force:
+        try:
+            begun = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            begun = None
+        if begun != description:
+            changed = [key for key in description if (begun or {}).get(key) != description[key]]
+            raise InputError(
+                f"'{out}' holds an unfinished run with another {' and '.join(changed)}: "
+                "give another --out, or --force."
+            )
+        return
+    (out / PREDICTIONS).unlink(missing_ok=True)
+    write_json(path, description)
+
+
+def _predict(
+    reader: Reader, data: DataSet, path: Path, *, skip: int, total: int, quiet: bool
+) -> None:
+    """Append a line to `path` for every example after the first `skip`."""
+    if skip >= total:
+        return
+    truths: dict[str, Example] = {}
+
+    def items() -> Iterator[Item]:
+        for example in islice(data.examples(), skip, None):
+            if example.id in truths:
+                raise InputError(f"'{data.path}' holds the id '{example.id}' twice.")
+            truths[example.id] = Example(
+                example.id, b"", example.latex_formula, example.source, example.kind
+            )
+            yield Item(example.id, example.image)
+
+    readings = reader.read_many(items())
+    with path.open("ab") as stream:
+        for reading in progress(readings, total=total - skip, unit="pictures", quiet=quiet):
+            line = json.dumps(_line(truths[reading.path], reading), ensure_ascii=False) + "\n"
+            stream.write(line.encode("utf-8", errors="backslashreplace"))
+            stream.flush()
+
+
+def _line(example: Example, reading: Reading) -> dict[str, Any]:
+    line = {
+        "id": example.id,
+        "gt": example.latex_formula,
+        "pred": reading.latex,
+        "confidence": round(reading.confidence, 6),
+        "warnings": list(reading.warnings),
+        "seconds": round(reading.seconds, 4),
+        "kind": example.kind,
+        "source": example.source,
+    }
+    return line if reading.error is None else {**line, "error": reading.error}
+
+
+def _written(path: Path) -> Sequence[Prediction]:
+    """The predictions written so far; a line that a kill cut short is taken off the file."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) != len(content):
+        with path.open("r+b") as stream:
+            stream.truncate(len(whole))
+    predictions = []
+    for line in whole.decode("utf-8").split("\n")[:-1]:
+        record = json.loads(line)
+        extra = {key: value for key, value in record.items() if key not in ("id", "gt", "pred")}
+        predictions.append(Prediction(record["id"], record["gt"], record["pred"], extra))
+    return predictions
