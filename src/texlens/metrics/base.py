@@ -187,7 +187,7 @@ def sign(key: str, **parameters: object) -> str:
 BOOTSTRAP_RESAMPLES = 1000
 BOOTSTRAP_SEED = 12345
 BOOTSTRAP_SIGNATURE = f"bs:{BOOTSTRAP_RESAMPLES}|seed:{BOOTSTRAP_SEED}"
-_COUNTS_AT_ONCE = 1_000_000  # cells of the resampling matrix in memory at a time: 8 MB
+_COUNTS_AT_ONCE = 4_000_000  # cells of the resampling matrix in memory at a time: 32 MB
 
 
 def resampled_totals(statistics: Floats) -> Floats:
