@@ -59,7 +59,8 @@ def report_html(
 ) -> str:
     """The page as HTML text.
 
-    Shows `scores` and `breakdown` (see `Scoring`) as tables, if given, then the `limit` worst items, drawn by MathJax.
+    Shows `scores` and `breakdown` (see `Scoring`) as tables, if given, then the `limit` worst
+    items, drawn by MathJax, their texts in normal form with the differences marked.
     """
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
@@ -137,18 +138,18 @@ def _side_context(
 
 
 def _marked_differences(gt: str, pred: str) -> tuple[list[tuple[str, bool]], ...]:
-    """The tokens of both texts in runs, each with whether it differs from the other text."""
+    """The normal forms in runs of tokens, each with whether the other text lacks it."""
     from rapidfuzz.distance import Indel
 
-    from texlens.latex import tokenize
+    from texlens.latex import detokenize, normalize, tokenize
 
-    sides = [tokenize(text[:_TEXT_SHOWN]) for text in (gt, pred)]
+    sides = [tokenize(normalize(text[:_TEXT_SHOWN])) for text in (gt, pred)]
     runs: tuple[list[tuple[str, bool]], ...] = ([], [])
     for step in Indel.opcodes(*sides):
         spans = (step.src_start, step.src_end), (step.dest_start, step.dest_end)
         for side, (start, end), pieces in zip(sides, spans, runs, strict=True):
             if end > start:
-                pieces.append((" ".join(side[start:end]) + " ", step.tag != "equal"))
+                pieces.append((detokenize(side[start:end]) + " ", step.tag != "equal"))
     for text, pieces in zip((gt, pred), runs, strict=True):
         if len(text) > _TEXT_SHOWN:
             pieces.append((f"... ({len(text):,} characters)", False))
