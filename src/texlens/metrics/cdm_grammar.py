@@ -22,6 +22,30 @@ import re
 from bisect import bisect_left
 from typing import Final
 
+from texlens.metrics.cdm_commands import (
+    ACCENTS,
+    BIG,
+    CELLS,
+    DELIMITERS,
+    FONTS,
+    FRACTIONS,
+    FUNCTIONS,
+    GREEDY,
+    INFIX,
+    LAPS,
+    LARGE_OPERATORS,
+    LIMIT_OPERATORS,
+    LINES,
+    NAMED_OPERATORS,
+    OPERATORS,
+    PLAIN_ARRAYS,
+    REFUSED,
+    SIZES,
+    STYLES,
+    SYMBOLS,
+    TEXT,
+)
+
 MAX_DEPTH: Final = 60
 """Groups within groups beyond which a formula is refused (each takes six Python frames)."""
 
@@ -32,138 +56,6 @@ _TOKEN: Final = re.compile(
 _SIZE: Final = re.compile(r"\s*(-?)\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]{2})")
 _END: Final = "EOF"
 _ENDS_EXPRESSION: Final = frozenset(["}", "\\end", "\\right", "&", "\\\\", "\\cr", _END])
-
-_FRACTIONS: Final = {
-    "\\frac": "\\frac", "\\dfrac": "\\frac", "\\tfrac": "\\frac",
-    "\\binom": "\\binom", "\\dbinom": "\\binom", "\\tbinom": "\\binom",
-}  # fmt: skip
-_INFIX: Final = {"\\over": "\\frac", "\\choose": "\\binom"}
-_TEXT: Final = frozenset("\\text \\mbox \\hbox \\vbox".split())
-_FONTS: Final = {
-    **{
-        name: name
-        for name in r"""\mathrm \mathit \mathbf \mathop \stackrel \mathbb \mathcal \mathfrak \mathscr
-        \mathsf \mathtt \label \comment \hspace \vspace \atop \fbox \tag \makebox \raisebox \framebox
-        \circle \line \put \vphantom \textup \noalign""".split()
-    },
-    "\\Bbb": "\\mathbb",
-    "\\bold": "\\mathbf",
-    "\\frak": "\\mathfrak",
-}
-_ACCENTS: Final = frozenset(r"\acute \grave \ddot \tilde \bar \breve \check \hat \vec \dot".split())
-_LINES: Final = frozenset(["\\overline", "\\underline"])
-_LAPS: Final = frozenset(["\\llap", "\\rlap"])
-_SIZES: Final = frozenset(
-    r"""\tiny \scriptsize \footnotesize \small \normalsize \large \Large \LARGE \huge \Huge \textrm
-    \rm \cal \bf \siptstyle \boldmath \it""".split()
-)
-_STYLES: Final = frozenset(r"\displaystyle \textstyle \scriptstyle \scriptscriptstyle".split())
-_BIG: Final = frozenset(f"\\{b}{g}{s}" for b in "bB" for g in ("ig", "igg") for s in ("", *"lrm"))
-_DELIMITERS: Final = frozenset(
-    r"""( ) [ ] < > / | . \lbrack \rbrack \{ \lbrace \} \rbrace \lfloor \rfloor \lceil \rceil
-    \langle \rangle \lt \gt \lvert \rvert \lVert \rVert \lgroup \rgroup \lmoustache \rmoustache
-    \backslash \vert \| \Vert \uparrow \Uparrow \downarrow \Downarrow \updownarrow
-    \Updownarrow""".split()
-)
-_OPERATORS: Final = frozenset(  # words without limits
-    r"""\arcsin \arccos \arctan \arg \cos \cosh \cot \coth \csc \deg \dim \exp \hom \ker \lg \ln
-    \log \sec \sin \sinh \tan \tanh""".split()
-)
-_LIMIT_OPERATORS: Final = frozenset(
-    r"\det \gcd \inf \lim \liminf \limsup \max \min \Pr \sup".split()
-)
-_LARGE_OPERATORS: Final = frozenset(
-    r"""\int \iint \iiint \oint \coprod \bigvee \bigwedge \biguplus \bigcap \bigcup \intop \prod
-    \sum \bigotimes \bigoplus \bigodot \bigsqcup \smallint""".split()
-)
-# Its printer fails on any colour, and on its own logo.
-_REFUSED: Final = frozenset(
-    [
-        f"\\{colour}{shade}"
-        for colour in "blue teal green gold red maroon purple gray mint".split()
-        for shade in ("", *"ABCDEFGHI")
-    ]
-    + r"\color \KaTeX \orange \pink \kaBlue \kaGreen".split()
-)
-
-# Greediness as TeX's arguments go: a function may be the argument of a less greedy one.
-_GREEDY: Final = frozenset([*_FRACTIONS, *_TEXT, *_FONTS])
-_FUNCTIONS: Final = frozenset(
-    [*_GREEDY, *_INFIX, *_ACCENTS, *_LINES, *_LAPS, *_SIZES, *_STYLES, *_BIG, *_OPERATORS]
-    + [*_LIMIT_OPERATORS, *_LARGE_OPERATORS]
-    + r"\sqrt \rule \phantom \left \right \begin \end \\ \cr".split()
-)
-
-_CELLS: Final = {  # environments: delimiters around the array, and whether it names its columns
-    "array": ("", ""), "tabular": ("", ""), "matrix": ("", ""), "aligned": ("", ""),
-    "pmatrix": ("(", ")"), "bmatrix": ("[", "]"), "Bmatrix": ("\\{", "\\}"),
-    "vmatrix": ("|", "|"), "Vmatrix": ("\\Vert", "\\Vert"),
-    "cases": ("\\{", "."), "picture": ("\\{", "."),
-}  # fmt: skip
-_PLAIN_ARRAYS: Final = frozenset(["\\matrix", "\\pmatrix", "\\cases"])
-
-# Words that `\operatorname` gives back as commands. `arccos` and `tanh` are missing in the
-# published pattern by the way it is joined.
-_NAMED_OPERATORS: Final = frozenset(
-    """arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf injlim ker lg lim liminf
-    limsup ln log max min Pr projlim sec sin sinh sup tan""".split()
-)
-
-# Commands of more than one character that the grammar knows as something else than a letter:
-# they stay whole inside `\mathrm`.
-_SYMBOLS: Final = frozenset(
-    r"""
-    \! \# \$ \% \& \( \) \, \: \; \_ \{ \| \}
-    \Box \Bumpeq \Cap \Cup \Delta \Diamond \Doteq \Downarrow \Finv \Game \Gamma \Im \Join \L \Lambda
-    \Leftarrow \Leftrightarrow \Lleftarrow \Longleftarrow \Longleftrightarrow \Longrightarrow \Lsh
-    \M \Omega \Phi \Pi \Psi \Re \Rightarrow \Rrightarrow \Rsh \S \Sigma \Subset \Supset \Theta
-    \Uparrow \Updownarrow \Upsilon \Vdash \Vert \Vvdash \Xi \Bbbk
-    \a \aleph \amalg \angle \approx \approxeq \ast \asymp \b \backepsilon \backprime \backsim
-    \backsimeq \backslash \barwedge \because \beth \between \bigcirc \bigstar \bigtriangledown
-    \bigtriangleup \blacklozenge \blacksquare \blacktriangle \blacktriangledown \blacktriangleleft
-    \blacktriangleright \boldmathr \bot \bowtie \boxdot \boxminus \boxplus \boxtimes \bullet
-    \bumpeq \c \cap \cases \cdot \cdotp \cdots \centerdot \checkmark \circ \circeq
-    \circlearrowleft \circlearrowright \circledR \circledS \circledast \circledcirc \circleddash
-    \clubsuit \colon \complement \cong \cup \curlyeqprec \curlyeqsucc \curlyvee \curlywedge
-    \curvearrowleft \curvearrowright \d \dag \dagger \daleth \dashleftarrow \dashrightarrow \dashv
-    \ddag \ddagger \ddots \diagdown \diagup \diamond \diamondsuit \digamma \dint \div
-    \divideontimes \do \doteq \doteqdot \dotplus \dots \doublebarwedge \doublecap \doublecup
-    \downarrow \downdownarrows \downharpoonleft \downharpoonright \e \eixsts \ell \em \emptyset
-    \enspace \eqcirc \eqsim \eqslantgtr \eqslantless \equiv \eth \f \fallingdotseq \flat \forall
-    \frown \g \ge \geq \geqq \geqslant \gets \gg \ggg \gggtr \gimel \gnapprox \gneq \gneqq \gnsim
-    \gt \gtrapprox \gtrdot \gtreqless \gtreqqless \gtrless \gtrsim \gvertneqq \h \hbar \heartsuit
-    \hline \hookleftarrow \hookrightarrow \hskip \hslash \i \in \infty \intd \intercal \intf \j \k
-    \l \land \langle \lbrace \lbrack \lceil \ldotp \ldots \le \leadsto \leftarrow \leftarrowtail
-    \leftharpoondown \leftharpoonup \leftleftarrows \leftrightarrow \leftrightarrows
-    \leftrightharpoons \leftrightsquigarrow \leftthreetimes \leq \leqq \leqslant \lessapprox
-    \lessdot \lesseqgtr \lesseqqgtr \lessgtr \lesssim \lfloor \lgroup \lhd \ll \llcorner \llless
-    \lll \lmoustache \lnapprox \lneq \lneqq \lnot \lnsim \longleftarrow \longleftrightarrow
-    \longmapsto \longrightarrow \looparrowleft \looparrowright \lor \lozenge \lrcorner \lt \ltimes
-    \lvert \lVert \lvertneqq \m \mapsto \mathbin \measuredangle \mho \mid \mit \models \mp
-    \multimap \n \nLeftarrow \nLeftrightarrow \nRightarrow \nVDash \nVdash \nabla \natural \nc
-    \ncong \ne \nearrow \neg \neq \nexists \ngeq \ngeqq \ngeqslant \ngtr \ni \nleftarrow
-    \nleftrightarrow \nleq \nleqq \nleqslant \nless \nmid \nonumber \not \notin \nparallel \nprec
-    \npreceq \nrightarrow \nshortmid \nshortparallel \nsim \nsubseteq \nsubseteqq \nsucc \nsucceq
-    \nsupseteq \nsupseteqq \ntriangleleft \ntrianglelefteq \ntriangleright \ntrianglerighteq \nvDash
-    \nvdash \nwarrow \o \odot \ominus \oplus \oslash \otimes \overleftarrow \overrightarrow \owns
-    \parallel \partial \perp \pii \pitchfork \pm \prec \precapprox \preccurlyeq \preceq
-    \precnapprox \precneqq \precnsim \precsim \prime \propto \qquad \quad \rangle \rbrace \rbrack
-    \rceil \restriction \rfloor \rgroup \rhd \rightarrow \rightarrowtail \rightharpoondown
-    \rightharpoonup \rightleftarrows \rightleftharpoons \rightrightarrows \rightsquigarrow
-    \rightthreetimes \risingdotseq \rmoustache \rtimes \rvert \rVert \sb \searrow \setminus \sf
-    \sharp \shortmid \shortparallel \sim \simeq \slash \smallfrown \smallsetminus \smallskip
-    \smallsmile \smile \sp \space \spadesuit \sphericalangle \sqcap \sqcup \sqsubset \sqsubseteq
-    \sqsupset \sqsupseteq \square \star \subset \subseteq \subseteqq \subsetneq \subsetneqq \succ
-    \succapprox \succcurlyeq \succeq \succnapprox \succneqq \succnsim \succsim \supset \supseteq
-    \supseteqq \supsetneq \supsetneqq \surd \swarrow \textbf \therefore \thickapprox \thicksim
-    \thinspace \times \to \top \triangle \triangledown \triangleleft \trianglelefteq \triangleq
-    \triangleright \trianglerighteq \tt \twoheadleftarrow \twoheadrightarrow \ulcorner
-    \underbrace \unitlength \unlhd \unrhd \uparrow \updownarrow \upharpoonleft \upharpoonright
-    \uplus \upuparrows \urcorner \vDash \varkappa \varnothing \varpropto \varsubsetneq
-    \varsubsetneqq \varsupsetneq \varsupsetneqq \vartriangle \vartriangleleft \vartriangleright
-    \vdash \vdots \vee \veebar \vert \wedge \widehat \widetilde \wp \wr \yen
-    """.split()
-) | {"\\ "}
 
 
 class _Refused(Exception):
@@ -238,12 +130,12 @@ class _Parser:
         infix = -1
         name = ""
         while (word := self.next) not in _ENDS_EXPRESSION and word != until:
-            if word in _INFIX:
+            if word in INFIX:
                 if before_infix:
                     break
                 if infix >= 0:
                     raise _Refused
-                infix, name = len(out), _INFIX[word]
+                infix, name = len(out), INFIX[word]
                 self.advance()
                 if self.next in ("^", "_", "'", "\\limits", "\\nolimits"):
                     raise _Refused
@@ -301,9 +193,9 @@ class _Parser:
             self.group()
             script = out[start:]
         else:
-            if word in _FUNCTIONS and word not in _GREEDY or word in _REFUSED:
+            if (word in FUNCTIONS and word not in GREEDY) or word in REFUSED:
                 raise _Refused
-            if word in _GREEDY:
+            if word in GREEDY:
                 self.function()
             else:
                 self.symbol()
@@ -330,7 +222,7 @@ class _Parser:
     def symbol(self) -> None:
         """One word that is no function."""
         word = self.next
-        if self.roman and len(word) > 1 and word not in _SYMBOLS:
+        if self.roman and len(word) > 1 and word not in SYMBOLS:
             self.out += word
         else:
             self.out.append("~" if word == " " else word)
@@ -345,30 +237,30 @@ class _Parser:
         word = self.next
         if word == "{":
             self.group()
-        elif word not in _FUNCTIONS:
-            if word in _PLAIN_ARRAYS:
+        elif word not in FUNCTIONS:
+            if word in PLAIN_ARRAYS:
                 self.advance()
                 self.expect("{")
                 self.array(word[1:])
                 self.expect("}")
-            elif word in _REFUSED:
+            elif word in REFUSED:
                 raise _Refused
             else:
                 self.symbol()
-        elif word in _LARGE_OPERATORS:
+        elif word in LARGE_OPERATORS:
             self.out.append(word)
             self.advance()
             return ()
-        elif word in _OPERATORS or word in _LIMIT_OPERATORS:
+        elif word in OPERATORS or word in LIMIT_OPERATORS:
             place = len(self.out)
-            self.out += _operator(word, limits=word in _LIMIT_OPERATORS)
+            self.out += _operator(word, limits=word in LIMIT_OPERATORS)
             self.advance()
             return place, word
         elif word == "\\left":
             self.fenced()
         elif word == "\\begin":
             self.environment()
-        elif word in _SIZES or word in _STYLES:
+        elif word in SIZES or word in STYLES:
             self.declaration()
         else:
             self.function()
@@ -387,7 +279,7 @@ class _Parser:
             self.roman = outer
         else:
             self.out.append(word)
-            self.expression(before_infix=word in _STYLES)
+            self.expression(before_infix=word in STYLES)
         self.depth -= 1
 
     def fenced(self) -> None:
@@ -404,7 +296,7 @@ class _Parser:
         """`\\left` or `\\right` and its delimiter, printed as one token."""
         command = self.next
         self.advance()
-        if self.next not in _DELIMITERS:
+        if self.next not in DELIMITERS:
             raise _Refused
         self.out.append(command + self.next)
         self.advance()
@@ -415,28 +307,28 @@ class _Parser:
         out = self.out
         self.enter()
         self.advance()
-        if word in _FRACTIONS:
-            out.append(_FRACTIONS[word])
+        if word in FRACTIONS:
+            out.append(FRACTIONS[word])
             start = len(out)
             self.argument(greedy=True)
             self.argument(greedy=True, previous=out[start:])
-        elif word in _FONTS:
-            name = _FONTS[word]
+        elif word in FONTS:
+            name = FONTS[word]
             outer, self.roman = self.roman, name == "\\mathrm"
             out.append(name)
             self.argument(greedy=True)
             self.roman = outer
-        elif word in _TEXT:
+        elif word in TEXT:
             out.append("\\mathrm")
             self.text_argument()
-        elif word in _ACCENTS:
+        elif word in ACCENTS:
             out.append(word)
             self.argument(braced=True)
-        elif word in _LINES:
+        elif word in LINES:
             out += [word, "{"]
             self.argument()
             out.append("}")
-        elif word in _LAPS:
+        elif word in LAPS:
             out.append(word)
             self.argument()
         elif word == "\\phantom":
@@ -454,8 +346,8 @@ class _Parser:
                 index = ["{", *out[start + 1 :], "}"]
                 out.append("]")
             self.argument(previous=index)
-        elif word in _BIG:
-            if self.next not in _DELIMITERS:
+        elif word in BIG:
+            if self.next not in DELIMITERS:
                 raise _Refused
             out += [word, self.next]
             self.advance()
@@ -477,12 +369,12 @@ class _Parser:
         if word == "{":
             self.group()
             return
-        if word == _END or word in _REFUSED:
+        if word == _END or word in REFUSED:
             raise _Refused
         if braced:
             self.out.append("{")
-        if word in _FUNCTIONS:
-            if greedy or word not in _GREEDY:
+        if word in FUNCTIONS:
+            if greedy or word not in GREEDY:
                 if previous is None:
                     raise _Refused
                 self.out += previous
@@ -498,7 +390,7 @@ class _Parser:
         """The argument of `\\text`, where white space prints as `~`."""
         outer, self.text = self.text, True
         if self.next != "{":  # one word, with braces put around it
-            if self.next == _END or self.next in _FUNCTIONS:
+            if self.next == _END or self.next in FUNCTIONS:
                 raise _Refused
             self.out.append("{")
             self.symbol()
@@ -531,7 +423,7 @@ class _Parser:
         """`\\begin{array} ... \\end{array}`."""
         self.enter()
         name = self.name()
-        if name not in _CELLS:
+        if name not in CELLS:
             raise _Refused
         self.array(name)
         if self.next != "\\end" or self.name() != name:
@@ -572,7 +464,7 @@ class _Parser:
     def array(self, name: str) -> None:
         """Rows and cells; `name` says how columns are given and what stands around them."""
         out = self.out
-        left, right = _CELLS[name]
+        left, right = CELLS[name]
         if left:
             out.append(f"\\left{left}")
         start = len(out)
@@ -660,5 +552,5 @@ def _with_named_operators(printed: list[str]) -> list[str]:
         if printed[place : place + 1] == ["{"]:
             end = printed.index("}", place)
             name = "".join(printed[place + 1 : end])
-            if name in _NAMED_OPERATORS:
+            if name in NAMED_OPERATORS:
                 printed[place - 1 : end + 1] = ["\\" + name]

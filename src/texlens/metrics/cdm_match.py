@@ -40,11 +40,13 @@ _EPSILON: Final = float(np.spacing(1))
 class Inked:
     """The tokens of a drawing that left ink, in order of the tokens.
 
-    `boxes` has shape (tokens, 4): left, top, right, bottom in pixels of 1/200 inch at 12 points;
+    `numbers` are their places among all tokens of the formula that have a colour. `boxes` has shape
+    (tokens, 4): left, top, right, bottom in pixels of 1/200 inch at 12 points;
     `width` and `height` measure the picture they lie in.
     """
 
     tokens: tuple[str, ...]
+    numbers: tuple[int, ...]
     boxes: Floats
     width: float
     height: float
@@ -152,7 +154,8 @@ def ransac(gt: Floats, pred: Floats) -> Bools:
     n = len(gt)
     centre = gt.mean(axis=0)
     best: Bools = np.zeros(n, dtype=bool)
-    best_count, best_sum, last = 0, math.inf, TRIALS
+    best_count, best_sum = 0, math.inf
+    last: float = TRIALS
     trial = 0
     # Most pictures agree at once: the first trial runs alone, and the rest only if it must.
     for first, end in ((0, 1), (1, TRIALS)):

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (lists of commands read best as text)
 r"""The tokens that the published CDM counts, which of them are drawn, and which pass as equal.
 
 Two normalisations come before the drawing. The first is the grammar of `cdm_grammar`; where it
@@ -101,16 +102,20 @@ CLOSE_BRACED: Final = "}}\0"
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """A formula ready to be drawn: LaTeX pieces and the tokens that have colours, in order."""
+    """A formula ready to be drawn: LaTeX pieces and the tokens that have colours, in order.
+
+    `parsed` says whether the published grammar could read it, or its raw text stands for it.
+    """
 
     pieces: tuple[str | Ink, ...]
     tokens: tuple[str, ...]
+    parsed: bool
 
 
 def paint(latex: str) -> Painted | None:
     """The normalised tokens of a formula, coloured; None where the published code gives up."""
     try:
-        words = normalise(latex)
+        words, parsed = normalise(latex)
         if len(words) > MAX_TOKENS:
             return None
         painter = _Painter(words)
@@ -119,17 +124,21 @@ def paint(latex: str) -> Painted | None:
             index = painter.paint(index)
     except (_Unmatched, IndexError):
         return None
-    return Painted(tuple(painter.pieces), tuple(painter.tokens))
+    return Painted(tuple(painter.pieces), tuple(painter.tokens), parsed)
 
 
-def normalise(latex: str) -> list[str]:
-    """Both normalisations; raises `_Unmatched` or `IndexError` where an argument is missing."""
+def normalise(latex: str) -> tuple[list[str], bool]:
+    """Both normalisations, and whether the grammar could read the formula.
+
+    Raises `_Unmatched` or `IndexError` where an argument is missing.
+    """
     latex = latex.replace("\n", " ")
     chinese = _CJK.search(latex) is not None
     if chinese:
         latex = latex.replace("，", ", ").replace("：", ": ").replace("；", "; ")
         latex = _CJK_RUN.sub(lambda run: f"\\text{{{run[0]}}}", latex)
     words = first_tokens(latex)
+    parsed = words is not None
     if words is None:
         raw = latex
         for command in _FORGOTTEN:
@@ -138,7 +147,7 @@ def normalise(latex: str) -> list[str]:
         words = raw.strip().split(" ")
     if chinese:
         words = [word.replace("\\mathrm", "\\text") for word in words]
-    return _with_arguments_in_braces(_merged(_rewritten(words)))
+    return _with_arguments_in_braces(_merged(_rewritten(words))), parsed
 
 
 def first_tokens(latex: str) -> list[str] | None:
@@ -185,10 +194,11 @@ def _merged(words: list[str]) -> list[str]:
         index += 1
         if word[:1] == "\\" and index < count:
             after = words[index]
-            if _BIG.match(word) and (after[:1] == "\\" or after in tuple("(){}|[]")):
-                word += after
-                index += 1
-            elif word == "\\string" or (word == "\\'" and len(after) == 1 and after != "{"):
+            if (
+                (_BIG.match(word) and (after[:1] == "\\" or after in tuple("(){}|[]")))
+                or word == "\\string"
+                or (word == "\\'" and len(after) == 1 and after != "{")
+            ):
                 word += after
                 index += 1
             elif word == "\\operatorname" and after == "*":
