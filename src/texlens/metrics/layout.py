@@ -30,6 +30,22 @@ from texlens.metrics.layout_sequence import Item, reading_sequence
 
 SEVERITY = 0.5
 RELIEF = 0.3
+_COMMENT = re.compile(r"((?<!\\)(?:\\\\)*)%[^\n]*(?:\n[ \t]*|$)")
+_OPERATOR_COMMANDS = str.maketrans(
+    {
+        "∑": r"\sum ",
+        "∏": r"\prod ",
+        "∐": r"\coprod ",
+        "⋂": r"\bigcap ",
+        "⋃": r"\bigcup ",
+        "⋀": r"\bigwedge ",
+        "⋁": r"\bigvee ",
+        "⨀": r"\bigodot ",
+        "⨁": r"\bigoplus ",
+        "⨂": r"\bigotimes ",
+    }
+)
+
 REVISION = 1
 """Raised with every change of the metric that changes a number."""
 
@@ -123,19 +139,21 @@ class Layout(Metric):
 
 
 def formula(text: str) -> str:
-    """The formula in a raw answer: wrappers off, and every `$` outside braces dropped.
+    """The formula in a raw answer, as the engine is to draw it.
 
-    Answers of several lines often come as several formulas, `$...$ $...$`.
+    Wrappers and comments go, and so does every `$` outside braces: answers of several lines often
+    come as several formulas, `$...$ $...$`. Large operators typed as characters become commands,
+    so that their limits stand as those of commands do.
     """
-    text = unwrap(text)
-    if "$" not in text:
-        return text
-    kept = []
-    depth = 0
-    for token in re.findall(r"\\.|.", text, re.DOTALL):
-        depth += {"{": 1, "}": -1}.get(token, 0)
-        kept.append(" " if token == "$" and depth <= 0 else token)
-    return "".join(kept)
+    text = _COMMENT.sub(r"\1", unwrap(text))
+    if "$" in text:
+        depth = 0
+        kept = []
+        for token in re.findall(r"\\.|.", text, re.DOTALL):
+            depth += {"{": 1, "}": -1}.get(token, 0)
+            kept.append(" " if token == "$" and depth <= 0 else token)
+        text = "".join(kept)
+    return text if text.isascii() else text.translate(_OPERATOR_COMMANDS)
 
 
 def _side(drawing: Drawing, matched: set[int]) -> Side:

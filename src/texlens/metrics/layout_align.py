@@ -48,8 +48,8 @@ class Costs:
     """A replacement that was already made once, in hundredths of the first."""
 
 
-SIZE_STEP = 1.5
-"""Ratio from which two sizes of a delimiter, an accent or a fraction's parts are seen to differ."""
+SIZE_STEP = 1.6
+"""Ratio from which two sizes are seen to differ: more than one step of TeX's delimiters."""
 MAX_CELLS = 16_000_000
 """Longer pairs (4000 x 4000 symbols) are aligned with equal costs, which takes far less time."""
 
@@ -103,7 +103,7 @@ class Aligner:
                 else:
                     replaced[a.symbol, b.symbol] += 1
             if sizes_differ(a.size, b.size):
-                styles.add(("size", a.symbol.kind))
+                styles.add(("size", a.symbol.kind, a.symbol.name * (a.symbol.kind == "open")))
             if a.color != b.color:
                 styles.add(("color", a.color, b.color))
         for (x, y), times in replaced.items():
@@ -224,8 +224,6 @@ def style_change(a: Symbol, b: Symbol) -> tuple[str, ...] | None:
     """The kind of change where two symbols differ in style only, None where they differ in kind."""
     if a.kind == b.kind == "glyph" and a.name == b.name:
         return ("face", a.face, b.face)
-    if a.kind == b.kind == "open" and {a.name, b.name} in ({"_", "under"}, {"^", "over"}):
-        return ("limits",)
     return None
 
 

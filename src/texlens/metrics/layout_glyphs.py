@@ -47,6 +47,8 @@ FENCES = frozenset("()[]{}|∣‖∥/\\⟨⟩⌊⌋⌈⌉⟦⟧↑↓↕⇑⇓�
 """Delimiters: their height is seen."""
 ARROWS = frozenset("→⟶←⟵↔⟷⇒⟹⇐⟸⇔⟺↦⟼")
 """Arrows: their length is seen, but for those of chemistry, which have no other."""
+OPERATORS = frozenset("∑∏∐∫∮∯∰⋂⋃⋀⋁⨀⨁⨂⨄⨆⨅")
+"""Large operators, beside function names: it is a matter of style where their limits stand."""
 SPELLED_OUT = {
     "″": "′′",
     "‴": "′′′",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from texlens.metrics.layout_glyphs import (
     ARROWS,
     FENCES,
+    OPERATORS,
     OVERLAY_SLASH,
     accent,
     accented_letter,
@@ -37,10 +38,15 @@ COLUMN_GAP = 0.7
 """White (em) between two columns from which a reader sees columns."""
 SAME_BASELINE = 0.05
 """Distance (em) within which two scripts stand on one baseline."""
-BESIDE = 0.25
+OVERHANG = 0.25
 """How far (em) a script may reach under its operator without being a limit under it."""
 HAIRLINE = 0.15
 """Thickness (em) up to which a box of a line is a straight line across or down."""
+
+BESIDE, STACKED, BEHIND = 1.0, 2.0, 4.0
+"""How a script stands: beside its base, under or over it, or behind another script of the base."""
+SMALL, FULL = 1.0, 2.0
+"""Parts of a fraction smaller than, or as large as, the line that it stands in."""
 
 Roles = dict[str, list[int]]
 
@@ -56,9 +62,9 @@ class Symbol(NamedTuple):
 class Item(NamedTuple):
     """One symbol of the sequence with the boxes that show it, as indices into `Drawing.boxes`.
 
-    `size` is the visible size where a reader notices it (height of a delimiter, width of an accent
-    or arrow, scale of a fraction's parts, in em; 1 for a script set behind its fellow instead of above
-    or below it), else 0. `color` is that of the first box.
+    `size` is what else a reader notices of it, 0 where nothing: the height of a delimiter, the
+    width of an accent or arrow (em); `BESIDE`, `STACKED` or `BEHIND` for how a script is placed;
+    `SMALL` or `FULL` for a fraction. `color` is that of the first box.
     """
 
     symbol: Symbol
@@ -99,6 +105,7 @@ class _Reader:
         self.places = [steps[box.place] for box in boxes]
         self.items: list[Item] = []
         self.last_script: _Script | None = None
+        self.tables = 0  # tables around the place that is being read
         self.structures: dict[str, Callable[[Roles, int], None]] = {
             "mfrac": self.fraction,
             "msqrt": self.root,
@@ -175,7 +182,8 @@ class _Reader:
         bar, above, below = (roles.get(part, []) for part in ("-", "0", "1"))
         if bar:
             scale = max((self.boxes[box].scale for box in above + below), default=1.0)
-            self.put("open", "fraction", (), scale / self.boxes[bar[0]].scale)
+            full = scale > 0.9 * self.boxes[bar[0]].scale
+            self.put("open", "fraction", (), self.style(FULL if full else SMALL))
         else:
             self.put("open", "stack")
         self.row(above, depth)
@@ -194,6 +202,14 @@ class _Reader:
         lines = roles.get("-", [])
         struck = len(lines) == 1 or any(not self.is_hairline(line) for line in lines)
         self.group("strike" if struck else "frame", roles.get("0", []), depth, lines)
+
+    def style(self, size: float) -> float:
+        """A size that depends on display or text style: not looked at in tables.
+
+        The same lines come in text style (array) or display style (aligned), for no reason that
+        has to do with the formula.
+        """
+        return 0.0 if self.tables else size
 
     def scripted(self, roles: Roles, depth: int) -> None:
         """A base with its scripts; parts 3 and 4 are scripts before the base."""
@@ -215,15 +231,23 @@ class _Reader:
                 side = "under " if name == "under" else ""
                 self.put("accent", side + shape, boxes, (ink.x1 - ink.x0) / ink.scale)
                 accents += 1
-            else:
+            elif boxes:
                 limits.append((name, boxes))
         self.row(base, depth)
         for _ in range(accents):
             self.put("close", "")
         for name, boxes in limits:
-            if boxes and base and self.stands_beside(boxes, base):
+            beside = bool(base) and self.stands_beside(boxes, base)
+            if beside or self.is_operator(base):
                 name = {"under": "_", "over": "^"}[name]
-            self.script(name, boxes, depth)
+            self.script(name, boxes, depth, BESIDE if beside else STACKED)
+
+    def is_operator(self, base: list[int]) -> bool:
+        """Whether these boxes are a large operator or the upright name of a function."""
+        inks = [self.boxes[box] for box in base]
+        if len(inks) == 1:
+            return inks[0].char in OPERATORS
+        return all(ink.char.isalpha() and ink.font == "normal" for ink in inks)
 
     def accent_shape(self, boxes: list[int], depth: int, base: list[int]) -> str | None:
         """The accent that a single full-size sign over or under a base is."""
@@ -238,9 +262,9 @@ class _Reader:
         """Whether limits were set as scripts, right of the operator, as in running text."""
         left = min(self.boxes[box].x0 for box in boxes)
         right = max(self.boxes[box].x1 for box in base)
-        return left > right - BESIDE * self.boxes[base[0]].scale
+        return left > right - OVERHANG * self.boxes[base[0]].scale
 
-    def script(self, name: str, boxes: list[int], depth: int) -> None:
+    def script(self, name: str, boxes: list[int], depth: int, size: float = BESIDE) -> None:
         """A script or limit; subscript before superscript, and neighbours of one level joined."""
         if not boxes:
             return
@@ -252,10 +276,9 @@ class _Reader:
             self.put("close", "")
             self.last_script = last._replace(end=len(self.items))
             return
-        behind = last is not None and self.boxes[boxes[0]].x0 > max(
-            self.boxes[box].x1 for box in last.boxes
-        )
-        self.group(name, boxes, depth, size=float(behind))
+        if last and self.boxes[boxes[0]].x0 > max(self.boxes[box].x1 for box in last.boxes):
+            size = BEHIND
+        self.group(name, boxes, depth, size=self.style(size))
         if last and (last.name, name) == ("^", "_"):
             added = self.items[start:]
             self.items[last.start :] = added + self.items[last.start : start]
@@ -292,6 +315,7 @@ class _Reader:
         }
         stacked = not free and (len(rows) > 1 or len(columns) > 1)
         gaps = self.gaps(rows, columns, left) if stacked else set()
+        self.tables += 1
         if stacked:
             self.put("open", "stack")
         for number, row in enumerate(sorted(rows)):
@@ -308,6 +332,7 @@ class _Reader:
         self.rules(down, down)
         if stacked:
             self.put("close", "")
+        self.tables -= 1
         self.row(tags, depth)
 
     def rules(self, waiting: list[int], due: list[int]) -> None:
