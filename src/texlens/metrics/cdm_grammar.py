@@ -18,6 +18,7 @@ of our own:
 
 from __future__ import annotations
 
+import itertools
 import re
 from bisect import bisect_left
 from typing import Final
@@ -49,8 +50,9 @@ from texlens.metrics.cdm_commands import (
 MAX_DEPTH: Final = 60
 """Groups within groups beyond which a formula is refused (each takes six Python frames)."""
 
+_WHITE_SPACE: Final = re.compile(r"[ \r\n\t]+")
 _TOKEN: Final = re.compile(
-    "[ \r\n\t]+|---?|[!-\\[\\]-\u2027\u202a-\ud7ff\uf900-\uffff\U00010000-\U0010ffff]"
+    " |---?|[!-\\[\\]-\u2027\u202a-\ud7ff\uf900-\uffff\U00010000-\U0010ffff]"
     r"|\\(?:[a-zA-Z]+|[^a-zA-Z])"
 )
 _SIZE: Final = re.compile(r"\s*(-?)\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]{2})")
@@ -81,20 +83,11 @@ class _Parser:
     """Recursive descent over one formula; `out` is what has been printed so far."""
 
     def __init__(self, latex: str) -> None:
-        self.latex = latex
-        self.words: list[str] = []  # with white space as " "
-        self.starts: list[int] = []
-        end = 0
-        for match in _TOKEN.finditer(latex):
-            if match.start() != end:
-                raise _Refused
-            word, end = match[0], match.end()
-            self.words.append(" " if word[0] in " \r\n\t" else word)
-            self.starts.append(match.start())
-        if end != len(latex):
+        self.latex = _WHITE_SPACE.sub(" ", latex)
+        self.words: list[str] = _TOKEN.findall(self.latex)
+        if sum(map(len, self.words)) != len(self.latex):
             raise _Refused
         self.words.append(_END)
-        self.starts.append(end)
         self.index = -1
         self.depth = 0
         self.text = False  # text mode: white space prints, scripts do not exist
@@ -404,10 +397,11 @@ class _Parser:
         """A length between brackets or braces, as it prints."""
         if self.next != opening:
             raise _Refused
-        match = _SIZE.match(self.latex, self.starts[self.index] + 1)
+        starts = list(itertools.accumulate(map(len, self.words), initial=0))
+        match = _SIZE.match(self.latex, starts[self.index + 1])
         if match is None:
             raise _Refused
-        self.index = bisect_left(self.starts, match.end()) - 1
+        self.index = bisect_left(starts, match.end()) - 1
         self.advance()
         self.expect(closing)
         sign, digits, unit = match.groups()

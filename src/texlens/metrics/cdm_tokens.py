@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from texlens.metrics import cdm_grammar
 
@@ -75,14 +75,23 @@ _INKLESS: Final = _STACKS | frozenset(
     r"""\ \\ \index \a & $ \def \edef \raggedright \url \cr \ensuremath \left \right \mathchoice
     \scriptstyle \displaystyle \qquad \quad \, \! ~ \boldmath \gdef \today \the""".split()
 )
+_KINDS: Final[dict[str, str]] = {
+    **dict.fromkeys(_INKLESS | frozenset("{}^_"), "no ink"),
+    **dict.fromkeys("[]", "bracket"),
+    **dict.fromkeys(_SPANS, "span"),
+    **dict.fromkeys(_OPTION_AND_ARGUMENT, "option"),
+    **dict.fromkeys(_FONTS, "font"),
+    **dict.fromkeys(_MARKS, "mark"),
+    **dict.fromkeys(_TWO_ARGUMENTS, "two arguments"),
+    **dict.fromkeys(_PHANTOMS, "phantom"),
+}
 _INKLESS_START: Final = re.compile(r"[{}^_\[\]]|\\begin\{.*?\}|\\end\{.*?\}|\\.*rule|\\.*line")
 
 MAX_TOKENS: Final = 20_000
 _MAX_DEPTH: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Ink:
+class Ink(NamedTuple):
     """A token drawn in its own colour, number `index`.
 
     `opens` says that its colour also covers the arguments that follow, up to a `CLOSE`; `braced`
@@ -328,32 +337,29 @@ class _Painter:
         word = pieces[index]
         if isinstance(word, Ink) or not word:
             return index + 1
-        if word in _PHANTOMS:
-            return self._argument_end(index + 1) + 1 if pieces[index + 1] == "{" else index + 2
-        if word in _TWO_ARGUMENTS:
+        kind = _KINDS.get(word)
+        if kind is None:
+            if word[0] not in "{}^_[]\\" or not _INKLESS_START.match(word):
+                self._colour(index, braced=braced or (index > 1 and pieces[index - 1] == "_"))
+        elif kind == "font":
+            return self._font(index)
+        elif kind == "two arguments":
             self._cover(index, self._argument_end(self._argument_end(index + 1) + 1))
-            return index + 1
-        if word in _MARKS:
+        elif kind == "mark":
             end = self._argument_end(index + 1)
             scripted = word != "\\underbrace" and pieces[end + 1 : end + 2] == ["_"]
             self._cover(index, end, braced=scripted)
-            return index + 1
-        if word in _FONTS:
-            return self._font(index)
-        if word in _OPTION_AND_ARGUMENT:
+        elif kind == "option":
             return self._option_and_argument(index)
-        if word in _SPANS:
+        elif kind == "bracket":
+            before = pieces[index - 1] if word == "[" else pieces[index - 3] if index >= 3 else None
+            if before is not None and before != "\\sqrt":
+                self._colour(index)
+        elif kind == "phantom":
+            return self._argument_end(index + 1) + 1 if pieces[index + 1] == "{" else index + 2
+        elif kind == "span":
             end = self._argument_end(self._argument_end(index + 1) + 1)
             return self._inner(end + 1)
-        if word in "[]":
-            before = (
-                pieces[index - 1] if word == "[" else pieces[index - 3] if index >= 3 else "\\sqrt"
-            )
-            if before != "\\sqrt":
-                self._colour(index)
-            return index + 1
-        if word not in _INKLESS and not _INKLESS_START.match(word):
-            self._colour(index, braced=braced or (index > 1 and pieces[index - 1] == "_"))
         return index + 1
 
     def _argument_end(self, start: int) -> int:
