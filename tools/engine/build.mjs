@@ -3,30 +3,40 @@
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const out = new URL('../../src/texlens/engine/js/', import.meta.url).pathname;
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const out = here('../../src/texlens/engine/js/');
+
+const flatAttributes = {
+  name: 'flat-attributes',
+  setup(bundler) {
+    bundler.onResolve({ filter: /\/Attributes\.js$/ }, () => ({ path: here('src/attributes.js') }));
+  },
+};
+
 await build({
-  entryPoints: ['engine.js'],
+  entryPoints: [here('src/engine.js')],
   bundle: true,
   minify: true,
   format: 'iife',
   target: 'es2022',
   charset: 'ascii',
   legalComments: 'none',
-  // MathJax asks for its own version and for dynamic loading, which a bundle has no use for.
   define: { PACKAGE_VERSION: JSON.stringify(version('@mathjax/src')) },
+  plugins: [flatAttributes],
   outfile: `${out}engine.js`,
 });
 
 function version(name) {
-  return JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')).version;
+  return JSON.parse(readFileSync(here(`node_modules/${name}/package.json`), 'utf8')).version;
 }
 
 const bundled = ['@mathjax/src', '@mathjax/mathjax-tex-font', 'katex', 'mhchemparser'];
-copyFileSync('node_modules/@mathjax/src/LICENSE', `${out}LICENSE.mathjax`);
-copyFileSync('node_modules/katex/LICENSE', `${out}LICENSE.katex`);
-copyFileSync('node_modules/mhchemparser/LICENSE.txt', `${out}LICENSE.mhchemparser`);
+copyFileSync(here('node_modules/@mathjax/src/LICENSE'), `${out}LICENSE.mathjax`);
+copyFileSync(here('node_modules/katex/LICENSE'), `${out}LICENSE.katex`);
+copyFileSync(here('node_modules/mhchemparser/LICENSE.txt'), `${out}LICENSE.mhchemparser`);
 writeFileSync(
   `${out}provenance.json`,
   JSON.stringify(

@@ -70,31 +70,31 @@ class Failure:
 
 
 def drawing_from_json(result: list[Any]) -> Drawing:
-    """The drawing that `walk.js` describes: strings, rows of numbers into them, and the size.
+    """The drawing that `tools/engine/src/boxes.js` describes: strings, 12 numbers a box, the size.
 
     There lengths are in 1/10,000 em (the size in 1/1,000), y up.
     """
-    strings, rows, width, height, depth = result
-    boxes = []
-    for kind, char, variant, token, color, x0, y0, x1, y1, scale, base, place in rows:
-        letter, font = plain_letter(strings[char], strings[variant])
-        boxes.append(
-            Box(
-                KINDS[kind],
-                letter,
-                font,
-                strings[token],
-                strings[color],
-                x0 / 10_000,
-                -y1 / 10_000,
-                x1 / 10_000,
-                -y0 / 10_000,
-                scale / 1_000,
-                -base / 10_000,
-                strings[place],
-            )
+    strings, numbers, width, height, depth = result
+    column = iter(numbers)
+    boxes = tuple(
+        Box(
+            KINDS[kind],
+            *plain_letter(strings[char], strings[variant]),
+            strings[token],
+            strings[color],
+            x0 / 10_000,
+            -y1 / 10_000,
+            x1 / 10_000,
+            -y0 / 10_000,
+            scale / 1_000,
+            -base / 10_000,
+            strings[place],
         )
-    return Drawing(tuple(boxes), width / 1_000, height / 1_000, depth / 1_000)
+        for kind, char, variant, token, color, x0, y0, x1, y1, scale, base, place in zip(
+            *[column] * 12, strict=True
+        )
+    )
+    return Drawing(boxes, width / 1_000, height / 1_000, depth / 1_000)
 
 
 _VARIANTS = {
