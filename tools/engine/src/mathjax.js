@@ -58,10 +58,8 @@ const tex = new TeX({
     'textcomp', 'textmacros', 'unicode', 'upgreek', COMMANDS,
   ],
   macros,
-  // A letter is a letter: \mathit{ab} draws what \mathit{a b} does, as in TeX.
-  identifierPattern: /^[a-zA-Z]/,
   // As wide as its widest line: a picture of one formula has no margins to be flush with.
-  ams: { operatornamePattern: /^[-*a-zA-Z0-9]/, multlineWidth: 'auto' },
+  ams: { multlineWidth: 'auto' },
   tags: 'none',
   maxMacros: 1000,
   maxBuffer: 64 * 1024,
@@ -113,12 +111,29 @@ function separatePrimes({ data }) {
   }
 }
 
+// TeX sets letters and digits one by one, so that a script of `12` or `\mathit{ab}` stands at the
+// last of them; readers of MathML want words and numbers whole.
+const { options } = tex.parseOptions;
+const whole = {
+  identifier: options.identifierPattern,
+  number: options.numberPattern,
+  operator: options.ams.operatornamePattern,
+};
+const oneByOne = { identifier: /^[a-zA-Z]/, number: /^[0-9]/, operator: /^[-*a-zA-Z0-9]/ };
+
+function usePatterns({ identifier, number, operator }) {
+  options.identifierPattern = identifier;
+  options.numberPattern = number;
+  options.ams.operatornamePattern = operator;
+}
+
 const EM = 16; // pixels an em, for lengths given in pixels
 
-function compile(latex, display, filters = plain) {
+function compile(latex, display, filters = plain, patterns = oneByOne) {
   const item = new page.options.MathItem(latex, tex, display);
   item.setMetrics(EM, EM * output.font.params.x_height, 1e7, 1);
   tex.postFilters.items = filters;
+  usePatterns(patterns);
   try {
     item.compile(page);
   } finally {
@@ -169,7 +184,7 @@ export function svg(latex, display) {
 const visitor = new SerializedMmlVisitor();
 
 export function mathml(latex, display) {
-  const { root } = compile(latex, display, tidy);
+  const { root } = compile(latex, display, tidy, whole);
   root.walkTree((node) => {
     for (const name of ['data-latex', 'data-latex-item']) node.attributes?.unset(name);
   });
