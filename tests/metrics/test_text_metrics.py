@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import string
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -102,6 +104,22 @@ def test_rouge_l_is_the_published_one(gt: str, pred: str) -> None:
 def test_rouge_l_stems_where_stems_matter(gt: str, pred: str) -> None:
     expected = RougeScorer(["rougeL"], use_stemmer=True).score(gt, pred)["rougeL"].fmeasure
     assert rouge_l(gt, pred) == expected > 0
+
+
+def test_the_stemmer_is_the_same_without_the_rest_of_nltk() -> None:
+    words = [f"{stem}{end}" for stem in ("rat", "dy", "sk", "hop") for end in ("ing", "ies", "ed")]
+    code = (
+        "import sys; from texlens.metrics.rouge import _stemmer\n"
+        f"print([_stemmer().stem(word) for word in {words}])\n"
+        "assert not [name for name in sys.modules if 'nltk' in name or 'scipy' in name]\n"
+        "import nltk.stem.porter\n"
+        f"print([nltk.stem.porter.PorterStemmer().stem(word) for word in {words}])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    ours, theirs = run.stdout.splitlines()
+    assert ours == theirs
 
 
 def test_rouge_l_survives_what_makes_the_stemmer_recurse() -> None:

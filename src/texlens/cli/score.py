@@ -23,7 +23,10 @@ _PATH = click.Path(path_type=Path)
 @click.option("--gt", help="The truth of a single pair, instead of FILE.")
 @click.option("--pred", help="The prediction of a single pair.")
 @click.option("--out", type=_PATH, help="The folder to write; without it, only the table is shown.")
-@click.option("--metrics", "names", help="Keys to compute, comma-separated.  [default: all]")
+@click.option(
+    "--metrics", "names",
+    help="Keys to compute, comma-separated.  [default: all; for one pair all but compiles]",
+)  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option(
     "--cdm-engine", type=click.Choice(["mathjax", "tex"]), default="mathjax", show_default=True,
@@ -60,12 +63,14 @@ def score(
     """
     from texlens.metrics.batches import Plan
     from texlens.metrics.files import MARKER, metrics_document, write_report, write_scoring
-    from texlens.metrics.registry import check_keys
+    from texlens.metrics.registry import KEYS, check_keys
     from texlens.metrics.scoring import score_predictions
     from texlens.metrics.table import markdown, metrics_table
     from texlens.runs import open_out_folder
 
     keys = [name.strip() for name in names.split(",")] if names is not None else None
+    if keys is None and file is None:
+        keys = [key for key in KEYS if key != "compiles"]  # TeX alone would take longer
     plan = Plan(check_keys(keys), cdm_engine, cache=not no_cache)
     predictions = _predictions(file, gt, pred, limit)
     if out is None and (explained or report):
