@@ -12,6 +12,9 @@ import click
 from texlens.errors import TexlensError
 from texlens.records import Reading
 
+# Tabs, controls and whatever else could end a line.
+_LINE_BREAKS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
+
 WARNINGS = {
     "unfinished": "the answer was cut off at the model's limit.",
     "loop": "the answer runs in a circle.",
@@ -81,5 +84,5 @@ def _print_line(reading: Reading, *, alone: bool) -> None:
         return
     for warning in reading.warnings:
         print(f"{reading.path}: {WARNINGS[warning]}", file=sys.stderr)
-    latex = re.sub(r"[\t\r\n]", " ", reading.latex)
+    latex = _LINE_BREAKS.sub(" ", reading.latex)
     print(latex if alone else f"{reading.path}\t{reading.confidence:.2f}\t{latex}", flush=True)

@@ -51,7 +51,8 @@ class Reader:
     one; `adapter`: a LoRA adapter for it. `batch_size`: pictures at a time, None for 64 with a
     small model and 8 with a large one; `max_new_tokens`: None for the contract's limit.
 
-    `name` says which model it is; `contract` is what it must be used by.
+    `name` says which model it is, `contract` what it must be used by, `prompt` the text before the
+    answer, `frame` how pictures are laid out (None: as they are).
 
     Raises InputError when the model cannot be loaded.
     """
@@ -75,10 +76,10 @@ class Reader:
         count = sum(parameter.numel() for parameter in loaded.model.parameters())
         self.batch_size = batch_size or (64 if count < _SMALL_MODEL else 8)
         self._device = loaded.model.device
-        self._prompt = loaded.processor.apply_chat_template(
+        self.prompt = loaded.processor.apply_chat_template(
             loaded.contract.messages(), tokenize=False, add_generation_prompt=True
         )
-        self._frame = _frame_for(loaded)
+        self.frame = _frame_for(loaded)
 
     @property
     def fingerprint(self) -> str:
@@ -138,8 +139,8 @@ class Reader:
             if error is None:
                 assert source is not None
                 image = source if isinstance(source, Image.Image) else open_picture(source)
-                if self._frame is not None:
-                    image = frame_picture(image.convert("RGB"), self._frame)
+                if self.frame is not None:
+                    image = frame_picture(image.convert("RGB"), self.frame)
                 image = image.convert("RGB")
         except InputError as problem:
             image, error = None, str(problem)
@@ -149,7 +150,7 @@ class Reader:
 
     def _inputs(self, batch: list[_Prepared]) -> dict[str, Any]:
         inputs = self.processor(
-            text=[self._prompt] * len(batch),
+            text=[self.prompt] * len(batch),
             images=[picture.image for picture in batch],
             padding=True,
             return_tensors="pt",

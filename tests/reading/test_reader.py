@@ -1,0 +1,137 @@
+"""The reader: whatever the batch, one reading a picture, in order."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from texlens.errors import InputError
+from texlens.reading import Reader
+from texlens.reading.sources import Item
+
+
+@pytest.fixture(scope="module")
+def reader(model_folder: Path) -> Reader:
+    return Reader(model_folder, device="cpu", batch_size=16)
+
+
+def pictures(count: int, seed: int = 5) -> list[Image.Image]:
+    """Words of mixed lengths, some over others, so that the sizes differ."""
+    random = np.random.default_rng(seed)
+    font = ImageFont.load_default(size=14)
+    drawn = []
+    for _ in range(count):
+        lines = [
+            "".join(random.choice(list("abcxyz+=123()"), size=random.integers(1, 30)))
+            for _ in range(random.integers(1, 4))
+        ]
+        image = Image.new("L", (320, 80), 255)
+        ImageDraw.Draw(image).multiline_text((5, 5), "\n".join(lines), font=font, fill=0)
+        drawn.append(image)
+    return drawn
+
+
+def test_batch_equals_single_for_200_pictures(reader: Reader) -> None:
+    many = pictures(200)
+    together = list(reader.read_many(many))
+    assert len({reading.latex for reading in together}) > 60
+    for image, reading in zip(many, together, strict=True):
+        alone = reader.read(image)
+        assert [token.text for token in alone.tokens] == [token.text for token in reading.tokens]
+        assert alone.confidence == pytest.approx(reading.confidence, abs=1e-4)
+
+
+def test_every_picture_gives_one_reading_in_order(reader: Reader, tmp_path: Path) -> None:
+    good = pictures(3)
+    blank = Image.new("L", (90, 50), 255)
+    cut = tmp_path / "cut.png"
+    good[0].save(cut)
+    cut.write_bytes(cut.read_bytes()[:200])
+    items = [
+        Item("first", good[0]),
+        Item("nowhere", None, "It is not there."),
+        cut,
+        Item("blank", blank),
+        Item("dot", Image.new("L", (1, 1), 0)),
+        tmp_path / "missing.png",
+        Item("last", good[2]),
+    ]
+    readings = list(reader.read_many(items))
+    assert [reading.path for reading in readings] == [
+        "first", "nowhere", str(cut), "blank", "dot", str(tmp_path / "missing.png"), "last",
+    ]  # fmt: skip
+    assert [reading.error is not None for reading in readings] == [
+        False, True, True, False, False, True, False,
+    ]  # fmt: skip
+    assert readings[3].warnings == readings[4].warnings == ("no_formula",)
+    assert readings[3].latex == ""
+    assert readings[0].latex == reader.read(good[0]).latex
+    assert readings[6].latex == reader.read(good[2]).latex
+
+
+def test_read_raises_what_read_many_reports(reader: Reader) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        reader.read("missing.png")
+
+
+def test_a_reading_says_what_is_wrong_with_it(reader: Reader) -> None:
+    readings = list(reader.read_many(pictures(40)))
+    by_code = {code for reading in readings for code in reading.warnings}
+    assert "unfinished" in by_code  # random weights hardly ever end an answer
+    assert "does_not_parse" in by_code
+    for reading in readings:
+        assert 0 < reading.confidence < 1
+        assert reading.seconds > 0
+        assert ("unfinished" in reading.warnings) == (len(reading.tokens) == 24)
+        assert all(token.logprob <= 0 for token in reading.tokens)
+
+
+def test_the_contract_is_obeyed(model_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    text = (folder / "texlens.json").read_text()
+    text = text.replace('"max_new_tokens": 24', '"max_new_tokens": 3')
+    (folder / "texlens.json").write_text(text.replace('"plain"', '"think_answer"'))
+    reading = Reader(folder, device="cpu").read(pictures(1)[0])
+    assert len(reading.tokens) <= 3
+    assert reading.latex == ""
+    assert "no_answer" in reading.warnings
+
+
+def test_a_model_without_contract_gets_the_whole_picture(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    (folder / "texlens.json").unlink()
+    general = Reader(folder, device="cpu", max_new_tokens=4)
+    assert general.contract.instruction.startswith("Extract the formulas")
+    near, far = (Image.new("L", (200, 100), 255) for _ in range(2))
+    ImageDraw.Draw(near).text((10, 10), "a+b", fill=0)
+    ImageDraw.Draw(far).text((150, 80), "a+b", fill=0)
+    # Nothing is cropped, so the place on the page matters; the small model would see no difference.
+    assert general.read(near).tokens != general.read(far).tokens
+
+
+def test_an_adapter_is_used(model_folder: Path, tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from texlens.model.load import load_model
+
+    torch.manual_seed(1)
+    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    tuned = get_peft_model(load_model(model_folder, device="cpu").model, config)
+    tuned.save_pretrained(tmp_path / "adapter")
+    some = pictures(4)
+    plain = Reader(model_folder, device="cpu")
+    adapted = Reader(model_folder, tmp_path / "adapter", device="cpu")
+    assert plain.decoder.is_lean
+    assert not adapted.decoder.is_lean
+    assert [r.latex for r in plain.read_many(some)] != [r.latex for r in adapted.read_many(some)]
+    for image, reading in zip(some, adapted.read_many(some), strict=True):
+        assert adapted.read(image).latex == reading.latex
