@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import texlens
 from texlens.errors import InputError, TexlensError
+from texlens.metrics import base
 from texlens.metrics.base import Drawings, ItemScore, Pair
 from texlens.metrics.batches import Plan
 from texlens.metrics.exact import ExactMatch
@@ -57,6 +59,23 @@ def test_the_mean_of_exact_is_counted_by_hand() -> None:
     score = texlens.score([("x", "x"), ("x", "y"), ("x", "x"), ("x", "z")], ["exact"])["exact"]
     assert (score.value, score.n, score.items) == (0.5, 4, (1.0, 0.0, 1.0, 0.0))
     assert score.ci == (0.0, 1.0)
+
+
+def test_the_interval_is_that_of_the_share_it_estimates() -> None:
+    pairs = [("x", "x")] * 70 + [("x", "y")] * 30
+    low, high = texlens.score(pairs, ["exact"])["exact"].ci or (0, 0)
+    half_width = 1.96 * (0.7 * 0.3 / 100) ** 0.5
+    assert (low, high) == (
+        pytest.approx(0.7 - half_width, abs=0.02),
+        pytest.approx(0.7 + half_width, abs=0.02),
+    )
+
+
+def test_resampling_in_pieces_is_resampling_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics = np.random.default_rng(1).random((37, 3))
+    whole = base.resampled_totals(statistics)
+    monkeypatch.setattr(base, "_COUNTS_AT_ONCE", 37 * 11)
+    np.testing.assert_allclose(base.resampled_totals(statistics), whole, rtol=1e-12)
 
 
 def test_a_truth_that_cannot_be_drawn_counts_in_value_lower_alone() -> None:

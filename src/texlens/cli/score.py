@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ def score(
     from texlens.metrics.table import markdown, metrics_table
     from texlens.runs import open_out_folder
 
+    warnings.formatwarning = lambda message, *_: f"texlens: {message}\n"
     keys = [name.strip() for name in names.split(",")] if names is not None else None
     if keys is None and file is None:
         keys = [key for key in KEYS if key != "compiles"]  # TeX alone would take longer

@@ -6,6 +6,7 @@ value depends on the batch, its neighbours or the process, so the number of work
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -130,6 +131,7 @@ _scorer: BatchScorer | None = None  # of this worker process
 
 def _start_worker(plan: Plan) -> None:
     global _scorer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _scorer = BatchScorer(plan)
 
 

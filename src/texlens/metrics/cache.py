@@ -221,7 +221,7 @@ def _drop(path: Path) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(f"{message}; scoring goes on without it.", stacklevel=2)
+    warnings.warn(f"{message}: the numbers are the same, only slower to get.", stacklevel=2)
 
 
 def _encode(drawn: Drawing | Failure) -> bytes:
