@@ -103,9 +103,10 @@ SYMBOLS: frozenset[str] = RELATIONS | frozenset(
     ]
 )
 
-# Commands that draw no atom: spaces, and switches that hold to the end of their group.
+# Commands that draw no atom: spaces, and switches that hold to the end of their group. `~` and `\ `
+# are two spaces: LaTeX's `~` ends with an empty atom.
 SPACES: frozenset[str] = frozenset(
-    ["~", *_commands(", : ; ! quad qquad enspace enskip negmedspace negthickspace")]
+    ["~", "\\ ", *_commands(", : ; ! quad qquad enspace enskip negmedspace negthickspace")]
 )
 SWITCHES: frozenset[str] = frozenset(
     _commands(
@@ -148,8 +149,6 @@ SYNONYMS: dict[str, str] = {
     "\\medspace": "\\:",
     "\\>": "\\:",
     "\\thickspace": "\\;",
-    "\\ ": "~",
-    "\\nobreakspace": "~",
     "\\Bbb": "\\mathbb",
     "\\bold": "\\mathbf",
     "\\frak": "\\mathfrak",

@@ -210,7 +210,7 @@ def detokenize(tokens: Iterable[str]) -> str:
     words: list[str] = []  # joined by single spaces in the end
     stream = iter(tokens)
     for token in stream:
-        words.append(token)
+        words.append("\\" if token == "\\ " else token)  # its space is the one that follows
         if token in TEXT_COMMANDS:
             for token in stream:
                 if token == "{":
@@ -219,6 +219,8 @@ def detokenize(tokens: Iterable[str]) -> str:
                 words.append(token)
                 if token[0] != "[":
                     break
+    if words and words[-1] == "\\":
+        words.append("")
     return " ".join(words)
 
 

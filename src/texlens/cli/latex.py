@@ -1,0 +1,142 @@
+"""`texlens check` and `texlens normalize`: LaTeX as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from texlens.latex.files import SourcedFormula
+
+# How much of a formula is shown on each side of an error.
+_SHOWN_CHARACTERS = 60
+
+
+def _takes_formulas(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what both commands take to one of them."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="One JSON document."),
+        click.option("--key", help="What a record of a .json or .jsonl file calls its formula."),
+        click.option(
+            "--file",
+            "files",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="Formulas one a line, .jsonl, .json, or one .tex formula; - is standard input.",
+        ),
+        click.argument("formulas", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_takes_formulas
+def check(
+    formulas: tuple[str, ...],
+    files: tuple[Path, ...],
+    key: str | None,
+    as_json: bool,
+) -> None:
+    """Check that LaTeX formulas are valid: that braces match and KaTeX can parse them.
+
+    FORMULAS are LaTeX, with or without dollar signs; without any, they are read from --file or
+    standard input. The exit status is 1 if a formula is not valid.
+    """
+    from texlens.errors import TexlensError
+    from texlens.latex import check as check_formulas
+
+    given = _given(formulas, files, key)
+    checks = check_formulas([formula.latex for formula in given])
+    valid = sum(result.ok for result in checks)
+    if as_json:
+        rows = [
+            {
+                "source": formula.source,
+                "latex": formula.latex,
+                "ok": result.ok,
+                "braces": result.braces,
+                "katex": result.katex,
+                "message": result.message,
+                "position": result.position,
+            }
+            for formula, result in zip(given, checks, strict=True)
+        ]
+        _print_json({"n": len(checks), "valid": valid, "formulas": rows})
+    else:
+        for formula, result in zip(given, checks, strict=True):
+            if not result.ok:
+                _print(f"{formula.source}: {_printable(result.message)}")
+                _print(_excerpt(formula.latex, result.position))
+    if valid < len(checks):
+        raise TexlensError(f"{len(checks) - valid} of {len(checks)} formulas are not valid.")
+    if not as_json:
+        _print(f"{len(checks)} of {len(checks)} formulas are valid.")
+
+
+@click.command()
+@_takes_formulas
+def normalize(
+    formulas: tuple[str, ...], files: tuple[Path, ...], key: str | None, as_json: bool
+) -> None:
+    """Bring LaTeX formulas to the normal form, one a line, without changing the picture.
+
+    FORMULAS are LaTeX, with or without dollar signs; without any, they are read from --file or
+    standard input.
+    """
+    from texlens.latex import normalize as normal_form
+
+    given = _given(formulas, files, key)
+    normal = [normal_form(formula.latex) for formula in given]
+    if as_json:
+        rows = [
+            {"source": formula.source, "latex": formula.latex, "normal": form}
+            for formula, form in zip(given, normal, strict=True)
+        ]
+        _print_json({"n": len(rows), "formulas": rows})
+    else:
+        for form in normal:
+            _print(form)
+
+
+def _given(
+    formulas: tuple[str, ...], files: tuple[Path, ...], key: str | None
+) -> list[SourcedFormula]:
+    from texlens.errors import InputError
+    from texlens.latex.files import SourcedFormula, read_formulas
+
+    given = [SourcedFormula(f"argument {n}", latex) for n, latex in enumerate(formulas, 1)]
+    given += read_formulas(files or ([] if formulas else [Path("-")]), key)
+    if not given:
+        raise InputError("There are no formulas: give some as arguments, --file or standard input.")
+    return given
+
+
+def _excerpt(latex: str, position: int | None) -> str:
+    """The formula around an error, with a caret below the place."""
+    if position is None:
+        cut = latex[: 2 * _SHOWN_CHARACTERS]
+        return f"  {_printable(cut)}{'...' if len(cut) < len(latex) else ''}"
+    start = max(0, position - _SHOWN_CHARACTERS)
+    end = min(len(latex), position + _SHOWN_CHARACTERS)
+    before = "..." if start else ""
+    line = f"{before}{_printable(latex[start:end])}{'...' if end < len(latex) else ''}"
+    return f"  {line}\n  {' ' * (len(before) + position - start)}^"
+
+
+def _printable(text: str) -> str:
+    """One column a character: what moves the cursor or turns the writing is shown as a box."""
+    return "".join(a if a.isprintable() else " " if a.isspace() else "\ufffd" for a in text)
+
+
+def _print(text: str) -> None:
+    # Lone surrogates cannot be written as UTF-8.
+    click.echo(text.encode("utf-8", errors="backslashreplace"))
+
+
+def _print_json(document: Any) -> None:
+    _print(json.dumps(document, ensure_ascii=False, indent=2))
