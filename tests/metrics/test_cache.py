@@ -13,7 +13,14 @@ from texlens.engine import Drawing, Failure, get_engine
 from texlens.metrics import cache
 from texlens.metrics.cache import DiskCache, DrawingStore, cache_folder
 
-FORMULAS = [r"\frac{a}{b}", "x^2", r"\frac{", r"\color{red} \sqrt{x}", r"\text{é} \ne \ud800"]
+FORMULAS = [
+    r"\frac{a}{b}",
+    "x^2",
+    r"\frac{",
+    r"\quad",
+    r"\color{red} \sqrt{x}",
+    r"\text{é} \ne \ud800",
+]
 
 
 @pytest.fixture(autouse=True)

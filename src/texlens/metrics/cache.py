@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
+from importlib import resources
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,9 +104,16 @@ class DrawingStore:
             )
         return drawn | fresh
 
+    @cached_property
+    def _maker(self) -> hashlib.blake2b:
+        """All that a drawing depends on besides its formula: the engine, and how it is read."""
+        reader = resources.files("texlens.engine").joinpath("boxes.py").read_bytes()
+        return hashlib.blake2b(self.signature.encode() + reader, digest_size=16)
+
     def _key(self, formula: str) -> bytes:
-        text = f"{self.signature}\0{formula}".encode("utf-8", errors="surrogatepass")
-        return hashlib.blake2b(text, digest_size=16).digest()
+        key = self._maker.copy()
+        key.update(formula.encode("utf-8", errors="surrogatepass"))
+        return key.digest()
 
 
 class DiskCache:
@@ -248,4 +256,5 @@ def _decode(content: bytes) -> Drawing | Failure | None:
     if len(document) == 3:
         return Failure(*document)
     width, height, depth, columns = document
-    return Drawing(tuple(map(Box, *columns)), width, height, depth)
+    boxes = tuple(map(Box, *columns)) if columns else ()
+    return Drawing(boxes, width, height, depth)
