@@ -67,6 +67,7 @@ _INK_WRITTEN: Final = {  # tokens with ink
     r"\overrightarrow": r"\lower.55em{\overrightarrow{}}",  # over nothing, as \mathit has nothing
     r"\overleftarrow": r"\lower.55em{\overleftarrow{}}",
     r"\overbrace": r"\lower.55em{\overbrace{}}",
+    r"\slash": "/", r"\i": r"\imath", r"\j": r"\jmath",
     "#": "", "%": r"\%",
 }  # fmt: skip
 # Commands whose argument the colouring takes away, so that they draw nothing.
@@ -190,7 +191,7 @@ class _Writer:
                 self.fence(piece, fence[1])
                 return index + 1
         token = self.cleaned(_INK_WRITTEN.get(token, token))
-        word = f"\\mathcolor{{#{piece.index + 1:06x}}}{{{token}"
+        word = f"\\mathcolor{{#{piece.number + 1:06x}}}{{{token}"
         if piece.braced:
             word = "{" + word
         if not piece.opens:
@@ -199,7 +200,7 @@ class _Writer:
         return index + 1
 
     def open(self, piece: Ink) -> None:
-        self.words.append(f"\\mathcolor{{#{piece.index + 1:06x}}}{{{piece.token}")
+        self.words.append(f"\\mathcolor{{#{piece.number + 1:06x}}}{{{piece.token}")
 
     def cleaned(self, word: str) -> str:
         """The word without the commands that are to be taken out of it."""
@@ -208,7 +209,7 @@ class _Writer:
         return _COMMAND.sub(lambda found: "" if found[0] in self.without else found[0], word)
 
     def fence(self, piece: Ink, side: str) -> None:
-        colour = f"{{#{piece.index + 1:06x}}}"
+        colour = f"{{#{piece.number + 1:06x}}}"
         if side == "left":
             self.fences += 1
             self.open(piece)

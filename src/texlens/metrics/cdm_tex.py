@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from texlens.errors import MissingExtra
 from texlens.metrics.cdm_match import Inked
-from texlens.metrics.cdm_tokens import CLOSE, CLOSE_BRACED, Ink, Painted
+from texlens.metrics.cdm_tokens import CLOSE, CLOSE_BRACED, Ink, Painted, contains_chinese
 from texlens.render.tex import require_tex
 
 FORMULAS_PER_RUN: Final = 100
@@ -33,6 +33,7 @@ SECONDS_PER_RUN: Final = 30.0
 DPI: Final = 200
 CROP_PADDING_PX: Final = 8
 MAX_PIXELS: Final = 120_000_000
+_WHITE: Final = np.uint32(0xFFFFFF)
 
 _PREAMBLE: Final = r"""\documentclass[12pt]{article}
 \usepackage[landscape]{geometry}
@@ -46,12 +47,20 @@ _PREAMBLE: Final = r"""\documentclass[12pt]{article}
 \pdfcompresslevel=0 \pdfobjcompresslevel=0
 \hbadness=10000 \vbadness=10000 \hfuzz=\maxdimen \vfuzz=\maxdimen
 """
-# TeX gives up after a hundred errors in one paragraph; the empty one at the end starts afresh.
+# TeX gives up after a hundred errors in one paragraph; the empty one at the end starts afresh. So
+# does the bookkeeping of colours, which a broken formula can leave in disorder.
 # Delimiters within the formula leave no ink, as in a display, and do not end the page's.
 _PAGES: Final = r"""\pdfhorigin=0pt \pdfvorigin=0pt
 \let\[\relax \let\]\relax \let\(\relax \let\)\relax
 \newsavebox\formulabox
+\ExplSyntaxOn \makeatletter
+\cs_new:Npn \freshcolours {
+  \seq_if_exist:NT \g__mathcolor_seq { \seq_gclear:N \g__mathcolor_seq }
+  \edef \@pdfcolorstack { \pdfcolorstackinit page~direct { 0~g~0~G } ~ }
+}
+\ExplSyntaxOff \makeatother
 \newcommand\formulapage[2]{%
+  \freshcolours
   \setbox\formulabox\hbox{$\displaystyle #2$}%
   \pdfpagewidth=\dimexpr\wd\formulabox+60pt\relax
   \pdfpageheight=\dimexpr\ht\formulabox+\dp\formulabox+60pt\relax
@@ -97,7 +106,7 @@ def latex_of(formula: Painted) -> str:
     words = []
     for piece in formula.pieces:
         if isinstance(piece, Ink):
-            red, green, blue = (piece.index + 1).to_bytes(3, "big")
+            red, green, blue = (piece.number + 1).to_bytes(3, "big")
             word = f"\\mathcolor[RGB]{{{red},{green},{blue}}}{{{piece.token}"
             if piece.braced:
                 word = "{" + word
@@ -131,7 +140,7 @@ def _draw_alone(formula: Painted) -> Inked | None:
     """The published document, but for the paper."""
     body = f"\\begin{{displaymath}}\n{latex_of(formula)}\n\\end{{displaymath}}\n"
     preamble = _PREAMBLE
-    if not body.isascii():
+    if contains_chinese(body):
         preamble += "\\usepackage{CJK}\n"
         body = _CJK_OPENING + body + _CJK_CLOSING
     pdf, _ = _pdflatex(f"{preamble}\\begin{{document}}\n{body}\\end{{document}}\n")
@@ -177,42 +186,41 @@ def _read_pages(pdf: bytes, formulas: Sequence[Painted]) -> list[Inked | None]:
         document.close()
 
 
-def _pixels(document: Any, number: int) -> NDArray[np.uint8]:
-    """A page as (height, width, 3) red, green, blue; empty if it is too large to be drawn."""
+def _pixels(document: Any, number: int) -> NDArray[np.uint32]:
+    """The colours of a page, red * 65536 + green * 256 + blue; empty if it is too large to draw."""
     page = document[number]
     scale = DPI / 72
     width, height = page.get_size()
     if width * height * scale**2 > MAX_PIXELS:
         page.close()
-        return np.empty((0, 0, 3), dtype=np.uint8)
+        return np.empty((0, 0), dtype=np.uint32)
     bitmap = page.render(
         scale=scale,
-        rev_byteorder=True,
+        prefer_bgrx=True,
         no_smoothtext=True,
         no_smoothpath=True,
         no_smoothimage=True,
     )
-    pixels: NDArray[np.uint8] = bitmap.to_numpy().copy()
+    pixels: NDArray[np.uint32] = bitmap.to_numpy().view("<u4")[:, :, 0] & _WHITE
     bitmap.close()
     page.close()
-    return pixels[:, :, :3]
+    return pixels
 
 
-def read_boxes(pixels: NDArray[np.uint8], tokens: Sequence[str]) -> Inked | None:
+def read_boxes(pixels: NDArray[np.uint32], tokens: Sequence[str]) -> Inked | None:
     """The boxes of the colours in a picture, widened by a pixel; None if there are none."""
-    ink = (pixels != 255).any(axis=2)
-    y, x = np.nonzero(ink)
+    y, x = np.nonzero(pixels != _WHITE)
     if not len(y):
         return None
     left, top, right, bottom = x.min(), y.min(), x.max(), y.max()
-    colour = pixels[y, x].astype(np.int64) @ np.array([65536, 256, 1])
+    colour = pixels[y, x]
     known = (colour > 0) & (colour <= len(tokens))
     y, x, colour = y[known], x[known], colour[known]
     if not len(y):
         return None
     order = np.argsort(colour, kind="stable")
     y, x, colour = y[order], x[order], colour[order]
-    starts = np.flatnonzero(np.diff(colour, prepend=0))
+    starts = np.flatnonzero(np.diff(colour, prepend=np.uint32(0)))
     boxes = np.stack(
         [
             np.minimum.reduceat(x, starts) - 1,

@@ -92,13 +92,13 @@ _MAX_DEPTH: Final = 200
 
 
 class Ink(NamedTuple):
-    """A token drawn in its own colour, number `index`.
+    """A token drawn in a colour of its own.
 
     `opens` says that its colour also covers the arguments that follow, up to a `CLOSE`; `braced`
     that it stands in a group of its own.
     """
 
-    index: int
+    number: int
     token: str
     opens: bool = False
     braced: bool = False
@@ -142,7 +142,7 @@ def normalise(latex: str) -> tuple[list[str], bool]:
     Raises `_Unmatched` or `IndexError` where an argument is missing.
     """
     latex = latex.replace("\n", " ")
-    chinese = _CJK.search(latex) is not None
+    chinese = contains_chinese(latex)
     if chinese:
         latex = latex.replace("，", ", ").replace("：", ": ").replace("；", "; ")
         latex = _CJK_RUN.sub(lambda run: f"\\text{{{run[0]}}}", latex)
@@ -157,6 +157,11 @@ def normalise(latex: str) -> tuple[list[str], bool]:
     if chinese:
         words = [word.replace("\\mathrm", "\\text") for word in words]
     return _with_arguments_in_braces(_merged(_rewritten(words))), parsed
+
+
+def contains_chinese(text: str) -> bool:
+    """Whether the published code would load Chinese fonts for a text."""
+    return _CJK.search(text) is not None
 
 
 def first_tokens(latex: str) -> list[str] | None:
