@@ -112,8 +112,15 @@ def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dic
                 },
                 "goodness": json.dumps({k: _goodness(item, k, absent=None) for k in keys}),
                 "search_text": "\n".join(
-                    [item.id, item.gt, item.pred, *item.warnings, *item.columns.values()]
-                ).lower(),
+                    text[:_TEXT_SHOWN].lower()
+                    for text in (
+                        item.id,
+                        item.gt,
+                        item.pred,
+                        *item.warnings,
+                        *item.columns.values(),
+                    )  # fmt: skip
+                ),
                 "columns": item.columns,
                 "warnings": item.warnings,
                 "picture": _data_address(item.picture) if item.picture else None,
