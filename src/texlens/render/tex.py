@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 FORMULAS_PER_RUN: Final = 300
 PAGE_MARGIN_PT: Final = 6.0
 MAX_PIXELS: Final = 40_000_000
-SECONDS_PER_RUN: Final = 20.0
+SECONDS_TO_START: Final = 5.0
+SECONDS_PER_FORMULA: Final = 0.05
 
 # Font packages, by the name a user gives. All are in TeX Live; which are installed here is
 # answered by `installed_fonts`. Order within a preamble matters: text font before math font.
@@ -79,12 +80,17 @@ _PREAMBLE: Final = r"""
   \immediate\write-1{@@end #1@@}}
 """
 
-# Commands that outlive their group or leave the batch: such a formula gets a run of its own.
+# Commands that reach for files or the PDF itself, or hide which command they are: refused.
+_REFUSED: Final = re.compile(
+    r"\\(?:input|include[A-Za-z]*|openin|openout|read|write|immediate|special|pdf[a-z]+|csname"
+    r"|usepackage|RequirePackage|documentclass|dump)(?![A-Za-z])|\^\^"
+)
+# Commands that may outlive their group or leave their box: such a formula gets a run of its own.
 _ALONE: Final = re.compile(
-    r"\\(?:[egx]?def|global|(?:future)?let|(?:re)?newcommand|providecommand|newenvironment|catcode"
-    r"|csname|input|include|openin|openout|read|write|immediate|special|pdf[a-z]+|output|shipout"
-    r"|end\s*\{\s*document|endinput|batchmode|scrollmode|errorstopmode|makeatletter|usepackage"
-    r"|loop|everymath|everypar|aftergroup|afterassignment|expandafter|par)(?![A-Za-z])|\^\^|%|\n\s*\n"
+    r"\\(?:[egx]?def|global|(?:future)?let|(?:re)?newcommand|providecommand|newenvironment|new[a-z]+"
+    r"|catcode|output|shipout|end\s*\{\s*document|endinput|stop|batchmode|scrollmode"
+    r"|errorstopmode|nonstopmode|makeatletter|loop|every[a-z]+|aftergroup|afterassignment"
+    r"|expandafter|par|formula[a-z]+)(?![A-Za-z])|\\[()\[\]]|%|\n\s*\n"
 )
 _DISPLAY_ENVIRONMENT: Final = re.compile(
     r"^\s*\\begin\s*\{\s*(align|alignat|gather|multline|eqnarray|equation|flalign)(\*?)\s*\}"
@@ -154,13 +160,7 @@ def render_tex(
         KeyError: ``font`` is unknown.
     """
     resolutions = [dpi] * len(formulas) if isinstance(dpi, float | int) else list(dpi)
-    pages: list[NDArray[np.uint8] | TexFailure] = []
-    for start in range(0, len(formulas), FORMULAS_PER_RUN):
-        batch = formulas[start : start + FORMULAS_PER_RUN]
-        for run in _typeset(batch, font, display):
-            done = len(pages)
-            pages.extend(_rasterise(run, resolutions[done : done + len(run.errors)]))
-    return pages
+    return _rasterise(_typeset(formulas, font, display), resolutions)
 
 
 def compiles(
@@ -169,35 +169,40 @@ def compiles(
     """Whether TeX accepts each formula without an error; all ``None`` when TeX is not installed."""
     if not tex_available():
         return [None] * len(formulas)
-    verdicts: list[bool | None] = []
-    for start in range(0, len(formulas), FORMULAS_PER_RUN):
-        batch = formulas[start : start + FORMULAS_PER_RUN]
-        for run in _typeset(batch, font, display):
-            verdicts.extend(error is None for error in run.errors)
-    return verdicts
+    return [page.error is None for page in _typeset(formulas, font, display)]
 
 
-@dataclass(slots=True)
-class _Run:
-    """One finished TeX run: a PDF with a page for each of its formulas, and their errors."""
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Where a formula was drawn: a page of a PDF; or its error."""
 
     pdf: bytes
-    errors: list[str | None]
+    number: int
+    error: str | None
 
 
-def _typeset(formulas: Sequence[str], font: str, display: bool) -> list[_Run]:
-    """Typeset a batch; the runs returned hold the formulas in order."""
-    runs: list[_Run] = []
-    together: list[str] = []
-    for formula in formulas:
+def _typeset(formulas: Sequence[str], font: str, display: bool) -> list[_Page]:
+    pages: dict[int, _Page] = {}
+    together: list[int] = []
+    for index, formula in enumerate(formulas):
         unusable = _unusable(formula)
-        if unusable is None and not _ALONE.search(formula):
-            together.append(formula)
-            continue
-        runs += _run(together, font, display)
-        together = []
-        runs += [_Run(b"", [unusable])] if unusable else _run([formula], font, display)
-    return runs + _run(together, font, display)
+        if unusable is not None:
+            pages[index] = _Page(b"", 0, unusable)
+        elif _alone(formula):
+            (pages[index],) = _run([formula], font, display)
+        else:
+            together.append(index)
+    for start in range(0, len(together), FORMULAS_PER_RUN):
+        batch = together[start : start + FORMULAS_PER_RUN]
+        drawn = _run([formulas[index] for index in batch], font, display)
+        pages.update(zip(batch, drawn, strict=True))
+    return [pages[index] for index in range(len(formulas))]
+
+
+def _alone(formula: str) -> bool:
+    """Whether the formula might spoil others in the same run."""
+    dollars = len(re.findall(r"(?<!\\)(?:\\\\)*\$", formula))
+    return bool(dollars % 2) or _ALONE.search(formula) is not None
 
 
 def _unusable(formula: str) -> str | None:
@@ -208,6 +213,8 @@ def _unusable(formula: str) -> str | None:
         return "the formula holds control characters"
     if len(formula) > 100_000:
         return "the formula is longer than 100,000 characters"
+    if refused := _REFUSED.search(formula):
+        return f"{refused[0]} is not allowed in a formula"
     depth = 0
     for mark in re.findall(r"\\.|[{}]", formula, re.S):
         depth += (mark == "{") - (mark == "}")
@@ -216,28 +223,29 @@ def _unusable(formula: str) -> str | None:
     return "braces do not match" if depth else None
 
 
-def _run(formulas: list[str], font: str, display: bool) -> list[_Run]:
+def _run(formulas: list[str], font: str, display: bool) -> list[_Page]:
     """Run TeX over the formulas, again without a formula that ended the run early."""
     if not formulas:
         return []
     pdf, log = _pdflatex(formulas, font, display)
-    if pdf is not None and f"@@end {len(formulas) - 1}@@" in log:
-        return [_Run(pdf, _errors(log, len(formulas)))]
-    begun = [int(n) for n in re.findall(r"@@begin (\d+)@@", log)]
-    if len(formulas) == 1 or (log and not begun):  # the preamble itself failed
-        message = _first_error(log) or "TeX stopped in this formula"
-        return [_Run(b"", [message] * len(formulas))]
-    if not log:  # out of time, guilty formula unknown: halve the batch
-        middle = len(formulas) // 2
+    count = len(formulas)
+    written = re.search(r"^Output written on .*\((\d+) page", log, re.M)
+    if written and int(written[1]) == count and f"@@end {count - 1}@@" in log:
+        return [_Page(pdf, number, error) for number, error in enumerate(_errors(log, count))]
+    begun = [int(number) for number in re.findall(r"@@begin (\d+)@@", log)]
+    if count == 1 or (log and not begun):  # in the latter case the preamble failed
+        return [_Page(b"", 0, _first_error(log) or "TeX stopped in this formula")] * count
+    if not log or f"@@end {count - 1}@@" in log:  # too slow, or a page too many: who was it?
+        middle = count // 2
         return _run(formulas[:middle], font, display) + _run(formulas[middle:], font, display)
     guilty = begun[-1]
-    alone = [_Run(b"", [_errors(log, len(formulas))[guilty] or "TeX stopped in this formula"])]
+    error = _errors(log, count)[guilty] or "TeX stopped in this formula"
     before, after = formulas[:guilty], formulas[guilty + 1 :]
-    return _run(before, font, display) + alone + _run(after, font, display)
+    return [*_run(before, font, display), _Page(b"", 0, error), *_run(after, font, display)]
 
 
-def _pdflatex(formulas: Sequence[str], font: str, display: bool) -> tuple[bytes | None, str]:
-    """The PDF (or ``None``) and the log ("" when TeX ran out of time)."""
+def _pdflatex(formulas: Sequence[str], font: str, display: bool) -> tuple[bytes, str]:
+    """The PDF (empty if none) and the log (empty when TeX ran out of time)."""
     pdflatex = require_tex()
     with tempfile.TemporaryDirectory(prefix="texlens-tex-") as folder:
         Path(folder, "batch.tex").write_text(_document(formulas, font, display), encoding="utf-8")
@@ -259,14 +267,14 @@ def _pdflatex(formulas: Sequence[str], font: str, display: bool) -> tuple[bytes 
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=SECONDS_PER_RUN,
+                timeout=SECONDS_TO_START + SECONDS_PER_FORMULA * len(formulas),
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return None, ""
+            return b"", ""
         pdf, log = Path(folder, "batch.pdf"), Path(folder, "batch.log")
         return (
-            pdf.read_bytes() if pdf.exists() else None,
+            pdf.read_bytes() if pdf.exists() else b"",
             log.read_text(encoding="utf-8", errors="replace") if log.exists() else "! no log",
         )
 
@@ -317,23 +325,34 @@ def _first_error(log: str) -> str | None:
     return (match[1] or match[2]).strip() if match else None
 
 
-def _rasterise(run: _Run, dpi: Sequence[float]) -> list[NDArray[np.uint8] | TexFailure]:
-    if not run.pdf:
-        return [TexFailure(error or "TeX made no page") for error in run.errors]
+def _rasterise(
+    pages: Sequence[_Page], dpi: Sequence[float]
+) -> list[NDArray[np.uint8] | TexFailure]:
     import pypdfium2
 
-    document = pypdfium2.PdfDocument(run.pdf)
+    documents: dict[int, Any] = {}
+    pictures: list[NDArray[np.uint8] | TexFailure] = []
     try:
-        return [
-            TexFailure(error) if error else _page_pixels(document, number, dpi[number])
-            for number, error in enumerate(run.errors)
-        ]
+        for page, resolution in zip(pages, dpi, strict=True):
+            if page.error is not None:
+                pictures.append(TexFailure(page.error))
+                continue
+            if id(page.pdf) not in documents:
+                documents[id(page.pdf)] = pypdfium2.PdfDocument(page.pdf)
+            pictures.append(_page_pixels(documents[id(page.pdf)], page.number, resolution))
     finally:
-        document.close()
+        for document in documents.values():
+            document.close()
+    return pictures
 
 
 def _page_pixels(document: Any, number: int, dpi: float) -> NDArray[np.uint8] | TexFailure:
-    page = document[number]
+    import pypdfium2
+
+    try:
+        page = document[number]
+    except pypdfium2.PdfiumError:
+        return TexFailure("the page cannot be read")
     try:
         width, height = page.get_size()
         if width * height * (dpi / 72) ** 2 > MAX_PIXELS:
