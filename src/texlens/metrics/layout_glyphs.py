@@ -87,6 +87,8 @@ ACCENTS = (
     "⏠⏜",
     "⏡⏝",
 )
+# One sign in two styles: told apart as two typefaces are.
+STYLES = {"⩽": "≤", "⩾": "≥"}
 LOOKALIKES = (
     "0oOσ∘ο",
     "1lIi|ℓι",
@@ -126,8 +128,6 @@ LOOKALIKES = (
     "∂δd",
     "<⟨",
     ">⟩",
-    "≤⩽",
-    "≥⩾",
     "⋯…",
     "⋅.∙",
     "∗⋆★",
@@ -194,12 +194,15 @@ def typeface(char: str, font: str) -> str:
     Letters and digits have a typeface; of mathematical signs only their being bold shows, of
     punctuation and delimiters nothing.
     """
+    if char in STYLES:
+        return "slanted"
     category = unicodedata.category(char)[0]
     if category not in "LN":
         return "bold" if category == "S" and "bold" in font else ""
     weight = "bold-" if "bold" in font else ""
     for shown, names in (
-        ("script", ("script", "calligraphic")),
+        ("calligraphic", ("calligraphic",)),
+        ("script", ("script",)),
         ("double-struck", ("double-struck",)),
         ("fraktur", ("fraktur",)),
         ("sans", ("sans",)),

@@ -12,8 +12,9 @@ Marks are `open` ... `close` pairs (scripts, fractions, roots, stacks, enclosure
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby, pairwise
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from texlens.metrics.layout_glyphs import (
@@ -21,6 +22,7 @@ from texlens.metrics.layout_glyphs import (
     FENCES,
     OPERATORS,
     OVERLAY_SLASH,
+    STYLES,
     accent,
     accented_letter,
     negated,
@@ -32,6 +34,8 @@ from texlens.metrics.layout_glyphs import (
 if TYPE_CHECKING:
     from texlens.engine import Box, Drawing
 
+MAX_DEPTH = 60
+"""Structures within structures beyond which signs are read one after another."""
 TALL_FENCE = 1.3
 """Height (em) from which a delimiter beside a table is taken to enclose it."""
 COLUMN_GAP = 0.7
@@ -44,7 +48,7 @@ HAIRLINE = 0.15
 """Thickness (em) up to which a box of a line is a straight line across or down."""
 
 BESIDE, STACKED, BEHIND = 1.0, 2.0, 4.0
-"""How a script stands: beside its base, under or over it, or behind another script of the base."""
+"""How a script stands: beside its base, under or over it; or, a subscript, behind a superscript."""
 SMALL, FULL = 1.0, 2.0
 """Parts of a fraction smaller than, or as large as, the line that it stands in."""
 
@@ -63,8 +67,8 @@ class Item(NamedTuple):
     """One symbol of the sequence with the boxes that show it, as indices into `Drawing.boxes`.
 
     `size` is what else a reader notices of it, 0 where nothing: the height of a delimiter, the
-    width of an accent or arrow (em); `BESIDE`, `STACKED` or `BEHIND` for how a script is placed;
-    `SMALL` or `FULL` for a fraction. `color` is that of the first box.
+    width of an arrow or of an accent over several signs (em); `BESIDE`, `STACKED` or `BEHIND` for
+    how a script is placed; `SMALL` or `FULL` for a fraction. `color` is that of the first box.
     """
 
     symbol: Symbol
@@ -127,7 +131,7 @@ class _Reader:
 
         `free` says that lines here may be broken anywhere: the outermost level.
         """
-        parts = list(self.parts(members, depth))
+        parts = self.parts(members, depth)
         for position, (name, boxes) in enumerate(parts):
             if not name:
                 self.glyph(boxes[0])
@@ -143,19 +147,19 @@ class _Reader:
             else:
                 self.structures[kind](roles, depth + 1)
 
-    def parts(self, members: Sequence[int], depth: int) -> Iterator[tuple[str, list[int]]]:
+    def parts(self, members: Sequence[int], depth: int) -> list[tuple[str, list[int]]]:
         """Consecutive boxes of one structure, with its name; a bare glyph has the name ''."""
-
-        def structure(box: int) -> str:
+        parts: list[tuple[str, list[int]]] = []
+        last = ""
+        for box in members:
             place = self.places[box]
-            return place[depth][0] if depth < len(place) else ""
-
-        for name, group in groupby(members, key=structure):
-            boxes = list(group)
-            if name:
-                yield name, boxes
+            name = place[depth][0] if depth < min(len(place), MAX_DEPTH) else ""
+            if name and name == last:
+                parts[-1][1].append(box)
             else:
-                yield from (("", [box]) for box in boxes)
+                parts.append((name, [box]))
+            last = name
+        return parts
 
     def put(self, kind: str, name: str, boxes: Sequence[int] = (), size: float = 0.0) -> None:
         """Add a mark."""
@@ -229,7 +233,8 @@ class _Reader:
             if shape := self.accent_shape(boxes, depth, base):
                 ink = self.boxes[boxes[0]]
                 side = "under " if name == "under" else ""
-                self.put("accent", side + shape, boxes, (ink.x1 - ink.x0) / ink.scale)
+                width = (ink.x1 - ink.x0) / ink.scale if len(base) > 1 else 0.0
+                self.put("accent", side + shape, boxes, width)
                 accents += 1
             elif boxes:
                 limits.append((name, boxes))
@@ -276,10 +281,11 @@ class _Reader:
             self.put("close", "")
             self.last_script = last._replace(end=len(self.items))
             return
-        if last and self.boxes[boxes[0]].x0 > max(self.boxes[box].x1 for box in last.boxes):
+        swapped = last is not None and (last.name, name) == ("^", "_")
+        if last and swapped and self.boxes[boxes[0]].x0 > max(self.boxes[b].x1 for b in last.boxes):
             size = BEHIND
         self.group(name, boxes, depth, size=self.style(size))
-        if last and (last.name, name) == ("^", "_"):
+        if last and swapped:
             added = self.items[start:]
             self.items[last.start :] = added + self.items[last.start : start]
             self.last_script = last._replace(start=last.start + len(added), end=len(self.items))
@@ -382,9 +388,10 @@ class _Reader:
         """Plain signs shown by one box, joined to their neighbours where a reader sees one sign."""
         ink = self.boxes[box]
         for sign in text:
-            symbol = Symbol("glyph", sign, typeface(sign, ink.font))
-            self.items.append(Item(symbol, (box,), size, ink.color))
-            self.join()
+            self.items.append(Item(sign_symbol(sign, ink.font), (box,), size, ink.color))
+            before = self.items[-2].symbol.name if len(self.items) > 1 else ""
+            if sign == before == "." or OVERLAY_SLASH in (sign, before):
+                self.join()
 
     def join(self) -> None:
         """Join three dots in a row, and a sign with the slash through it."""
@@ -411,6 +418,12 @@ class _Reader:
         """Whether the box is a delimiter that has grown with what it encloses."""
         ink = self.boxes[box]
         return ink.char in FENCES and ink.y1 - ink.y0 > TALL_FENCE * ink.scale
+
+
+@cache
+def sign_symbol(sign: str, font: str) -> Symbol:
+    """The symbol of a sign set in a font."""
+    return Symbol("glyph", STYLES.get(sign, sign), typeface(sign, font))
 
 
 def joined(sign: str, items: Sequence[Item]) -> Item:
