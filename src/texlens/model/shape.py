@@ -27,7 +27,7 @@ class Shape(BaseModel):
     text_layers: int = 4
     text_heads: int = 4
     text_key_value_heads: int = 2
-    text_mlp: int = 864
+    text_mlp: int = 896
 
     @property
     def token_pixels(self) -> int:

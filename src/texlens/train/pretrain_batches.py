@@ -15,6 +15,8 @@ from texlens.train.pretrain_pictures import Encoded
 _ROWS = (2, 3, 4, 5, 6, 8, 10, 13, 16)
 _COLUMNS = (4, 8, 12, 16, 20, 24, 28, 32, 38, 44, 50)
 
+_GROWTH = 1.08  # grouping a million pictures takes a while: not for every shard that comes
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -66,6 +68,7 @@ class Batches:
         self._pictures = 0
         self._stored = 0
         self._limit = -1
+        self.grouped = 0  # pictures that batches are drawn from: those added since wait their turn
         self.tokens = np.zeros(0, np.int32)
         self.starts = np.zeros(0, np.int64)
         self.lengths = np.zeros(0, np.int64)
@@ -96,19 +99,19 @@ class Batches:
         self._canvas.append(canvas)
         self._stored += len(encoded.tokens)
         self._pictures += len(canvas)
-        self._limit = -1
 
-    def _regroup(self, limit: int) -> None:
-        """Group the pictures whose answers have at most `limit` tokens by their canvas."""
+    def regroup(self, limit: int, count: int) -> None:
+        """Group the first `count` pictures, of at most `limit` tokens, by their canvas."""
         self.tokens, self.starts, self.lengths, sources, canvas = (
             np.concatenate(parts)
             for parts in (self._tokens, self._starts, self._lengths, self._sources, self._canvas)
         )
         self._tokens, self._starts, self._lengths = [self.tokens], [self.starts], [self.lengths]
         self._sources, self._canvas = [sources], [canvas]
-        use = np.flatnonzero((canvas >= 0) & (self.lengths <= limit))
+        drawable = canvas[:count] >= 0
+        use = np.flatnonzero(drawable & (self.lengths[:count] <= limit))
         if not len(use):
-            use = np.flatnonzero(canvas >= 0)
+            use = np.flatnonzero(drawable)
         counts = np.bincount(sources[use], minlength=len(self.shares))
         weight = (self.shares / np.maximum(counts, 1))[sources[use]]
         order = np.argsort(canvas[use], kind="stable")
@@ -120,7 +123,7 @@ class Batches:
         totals = np.array([part.sum() for part in np.split(weight, first[1:])])
         chance = totals / np.array([self._batch_size(canvas_id) for canvas_id in present])
         self._chance = chance / chance.sum()
-        self._limit = limit
+        self._limit, self.grouped = limit, count
 
     def _batch_size(self, canvas: int) -> int:
         rows, columns = self.canvases[canvas]
@@ -130,8 +133,8 @@ class Batches:
 
     def next(self, limit: int) -> Batch:
         """Draw a batch of pictures whose answers have at most `limit` tokens."""
-        if limit != self._limit:
-            self._regroup(limit)
+        if limit != self._limit or len(self) > _GROWTH * self.grouped:
+            self.regroup(limit, len(self))
         index = int(self.random.choice(len(self._present), p=self._chance))
         size = self._batch_size(int(self._present[index]))
         picks = np.searchsorted(self._weights[index], self.random.random(size), side="right")

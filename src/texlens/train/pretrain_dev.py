@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texlens.model.contract import Contract
-from texlens.model.vision_attention import batch_vision_attention
 from texlens.train.pretrain_pictures import Shard
 
 _SHORT_TOKENS = 80  # the bars of the project are set on formulas of at most so many tokens
@@ -77,7 +76,6 @@ def read_dev(
         contract.messages(), add_generation_prompt=True, tokenize=False
     )
     device = next(network.parameters()).device
-    batch_vision_attention(network)
     was_training = network.training
     network.eval()
     readings = [""] * len(pictures)
