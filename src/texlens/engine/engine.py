@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from py_mini_racer import JSEvalException, JSOOMException, JSTimeoutException, MiniRacer
 
@@ -20,11 +22,18 @@ from texlens.engine.boxes import Drawing, Failure, drawing_from_json
 T = TypeVar("T")
 
 MAX_CHARACTERS = 20_000  # of one formula; the longest of 100,000 published ones has 6,000
-SECONDS_A_CALL = 1.2
+# The second time is for a formula that did not get its processor time: together below 2 s.
+SECONDS_A_CALL = 0.6
+SECONDS_AGAIN = 0.8
 MEMORY_BYTES = 768 * 2**20
-# Formulas go to V8 in batches: a call costs 0.4 ms whatever it holds.
+# Formulas go to V8 in batches, since a call costs 0.4 ms whatever it holds; small ones, since the
+# limit on time is that of a call.
 _FORMULAS_A_CALL = 64
-_CHARACTERS_A_CALL = 24_000
+_CHARACTERS_A_CALL = 8_000
+# A formula that ran this share of the limit when it was stopped is the one to blame.
+_GUILTY_SHARE = 0.8
+# Less processor time than this share of the limit: the machine was busy elsewhere.
+_STARVED_SHARE = 0.4
 
 
 class Engine:
@@ -38,7 +47,13 @@ class Engine:
         self._script = resources.files("texlens.engine").joinpath("js/engine.js").read_text("utf-8")
         self._lock = threading.Lock()
         self._context: MiniRacer | None = None
+        self._process = os.getpid()
         self.rebuilds = 0
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """False in a process forked from the one that made this engine."""
+        return self._process == os.getpid()
 
     @cached_property
     def signature(self) -> str:
@@ -75,8 +90,12 @@ class Engine:
     def close(self) -> None:
         """Free V8. The next call starts it anew."""
         context, self._context = self._context, None
-        if context is not None:
+        if context is not None and self.is_of_this_process:
             context.close()
+        elif context is not None:
+            # After a fork V8's threads are the parent's, and closing would wait for them or abort:
+            # keep the object for ever.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(context))
 
     def _each(
         self,
@@ -87,11 +106,7 @@ class Engine:
     ) -> list[T | Failure]:
         results: list[T | Failure] = []
         for batch in _batches(formulas):
-            try:
-                answers = self._call(function, batch, display)
-            except _LimitError as limit:
-                answers = self._one_by_one(function, batch, display, limit)
-            for code, *rest in answers:
+            for code, *rest in self._answers(function, batch, display):
                 if code == 0:
                     results.append(read(rest[0]))
                 else:
@@ -99,45 +114,68 @@ class Engine:
                     results.append(Failure(message, position, rest[2] if rest[2:] else "parse"))
         return results
 
-    def _one_by_one(
-        self, function: str, batch: list[str], display: bool | None, limit: _LimitError
-    ) -> list[list[Any]]:
-        """Run a batch again that broke a limit, so that only the guilty formula fails."""
-        if len(batch) == 1:
-            return [[1, limit.message, None, limit.kind]]
-        answers = []
-        for formula in batch:
+    def _answers(self, function: str, batch: list[str], display: bool | None) -> list[Answer]:
+        """The answers for a batch. Where it breaks a limit only the guilty formula fails."""
+        answers: list[Answer] = []
+        while len(answers) < len(batch):
+            rest = batch[len(answers) :]
+            if len(rest) == 1:
+                return [*answers, self._answer(function, rest[0], display)]
             try:
-                answers += self._call(function, [formula], display)
-            except _LimitError as own:
-                answers.append([1, own.message, None, own.kind])
+                return answers + self._call(function, rest, display)
+            except _LimitError as limit:
+                answers += limit.answers
+                guilty = limit.seconds > _GUILTY_SHARE * SECONDS_A_CALL
+                answers.append(
+                    limit.answer()
+                    if guilty
+                    else self._answer(function, batch[len(answers)], display)
+                )
         return answers
 
-    def _call(self, function: str, batch: list[str], display: bool | None) -> list[list[Any]]:
-        if len(batch) == 1 and len(batch[0]) > MAX_CHARACTERS:
-            message = f"has {len(batch[0])} characters, more than {MAX_CHARACTERS}"
-            return [[1, message, None, "too_long"]]
+    def _answer(self, function: str, formula: str, display: bool | None) -> Answer:
+        """The answer for one formula."""
+        if len(formula) > MAX_CHARACTERS:
+            message = f"has {len(formula)} characters, more than {MAX_CHARACTERS}"
+            return [1, message, None, "too_long"]
+        try:
+            return self._call(function, [formula], display)[0]
+        except _LimitError as limit:
+            if not limit.starved:
+                return limit.answer()
+        try:
+            return self._call(function, [formula], display, SECONDS_AGAIN)[0]
+        except _LimitError as limit:
+            return limit.answer()
+
+    def _call(
+        self,
+        function: str,
+        batch: list[str],
+        display: bool | None,
+        seconds: float = SECONDS_A_CALL,
+    ) -> list[Answer]:
+        """One call into V8. Raises _LimitError, after which V8 is a new one."""
         arguments = json.dumps(batch) + ("" if display is None else f",{json.dumps(display)}")
-        answers: list[list[Any]] = json.loads(
-            self._evaluate(f"texlens.{function}({arguments})", SECONDS_A_CALL)
-        )
-        return answers
+        told = self._evaluate(f"texlens.{function}({arguments})", seconds)
+        return cast("list[Answer]", json.loads(told))
 
-    def _evaluate(self, code: str, seconds: float | None = None) -> str:
+    def _evaluate(self, code: str, seconds: float = SECONDS_A_CALL) -> str:
         with self._lock:
             if self._context is None:
                 self._context = self._build()
+            start = time.process_time()
             try:
                 return str(self._context.eval(code, timeout_sec=seconds))
-            except JSTimeoutException as error:
-                self._rebuild()
-                raise _LimitError("timeout", f"took longer than {seconds} s") from error
-            except JSOOMException as error:
-                self._rebuild()
-                raise _LimitError("memory", "took more memory than allowed") from error
+            except JSTimeoutException:
+                starved = time.process_time() - start < _STARVED_SHARE * seconds
+                limit = _LimitError("timeout", f"took longer than {seconds} s", starved)
+            except JSOOMException:
+                limit = _LimitError("memory", f"took more than {MEMORY_BYTES >> 20} MB of memory")
             except JSEvalException as error:
-                self._rebuild()
-                raise _LimitError("parse", f"broke the engine: {str(error)[:200]}") from error
+                limit = _LimitError("parse", f"broke the engine: {str(error)[:200]}")
+            self._post_mortem(limit)
+            raise limit
 
     def _build(self) -> MiniRacer:
         context = MiniRacer()
@@ -145,25 +183,43 @@ class Engine:
         context.eval(self._script)
         return context
 
-    def _rebuild(self) -> None:
+    def _post_mortem(self, limit: _LimitError) -> None:
+        """Ask the stopped V8 how far it came, and throw it away: what was cut may be broken."""
         self.rebuilds += 1
-        if self._context is not None:
-            # V8 reports the end of what was stopped a little later; this waits for it, since a
-            # context that is closed before prints an error of its own.
+        context, self._context = self._context, None
+        assert context is not None
+        # V8 reports the end of what was stopped a little later, and this call then fails in its
+        # stead; a context that is closed before would print an error of its own.
+        for _ in range(2):
             with contextlib.suppress(JSEvalException):
-                self._context.eval("0", timeout_sec=0.3)
-        self.close()
+                told = context.eval("texlens.stopped()", timeout_sec=0.3)
+                limit.answers, limit.seconds = json.loads(str(told))
+                break
+        context.close()
 
 
 # SVG text, and width, height above and depth below the baseline in em.
 SvgPicture = tuple[str, float, float, float]
 
 
+# [0, result] or [1, message, position, kind of failure ("parse" where it is left out)].
+Answer = list[Any]
+
+
 class _LimitError(Exception):
-    def __init__(self, kind: str, message: str) -> None:
+    """A call was stopped: why, whether for want of processor time, and how far it had come."""
+
+    def __init__(self, kind: str, message: str, starved: bool = False) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
+        self.starved = starved
+        self.answers: list[Answer] = []  # of the formulas before the one at work
+        self.seconds = 0.0  # that the one at work had taken
+
+    def answer(self) -> Answer:
+        """The failure of the guilty formula."""
+        return [1, self.message, None, self.kind]
 
 
 def _batches(formulas: Sequence[str]) -> Iterator[list[str]]:
@@ -182,17 +238,20 @@ def _batches(formulas: Sequence[str]) -> Iterator[list[str]]:
 
 
 _engine: Engine | None = None
-_owner = 0
 
 
 def get_engine() -> Engine:
-    """The engine of this process, started at the first call.
+    """The engine of this process, started at the first call and closed at exit.
 
-    A process forked from one with an engine gets its own: V8's threads do not survive a fork.
+    A process forked from one with an engine gets its own; spawned ones are safer, since V8's
+    threads do not survive a fork.
     """
-    global _engine, _owner
-    if _engine is None or _owner != os.getpid():
-        _engine, _owner = Engine(), os.getpid()
+    global _engine
+    if _engine is not None and not _engine.is_of_this_process:
+        _engine.close()
+        _engine = None
+    if _engine is None:
+        _engine = Engine()
         # Without this the interpreter can wait for V8's threads for ever at exit.
         atexit.register(_engine.close)
     return _engine

@@ -1,17 +1,25 @@
 // What the Python side calls: five functions on lists of formulas. Each returns a JSON list with,
-// for every formula, [0, result] or [1, message, position or null].
+// for every formula, [0, result] or [1, message, position or null]. `stopped` tells, after a call was
+// stopped, [its answers so far, the seconds that its last formula took].
 
 import * as mathjax from './mathjax.js';
 import * as katex from './katex.js';
 
+// Answers so far, and when the formula at work was begun: what is left to tell when V8 is stopped.
+let answers = [];
+let begun = 0;
+
 function each(formulas, work) {
-  return JSON.stringify(formulas.map((formula) => {
+  answers = [];
+  for (const formula of formulas) {
+    begun = Date.now();
     try {
-      return [0, work(formula)];
+      answers.push([0, work(formula)]);
     } catch (error) {
-      return [1, messageOf(error), typeof error?.position === 'number' ? error.position : null];
+      answers.push([1, messageOf(error), typeof error?.position === 'number' ? error.position : null]);
     }
-  }));
+  }
+  return JSON.stringify(answers);
 }
 
 function messageOf(error) {
@@ -25,5 +33,6 @@ globalThis.texlens = {
   draw: (formulas, display) => each(formulas, (formula) => mathjax.draw(formula, display)),
   svg: (formulas, display) => each(formulas, (formula) => mathjax.svg(formula, display)),
   mathml: (formulas, display) => each(formulas, (formula) => mathjax.mathml(formula, display)),
+  stopped: () => JSON.stringify([answers, (Date.now() - begun) / 1000]),
   versions: { mathjax: mathjax.version, katex: katex.version },
 };

@@ -8,7 +8,7 @@ for (const [name, [text]] of Object.entries({ ...SHARED, ...KATEX_ONLY })) macro
 
 function parsed(latex) {
   return katex.__parse(latex, {
-    displayMode: true, throwOnError: true, strict: 'ignore', trust: false, maxExpand: 1000,
+    displayMode: true, throwOnError: true, strict: 'ignore', trust: false, maxExpand: 10_000,
     macros: { ...macros }, // a copy: \gdef writes into it
   });
 }
@@ -19,9 +19,21 @@ export function parse(latex) {
   return null;
 }
 
-/** KaTeX's tree, each node with `loc` as [start, end] in the formula. */
+/** KaTeX's tree as plain lists and objects, `loc` as [start, end] in the formula. */
 export function tree(latex) {
-  return JSON.parse(JSON.stringify(parsed(latex), (key, value) => (key === 'loc' && value ? [value.start, value.end] : value)));
+  return plain(parsed(latex), 0);
+}
+
+const MAX_LEVELS = 400; // of lists and objects: readers of JSON give up not far beyond
+
+function plain(value, level) {
+  if (level > MAX_LEVELS) throw new Error('is nested too deeply');
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => plain(item, level + 1));
+  const object = {};
+  for (const [key, item] of Object.entries(value))
+    object[key] = key === 'loc' && item ? [item.start, item.end] : plain(item, level + 1);
+  return object;
 }
 
 export const version = katex.version;

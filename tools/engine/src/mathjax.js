@@ -5,6 +5,7 @@ import { liteAdaptor } from '@mathjax/src/mjs/adaptors/liteAdaptor.js';
 import { SerializedMmlVisitor } from '@mathjax/src/mjs/core/MmlTree/SerializedMmlVisitor.js';
 import { TEXCLASS } from '@mathjax/src/mjs/core/MmlTree/MmlNode.js';
 import { MmlMfrac } from '@mathjax/src/mjs/core/MmlTree/MmlNodes/mfrac.js';
+import { MmlMrow } from '@mathjax/src/mjs/core/MmlTree/MmlNodes/mrow.js';
 import { RegisterHTMLHandler } from '@mathjax/src/mjs/handlers/html.js';
 import { TeX } from '@mathjax/src/mjs/input/tex.js';
 import FilterUtil from '@mathjax/src/mjs/input/tex/FilterUtil.js';
@@ -35,7 +36,7 @@ import { BoxReader, widthOfUnknown } from './boxes.js';
 import { COLORS, COMMANDS } from './commands.js';
 import { MATHJAX_ONLY, SHARED } from './macros.js';
 import { newSketch, teachSketching } from './sketch.js';
-import { plainSvg } from './plainsvg.js';
+import { isColor, plainSvg } from './plainsvg.js';
 
 // A fraction is an ordinary atom, as that of LaTeX is, with the space of one.
 MmlMfrac.prototype.setTeXclass = function (previous) {
@@ -43,6 +44,13 @@ MmlMfrac.prototype.setTeXclass = function (previous) {
   this.texClass = TEXCLASS.ORD;
   for (const child of this.childNodes) child.setTeXclass(null);
   return this;
+};
+
+// Only whether it is 1 is ever asked; to count all made a row of n operators cost n squared.
+MmlMrow.prototype.nonSpaceLength = function () {
+  let n = 0;
+  for (const child of this.childNodes) if (child && !child.isSpacelike && ++n > 1) break;
+  return n;
 };
 
 const macros = {};
@@ -185,10 +193,16 @@ const visitor = new SerializedMmlVisitor();
 
 export function mathml(latex, display) {
   const { root } = compile(latex, display, tidy, whole);
-  root.walkTree((node) => {
-    for (const name of ['data-latex', 'data-latex-item']) node.attributes?.unset(name);
+  root.walkTree(({ attributes }) => {
+    for (const name of attributes?.getExplicitNames() ?? []) if (!isSafe(name, attributes)) attributes.unset(name);
   });
   return visitor.visitTree(root);
+}
+
+// MathML's own attributes, without links, styles, and names that a page could give a meaning.
+function isSafe(name, attributes) {
+  if (/color$|background$/.test(name)) return isColor(attributes.getExplicit(name));
+  return attributes.hasDefault(name) && !/^(?:href|style|class|id|data-.*)$/.test(name);
 }
 
 export const version = mathjax.version;

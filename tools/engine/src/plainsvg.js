@@ -15,6 +15,17 @@ export function plainSvg(svg, adaptor) {
   return [adaptor.serializeXML(svg), width, -y, height + y];
 }
 
+/** Whether an attribute's value is a colour and nothing else, such as a reference. */
+export function isColor(value) {
+  return /^(?:#[0-9a-f]{3,8}|[a-z]+|rgba?\([\d.,% ]+\))$/i.test(value);
+}
+
+const ALLOWED = new Set([
+  'xmlns', 'viewBox', 'width', 'height', 'x', 'y', 'x1', 'y1', 'x2', 'y2', 'cx', 'cy', 'rx', 'ry', 'd', 'points',
+  'transform', 'fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'stroke-linecap', 'stroke-linejoin',
+  'preserveAspectRatio', 'font-family', 'font-size', 'font-style', 'font-weight',
+]);
+
 // What MathJax's style sheet says about strokes goes into attributes; links, classes, styles and
 // notes go.
 function strip(node) {
@@ -27,6 +38,7 @@ function strip(node) {
   if (own) a['stroke-width'] = own[1];
   if (/dashed/.test(a.class || '')) a['stroke-dasharray'] = 4 * LINE;
   if (/dotted/.test(a.class || '')) Object.assign(a, { 'stroke-dasharray': `0,${4 * LINE}`, 'stroke-linecap': 'round' });
-  for (const name of Object.keys(a)) if (/^data-|^(?:class|style|id)$|href|^on/.test(name)) delete a[name];
+  for (const name of Object.keys(a))
+    if (!ALLOWED.has(name) || (/^(?:fill|stroke)$/.test(name) && !isColor(a[name]))) delete a[name];
   for (const child of node.children || []) strip(child);
 }
