@@ -1,0 +1,52 @@
+"""The demonstration's pictures, and its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from texlens.errors import InputError
+from texlens.evaluate.demo import PAGE, Demo, demo_pictures
+from texlens.latex import normalize
+from texlens.model.load import EMBEDDED
+from texlens.reading import Reader
+from texlens.reading.framing import Frame, frame_picture
+from texlens.reading.pictures import open_picture
+from texlens.render import svg_many
+
+
+def test_the_pictures_are_small_many_and_readable() -> None:
+    pictures = demo_pictures()
+    assert len(pictures) >= 16
+    assert sum(picture.hard for picture in pictures) >= 3
+    for picture in pictures:
+        assert len(picture.content) <= 30_000
+        framed = frame_picture(open_picture(picture.content), Frame(pixels_per_em=14.0))
+        assert framed.width * framed.height > 1000
+    truths = [picture.latex for picture in pictures]
+    assert [normalize(truth) for truth in truths] == truths
+    assert all(isinstance(drawn, str) for drawn in svg_many(truths))
+
+
+def test_a_page_with_every_picture_is_written(model_folder: Path, tmp_path: Path) -> None:
+    demo = Demo(Reader(model_folder, device="cpu", max_new_tokens=4), tmp_path)
+    read = [picture.file for picture, _ in demo]
+    scoring = demo.finish()
+    page = (tmp_path / PAGE).read_text(encoding="utf-8")
+    assert page.count("<article") == len(read) == len(demo_pictures())
+    assert all(name in page for name in read)
+    assert scoring.scores["edit_tokens"].n == len(read)
+    with pytest.raises(InputError, match="finished"):
+        Demo(demo.reader, tmp_path)
+
+
+@pytest.mark.skipif(not (EMBEDDED / "config.json").is_file(), reason="no embedded model yet")
+def test_the_embedded_model_reads_most_of_them(tmp_path: Path) -> None:
+    demo = Demo(Reader(device="cpu"), tmp_path)
+    easy = [not picture.hard for picture, _ in demo]
+    values = demo.finish().scores["edit_tokens"].items
+    distances = [
+        value for value, is_easy in zip(values, easy, strict=True) if is_easy and value is not None
+    ]
+    assert sum(distance <= 0.25 for distance in distances) >= len(distances) / 2
