@@ -98,11 +98,17 @@ _UNKNOWN_TO_TEX: Final = frozenset(
     \cssId \adjustlimits \stackbin \mathmbox \mathmakebox \Aboxed \symbf \symbb \symcal \symit
     \symrm \symup \symscr \symfrak \symsf \symtt \upomicron \primes \oldstyle""".split()
 )
+# Characters beyond ASCII that pdflatex draws: Latin letters and some punctuation, and Chinese, for
+# which the published code loads fonts. The rest, such as α or ≤, leaves no ink.
+_DRAWN_BEYOND_ASCII: Final = re.compile(
+    "[¡¸¿À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿĀ-ďĒ-ĥĨ-ķĹ-ľŁ-ňŌ-ťŨ-žǍ-ǔǢǣǦ-ǫǰǴǵȘ-țȲȳ‐-―‘’“”…⁄←-↓\u3400-\u9fff]"
+)
 _RAW_DELIMITERS: Final = frozenset(["\\[", "\\]", "\\(", "\\)"])
 _COMMAND: Final = re.compile(r"\\(?:[A-Za-z]+|.)", re.S)
 _TO_TAKE_OUT: Final = re.compile(
     r"(?:Undefined control sequence|Missing argument for) (?!\\mathcolor)(\\(?:[A-Za-z]+|.))", re.S
 )
+_BRACE: Final = re.compile(r"\\mathcolor\{#\w+\}\{|\\.|[{}]", re.S)
 _MEND: Final = "(mend)"
 _ATTEMPTS: Final = 6
 
@@ -123,7 +129,11 @@ def coloured(formulas: Sequence[Painted], drawings: Drawings) -> list[tuple[str,
     grammar refuses is mended.
     """
     found: list[tuple[str, Drawing] | None] = [None] * len(formulas)
-    waiting = dict.fromkeys(range(len(formulas)), frozenset[str]())
+    waiting = {
+        number: frozenset[str]()
+        for number, formula in enumerate(formulas)
+        if formula.parsed or not _runs_away(latex_of(formula))
+    }
     for _ in range(_ATTEMPTS):
         written = [latex_of(formulas[number], without) for number, without in waiting.items()]
         failed: dict[int, frozenset[str]] = {}
@@ -151,6 +161,21 @@ def latex_of(formula: Painted, without: frozenset[str] = frozenset()) -> str:
         without |= _UNKNOWN_TO_TEX | _RAW_DELIMITERS
     latex = _Writer(formula.pieces, without).write()
     return mended(latex) if _MEND in without else latex
+
+
+def _runs_away(latex: str) -> bool:
+    r"""Whether TeX would look for the end of a coloured token until the file ends.
+
+    A word of a broken formula may hold the `{` of an argument, or end in a backslash that takes
+    the brace of the colour for itself. TeX makes no page then.
+    """
+    open_: list[bool] = []  # of every open brace: whether it is that of a colour
+    for found in _BRACE.finditer(latex):
+        if found[0] == "}":
+            del open_[-1:]
+        elif found[0][-1] == "{" and found[0] != r"\{":
+            open_.append(len(found[0]) > 1)
+    return any(open_)
 
 
 class _Writer:
@@ -190,6 +215,8 @@ class _Writer:
             if fence := _FENCE.match(token):
                 self.fence(piece, fence[1])
                 return index + 1
+        elif not token.isascii() and len(token) == 1 and not _DRAWN_BEYOND_ASCII.match(token):
+            return index + 1
         token = self.cleaned(_INK_WRITTEN.get(token, token))
         word = f"\\mathcolor{{#{piece.number + 1:06x}}}{{{token}"
         if piece.braced:

@@ -27,6 +27,7 @@ _RENAMED_ENVIRONMENTS: Final = (
 )  # fmt: skip
 _LABEL: Final = re.compile(r"\\label\{.*?\}")
 _ROMAN_GROUP: Final = (("{\\rm", "\\mathrm{"), ("{ \\rm", "\\mathrm{"), ("\\rm{", "\\mathrm{"))
+_ROMAN_ROUNDS: Final = 300
 _PLAIN_MATRIX: Final = re.compile(r"\\(p?matrix)")  # plain TeX's; amsmath's clash with them
 _CJK: Final = re.compile(r"[\u4e00-\u9fff]")
 _CJK_RUN: Final = re.compile(r"(?<!\\text\{)[\u4e00-\u9fff\u3400-\u4dbf]+")
@@ -87,7 +88,7 @@ _KINDS: Final[dict[str, str]] = {
 }
 _INKLESS_START: Final = re.compile(r"[{}^_\[\]]|\\begin\{.*?\}|\\end\{.*?\}|\\.*rule|\\.*line")
 
-MAX_TOKENS: Final = 20_000
+MAX_CHARACTERS: Final = 20_000  # of a formula; the longest of 100,000 published ones has 6,000
 _MAX_DEPTH: Final = 200
 
 
@@ -122,11 +123,14 @@ class Painted:
 
 
 def paint(latex: str) -> Painted | None:
-    """The normalised tokens of a formula, coloured; None where the published code gives up."""
+    """The normalised tokens of a formula, coloured; None where the published code gives up.
+
+    A formula of more than `MAX_CHARACTERS` is given up too.
+    """
+    if len(latex) > MAX_CHARACTERS:
+        return None
     try:
         words, parsed = normalise(latex)
-        if len(words) > MAX_TOKENS:
-            return None
         painter = _Painter(words)
         index = 0
         while index < len(painter.pieces):
@@ -174,7 +178,7 @@ def first_tokens(latex: str) -> list[str] | None:
     line = _LABEL.sub("", line)
     if not any(word in line for word in ("matrix", "cases", "array", "begin")):
         line = line.replace("\\\\", "\\,")
-    while "\\rm" in line:
+    for _ in range(_ROMAN_ROUNDS if "\\rm" in line else 0):
         before = line
         for old, new in _ROMAN_GROUP:
             line = line.replace(old, new, 1)
