@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from texlens.metrics.layout_glyphs import look_alike
+from texlens.metrics.layout_glyphs import PAIRS, look_alike
 from texlens.metrics.layout_sequence import Item, Symbol
 
 
@@ -89,6 +89,7 @@ class Aligner:
     def _mass(self, first: Sequence[Item], second: Sequence[Item], steps: list[Step]) -> float:
         """The mass of the errors of an alignment, in symbols."""
         mass = 0.0
+        # Brackets are corrected in pairs, so a closing one counts as its opening one again.
         replaced: Counter[tuple[Symbol, Symbol]] = Counter()
         styles: set[tuple[str, ...]] = set()
         for i, j in steps:
@@ -101,7 +102,7 @@ class Aligner:
                 if style:
                     styles.add(style)
                 else:
-                    replaced[a.symbol, b.symbol] += 1
+                    replaced[opening(a.symbol), opening(b.symbol)] += 1
             if sizes_differ(a.size, b.size):
                 styles.add(("size", a.symbol.kind, a.symbol.name * (a.symbol.kind == "open")))
             if a.color != b.color:
@@ -212,6 +213,12 @@ class Aligner:
             j -= int(move != 1)
             steps.append((i if move != 2 else -1, j if move != 1 else -1))
         return steps[::-1]
+
+
+@cache
+def opening(symbol: Symbol) -> Symbol:
+    """The opening bracket for a closing one, any other symbol itself."""
+    return symbol._replace(name=PAIRS.get(symbol.name, symbol.name))
 
 
 def sizes_differ(a: float, b: float) -> bool:

@@ -45,6 +45,11 @@ SAME = (
 )
 FENCES = frozenset("()[]{}|∣‖∥/\\⟨⟩⌊⌋⌈⌉⟦⟧↑↓↕⇑⇓⇕")
 """Delimiters: their height is seen."""
+PAIRS = dict(zip(")]}⟩⌋⌉⟧", "([{⟨⌊⌈⟦", strict=True))
+"""Opening delimiter by closing delimiter."""
+OPENING, CLOSING = frozenset(PAIRS.values()), frozenset(PAIRS)
+DOTS = {".": "…", "⋅": "⋯"}
+"""Three of these in a row are read as one sign."""
 ARROWS = frozenset("→⟶←⟵↔⟷⇒⟹⇐⟸⇔⟺↦⟼")
 """Arrows: their length is seen, but for those of chemistry, which have no other."""
 OPERATORS = frozenset("∑∏∐∫∮∯∰⋂⋃⋀⋁⨀⨁⨂⨄⨆⨅")

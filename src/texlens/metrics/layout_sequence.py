@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from texlens.metrics.layout_glyphs import (
     ARROWS,
+    CLOSING,
+    DOTS,
     FENCES,
+    OPENING,
     OPERATORS,
     OVERLAY_SLASH,
     STYLES,
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 60
 """Structures within structures beyond which signs are read one after another."""
 TALL_FENCE = 1.3
-"""Height (em) from which a delimiter beside a table is taken to enclose it."""
+"""Height (em) from which a delimiter that faces both ways is taken to enclose a table."""
 COLUMN_GAP = 0.7
 """White (em) between two columns from which a reader sees columns."""
 SAME_BASELINE = 0.05
@@ -141,9 +144,7 @@ class _Reader:
                 roles.setdefault(self.places[box][depth][1], []).append(box)
             kind = name.partition("#")[0]
             if kind == "mtable":
-                beside = parts[max(position - 1, 0) : position + 2]
-                fenced = any(not other and self.is_tall_fence(own[0]) for other, own in beside)
-                self.table(roles, depth + 1, free=free and not fenced)
+                self.table(roles, depth + 1, free=free and not self.fenced(parts, position))
             else:
                 self.structures[kind](roles, depth + 1)
 
@@ -160,6 +161,16 @@ class _Reader:
                 parts.append((name, [box]))
             last = name
         return parts
+
+    def fenced(self, parts: Sequence[tuple[str, list[int]]], position: int) -> bool:
+        """Whether a delimiter before or after one of the parts encloses it."""
+        for neighbour, facing in ((position - 1, OPENING), (position + 1, CLOSING)):
+            if 0 <= neighbour < len(parts) and not parts[neighbour][0]:
+                ink = self.boxes[parts[neighbour][1][0]]
+                tall = ink.y1 - ink.y0 > TALL_FENCE * ink.scale
+                if ink.char in facing or (tall and ink.char in FENCES):
+                    return True
+        return False
 
     def put(self, kind: str, name: str, boxes: Sequence[int] = (), size: float = 0.0) -> None:
         """Add a mark."""
@@ -390,15 +401,15 @@ class _Reader:
         for sign in text:
             self.items.append(Item(sign_symbol(sign, ink.font), (box,), size, ink.color))
             before = self.items[-2].symbol.name if len(self.items) > 1 else ""
-            if sign == before == "." or OVERLAY_SLASH in (sign, before):
+            if (sign in DOTS and sign == before) or OVERLAY_SLASH in (sign, before):
                 self.join()
 
     def join(self) -> None:
         """Join three dots in a row, and a sign with the slash through it."""
         last = self.items[-3:]
         names = [item.symbol.name if item.symbol.kind == "glyph" else "" for item in last]
-        if names == [".", ".", "."]:
-            self.items[-3:] = [joined("…", last)]
+        if len(names) == 3 and len(set(names)) == 1 and names[0] in DOTS:
+            self.items[-3:] = [joined(DOTS[names[0]], last)]
         elif len(names) > 1 and OVERLAY_SLASH in names[-2:]:
             struck = negated(names[-1] if names[-2] == OVERLAY_SLASH else names[-2])
             if struck:
@@ -413,11 +424,6 @@ class _Reader:
         """Whether a line is straight across or down."""
         ink = self.boxes[box]
         return min(ink.x1 - ink.x0, ink.y1 - ink.y0) < HAIRLINE
-
-    def is_tall_fence(self, box: int) -> bool:
-        """Whether the box is a delimiter that has grown with what it encloses."""
-        ink = self.boxes[box]
-        return ink.char in FENCES and ink.y1 - ink.y0 > TALL_FENCE * ink.scale
 
 
 @cache
