@@ -141,6 +141,26 @@ def test_what_is_no_picture_is_named(
     assert "\n" not in str(caught.value)
 
 
+def test_damaged_files_give_a_picture_or_a_sentence() -> None:
+    random = np.random.default_rng(0)
+    whole = [encoded(mark(), kind) for kind in ("PNG", "JPEG", "WEBP", "TIFF", "BMP")] + [
+        encoded(mark().quantize(4), "GIF"),
+        encoded(mark("RGBA"), "TIFF", compression="lzma"),
+    ]
+    refused = 0
+    for content in whole:
+        for _ in range(60):
+            damaged = bytearray(content)
+            for place in random.integers(0, len(damaged), size=random.integers(1, 6)):
+                damaged[place] = random.integers(0, 256)
+            try:
+                assert open_picture(bytes(damaged[: random.integers(20, len(damaged) + 1)])).size
+            except InputError as error:
+                refused += 1
+                assert "\n" not in str(error)
+    assert refused > 60
+
+
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     tracemalloc.start()
     with pytest.raises(InputError):

@@ -40,8 +40,8 @@ def open_picture(source: Path | bytes) -> Image.Image:
         raise InputError(f"{name} is empty (0 bytes).")
     try:
         with warnings.catch_warnings():
-            # MAX_PIXELS is our limit; Pillow's warning about its own would say the same twice.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Of large pictures (MAX_PIXELS is our limit) and of oddities that do not matter here.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(image.width, image.height, name)
                 return _on_white(ImageOps.exif_transpose(image))
@@ -51,8 +51,9 @@ def open_picture(source: Path | bytes) -> Image.Image:
         ) from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} has more pixels than the {MAX_PIXELS:,} allowed.") from error
-    except (OSError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
-        # What Pillow's decoders raise for files that are cut short or damaged.
+    except InputError:
+        raise
+    except Exception as error:  # a decoder may raise anything over a damaged or hostile file
         raise InputError(f"{name} is damaged or cut short: {_reason(error)}.") from error
 
 
