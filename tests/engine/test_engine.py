@@ -106,7 +106,7 @@ def test_what_a_box_says() -> None:
     assert [box.char for box in draw(r"\mathbb{R}\mathcal{L}\mathfrak{g}\mathsf{S}")] == [*"RLgS"]
     assert [box.font for box in draw(r"\mathbb{R}\mathcal{L}\mathfrak{g}\mathsf{S}")] == [
         "double-struck",
-        "script",
+        "calligraphic",
         "fraktur",
         "sans-serif",
     ]

@@ -21,8 +21,9 @@ class Box:
     pieces); `line` (lines of tables and enclosures, strikes).
     char: what is drawn: its code points, '' for rules and lines; of a stretch the character that
     was stretched; letters of the mathematical alphabets as plain letters.
-    font: normal, italic, bold, bold-italic, double-struck, script, bold-script, fraktur,
-    bold-fraktur, sans-serif, bold-sans-serif, sans-serif-italic, monospace, oldstyle.
+    font: normal, italic, bold, bold-italic, double-struck, calligraphic (\mathcal),
+    bold-calligraphic, script (\mathscr), bold-script, fraktur, bold-fraktur, sans-serif,
+    bold-sans-serif, sans-serif-italic, monospace, oldstyle.
     token: the LaTeX token that drew it, '' if unknown; color: as \color set it, '' if none.
     x0, y0, x1, y1: the box of the ink alone. scale: 1 for the base size, about 0.7 for scripts.
     base: y of the glyph's own baseline.
@@ -105,8 +106,8 @@ _VARIANTS = {
     "-size4": "normal",
     "-tex-variant": "normal",
     "-tex-mathit": "italic",
-    "-tex-calligraphic": "script",
-    "-tex-bold-calligraphic": "bold-script",
+    "-tex-calligraphic": "calligraphic",
+    "-tex-bold-calligraphic": "bold-calligraphic",
     "-tex-oldstyle": "oldstyle",
     "-tex-bold-oldstyle": "oldstyle",
     "sans-serif-bold": "bold-sans-serif",
