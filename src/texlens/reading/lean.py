@@ -7,7 +7,8 @@ dimensions it turns together are laid side by side, by reordering rows of the qu
 matrices, which leaves every product of a query with a key as it was. Same function up to rounding;
 `tests/reading` compares hidden states and tokens with the stock class.
 
-Float32, unquantised, without adapter, full attention in every layer: `is_supported` says so.
+Float32, unquantised, without adapter, full attention in every layer, on a CPU or a CUDA device:
+`is_supported` says so.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def is_supported(model: Any) -> bool:
     return (
         all(type(linear) is Linear for linear in linears)
         and all(parameter.dtype == torch.float32 for parameter in model.parameters())
+        and model.device.type in ("cpu", "cuda")  # elsewhere complex numbers are incomplete
         and set(vision.fullatt_block_indexes) == set(range(len(vision.blocks)))
         and all(layer.self_attn.sliding_window is None for layer in text.layers)
         and vision.config.hidden_act == text.config.hidden_act == "silu"

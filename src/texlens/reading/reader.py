@@ -109,7 +109,9 @@ class Reader:
         A picture that cannot be opened gives a reading with an `error`, and the rest goes on.
         """
         remaining = iter(pictures)
-        while window := list(islice(remaining, self.batch_size * _WINDOW_BATCHES)):
+        batches = 1  # the first readings come soon, later ones in better sorted windows
+        while window := list(islice(remaining, self.batch_size * batches)):
+            batches = min(2 * batches, _WINDOW_BATCHES)
             prepared = [self._prepare(picture, place) for place, picture in enumerate(window)]
             yield from self._read_window(prepared)
 
