@@ -102,8 +102,7 @@ def clean_ink(image: Image.Image) -> Grey:
     if float(np.mean((grey - ground) ** 3)) > 0:  # the few pixels far from the ground are lighter
         grey, ground = 255.0 - grey, 255.0 - ground
     ink = _stretched(grey, ground)
-    em = type_size(ink)
-    if float(np.ptp(ground)) > 0 and em is not None:
+    if float(np.ptp(ground)) > 0 and (em := type_size(ink)) is not None:
         ink = _stretched(grey, _ground_under(grey, em))
     return _without_specks(ink)
 
