@@ -174,6 +174,7 @@ HOSTILE = {
     "a file": r"\input{/etc/passwd}",
     "a shell": r"\immediate\write18{id}",
     "a huge rule": r"\rule{100000em}{100000em}",
+    "commands without arguments": r"\frac" * 3000,
     "script": "</script><script>alert(1)</script>",
 }
 
