@@ -51,7 +51,9 @@ def report(engine: str, rows: list[dict[str, str]], causes: dict[str, str]) -> b
     exprate = float(((ours == 1) == (official == 1)).mean())
     print(f"\nengine {engine}: n = {len(rows)}, truths not drawn: {undrawn}, {seconds:.1f} s")
     print(f"  mean cdm                  {np.nanmean(ours):.4f}, official {official.mean():.4f}")
-    print(f"  exprate_cdm               {(ours == 1).mean():.4f}, official {(official == 1).mean():.4f}")
+    print(
+        f"  exprate_cdm               {(ours == 1).mean():.4f}, official {(official == 1).mean():.4f}"
+    )
     lines = [
         ("mean |difference|", float(difference.mean()), "<=", 0.015),
         ("within 0.05", float((difference <= 0.05).mean()), ">=", 0.95),

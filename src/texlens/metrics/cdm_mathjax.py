@@ -103,8 +103,9 @@ _UNKNOWN_TO_TEX: Final = frozenset(
 _DRAWN_BEYOND_ASCII: Final = re.compile(
     "[¡¸¿À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿĀ-ďĒ-ĥĨ-ķĹ-ľŁ-ňŌ-ťŨ-žǍ-ǔǢǣǦ-ǫǰǴǵȘ-țȲȳ‐-―‘’“”…⁄←-↓\u3400-\u9fff]"
 )
-_RAW_DELIMITERS: Final = frozenset(["\\[", "\\]", "\\(", "\\)"])
-_COMMAND: Final = re.compile(r"\\(?:[A-Za-z]+|.)", re.S)
+_PRINTABLE_ASCII: Final = re.compile("[!-~]")
+_RAW_DELIMITERS: Final = frozenset(["$", "\\[", "\\]", "\\(", "\\)"])
+_COMMAND: Final = re.compile(r"\\(?:[A-Za-z]+|.)|\$", re.S)
 _TO_TAKE_OUT: Final = re.compile(
     r"(?:Undefined control sequence|Missing argument for) (?!\\mathcolor)(\\(?:[A-Za-z]+|.))", re.S
 )
@@ -215,7 +216,9 @@ class _Writer:
             if fence := _FENCE.match(token):
                 self.fence(piece, fence[1])
                 return index + 1
-        elif not token.isascii() and len(token) == 1 and not _DRAWN_BEYOND_ASCII.match(token):
+        elif len(token) == 1 and not (
+            _PRINTABLE_ASCII.match(token) or _DRAWN_BEYOND_ASCII.match(token)
+        ):
             return index + 1
         token = self.cleaned(_INK_WRITTEN.get(token, token))
         word = f"\\mathcolor{{#{piece.number + 1:06x}}}{{{token}"

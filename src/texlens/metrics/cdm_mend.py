@@ -57,6 +57,8 @@ def mended(latex: str) -> str:
                 out.append(f"}}{text}{{")  # in a colour that spans cells
         else:
             out.append(text)
-    out.append(latex[end:])
+    out.append(
+        latex[end:] + (" " if latex.endswith("\\", end) else "")
+    )  # no `\\` may escape a bracket
     out += [_CLOSING.get(kind, f"\\end{{{kind}}}") for kind in reversed(open_)]
     return "".join(out)
