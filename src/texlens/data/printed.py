@@ -33,7 +33,7 @@ from typing import Literal, cast, get_args
 
 import numpy as np
 
-from texlens.data.printed_looks import Printed, draw_printed
+from texlens.data.printed_looks import Printed, choose_look, draw_printed
 from texlens.data.synthesis import generate
 from texlens.data.synthesis_recombine import Recombiner
 from texlens.errors import InputError
@@ -180,7 +180,9 @@ def _write_shard(number: int) -> ShardReport:
             if "\n" not in formula and formula.count(" ") < limit:
                 formulas.append(formula)
         asked += len(formulas)
-        pictures.extend(draw_printed(formulas, random))
+        randoms = [Random(random.getrandbits(64)) for _ in formulas]
+        drawn = draw_printed(formulas, choose_look(random), randoms)
+        pictures.extend(picture for picture in drawn if isinstance(picture, Printed))
     write_shard(_shard_path(_plan, number), pictures)
     return ShardReport(number, len(pictures), asked - len(pictures))
 

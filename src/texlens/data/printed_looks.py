@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
@@ -22,6 +22,7 @@ from PIL import Image
 from texlens.render.tex import TexFailure, render_tex, tex_available
 
 Grey = NDArray[np.uint8]
+Renderer = Literal["auto", "tex", "mathjax"]
 
 EM_INCHES: Final = 10 / 72.27  # an em of 10-point type
 IM2LATEX_SHARE: Final = 0.55
@@ -46,72 +47,93 @@ class Printed:
     formula: str
 
 
-def draw_printed(
-    formulas: Sequence[str],
-    random: Random,
-    *,
-    renderer: Literal["auto", "tex", "mathjax"] = "auto",
-) -> Iterator[Printed]:
-    """Draw a batch of formulas in one look, drawn by chance.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the pictures of one batch have in common."""
 
-    Formulas that cannot be drawn without an error, and pictures that are blank or larger than
-    `MAX_WIDTH_PX` x `MAX_HEIGHT_PX`, are left out; the order is kept.
+    renderer: Literal["tex", "mathjax"]
+    font: str = "cm"
+    like_im2latex: bool = False
+    display: bool = True
+
+
+def choose_look(random: Random, renderer: Renderer = "auto") -> Look:
+    """A look by chance. ``auto`` takes TeX when it is installed."""
+    if renderer == "mathjax" or (renderer == "auto" and not tex_available()):
+        return Look("mathjax", display=random.random() < 0.8)
+    if random.random() < IM2LATEX_SHARE:
+        return Look("tex", like_im2latex=True)
+    (font,) = random.choices(list(SMOOTH_FONTS), list(SMOOTH_FONTS.values()))
+    return Look("tex", font, display=random.random() < 0.8)
+
+
+def draw_printed(
+    formulas: Sequence[str], look: Look, randoms: Sequence[Random]
+) -> list[Printed | str]:
+    """Draw a batch of formulas; for each its picture, or the reason why there is none.
 
     Args:
         formulas: LaTeX; for speed some hundreds at a time.
-        random: source of all choices; the same state gives the same pictures.
-        renderer: ``auto`` takes TeX when it is installed.
+        look: what the batch has in common.
+        randoms: one for each formula, the source of its size: the same state gives the same
+            picture, whatever else is in the batch.
 
     Raises:
-        TexlensError: ``renderer`` is ``tex`` and TeX is not installed.
+        TexlensError: the look needs TeX and it is not installed.
     """
-    if renderer == "mathjax" or (renderer == "auto" and not tex_available()):
-        drawn = _by_mathjax(formulas, random)
-    elif random.random() < IM2LATEX_SHARE:
-        drawn = _like_im2latex(formulas, random)
+    if look.renderer == "mathjax":
+        drawn = _by_mathjax(formulas, look, randoms)
+    elif look.like_im2latex:
+        drawn = [
+            (
+                page if isinstance(page, str) else im2latex_look(page, random.randint(236, 253)),
+                100.0,
+            )
+            for page, random in zip(_pages(formulas, look, 200.0), randoms, strict=True)
+        ]
     else:
-        drawn = _smooth(formulas, random)
-    for formula, (grey, dpi) in zip(formulas, drawn, strict=True):
-        cropped = None if grey is None else crop_to_ink(grey)
-        if cropped is None:
-            continue
-        height, width = cropped.shape
-        if width <= MAX_WIDTH_PX and height <= MAX_HEIGHT_PX:
-            yield Printed(cropped, dpi * EM_INCHES, formula)
-
-
-def _like_im2latex(formulas: Sequence[str], random: Random) -> list[tuple[Grey | None, float]]:
+        dpi = [_smooth_dpi(random) for random in randoms]
+        drawn = list(zip(_pages(formulas, look, dpi), dpi, strict=True))
     return [
-        (
-            None if isinstance(page, TexFailure) else im2latex_look(page, random.randint(236, 253)),
-            100.0,
-        )
-        for page in render_tex(formulas, dpi=200.0)
+        _printed(grey, dpi, formula) for (grey, dpi), formula in zip(drawn, formulas, strict=True)
     ]
 
 
-def _smooth(formulas: Sequence[str], random: Random) -> list[tuple[Grey | None, float]]:
-    (font,) = random.choices(list(SMOOTH_FONTS), list(SMOOTH_FONTS.values()))
-    dpi = [_log_uniform(random, *SMOOTH_DPI) for _ in formulas]
-    pages = render_tex(formulas, font=font, dpi=dpi, display=random.random() < 0.8)
-    return [
-        (None if isinstance(page, TexFailure) else page, resolution)
-        for page, resolution in zip(pages, dpi, strict=True)
-    ]
+def _pages(formulas: Sequence[str], look: Look, dpi: float | Sequence[float]) -> list[Grey | str]:
+    pages = render_tex(formulas, font=look.font, dpi=dpi, display=look.display)
+    return [page.message if isinstance(page, TexFailure) else page for page in pages]
 
 
-def _by_mathjax(formulas: Sequence[str], random: Random) -> list[tuple[Grey | None, float]]:
-    from texlens.render import Size, png_many
+def _by_mathjax(
+    formulas: Sequence[str], look: Look, randoms: Sequence[Random]
+) -> list[tuple[Grey | str, float]]:
+    from texlens.render import Size, png
 
-    dpi = _log_uniform(random, *SMOOTH_DPI)
-    pictures = png_many(formulas, Size(dpi=dpi), display=random.random() < 0.8)
-    return [
-        (np.asarray(Image.open(io.BytesIO(p)).convert("L")) if isinstance(p, bytes) else None, dpi)
-        for p in pictures
-    ]
+    drawn: list[tuple[Grey | str, float]] = []
+    for formula, random in zip(formulas, randoms, strict=True):
+        dpi = _smooth_dpi(random)
+        picture = png(formula, Size(dpi=dpi), display=look.display)
+        if isinstance(picture, bytes):
+            drawn.append((np.asarray(Image.open(io.BytesIO(picture)).convert("L")), dpi))
+        else:
+            drawn.append((picture.message, dpi))
+    return drawn
 
 
-def _log_uniform(random: Random, low: float, high: float) -> float:
+def _printed(grey: Grey | str, dpi: float, formula: str) -> Printed | str:
+    if isinstance(grey, str):
+        return grey
+    cropped = crop_to_ink(grey)
+    if cropped is None:
+        return "the picture is blank"
+    height, width = cropped.shape
+    if width > MAX_WIDTH_PX or height > MAX_HEIGHT_PX:
+        return f"the picture of {width} x {height} pixels is too large"
+    return Printed(cropped, dpi * EM_INCHES, formula)
+
+
+def _smooth_dpi(random: Random) -> float:
+    low, high = SMOOTH_DPI
     return math.exp(random.uniform(math.log(low), math.log(high)))
 
 

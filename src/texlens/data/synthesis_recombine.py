@@ -14,6 +14,7 @@ from random import Random
 
 from texlens.data.synthesis_symbols import CLASS_OF, DIGITS, RELATIONS
 from texlens.data.synthesis_tree import Group, Item, Unparsable, parse, text_of, tokens_of
+from texlens.errors import InputError
 from texlens.latex import normalize
 
 _RELATIONS = frozenset([*RELATIONS, ":", r"\stackrel"])
@@ -32,6 +33,9 @@ class Recombiner:
         formulas: the list; put into normal form, what cannot be parsed is left out.
         max_tokens: no formula comes out longer.
         exchange: share of slots whose content is replaced by that of a like slot.
+
+    Raises:
+        InputError: nothing in the list can be parsed.
     """
 
     def __init__(
@@ -53,7 +57,9 @@ class Recombiner:
             self._lengths.append(_length(items))
             self._harvest(items)
         if not self._hosts:
-            raise ValueError("no formula in the list could be parsed")
+            raise InputError(
+                "No formula of the list could be parsed: one is expected on each line."
+            )
 
     def _harvest(self, items: list[Item]) -> None:
         sides, relations = _split(items)
