@@ -177,6 +177,7 @@ export class BoxReader {
   }
 
   push(kind, char, variant, box, scale, base, context) {
+    if (!box.every(Number.isFinite)) throw new Error('has ink without a finite place');
     const node = context.node;
     let place = '';
     if (node) {
@@ -253,13 +254,11 @@ function stroke(x1, y1, x2, y2, thickness) {
   return [Math.min(x1, x2) - dx, Math.min(y1, y2) - dy, Math.max(x1, x2) + dx, Math.max(y1, y2) + dy];
 }
 
-function extent({ points, d }) {
+function extent({ points, d, style }) {
   if (d) {
-    try {
-      return inkOfOutline(d);
-    } catch {
-      return inkOfOutline(absolute(d));
-    }
+    const ink = inkOfOutline(/[la]/.test(d) ? absolute(d) : d);
+    const half = Number(style?.['stroke-width'] ?? 0) / 2;
+    return ink && [ink[0] - half, ink[1] - half, ink[2] + half, ink[3] + half];
   }
   const n = (points || '').split(/[ ,]+/).map(Number);
   const [xs, ys] = [n.filter((_, i) => i % 2 === 0), n.filter((_, i) => i % 2 === 1)];

@@ -3,10 +3,13 @@
 import { Other } from '@mathjax/src/mjs/input/tex/base/BaseConfiguration.js';
 import { LeftItem } from '@mathjax/src/mjs/input/tex/base/BaseItems.js';
 import { Configuration } from '@mathjax/src/mjs/input/tex/Configuration.js';
-import { CommandMap } from '@mathjax/src/mjs/input/tex/TokenMap.js';
+import { CommandMap, DelimiterMap } from '@mathjax/src/mjs/input/tex/TokenMap.js';
 import { MapHandler } from '@mathjax/src/mjs/input/tex/MapHandler.js';
+import ParseMethods from '@mathjax/src/mjs/input/tex/ParseMethods.js';
+import '@mathjax/src/mjs/input/tex/newcommand/NewcommandConfiguration.js';
 import '@mathjax/src/mjs/input/tex/amscd/AmsCdConfiguration.js';
 import { ColorModel } from '@mathjax/src/mjs/input/tex/color/ColorUtil.js';
+import { LETTERS, TEXT_ACCENTS } from './synonyms.js';
 
 export const COMMANDS = 'texlens';
 
@@ -31,6 +34,17 @@ function insert(parser, latex) {
   parser.i = 0;
 }
 
+// Whether this delimiter, which the font lacks, comes next; it is then read.
+function doubled(parser, delimiter) {
+  const start = parser.i;
+  if (parser.GetNext() === '\\') {
+    parser.i++;
+    if (`\\${parser.GetCS()}` === delimiter) return true;
+  }
+  parser.i = start;
+  return false;
+}
+
 new CommandMap('texlens-commands', {
   // \mathcolor[model]{c}{x}: colour without a group around x, so that spacing stays as it was.
   mathcolor(parser, name) {
@@ -48,9 +62,41 @@ new CommandMap('texlens-commands', {
     parser.stack.env.color = parser.GetArgument(name);
   },
   left(parser, name) {
+    if (doubled(parser, '\\llbracket')) return insert(parser, '\\left[\\mkern-3mu\\left[');
     const item = parser.itemFactory.create('left', parser.GetDelimiter(name));
     item.setProperty('color', parser.stack.env.color);
-    parser.Push(item);
+    return parser.Push(item);
+  },
+  right(parser, name) {
+    if (doubled(parser, '\\rrbracket')) return insert(parser, '\\right]\\mkern-3mu\\right]');
+    return parser.Push(parser.itemFactory.create('right', parser.GetDelimiter(name), parser.stack.env.color));
+  },
+  // \raisebox{by}[height][depth]{text}
+  raisebox(parser, name) {
+    const by = parser.GetArgument(name).trim();
+    parser.GetBrackets(name);
+    parser.GetBrackets(name);
+    insert(parser, `\\raise ${by}{\\text{${parser.GetArgument(name)}}}`);
+  },
+  // Their argument may hold dollar signs, being text; mathematics in it is drawn at its own size.
+  scalebox(parser, name) {
+    parser.GetArgument(name);
+    parser.GetBrackets(name);
+    insert(parser, `{${parser.GetArgument(name).replace(/(?<!\\)\$/g, '')}}`);
+  },
+  resizebox(parser, name) {
+    parser.GetArgument(name);
+    parser.GetArgument(name);
+    insert(parser, `{${parser.GetArgument(name).replace(/(?<!\\)\$/g, '')}}`);
+  },
+  vspace(parser, name) {
+    parser.GetStar();
+    parser.GetArgument(name);
+  },
+  // Glue at the edge of a cell moves it; elsewhere there is no room to fill.
+  hfill(parser) {
+    const top = parser.stack.Top();
+    if (top.hfill) top.hfill.push(top.Size());
   },
   multicolumn(parser, name) {
     parser.GetArgument(name);
@@ -69,7 +115,30 @@ new CommandMap('texlens-commands', {
     parser.Push(parser.ParseArg(name));
   },
 });
-Configuration.create(COMMANDS, { handler: { macro: ['texlens-commands'] } });
+for (const name of ['gdef', 'edef', 'xdef']) alias(name, 'def');
+alias('providecommand', 'newcommand');
+
+function alias(name, other) {
+  const map = MapHandler.getMap('Newcommand-macros');
+  map.add(name, map.lookup(other));
+}
+
+// Letters of text. The parser of \text has a table of its own.
+new CommandMap('texlens-letters', Object.fromEntries(Object.entries(LETTERS).map(([name, letter]) => [
+  name, (parser) => parser.Push(parser.create('token', 'mtext', {}, letter)),
+])));
+new CommandMap('texlens-text-letters', Object.fromEntries(Object.entries(LETTERS).map(([name, letter]) => [
+  name, (parser) => { parser.text += letter; },
+])));
+new CommandMap('texlens-text-accents', Object.fromEntries(Object.entries(TEXT_ACCENTS).map(([name, mark]) => [
+  name, (parser) => { parser.text += (parser.GetArgument(name) + mark).normalize('NFC'); },
+])));
+Configuration.create(`${COMMANDS}-text`, { parser: 'text', handler: { macro: ['texlens-text-letters', 'texlens-text-accents'] } });
+
+new DelimiterMap('texlens-delimiters', ParseMethods.delimiter, { '\\lang': '\u27E8', '\\rang': '\u27E9' });
+Configuration.create(COMMANDS, {
+  handler: { macro: ['texlens-commands', 'texlens-letters', 'texlens-delimiters'], delimiter: ['texlens-delimiters'] },
+});
 
 // The colour in force at a \left is that of its delimiter, as it is at a \right.
 const closeDelimiters = LeftItem.prototype.checkItem;

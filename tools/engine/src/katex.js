@@ -1,10 +1,16 @@
 // KaTeX, as a parser alone: is this LaTeX valid, and what is its tree?
 
 import katex from 'katex';
+import 'katex/contrib/mhchem';
 import { KATEX_ONLY, SHARED } from './macros.js';
 
+// KaTeX takes as many arguments as the replacement names; those that it does not name are dropped.
 const macros = {};
-for (const [name, [text]] of Object.entries({ ...SHARED, ...KATEX_ONLY })) macros[`\\${name}`] = text;
+for (const [name, [text, count]] of Object.entries({ ...SHARED, ...KATEX_ONLY })) {
+  const numbers = Array.from({ length: count }, (_, i) => `#${i + 1}`);
+  const all = numbers.every((number) => text.includes(number));
+  macros[`\\${name}`] = all ? text : `\\@secondoftwo{${numbers.join('')}}{${text}}`;
+}
 
 function parsed(latex) {
   return katex.__parse(latex, {

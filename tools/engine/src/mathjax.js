@@ -36,6 +36,7 @@ import { BoxReader, widthOfUnknown } from './boxes.js';
 import { COLORS, COMMANDS } from './commands.js';
 import { MATHJAX_ONLY, SHARED } from './macros.js';
 import { newSketch, teachSketching } from './sketch.js';
+import { SYNONYMS } from './synonyms.js';
 import { isColor, plainSvg } from './plainsvg.js';
 
 // A fraction is an ordinary atom, as that of LaTeX is, with the space of one.
@@ -54,8 +55,12 @@ MmlMrow.prototype.nonSpaceLength = function () {
 };
 
 const macros = {};
-for (const [name, [text, count, optional]] of Object.entries({ ...SHARED, ...MATHJAX_ONLY }))
+for (const [name, text, count, optional] of SYNONYMS) define(name, text, count, optional);
+for (const [name, [text, count, optional]] of Object.entries({ ...SHARED, ...MATHJAX_ONLY })) define(name, text, count, optional);
+
+function define(name, text, count, optional) {
   macros[name] = count ? [text, count, ...(optional === undefined ? [] : [optional])] : text;
+}
 
 const adaptor = liteAdaptor();
 RegisterHTMLHandler(adaptor);
@@ -68,6 +73,7 @@ const tex = new TeX({
   macros,
   // As wide as its widest line: a picture of one formula has no margins to be flush with.
   ams: { multlineWidth: 'auto' },
+  textmacros: { packages: ['text-base', `${COMMANDS}-text`] },
   tags: 'none',
   maxMacros: 1000,
   maxBuffer: 64 * 1024,

@@ -62,7 +62,7 @@ export function teachSketching(output, adaptor) {
     node.x += x;
     node.y += y;
   });
-  override('fixed', (x) => 1000 * x);
+  override('fixed', (x) => Math.round(1e6 * x) / 1000);
   override('placeChar', function (code, x, y, parent, variant = null, buffer = false) {
     variant ??= this.variant;
     const [, , width, data] = this.getVariantChar(variant, code);
@@ -98,7 +98,7 @@ export function teachSketching(output, adaptor) {
   };
   const makeNode = adaptor.node;
   adaptor.node = function (kind, attributes = {}, children = [], namespace) {
-    if (!output.sketching || attributes.style || attributes.properties)
+    if (!output.sketching || attributes.properties)
       return makeNode.call(this, kind, attributes, children, namespace);
     const node = new Sketch(kind, attributes, null);
     for (const child of children) this.append(node, child);
