@@ -17,16 +17,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from texlens.engine import Box, Drawing
 from texlens.metrics.cdm_match import Inked
 from texlens.metrics.cdm_mend import mended
 from texlens.metrics.cdm_tokens import CLOSE, CLOSE_BRACED, Ink, Painted
 
 if TYPE_CHECKING:
-    from texlens.engine import Box, Drawing
     from texlens.metrics.base import Drawings
 
 PIXELS_PER_EM: Final = 12 * 200 / 72.27
@@ -107,10 +107,11 @@ _PRINTABLE_ASCII: Final = re.compile("[!-~]")
 _RAW_DELIMITERS: Final = frozenset(["$", "\\[", "\\]", "\\(", "\\)"])
 _COMMAND: Final = re.compile(r"\\(?:[A-Za-z]+|.)|\$", re.S)
 _TO_TAKE_OUT: Final = re.compile(
-    r"(?:Undefined control sequence|Missing argument for) (?!\\mathcolor)(\\(?:[A-Za-z]+|.))", re.S
+    r"(?:Undefined control sequence|Missing argument for) (?!\\mathcolor)(\\(?:[A-Za-z]+|.))"
+    r"|(\\[a-z]+) is allowed only on operators",
+    re.S,
 )
 _BRACE: Final = re.compile(r"\\mathcolor\{#\w+\}\{|\\.|[{}]", re.S)
-_MEND: Final = "(mend)"
 _ATTEMPTS: Final = 6
 
 
@@ -122,46 +123,58 @@ def draw(formulas: Sequence[Painted], drawings: Drawings) -> list[Inked | None]:
     ]
 
 
+class _Repair(NamedTuple):
+    """What to do about a formula that stops MathJax: commands to take out, and mend the rest."""
+
+    without: frozenset[str] = frozenset()
+    mend: bool = False
+
+    def after(self, message: str) -> _Repair | None:
+        """What to do after this message of MathJax; None where all was tried."""
+        if match := _TO_TAKE_OUT.search(message):
+            command = match[1] or match[2]
+            return None if command in self.without else _Repair(self.without | {command}, self.mend)
+        return None if self.mend else _Repair(self.without, True)
+
+
+_AS_IT_IS: Final = _Repair()
+
+
 def coloured(formulas: Sequence[Painted], drawings: Drawings) -> list[tuple[str, Drawing] | None]:
     """Each formula as written for MathJax and as drawn; None where MathJax fails.
 
     TeX passes over commands that it does not know, and over those that lack their argument: here
-    they are taken out one by one. What else would stop MathJax in a formula that the published
-    grammar refuses is mended.
+    they are taken out one by one. What else stops MathJax is mended.
     """
     found: list[tuple[str, Drawing] | None] = [None] * len(formulas)
     waiting = {
-        number: frozenset[str]()
+        number: _AS_IT_IS
         for number, formula in enumerate(formulas)
         if formula.parsed or not _runs_away(latex_of(formula))
     }
     for _ in range(_ATTEMPTS):
-        written = [latex_of(formulas[number], without) for number, without in waiting.items()]
-        failed: dict[int, frozenset[str]] = {}
-        for (number, without), latex, result in zip(
+        written = [latex_of(formulas[number], repair) for number, repair in waiting.items()]
+        failed: dict[int, _Repair] = {}
+        for (number, repair), latex, result in zip(
             waiting.items(), written, drawings.draw(written), strict=True
         ):
-            if not hasattr(result, "message"):
+            if isinstance(result, Drawing):
                 found[number] = latex, result
-            elif match := _TO_TAKE_OUT.match(result.message):
-                failed[number] = without | {match[1]}
-            elif not formulas[number].parsed:
-                failed[number] = without | {_MEND}
+            elif result.kind == "parse" and (more := repair.after(result.message)):
+                failed[number] = more
         if not failed:
             break
         waiting = failed
     return found
 
 
-def latex_of(formula: Painted, without: frozenset[str] = frozenset()) -> str:
-    """The formula with its colours, for MathJax: token number n is drawn in colour n + 1.
-
-    Commands in `without` are taken out.
-    """
+def latex_of(formula: Painted, repair: _Repair = _AS_IT_IS) -> str:
+    """The formula with its colours, for MathJax: token number n is drawn in colour n + 1."""
+    without = repair.without
     if not formula.parsed:
         without |= _UNKNOWN_TO_TEX | _RAW_DELIMITERS
-    latex = _Writer(formula.pieces, without).write()
-    return mended(latex) if _MEND in without else latex
+    latex = _Writer(formula.pieces, without, braced=repair.mend).write()
+    return mended(latex) if repair.mend else latex
 
 
 def _runs_away(latex: str) -> bool:
@@ -180,9 +193,14 @@ def _runs_away(latex: str) -> bool:
 
 
 class _Writer:
-    def __init__(self, pieces: Sequence[str | Ink], without: frozenset[str]) -> None:
+    """Writes the pieces; with `braced` every coloured token is in braces, as an argument must be."""
+
+    def __init__(
+        self, pieces: Sequence[str | Ink], without: frozenset[str], *, braced: bool
+    ) -> None:
         self.pieces = pieces
         self.without = without
+        self.braced = braced
         self.words: list[str] = []
         self.fences = 0
 
@@ -221,11 +239,12 @@ class _Writer:
         ):
             return index + 1
         token = self.cleaned(_INK_WRITTEN.get(token, token))
+        braced = piece.braced or (self.braced and not piece.opens)
         word = f"\\mathcolor{{#{piece.number + 1:06x}}}{{{token}"
-        if piece.braced:
+        if braced:
             word = "{" + word
         if not piece.opens:
-            word += "}}" if piece.braced else "}"
+            word += "}}" if braced else "}"
         self.words.append(word)
         return index + 1
 
