@@ -102,7 +102,7 @@ class Aligner:
                 if style:
                     styles.add(style)
                 else:
-                    replaced[opening(a.symbol), opening(b.symbol)] += 1
+                    replaced[pair_opened_by(a.symbol, b.symbol)] += 1
             if sizes_differ(a.size, b.size):
                 styles.add(("size", a.symbol.kind, a.symbol.name * (a.symbol.kind == "open")))
             if a.color != b.color:
@@ -216,9 +216,11 @@ class Aligner:
 
 
 @cache
-def opening(symbol: Symbol) -> Symbol:
-    """The opening bracket for a closing one, any other symbol itself."""
-    return symbol._replace(name=PAIRS.get(symbol.name, symbol.name))
+def pair_opened_by(a: Symbol, b: Symbol) -> tuple[Symbol, Symbol]:
+    """For one closing bracket in place of another: their opening brackets; else the two symbols."""
+    if a.name in PAIRS and b.name in PAIRS:
+        return a._replace(name=PAIRS[a.name]), b._replace(name=PAIRS[b.name])
+    return a, b
 
 
 def sizes_differ(a: float, b: float) -> bool:
