@@ -1,9 +1,11 @@
 // Commands that MathJax lacks and a macro cannot express.
 
 import { Other } from '@mathjax/src/mjs/input/tex/base/BaseConfiguration.js';
+import BaseMethods from '@mathjax/src/mjs/input/tex/base/BaseMethods.js';
 import { LeftItem } from '@mathjax/src/mjs/input/tex/base/BaseItems.js';
 import { Configuration } from '@mathjax/src/mjs/input/tex/Configuration.js';
 import { CommandMap, DelimiterMap } from '@mathjax/src/mjs/input/tex/TokenMap.js';
+import { TEXCLASS } from '@mathjax/src/mjs/core/MmlTree/MmlNode.js';
 import { MapHandler } from '@mathjax/src/mjs/input/tex/MapHandler.js';
 import ParseMethods from '@mathjax/src/mjs/input/tex/ParseMethods.js';
 import '@mathjax/src/mjs/input/tex/newcommand/NewcommandConfiguration.js';
@@ -89,6 +91,15 @@ new CommandMap('texlens-commands', {
     parser.GetArgument(name);
     insert(parser, `{${parser.GetArgument(name).replace(/(?<!\\)\$/g, '')}}`);
   },
+  hspace(parser, name) {
+    parser.GetStar();
+    BaseMethods.Hskip(parser, name);
+  },
+  // MathJax asks for a delimiter of 1.2 em, and the font's is a thousandth lower: it would take \Big's.
+  big: (parser, name) => BaseMethods.MakeBig(parser, name, TEXCLASS.ORD, 0.849),
+  bigl: (parser, name) => BaseMethods.MakeBig(parser, name, TEXCLASS.OPEN, 0.849),
+  bigr: (parser, name) => BaseMethods.MakeBig(parser, name, TEXCLASS.CLOSE, 0.849),
+  bigm: (parser, name) => BaseMethods.MakeBig(parser, name, TEXCLASS.REL, 0.849),
   vspace(parser, name) {
     parser.GetStar();
     parser.GetArgument(name);
