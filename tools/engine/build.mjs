@@ -5,14 +5,21 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { missingGlyphs } from './glyphs.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const out = here('../../src/texlens/engine/js/');
 
-const flatAttributes = {
-  name: 'flat-attributes',
+const ours = {
+  name: 'ours',
   setup(bundler) {
+    // MathJax's attributes by prototypes are replaced by flat ones.
     bundler.onResolve({ filter: /\/Attributes\.js$/ }, () => ({ path: here('src/attributes.js') }));
+    bundler.onResolve({ filter: /^missing-glyphs$/ }, ({ path }) => ({ path, namespace: 'made' }));
+    bundler.onLoad({ filter: /^missing-glyphs$/, namespace: 'made' }, async () => ({
+      contents: JSON.stringify(await missingGlyphs()),
+      loader: 'json',
+    }));
   },
 };
 
@@ -25,7 +32,7 @@ await build({
   charset: 'ascii',
   legalComments: 'none',
   define: { PACKAGE_VERSION: JSON.stringify(version('@mathjax/src')) },
-  plugins: [flatAttributes],
+  plugins: [ours],
   outfile: `${out}engine.js`,
 });
 
@@ -33,7 +40,9 @@ function version(name) {
   return JSON.parse(readFileSync(here(`node_modules/${name}/package.json`), 'utf8')).version;
 }
 
-const bundled = ['@mathjax/src', '@mathjax/mathjax-tex-font', 'katex', 'mhchemparser'];
+const bundled = [
+  '@mathjax/src', '@mathjax/mathjax-tex-font', '@mathjax/mathjax-newcm-font', 'katex', 'mhchemparser',
+];
 copyFileSync(here('node_modules/@mathjax/src/LICENSE'), `${out}LICENSE.mathjax`);
 copyFileSync(here('node_modules/katex/LICENSE'), `${out}LICENSE.katex`);
 copyFileSync(here('node_modules/mhchemparser/LICENSE.txt'), `${out}LICENSE.mhchemparser`);

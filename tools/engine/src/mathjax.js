@@ -32,6 +32,7 @@ import '@mathjax/src/mjs/input/tex/unicode/UnicodeConfiguration.js';
 import '@mathjax/src/mjs/input/tex/upgreek/UpgreekConfiguration.js';
 import { SVG } from '@mathjax/src/mjs/output/svg.js';
 import { MathJaxTexFont } from '@mathjax/mathjax-tex-font/mjs/svg.js';
+import MISSING_GLYPHS from 'missing-glyphs';
 import { BoxReader, widthOfUnknown } from './boxes.js';
 import { COLORS, COMMANDS } from './commands.js';
 import { MATHJAX_ONLY, SHARED } from './macros.js';
@@ -61,6 +62,8 @@ for (const [name, [text, count, optional]] of Object.entries({ ...SHARED, ...MAT
 function define(name, text, count, optional) {
   macros[name] = count ? [text, count, ...(optional === undefined ? [] : [optional])] : text;
 }
+
+Object.assign(MathJaxTexFont.defaultChars.normal, MISSING_GLYPHS); // see glyphs.mjs
 
 const adaptor = liteAdaptor();
 RegisterHTMLHandler(adaptor);
