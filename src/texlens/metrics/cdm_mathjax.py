@@ -61,6 +61,7 @@ _WRITTEN: Final = {  # pieces without ink of their own that MathJax wants otherw
         "",
     ),
 }  # fmt: skip
+_NARROW_BAR: Final = "\\kern-.2em"  # MathJax's bar is longer than TeX's by a tenth of an em on each side
 _INK_WRITTEN: Final = {  # tokens with ink
     r"\not": r"\mathrel{\rlap{\kern.139em/}}",
     r"\Tilde": r"\tilde", r"\Bar": r"\bar", r"\Vec": r"\vec", r"\Ddot": r"\ddot",
@@ -245,6 +246,8 @@ class _Writer:
             word = "{" + word
         if not piece.opens:
             word += "}}" if braced else "}"
+        elif token == "\\frac":
+            word = _NARROW_BAR + word
         self.words.append(word)
         return index + 1
 
