@@ -33,6 +33,7 @@ _PATH = click.Path(path_type=Path)
     "--kind", type=click.Choice(["printed", "handwritten", "screen"]), default="printed",
     help="Kind of the pictures of a folder; of synthetic ones.",
 )  # fmt: skip
+@click.option("--count", type=click.IntRange(min=1), help="How many synthetic pictures.")
 @click.option("--sizes", help="TRAIN/VALIDATION/TEST, for instance 2000/100/100.")
 @click.option("--seed", default=42, show_default=True)
 @click.option("--vary-ink", is_flag=True, help="Draw every ink with a pen and slant of its own.")
@@ -59,6 +60,7 @@ def prepare(
     captions: Path | None,
     subset: str | None,
     kind: Kind,
+    count: int | None,
     sizes: str | None,
     seed: int,
     vary_ink: bool,
@@ -81,8 +83,9 @@ def prepare(
     from texlens.data.sources import open_source
 
     opened = open_source(
-        source, paths, captions=captions, subset=subset, kind=kind, vary_ink=vary_ink, seed=seed
-    )
+        source, paths, captions=captions, subset=subset, kind=kind, vary_ink=vary_ink, seed=seed,
+        count=count,
+    )  # fmt: skip
     plan = Plan(
         opened,
         _parse_sizes(sizes) if sizes else opened.sizes,

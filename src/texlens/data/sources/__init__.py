@@ -13,6 +13,7 @@ from texlens.data.sources.crohme import Crohme
 from texlens.data.sources.folder import Folder
 from texlens.data.sources.hme100k import Hme100k
 from texlens.data.sources.im2latex import Im2latex
+from texlens.data.sources.synthetic import Synthetic
 from texlens.data.sources.tables import ParquetCorpus
 from texlens.data.sources.unimer import SUBSETS, Unimer
 from texlens.errors import InputError
@@ -28,6 +29,7 @@ NAMES: dict[str, tuple[str, str] | None] = {
     "unsloth-latex-ocr": ("unsloth/LaTeX_OCR", "data/*.parquet"),
     "im2latex": None,
     "folder": None,
+    "synthetic": None,
 }
 
 PUBLISHED_PRINTED_SIZES = (53_000, 800, 1_000)
@@ -70,6 +72,7 @@ def open_source(
     kind: Kind = "printed",
     vary_ink: bool = False,
     seed: int = 0,
+    count: int | None = None,
 ) -> Source:
     """A corpus by its name, from local copies (`paths`) or, where it is there, from the hub.
 
@@ -77,8 +80,10 @@ def open_source(
     """
     if name not in NAMES:
         raise InputError(
-            f"There is no source '{name}': choose among {', '.join(NAMES)}, synthetic."
+            f"There is no source '{name}': choose among {', '.join(NAMES)}."
         )
+    if name == "synthetic":
+        return Synthetic(kind, tuple(paths), count, seed)
     hub = NAMES[name]
     if not paths:
         if hub is None:
