@@ -9,7 +9,7 @@ the tokens are matched one to one, and RANSAC keeps the matches that agree on th
 
 Unit 0..1, higher is better; the mean over drawable truths is the published score. Its tokens, token
 map, matching and thresholds are kept with their faults of judgement (for a metric without them see
-`layout`); its faults of counting are not: see docs/metrics_cdm.md.
+`layout`); its faults of counting are not: see docs/metrics.md.
 
     cdm_tokens, cdm_grammar  which tokens a formula has, and which of them are drawn
     cdm_mathjax, cdm_tex     where their ink is, by two engines

@@ -27,7 +27,7 @@ class Costs:
     """What each error costs, in hundredths of a wrong, missing or added symbol.
 
     Chosen on human ratings and rounded; each could be a third larger or smaller with no visible
-    effect on the agreement (`benchmarks/metric_quality.py`, docs/metrics_layout.md).
+    effect on the agreement (`benchmarks/metric_quality.py`, docs/metrics.md).
     """
 
     glyph: int = 100
