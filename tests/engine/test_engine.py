@@ -44,7 +44,7 @@ HOSTILE = {
     "doubling 30 times": r"\def\a#1{#1#1}" + r"\a{" * 30 + "x" + "}" * 30,
     "growing argument": r"\newcommand{\x}[1]{\x{#1#1}}\x{aaaaaaaaaaaa}",
     "edef": r"\edef\x{\x}\x",
-    "slow": "x+" * 9_900,
+    "slow": "x+" * 45_000,
     "NUL": "a\0b",
     "surrogate": "a\ud800b",
     "right to left": "a\u202eb",

@@ -4,8 +4,7 @@ r"""Boxes of tokens for CDM without TeX: MathJax draws every token in a colour o
 The formula that TeX would be given is written anew for MathJax, which knows other commands and
 stops at errors that TeX survives. Three things need care:
 
-- `\mathcolor{\left(} ... \mathcolor{\right)}` is no LaTeX; the colour of the left delimiter goes
-  around the whole, and `\color` before `\right` gives the other its own;
+- `\mathcolor{\left(} ... \mathcolor{\right)}` is no LaTeX; our engine has `\delimcolor` for it;
 - a coloured `\sum` would lose its limits, so its scripts stay inside its colour;
 - a command that has lost its argument to the colouring (`\mathit`, `\operatorname*`) draws
   nothing in TeX, and what has become of the others was found out with TeX (`_LEFT_ALONE`).
@@ -34,7 +33,7 @@ PIXELS_PER_EM: Final = 12 * 200 / 72.27
 NARROWER: Final = 0.979
 CROP_PADDING_PX: Final = 8
 
-_FENCE: Final = re.compile(r"\\(left|right)(?![A-Za-z])")
+_FENCE: Final = re.compile(r"\\(?:left|right)(?![A-Za-z])")
 # Operators whose scripts may stand above and below.
 _WITH_LIMITS: Final = frozenset(
     r"""\sum \prod \coprod \bigvee \bigwedge \biguplus \bigcap \bigcup \bigotimes \bigoplus
@@ -61,7 +60,8 @@ _WRITTEN: Final = {  # pieces without ink of their own that MathJax wants otherw
         "",
     ),
 }  # fmt: skip
-_NARROW_BAR: Final = "\\kern-.2em"  # MathJax's bar is longer than TeX's by a tenth of an em on each side
+# MathJax's fraction bar is longer than TeX's by a tenth of an em on each side.
+_NARROW_BAR: Final = "\\kern-.2em"
 _INK_WRITTEN: Final = {  # tokens with ink
     r"\not": r"\mathrel{\rlap{\kern.139em/}}",
     r"\Tilde": r"\tilde", r"\Bar": r"\bar", r"\Vec": r"\vec", r"\Ddot": r"\ddot",
@@ -203,13 +203,11 @@ class _Writer:
         self.without = without
         self.braced = braced
         self.words: list[str] = []
-        self.fences = 0
 
     def write(self) -> str:
         end = 0
         while end < len(self.pieces):
             end = self.piece(end)
-        self.words += ["\\right.}"] * self.fences
         return " ".join(self.words)
 
     def piece(self, index: int) -> int:
@@ -232,8 +230,8 @@ class _Writer:
                 index = self.group(index + 1)
                 self.words.append("}")
                 return index
-            if fence := _FENCE.match(token):
-                self.fence(piece, fence[1])
+            if _FENCE.match(token):
+                self.words.append(f"\\delimcolor{{#{piece.number + 1:06x}}}{token}")
                 return index + 1
         elif len(token) == 1 and not (
             _PRINTABLE_ASCII.match(token) or _DRAWN_BEYOND_ASCII.match(token)
@@ -259,15 +257,6 @@ class _Writer:
         if not self.without:
             return word
         return _COMMAND.sub(lambda found: "" if found[0] in self.without else found[0], word)
-
-    def fence(self, piece: Ink, side: str) -> None:
-        colour = f"{{#{piece.number + 1:06x}}}"
-        if side == "left":
-            self.fences += 1
-            self.open(piece)
-        elif self.fences:
-            self.fences -= 1
-            self.words.append(f"\\color{colour}{piece.token}}}")
 
     def operator(self, index: int, piece: Ink) -> int:
         self.open(piece)

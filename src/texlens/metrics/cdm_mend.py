@@ -13,9 +13,12 @@ from typing import Final
 
 from texlens.metrics.cdm_commands import DELIMITERS
 
+_DELIMITER: Final = "|".join(
+    re.escape(name) + "(?![A-Za-z])" * name[-1].isalpha() for name in sorted(DELIMITERS)
+)
 _MARK: Final = re.compile(
     r"\\(?P<edge>begin|end)\s*\{(?P<name>[^{}]*)\}"
-    r"|\\(?P<fence>left|right)(?![A-Za-z])\s*(?P<delimiter>\\(?:[A-Za-z]+|.)|[^\\{}])?"
+    rf"|\\(?P<fence>left|right)(?![A-Za-z])(?:\s*(?P<delimiter>{_DELIMITER}))?"
     r"|(?P<newline>\\\\(?:\[[^]]*\])?)|\\.|(?P<mark>[{}&])",
     re.S,
 )
@@ -72,9 +75,8 @@ def mended(latex: str) -> str:
 
 
 def _fence(found: re.Match[str]) -> str:
-    """`\\left` or `\\right` with its delimiter, or with an empty one before what is none."""
-    delimiter = found["delimiter"] or ""
-    return found[0] if delimiter in DELIMITERS else f"\\{found['fence']}.{delimiter}"
+    """`\\left` or `\\right` with its delimiter, or with an empty one where it has none."""
+    return found[0] if found["delimiter"] else f"\\{found['fence']}."
 
 
 def _with_scripts(latex: str) -> str:
