@@ -56,6 +56,7 @@ for (const [chemical, usual] of Object.entries({
 }
 
 export const MATHJAX_ONLY = {
+  slashed: ['\\centernot{#1}', 1],
   ...CHEMICAL_ARROWS,
   AA: ['\\mathring{\\mathrm{A}}', 0],
   textnormal: ['\\text{#1}', 1],
@@ -76,6 +77,7 @@ export const MATHJAX_ONLY = {
 };
 
 export const KATEX_ONLY = {
+  slashed: ['\\not{#1}', 1],
   scalebox: ['\\text{#2}', 2],
   resizebox: ['\\text{#3}', 3],
   vspace: ['', 1],
