@@ -1,6 +1,6 @@
 """How fast and how large are `cdm` and `layout` together, with nothing cached?
 
-    python benchmarks/cdm_speed.py PREDICTIONS.jsonl [--pairs 4000] [--memory-pairs 50000]
+    python benchmarks/cdm_speed.py PREDICTIONS.jsonl [--pairs 8000] [--memory-pairs 50000]
 
 Prints pairs a second of one process for a quarter of the pairs and for all of them (is the time
 linear?), two workers against one with their start, and the largest memory of a worker. The file's
@@ -55,7 +55,7 @@ def with_workers(pairs: list[Prediction], workers: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("predictions", type=Path)
-    parser.add_argument("--pairs", type=int, default=4000)
+    parser.add_argument("--pairs", type=int, default=8000)
     parser.add_argument("--memory-pairs", type=int, default=50_000)
     arguments = parser.parse_args()
     predictions = read_predictions(arguments.predictions)
