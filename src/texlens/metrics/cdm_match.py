@@ -81,11 +81,14 @@ def assign(gt: Inked, pred: Inked) -> tuple[Integers, Integers, Floats]:
 
     token_cost = _token_cost(gt.tokens, pred.tokens)
     # In the published order of operations: costs may tie, and then the last bit decides.
-    position = _distance(*(inked.boxes.T / _sides(inked) for inked in (gt, pred)))
-    position /= 4
+    cost = _distance(*(inked.boxes.T / _sides(inked) for inked in (gt, pred)))
+    cost /= 4
+    cost *= POSITION_WEIGHT
+    cost += token_cost
     longest = max(len(gt.tokens), len(pred.tokens))
     order = _distance(*(np.arange(len(inked.tokens))[None] / longest for inked in (gt, pred)))
-    cost = token_cost + POSITION_WEIGHT * position + ORDER_WEIGHT * order
+    order *= ORDER_WEIGHT
+    cost += order
     rows, columns = linear_sum_assignment(cost)
     return rows, columns, token_cost
 
