@@ -119,7 +119,7 @@ def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dic
                         item.pred,
                         *item.warnings,
                         *item.columns.values(),
-                    )  # fmt: skip
+                    )
                 ),
                 "columns": item.columns,
                 "warnings": item.warnings,
