@@ -18,9 +18,6 @@ of our own:
 
 from __future__ import annotations
 
-import itertools
-import re
-from bisect import bisect_left
 from typing import Final
 
 from texlens.metrics.cdm_commands import (
@@ -46,22 +43,12 @@ from texlens.metrics.cdm_commands import (
     SYMBOLS,
     TEXT,
 )
+from texlens.metrics.cdm_words import END, Refused, Words
 
 MAX_DEPTH: Final = 60
 """Groups within groups beyond which a formula is refused (each takes six Python frames)."""
 
-_WHITE_SPACE: Final = re.compile(r"[ \r\n\t]+")
-_TOKEN: Final = re.compile(
-    " |---?|[!-\\[\\]-\u2027\u202a-\ud7ff\uf900-\uffff\U00010000-\U0010ffff]"
-    r"|\\(?:[a-zA-Z]+|[^a-zA-Z])"
-)
-_SIZE: Final = re.compile(r"\s*(-?)\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]{2})")
-_END: Final = "EOF"
-_ENDS_EXPRESSION: Final = frozenset(["}", "\\end", "\\right", "&", "\\\\", "\\cr", _END])
-
-
-class _Refused(Exception):
-    """The published grammar does not take the formula."""
+_ENDS_EXPRESSION: Final = frozenset(["}", "\\end", "\\right", "&", "\\\\", "\\cr", END])
 
 
 def tokens(latex: str) -> list[str] | None:
@@ -72,49 +59,21 @@ def tokens(latex: str) -> list[str] | None:
     try:
         parser = _Parser(latex)
         parser.expression()
-        if parser.next != _END:
+        if parser.next != END:
             return None
-    except _Refused:
+    except Refused:
         return None
     return _with_named_operators(parser.out)
 
 
-class _Parser:
+class _Parser(Words):
     """Recursive descent over one formula; `out` is what has been printed so far."""
 
     def __init__(self, latex: str) -> None:
-        self.latex = _WHITE_SPACE.sub(" ", latex)
-        self.words: list[str] = _TOKEN.findall(self.latex)
-        if sum(map(len, self.words)) != len(self.latex):
-            raise _Refused
-        self.words.append(_END)
-        self.index = -1
+        super().__init__(latex)
         self.depth = 0
-        self.text = False  # text mode: white space prints, scripts do not exist
         self.roman = False  # within \mathrm, where letters of unknown commands fall apart
         self.out: list[str] = []
-        self.next = ""
-        self.advance()
-
-    def advance(self) -> None:
-        """Step to the next word, over white space in math."""
-        index = self.index + 1
-        word = self.words[index]
-        if word == " " and not self.text:
-            index += 1
-            word = self.words[index]
-        self.index = index
-        self.next = word
-
-    def reread(self) -> None:
-        """Back in the outer mode: white space there may be none."""
-        if self.next == " " and not self.text:
-            self.advance()
-
-    def expect(self, word: str) -> None:
-        if self.next != word:
-            raise _Refused
-        self.advance()
 
     def expression(self, *, before_infix: bool = False, until: str = "") -> None:
         """Atoms up to a closing word; with `before_infix` also up to `\\over`."""
@@ -127,11 +86,11 @@ class _Parser:
                 if before_infix:
                     break
                 if infix >= 0:
-                    raise _Refused
+                    raise Refused
                 infix, name = len(out), INFIX[word]
                 self.advance()
                 if self.next in ("^", "_", "'", "\\limits", "\\nolimits"):
-                    raise _Refused
+                    raise Refused
             else:
                 self.atom()
         if infix >= 0:
@@ -160,7 +119,7 @@ class _Parser:
                 sup.append("}")
             elif word == "\\limits" or word == "\\nolimits":
                 if operator is None:
-                    raise _Refused
+                    raise Refused
                 if operator:
                     del out[operator[0] :]
                     out += _operator(operator[1], limits=word == "\\limits")
@@ -178,7 +137,7 @@ class _Parser:
         """The argument of `^` or `_`, always in braces; None at the end of the text."""
         self.advance()
         word = self.next
-        if word == _END:
+        if word == END:
             return None
         out = self.out
         start = len(out)
@@ -187,7 +146,7 @@ class _Parser:
             script = out[start:]
         else:
             if (word in FUNCTIONS and word not in GREEDY) or word in REFUSED:
-                raise _Refused
+                raise Refused
             if word in GREEDY:
                 self.function()
             else:
@@ -210,7 +169,7 @@ class _Parser:
     def enter(self) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise _Refused
+            raise Refused
 
     def symbol(self) -> None:
         """One word that is no function."""
@@ -237,7 +196,7 @@ class _Parser:
                 self.array(word[1:])
                 self.expect("}")
             elif word in REFUSED:
-                raise _Refused
+                raise Refused
             else:
                 self.symbol()
         elif word in LARGE_OPERATORS:
@@ -281,7 +240,7 @@ class _Parser:
         self.delimited()
         self.expression()
         if self.next != "\\right":
-            raise _Refused
+            raise Refused
         self.delimited()
         self.depth -= 1
 
@@ -290,7 +249,7 @@ class _Parser:
         command = self.next
         self.advance()
         if self.next not in DELIMITERS:
-            raise _Refused
+            raise Refused
         self.out.append(command + self.next)
         self.advance()
 
@@ -341,13 +300,13 @@ class _Parser:
             self.argument(previous=index)
         elif word in BIG:
             if self.next not in DELIMITERS:
-                raise _Refused
+                raise Refused
             out += [word, self.next]
             self.advance()
         elif word == "\\rule":
             self.rule()
         else:
-            raise _Refused
+            raise Refused
         self.depth -= 1
 
     def argument(
@@ -362,14 +321,14 @@ class _Parser:
         if word == "{":
             self.group()
             return
-        if word == _END or word in REFUSED:
-            raise _Refused
+        if word == END or word in REFUSED:
+            raise Refused
         if braced:
             self.out.append("{")
         if word in FUNCTIONS:
             if greedy or word not in GREEDY:
                 if previous is None:
-                    raise _Refused
+                    raise Refused
                 self.out += previous
                 self.advance()
             else:
@@ -383,8 +342,8 @@ class _Parser:
         """The argument of `\\text`, where white space prints as `~`."""
         outer, self.text = self.text, True
         if self.next != "{":  # one word, with braces put around it
-            if self.next == _END or self.next in FUNCTIONS:
-                raise _Refused
+            if self.next == END or self.next in FUNCTIONS:
+                raise Refused
             self.out.append("{")
             self.symbol()
             self.out.append("}")
@@ -392,20 +351,6 @@ class _Parser:
             self.group()
         self.text = outer
         self.reread()
-
-    def size(self, opening: str, closing: str) -> str:
-        """A length between brackets or braces, as it prints."""
-        if self.next != opening:
-            raise _Refused
-        starts = list(itertools.accumulate(map(len, self.words), initial=0))
-        match = _SIZE.match(self.latex, starts[self.index + 1])
-        if match is None:
-            raise _Refused
-        self.index = bisect_left(starts, match.end()) - 1
-        self.advance()
-        self.expect(closing)
-        sign, digits, unit = match.groups()
-        return f"{float(sign + digits):g} {unit}"
 
     def rule(self) -> None:
         if self.next == "[":
@@ -418,17 +363,17 @@ class _Parser:
         self.enter()
         name = self.name()
         if name not in CELLS:
-            raise _Refused
+            raise Refused
         self.array(name)
         if self.next != "\\end" or self.name() != name:
-            raise _Refused
+            raise Refused
         self.depth -= 1
 
     def name(self) -> str:
         """The name after `\\begin` or `\\end`, which may not be padded with spaces."""
         self.advance()
         if self.next != "{":
-            raise _Refused
+            raise Refused
         outer, self.text = self.text, True
         self.advance()
         name = ""
@@ -472,7 +417,7 @@ class _Parser:
             if self.next == "[":
                 self.size("[", "]")
         if self.next not in ("\\end", "}"):
-            raise _Refused
+            raise Refused
         if name in ("cases", "picture"):
             columns = ["l", "l"]
         elif name == "aligned":
