@@ -36,42 +36,61 @@ function insert(parser, latex) {
   parser.i = 0;
 }
 
-// Whether this delimiter, which the font lacks, comes next; it is then read.
-function doubled(parser, delimiter) {
+// Whether this command comes next; it is then read.
+function isNext(parser, command) {
   const start = parser.i;
   if (parser.GetNext() === '\\') {
     parser.i++;
-    if (`\\${parser.GetCS()}` === delimiter) return true;
+    if (`\\${parser.GetCS()}` === command) return true;
   }
   parser.i = start;
   return false;
 }
 
+function readColor(parser, name) {
+  const model = parser.GetBrackets(name, '');
+  return parser.configuration.packageData.get('color').model.getColor(model, parser.GetArgument(name));
+}
+
+// A delimiter, or \mathcolor{c}{delimiter}: [character, colour].
+function readDelimiter(parser, name) {
+  if (!isNext(parser, '\\mathcolor')) return [parser.GetDelimiter(name), parser.stack.env.color];
+  const color = readColor(parser, name);
+  return [parser.GetDelimiter(name, true), color];
+}
+
 new CommandMap('texlens-commands', {
-  // \mathcolor[model]{c}{x}: colour without a group around x, so that spacing stays as it was.
+  // \mathcolor[model]{c}{x}: colour without a group around x, so that spacing and limits stay.
   mathcolor(parser, name) {
-    const model = parser.GetBrackets(name, '');
-    const color = parser.configuration.packageData.get('color').model.getColor(model, parser.GetArgument(name));
+    const color = readColor(parser, name);
     const old = parser.stack.env.color;
     parser.stack.env.color = color;
     const math = parser.ParseArg(name);
     if (old) parser.stack.env.color = old;
     else delete parser.stack.env.color;
-    parser.Push(parser.create('node', 'mstyle', [math], { mathcolor: color }));
+    const nodes = math.isInferred ? math.childNodes : [math];
+    if (nodes.length !== 1) return parser.Push(parser.create('node', 'mstyle', [math], { mathcolor: color }));
+    const [node] = nodes;
+    if (!node.attributes.hasExplicit('mathcolor')) node.attributes.set('mathcolor', color);
+    // So marked it keeps the LaTeX that drew it, instead of taking that of this command.
+    node.attributes.set('data-latex-item', node.attributes.get('data-latex') ?? '');
+    return parser.Push(node);
   },
   // \delimcolor{c}: the colour of the \left, \middle or \right that follows.
   delimcolor(parser, name) {
     parser.stack.env.color = parser.GetArgument(name);
   },
   left(parser, name) {
-    if (doubled(parser, '\\llbracket')) return insert(parser, '\\left[\\mkern-3mu\\left[');
-    const item = parser.itemFactory.create('left', parser.GetDelimiter(name));
-    item.setProperty('color', parser.stack.env.color);
+    if (isNext(parser, '\\llbracket')) return insert(parser, '\\left[\\mkern-3mu\\left[');
+    const [delimiter, color] = readDelimiter(parser, name);
+    const item = parser.itemFactory.create('left', delimiter);
+    item.setProperty('color', color);
     return parser.Push(item);
   },
+  middle: (parser, name) => parser.Push(parser.itemFactory.create('middle', ...readDelimiter(parser, name))),
   right(parser, name) {
-    if (doubled(parser, '\\rrbracket')) return insert(parser, '\\right]\\mkern-3mu\\right]');
-    return parser.Push(parser.itemFactory.create('right', parser.GetDelimiter(name), parser.stack.env.color));
+    if (isNext(parser, '\\rrbracket')) return insert(parser, '\\right]\\mkern-3mu\\right]');
+    return parser.Push(parser.itemFactory.create('right', ...readDelimiter(parser, name)));
   },
   // \raisebox{by}[height][depth]{text}
   raisebox(parser, name) {
