@@ -37,6 +37,8 @@ export const SHARED = {
   Bbbk: ['\\Bbb{k}', 0],
   vcentcolon: [':', 0],
   shortparallel: ['\\parallel', 0],
+  textsuperscript: ['^{\\text{#1}}', 1],
+  textsubscript: ['_{\\text{#1}}', 1],
   sp: ['^{#1}', 1],
   sb: ['_{#1}', 1],
   textquotesingle: ["\\text{'}", 0],
@@ -77,6 +79,8 @@ export const MATHJAX_ONLY = {
 };
 
 export const KATEX_ONLY = {
+  prescript: ['{}^{#1}_{#2}#3', 3],
+  sideset: ['{}#1{#3}#2', 3],
   slashed: ['\\not{#1}', 1],
   scalebox: ['\\text{#2}', 2],
   resizebox: ['\\text{#3}', 3],
