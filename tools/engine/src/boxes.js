@@ -164,7 +164,7 @@ export class BoxReader {
     const variant = sketch.attributes['data-variant'] || 'normal';
     for (const char of sketch.children.map((child) => child.value || '').join('')) {
       const width = 1000 * widthOfUnknown(char);
-      if (char.trim()) this.draw('glyph', char, variant, [50, -50, width - 50, 700], scale, x, y, context);
+      if (width && char.trim()) this.draw('glyph', char, variant, [50, -50, width - 50, 700], scale, x, y, context);
       x += scale * width;
     }
   }
@@ -220,8 +220,12 @@ export class BoxReader {
   }
 }
 
-/** The width in em of a character that the font lacks: East Asian ones are full width. */
+/**
+ * The width in em of a character that the font lacks: East Asian ones are full width, marks that
+ * join, combine or direct have none.
+ */
 export function widthOfUnknown(char) {
+  if (/\p{Cf}|\p{Mn}/u.test(char)) return 0;
   return char.codePointAt(0) >= 0x2e80 ? 1 : 0.6;
 }
 

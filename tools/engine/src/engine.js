@@ -22,17 +22,22 @@ function each(formulas, work) {
   return JSON.stringify(answers);
 }
 
+// What no XML and no UTF-8 can hold becomes the replacement character, one for one.
+function wellFormed(text) {
+  return text.toWellFormed().replace(/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, '\ufffd');
+}
+
 function messageOf(error) {
-  const message = String(error?.rawMessage ?? error?.message ?? error);
+  const message = wellFormed(String(error?.rawMessage ?? error?.message ?? error));
   return /call stack|too much recursion/i.test(message) ? 'is nested too deeply' : message;
 }
 
 globalThis.texlens = {
   parse: (formulas) => each(formulas, katex.parse),
   tree: (formulas) => each(formulas, katex.tree),
-  draw: (formulas, display) => each(formulas, (formula) => mathjax.draw(formula, display)),
-  svg: (formulas, display) => each(formulas, (formula) => mathjax.svg(formula, display)),
-  mathml: (formulas, display) => each(formulas, (formula) => mathjax.mathml(formula, display)),
+  draw: (formulas, display) => each(formulas, (formula) => mathjax.draw(wellFormed(formula), display)),
+  svg: (formulas, display) => each(formulas, (formula) => mathjax.svg(wellFormed(formula), display)),
+  mathml: (formulas, display) => each(formulas, (formula) => mathjax.mathml(wellFormed(formula), display)),
   stopped: () => JSON.stringify([answers, (Date.now() - begun) / 1000]),
   versions: { mathjax: mathjax.version, katex: katex.version },
 };
