@@ -148,11 +148,11 @@ def test_blurred_large_photos_are_framed_in_bounded_work() -> None:
 
 
 def test_real_pictures_are_left_at_their_size(shared_data: Path) -> None:
-    """im2latex pictures have one type size, 13.84 pixels an em; nearly none may be resampled."""
+    """im2latex pictures have one type size, 13.84 pixels an em: the estimate stays within 1.6 of it."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(shared_data / "im2latex_train.parquet", columns=["image"])
-    frame = Frame(pixels_per_em=13.84)
+    frame = Frame(pixels_per_em=13.84, tolerance=1.6)
     resampled = 0
     for row in table["image"][:200].to_pylist():
         picture = open_picture(row["bytes"])
