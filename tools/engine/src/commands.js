@@ -4,6 +4,7 @@ import { Other } from '@mathjax/src/mjs/input/tex/base/BaseConfiguration.js';
 import BaseMethods from '@mathjax/src/mjs/input/tex/base/BaseMethods.js';
 import { LeftItem } from '@mathjax/src/mjs/input/tex/base/BaseItems.js';
 import { Configuration } from '@mathjax/src/mjs/input/tex/Configuration.js';
+import { Token } from '@mathjax/src/mjs/input/tex/Token.js';
 import { CommandMap, DelimiterMap } from '@mathjax/src/mjs/input/tex/TokenMap.js';
 import { TEXCLASS } from '@mathjax/src/mjs/core/MmlTree/MmlNode.js';
 import { MapHandler } from '@mathjax/src/mjs/input/tex/MapHandler.js';
@@ -75,6 +76,12 @@ new CommandMap('texlens-commands', {
     // So marked it keeps the LaTeX that drew it, instead of taking that of this command.
     node.attributes.set('data-latex-item', node.attributes.get('data-latex') ?? '');
     return parser.Push(node);
+  },
+  // MathJax takes the letters of `\mathop{\rm l i m}` for a text with its spaces; TeX knows no such thing.
+  mathop(parser, name) {
+    const operator = parser.GetArgument(name).replace(/^\s*\\rm\s+([a-zA-Z0-9 ]+)$/, '\\mathrm{$1}');
+    insert(parser, `{${operator}}`);
+    BaseMethods.TeXAtom(parser, name, TEXCLASS.OP);
   },
   // \delimcolor{c}: the colour of the \left, \middle or \right that follows.
   delimcolor(parser, name) {
@@ -151,6 +158,12 @@ alias('providecommand', 'newcommand');
 function alias(name, other) {
   const map = MapHandler.getMap('Newcommand-macros');
   map.add(name, map.lookup(other));
+}
+
+// An arrow over or under something is no accent, which MathJax knows of \to alone.
+const arrows = MapHandler.getMap('mathchar0mo');
+for (const [name, arrow] of arrows.map) {
+  if (/[\u2190-\u21ff\u27f0-\u27ff]/.test(arrow.char)) arrows.add(name, new Token(name, arrow.char, { ...arrow.attributes, accent: false }));
 }
 
 // Letters of text. The parser of \text has a table of its own.
