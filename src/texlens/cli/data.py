@@ -35,13 +35,17 @@ _PATH = click.Path(path_type=Path)
 )  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), help="How many synthetic pictures.")
 @click.option("--sizes", help="TRAIN/VALIDATION/TEST, for instance 2000/100/100.")
-@click.option("--seed", default=42, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=42, show_default=True)
 @click.option("--vary-ink", is_flag=True, help="Draw every ink with a pen and slant of its own.")
-@click.option("--max-tokens", default=512, show_default=True)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), default=512, show_default=True,
+    help="A longer formula is left out.",
+)  # fmt: skip
 @click.option(
     "--verify", type=click.Choice(["changed", "all", "none"]), default="changed",
     show_default=True, help="Whose normal form is compared with the original as a picture.",
 )  # fmt: skip
+@click.option("--tex", is_flag=True, help="Leave out what TeX does not compile, too.")
 @click.option(
     "--format", "formats", multiple=True,
     type=click.Choice(["messages", "grpo", "prompt_completion"]), help="Write these forms too.",
@@ -50,9 +54,12 @@ _PATH = click.Path(path_type=Path)
     "--prompt", type=click.Choice(["plain", "think_answer"]), default="plain", show_default=True,
     help="The prompt of --format: of the published fine-tuning, or of the published GRPO.",
 )  # fmt: skip
-@click.option("--workers", default=1, show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Processes; the result is the same for any number.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a finished result.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the content of dataset.json.")
 def prepare(
     source: str,
     paths: tuple[Path, ...],
@@ -66,6 +73,7 @@ def prepare(
     vary_ink: bool,
     max_tokens: int,
     verify: Literal["changed", "all", "none"],
+    tex: bool,
     formats: tuple[Format, ...],
     prompt: str,
     workers: int,
@@ -90,7 +98,7 @@ def prepare(
         opened,
         _parse_sizes(sizes) if sizes else opened.sizes,
         seed,
-        Limits(max_tokens=max_tokens, verify=verify),
+        Limits(max_tokens=max_tokens, verify=verify, tex=tex),
         formats,
         prompt,
     )
@@ -103,17 +111,15 @@ def prepare(
 @click.option("--out", required=True, type=_PATH, help="The folder to write.")
 @click.option("--fail-on-leak", is_flag=True, help="Exit 1 when a set shares items with another.")
 @click.option("--force", is_flag=True, help="Replace a finished result.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the content of audit.json.")
 def audit(
     sets: tuple[Path, ...], out: Path, fail_on_leak: bool, force: bool, as_json: bool
 ) -> None:
     """Count, measure and compare data sets: Parquet files, or folders of prepared splits."""
     from texlens.data.audit import audit as run
     from texlens.errors import TexlensError
-    from texlens.runs import open_out_folder
 
-    open_out_folder(out, marker="audit.json", force=force)
-    document = run(sets, out)
+    document = run(sets, out, force=force)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
@@ -130,21 +136,27 @@ def audit(
             )
         click.echo(f"Written: {out / 'index.html'}")
     if fail_on_leak and any(leak["by_formula"] or leak["by_picture"] for leak in document["leaks"]):
-        raise TexlensError("A set shares items with another (see the lines above).")
+        raise TexlensError("A set shares items with another: see the leaks in audit.json.")
 
 
 @data.command()
 @click.argument("file", type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="The PNG to write.")
-@click.option("--limit", default=40, show_default=True)
-def preview(file: Path, out: Path, limit: int) -> None:
-    """Draw a contact sheet of a Parquet file."""
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=40, show_default=True, help="How many pictures."
+)
+@click.option("--force", is_flag=True, help="Replace the PNG.")
+def preview(file: Path, out: Path, limit: int, force: bool) -> None:
+    """Draw a contact sheet of the first pictures of a Parquet file."""
     import io
 
     from texlens.data.parquet import read_examples
     from texlens.data.preview import contact_sheet
+    from texlens.errors import InputError
     from texlens.runs import write_bytes
 
+    if out.exists() and not force:
+        raise InputError(f"'{out}' is there already: give another --out, or --force.")
     buffer = io.BytesIO()
     contact_sheet(read_examples(file, limit)).save(buffer, "PNG")
     write_bytes(out, buffer.getvalue())
@@ -153,7 +165,7 @@ def preview(file: Path, out: Path, limit: int) -> None:
 
 def _parse_sizes(text: str) -> tuple[int, int, int]:
     parts = text.split("/")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
         raise click.BadParameter(
             f"'{text}' is not TRAIN/VALIDATION/TEST, such as 2000/100/100.", param_hint="--sizes"
         )
@@ -165,4 +177,7 @@ def _table(document: dict[str, Any]) -> str:
     for step, reasons in document["dropped"].items():
         lines += [f"{'dropped':<12}{count:>9}  {step}: {why}" for why, count in reasons.items()]
     lines.append(f"{'verified':<12}{document['verified_by_picture']:>9}  by their glyph boxes")
+    if document["not_comparable"]:
+        why = "kept, but their original text cannot be drawn"
+        lines.append(f"{'':<12}{document['not_comparable']:>9}  {why}")
     return "\n".join(lines)

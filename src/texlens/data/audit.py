@@ -7,6 +7,7 @@ and the file format) is also in another set.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -19,12 +20,14 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from texlens.data.clean import hash_ink, ink_mask, to_grey
+from texlens.data.formats import as_png
 from texlens.data.items import SPLITS
 from texlens.data.parquet import read_examples
 from texlens.errors import InputError
 from texlens.latex import normalize
-from texlens.runs import write_bytes, write_json, write_text
+from texlens.runs import open_out_folder, write_bytes, write_json, write_text
 
+MARKER = "audit.json"
 _SAMPLES = 24
 _COMMONEST = 40
 
@@ -85,13 +88,21 @@ class Leak:
         }
 
 
-def audit(paths: Sequence[Path], out: Path) -> dict[str, Any]:
+def audit(paths: Sequence[Path], out: Path, *, force: bool = False) -> dict[str, Any]:
     """Audit sets (Parquet files, or folders of prepared splits) and write the pages to `out`.
 
     Writes `index.html`, `histograms.png`, and last `audit.json`, whose content is returned.
-    Raises InputError when a path is no such set.
+    Raises InputError when a path is no such set, and when `out` holds a finished audit and `force`
+    does not allow to replace it.
     """
-    reports = [_examine(path, name) for name, path in _sets(paths)]
+    sets = _sets(paths)
+    open_out_folder(out, marker=MARKER, force=force)
+    try:
+        reports = [_examine(path, name) for name, path in sets]
+    except InputError:
+        with contextlib.suppress(OSError):
+            out.rmdir()  # if it is empty: nothing was written
+        raise
     leaks = [_leak(a, b) for n, a in enumerate(reports) for b in reports[n + 1 :]]
     document = {
         "sets": [report.as_json() for report in reports],
@@ -100,7 +111,7 @@ def audit(paths: Sequence[Path], out: Path) -> dict[str, Any]:
     histograms = _histograms(reports)
     write_bytes(out / "histograms.png", histograms)
     write_text(out / "index.html", _page(reports, document, histograms))
-    write_json(out / "audit.json", document)
+    write_json(out / MARKER, document)
     return document
 
 
@@ -118,7 +129,10 @@ def _sets(paths: Sequence[Path]) -> list[tuple[str, Path]]:
         else:
             raise InputError(f"There is no '{path}'.")
     names = Counter(name for name, _ in found)
-    return [(name if names[name] == 1 else str(path), path) for name, path in found]
+    return [
+        (name if names[name] == 1 else f"{path.resolve().parent.name}/{path.stem}", path)
+        for name, path in found
+    ]
 
 
 def _examine(path: Path, name: str) -> SetReport:
@@ -177,12 +191,10 @@ def _quantiles(values: list[int]) -> dict[str, float]:
 
 
 def _histograms(reports: list[SetReport]) -> bytes:
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 3, figsize=(15, 4), constrained_layout=True)
+    figure = Figure(figsize=(15, 4), layout="constrained")
+    axes = figure.subplots(1, 3)
     panels = (("lengths", "LaTeX tokens"), ("widths", "width (px)"), ("heights", "height (px)"))
     for axis, (attribute, label) in zip(axes, panels, strict=True):
         columns = [getattr(report, attribute) or [0] for report in reports]
@@ -195,7 +207,6 @@ def _histograms(reports: list[SetReport]) -> bytes:
     axes[-1].legend(fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
-    pyplot.close(figure)
     return buffer.getvalue()
 
 
@@ -217,10 +228,5 @@ def _page(reports: list[SetReport], document: dict[str, Any], histograms: bytes)
 
 
 def _data_uri(image: bytes) -> str:
-    """A picture for the page. Anything the browser should not be given is re-encoded as PNG."""
-    if not image.startswith(b"\x89PNG"):
-        buffer = io.BytesIO()
-        with Image.open(io.BytesIO(image)) as picture:
-            picture.convert("RGB").save(buffer, "PNG")
-        image = buffer.getvalue()
-    return "data:image/png;base64," + base64.b64encode(image).decode()
+    """A picture for the page."""
+    return "data:image/png;base64," + base64.b64encode(as_png(image)).decode()

@@ -1,7 +1,7 @@
 """The checks that every item passes before it enters a data set, a chunk of items at a time.
 
 In order: the picture opens and is within the limits; the LaTeX unwraps to something, is within the
-token limit and parses; where the normal form changed more than spaces, its glyph boxes are compared
+token limit and parses (KaTeX, and TeX if asked for); where the normal form changed more than spaces, its glyph boxes are compared
 with those of the original text.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from texlens.data.items import CleanItem, Drop, RawItem
 
-_GREY_IS_INK = 96  # a pixel counts as ink when it differs from the ground by more than this
+# Ink differs from the ground by at least half of what the picture's darkest (or lightest) pixel
+# does: a faint pencil on grey paper is ink, and the noise of JPEG around black print is not.
+# Where no pixel differs by this much the picture is blank.
+_LEAST_CONTRAST = 24
 
 
 class Limits(BaseModel):
@@ -33,6 +37,7 @@ class Limits(BaseModel):
     max_aspect: float = Field(100.0, gt=1, description="longer side / shorter side")
     min_ink_pixels: int = Field(4, ge=0, description="a picture with fewer is blank")
     verify: Literal["changed", "all", "none"] = "changed"
+    tex: bool = Field(False, description="TeX must accept the normal form too")
 
 
 def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> Iterator[CleanItem | Drop]:
@@ -63,11 +68,11 @@ def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> Iterator[Cle
             )
         originals.append(text)
 
-    kept = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, CleanItem)]
-    for n, valid in zip(kept, katex_valid([_formula(outcomes[n]) for n in kept]), strict=True):
-        if not valid:
-            outcomes[n] = Drop(outcomes[n].id, "valid", "does not parse (KaTeX)")
+    _require(outcomes, katex_valid, "does not parse (KaTeX)")
+    if limits.tex:
+        from texlens.render.tex import compiles
 
+        _require(outcomes, compiles, "does not compile (TeX)")
     if limits.verify != "none":
         doubtful = [
             n
@@ -79,6 +84,18 @@ def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> Iterator[Cle
         ]
         _verify(outcomes, originals, doubtful)
     yield from outcomes
+
+
+def _require(
+    outcomes: list[CleanItem | Drop],
+    accepts: Callable[[Sequence[str]], Sequence[bool | None]],
+    reason: str,
+) -> None:
+    """Drop the items whose normal form `accepts` refuses."""
+    kept = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, CleanItem)]
+    for n, valid in zip(kept, accepts([_formula(outcomes[n]) for n in kept]), strict=True):
+        if not valid:
+            outcomes[n] = Drop(outcomes[n].id, "valid", reason)
 
 
 def _formula(outcome: CleanItem | Drop) -> str:
@@ -95,19 +112,10 @@ def _verify(outcomes: list[CleanItem | Drop], originals: list[str], which: list[
         assert isinstance(outcome, CleanItem)
         if same is None:
             # The original does not draw (a macro of its authors, say), but its normal form parses:
-            # there is nothing to compare with, and the item stays, not verified.
-            continue
-        if same:
-            outcomes[n] = CleanItem(
-                outcome.id,
-                outcome.image,
-                outcome.latex_formula,
-                outcome.kind,
-                outcome.source,
-                outcome.split,
-                outcome.picture_hash,
-                True,
-            )
+            # there is nothing to compare with. The item stays, and is counted as not comparable.
+            outcomes[n] = replace(outcome, verified=None)
+        elif same:
+            outcomes[n] = replace(outcome, verified=True)
         else:
             outcomes[n] = Drop(outcome.id, "verify", "its normal form draws another picture")
 
@@ -135,7 +143,9 @@ def _picture_problem(content: bytes, limits: Limits) -> str | Drop:
 
 
 def to_grey(picture: Image.Image) -> NDArray[np.uint8]:
-    """A picture (height, width) in grey, transparency on white."""
+    """A picture (height, width) in grey of 8 bits, transparency on white."""
+    if picture.mode.startswith("I;16"):  # Pillow would clip, not scale
+        return (np.asarray(picture) >> 8).astype(np.uint8)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
@@ -146,7 +156,8 @@ def to_grey(picture: Image.Image) -> NDArray[np.uint8]:
 def ink_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Where the picture differs clearly from its ground, the commonest grey value."""
     ground = int(np.bincount(grey.ravel(), minlength=256).argmax())
-    return np.abs(grey.astype(np.int16) - ground) > _GREY_IS_INK
+    contrast = np.abs(grey.astype(np.int16) - ground)
+    return contrast >= max(_LEAST_CONTRAST, int(contrast.max()) // 2)
 
 
 def hash_ink(grey: NDArray[np.uint8], ink: NDArray[np.bool_]) -> str:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from texlens.data.parquet import read_examples
 from texlens.model.contract import Contract
 from texlens.records import Example
-from texlens.runs import atomic_write, write_bytes, write_json
+from texlens.runs import atomic_write, write_json
 
 Format = Literal["messages", "grpo", "prompt_completion"]
 
@@ -63,19 +63,29 @@ def write_format(folder: Path, split: str, form: Format, prompt: str) -> Path:
 
 
 def _with_pictures(folder: Path, split: str, out: Path) -> Iterator[tuple[Example, str]]:
-    """Every example with the path of its PNG, relative to `out`."""
+    """Every example with the path of its PNG, relative to `out`.
+
+    The pictures are written plainly: the list that names them comes last, and atomically.
+    """
+    (out / "images").mkdir(parents=True, exist_ok=True)
     for number, example in enumerate(read_examples(folder / f"{split}.parquet")):
         name = f"images/{split}-{number:07d}.png"
-        write_bytes(out / name, _as_png(example.image))
+        (out / name).write_bytes(as_png(example.image))
         yield example, name
 
 
-def _as_png(content: bytes) -> bytes:
+def as_png(content: bytes) -> bytes:
+    """A picture as PNG: PNG bytes as they are, others re-encoded, upright, transparency on white."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return content
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(content)) as picture:
-        picture.convert("RGB").save(buffer, "PNG")
+    with Image.open(io.BytesIO(content)) as stored:
+        picture = ImageOps.exif_transpose(stored)
+        if picture.has_transparency_data:
+            rgba = picture.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, "white")
+            picture = Image.alpha_composite(white, rgba)
+        buffer = io.BytesIO()
+        picture.convert("L" if picture.mode in ("1", "L") else "RGB").save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -40,8 +40,9 @@ class CleanItem:
     """An item that passed every check, with what the later steps need to know of it.
 
     `latex_formula` is in normal form. `picture_hash` is of the grey pixels inside the ink's box, so
-    that margins and file format do not matter. `verified` says that the normal form was drawn and
-    compared with the original text.
+    that margins and file format do not matter. `verified` is True when the normal form was drawn and
+    found equal to the original text, None when the original could not be drawn, False when nobody
+    looked.
     """
 
     id: str
@@ -51,4 +52,4 @@ class CleanItem:
     source: str
     split: Split | None
     picture_hash: str
-    verified: bool
+    verified: bool | None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from texlens.records import Example
 from texlens.runs import atomic_write
 
 _ROWS_A_GROUP = 1000
+_BYTES_A_GROUP = 64 << 20  # of pictures: photographs are gathered in smaller groups
+READ_BUFFER = 1 << 20  # bytes: without it a reader takes in a whole column of a row group
 _COLUMNS = ["id", "image", "latex_formula", "source", "kind"]
 
 
@@ -39,9 +40,8 @@ def write_examples(path: Path, examples: Iterable[Example]) -> int:
     """Write examples in their order, atomically and with bounded memory; returns how many."""
     schema = _schema()
     count = 0
-    stream = iter(examples)
     with atomic_write(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        while batch := list(islice(stream, _ROWS_A_GROUP)):
+        for batch in _groups(examples):
             count += len(batch)
             rows = [
                 {
@@ -57,6 +57,19 @@ def write_examples(path: Path, examples: Iterable[Example]) -> int:
     return count
 
 
+def _groups(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    group: list[Example] = []
+    size = 0
+    for example in examples:
+        group.append(example)
+        size += len(example.image)
+        if len(group) == _ROWS_A_GROUP or size >= _BYTES_A_GROUP:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
 def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
     """The examples of a Parquet file, in order, with bounded memory.
 
@@ -64,9 +77,10 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
     Raises InputError for a file that is not such a table.
     """
     try:
-        table = pq.ParquetFile(path)
+        table = pq.ParquetFile(path, buffer_size=READ_BUFFER)
     except OSError as error:
-        raise InputError(f"Cannot read '{path}': {error}.") from error
+        reason = "it is a folder" if path.is_dir() else error.strerror or "it cannot be read"
+        raise InputError(f"Cannot read '{path}': {reason}.") from error
     except pa.ArrowInvalid as error:
         raise InputError(f"'{path}' is not a Parquet file.") from error
     names = table.schema_arrow.names

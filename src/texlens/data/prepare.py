@@ -3,19 +3,22 @@
 A run's folder while it works:
 
     .work/plan.json          what the run was asked for; a resumed run must ask for the same
-    .work/chunk-000012.parquet   the outcome of items 12 x 200 to 13 x 200 - 1, written atomically
+    .work/chunk-000012-8f1c2a9d.parquet   what became of items 12 x 200 to 13 x 200 - 1
 
-Chunks do not depend on one another nor on the number of workers, so a run that was killed goes on
+A chunk is written atomically and named by its number and a digest of its references, so that a
+corpus whose list of items changed in between is not mixed with what it was. Chunks do not depend on one another nor on the number of workers, so a run that was killed goes on
 from the chunks that are there, and ends with the same bytes as one that was not. `dataset.json` is
 written last: a folder that has it is finished.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,7 +26,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,6 +39,7 @@ from texlens.data.sources.base import Reference, Source
 from texlens.data.split import Key, assign, formula_key
 from texlens.errors import InputError, TexlensError
 from texlens.records import Example
+from texlens.render.tex import require_tex
 from texlens.runs import (
     atomic_write,
     open_out_folder,
@@ -100,10 +104,15 @@ def prepare(
     work = out / ".work"
     if force:
         shutil.rmtree(work, ignore_errors=True)
+    if plan.limits.tex:
+        require_tex()
     try:
         _begin(work, plan)
         chunks = _clean(plan.source, plan.limits, work, workers, quiet)
-        document = _finish(plan, out, work, chunks)
+        document = _finish(plan, out, chunks)
+    except InputError:
+        _leave_as_it_was(out, work)
+        raise
     except BrokenProcessPool as error:
         raise TexlensError(
             "A worker process was killed (out of memory?): run the same command to go on."
@@ -115,6 +124,15 @@ def prepare(
         ) from error
     shutil.rmtree(work, ignore_errors=True)
     return document
+
+
+def _leave_as_it_was(out: Path, work: Path) -> None:
+    """Take away the folders of a run that a wrong input ended before it had done anything."""
+    if not any(work.glob("chunk-*")):
+        (work / "plan.json").unlink(missing_ok=True)
+        for folder in (work, out):
+            with contextlib.suppress(OSError):  # it holds something: not ours to take away
+                folder.rmdir()
 
 
 def _begin(work: Path, plan: Plan) -> None:
@@ -159,7 +177,8 @@ def _chunk_jobs(source: Source, work: Path) -> Iterator[tuple[Path, list[Referen
     references = iter(source.references())
     number = 0
     while chunk := list(islice(references, _ITEMS_A_CHUNK)):
-        yield work / f"chunk-{number:06d}.parquet", chunk
+        digest = hashlib.blake2b(repr(chunk).encode(errors="surrogatepass"), digest_size=4)
+        yield work / f"chunk-{number:06d}-{digest.hexdigest()}.parquet", chunk
         number += 1
 
 
@@ -191,10 +210,10 @@ def _as_row(outcome: CleanItem | Drop) -> dict[str, Any]:
     }
 
 
-def _finish(plan: Plan, out: Path, work: Path, chunks: list[Path]) -> dict[str, Any]:
+def _finish(plan: Plan, out: Path, chunks: list[Path]) -> dict[str, Any]:
     keys: list[Key] = []
     drops: list[dict[str, str]] = []
-    verified = 0
+    verified: Counter[bool | None] = Counter()
     ids: Counter[str] = Counter()
     for chunk in chunks:
         for row in pq.read_table(chunk, columns=_KEY_COLUMNS).to_pylist():
@@ -202,17 +221,21 @@ def _finish(plan: Plan, out: Path, work: Path, chunks: list[Path]) -> dict[str, 
                 drops.append({"id": row["id"], "step": row["step"], "reason": row["reason"]})
                 continue
             ids[row["id"]] += 1
-            verified += row["verified"]
+            verified[row["verified"]] += 1
             keys.append(
                 Key(
                     formula_key(row["latex_formula"]),
                     bytes.fromhex(row["picture_hash"]),
-                    row["source"],
+                    sys.intern(row["source"]),
                     row["split"],
                 )
             )
     repeated = {name for name, times in ids.items() if times > 1}
+    mark = "#"  # what numbers them must not make an id that is there already
+    while any(f"{name}{mark}{n + 1}" in ids for name in repeated for n in range(ids[name])):
+        mark += "#"
     splits = assign(keys, plan.sizes, plan.seed)
+    del keys, ids  # only the outcome is needed while the pictures pass through
     names = (row["id"] for row in _clean_rows(chunks, ["id", "step"]))
     for name, split in zip(names, splits, strict=True):
         if isinstance(split, tuple):
@@ -223,8 +246,10 @@ def _finish(plan: Plan, out: Path, work: Path, chunks: list[Path]) -> dict[str, 
         path.unlink(missing_ok=True)
         if split_name in splits:
             counts[split_name] = write_examples(
-                path, _examples(chunks, splits, split_name, repeated)
+                path, _examples(chunks, splits, split_name, repeated, mark)
             )
+    for form in get_args(Format):
+        shutil.rmtree(out / form, ignore_errors=True)  # of an earlier run with other settings
     for form in plan.formats:
         for split_name in counts:
             write_format(out, split_name, form, plan.prompt)
@@ -233,7 +258,8 @@ def _finish(plan: Plan, out: Path, work: Path, chunks: list[Path]) -> dict[str, 
         **plan.as_json(),
         "counts": counts,
         "dropped": _summary(drops),
-        "verified_by_picture": verified,
+        "verified_by_picture": verified[True],
+        "not_comparable": verified[None],
         "ids_made_unique": len(repeated),
         "versions": provenance("pyarrow", "mini-racer", "pillow", "numpy"),
         "content_hash": _content_hash([out / f"{name}.parquet" for name in counts]),
@@ -254,6 +280,7 @@ def _examples(
     splits: list[Split | tuple[str, str]],
     wanted: Split,
     repeated: set[str],
+    mark: str,
 ) -> Iterator[Example]:
     times: Counter[str] = Counter()
     rows = _clean_rows(chunks, _CHUNK_SCHEMA.names)
@@ -261,7 +288,7 @@ def _examples(
         name = row["id"]
         if name in repeated:  # ids are unique in a data set: a later one is numbered
             times[name] += 1
-            name = f"{name}#{times[name]}"
+            name = f"{name}{mark}{times[name]}"
         if split == wanted:
             yield Example(name, row["image"], row["latex_formula"], row["source"], row["kind"])
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from PIL import Image, ImageDraw
 
+from texlens.data.formats import as_png
 from texlens.records import Example
 
 _CELL = (360, 130)  # px
@@ -26,8 +27,7 @@ def contact_sheet(examples: Iterable[Example], columns: int = 4) -> Image.Image:
 
 def _cell(example: Example) -> Image.Image:
     cell = Image.new("RGB", (_CELL[0] - 4, _CELL[1] - 4), "white")
-    with Image.open(io.BytesIO(example.image)) as picture:
-        small = picture.convert("RGB")
+    small = _picture(example.image)
     small.thumbnail((cell.width - 8, cell.height - _CAPTION_PX - 8))
     room = cell.height - _CAPTION_PX
     cell.paste(small, ((cell.width - small.width) // 2, (room - small.height) // 2))
@@ -38,3 +38,12 @@ def _cell(example: Example) -> Image.Image:
     )
     ImageDraw.Draw(cell).multiline_text((4, room), caption, fill="#06c", spacing=1)
     return cell
+
+
+def _picture(content: bytes) -> Image.Image:
+    """The picture (RGB), or a red field where it cannot be opened."""
+    try:
+        with Image.open(io.BytesIO(as_png(content))) as picture:
+            return picture.convert("RGB")
+    except Exception:  # a decoder fails in many ways on a broken file
+        return Image.new("RGB", (40, 40), "#c33")

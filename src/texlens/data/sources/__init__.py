@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from texlens.data.hub import fetch_dataset
@@ -49,18 +50,21 @@ class Mixture:
         """(number of the source, its reference)."""
         for number, source in enumerate(self.sources):
             for reference in source.references():
-                yield reference if isinstance(reference, Drop) else (number, reference)
+                if isinstance(reference, Drop):
+                    yield replace(reference, id=f"{source.name}/{reference.id}")
+                else:
+                    yield (number, reference)
 
     def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
-        """The items, their ids marked with their source's name."""
-        for number, reference in references:
+        """The items, their ids marked with their source's name, their authors' splits forgotten."""
+        for number, members in groupby(references, key=lambda reference: reference[0]):
             source = self.sources[number]
-            for item in source.load([reference]):
+            for item in source.load([reference for _, reference in members]):
                 label = f"{source.name}/{item.id}"
                 if isinstance(item, Drop):
-                    yield Drop(label, item.step, item.reason)
+                    yield replace(item, id=label)
                 else:
-                    yield RawItem(label, item.image, item.latex, item.kind, item.source)
+                    yield replace(item, id=label, split=None)
 
 
 def open_source(
@@ -79,9 +83,16 @@ def open_source(
     Raises InputError for a name or an option that does not fit.
     """
     if name not in NAMES:
-        raise InputError(
-            f"There is no source '{name}': choose among {', '.join(NAMES)}."
-        )
+        raise InputError(f"There is no source '{name}': choose among {', '.join(NAMES)}.")
+    for option, value, sources in (
+        ("--captions", captions, ("crohme", "hmer", "folder")),
+        ("--subset", subset, ("unimer",)),
+        ("--count", count, ("synthetic",)),
+    ):
+        if value is not None and name not in sources:
+            raise InputError(
+                f"{option} has no meaning for '{name}', only for {', '.join(sources)}."
+            )
     if name == "synthetic":
         return Synthetic(kind, tuple(paths), count, seed)
     hub = NAMES[name]

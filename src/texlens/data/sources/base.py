@@ -22,10 +22,14 @@ class Source(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the items' `source` says."""
+        ...
 
     @property
-    def sizes(self) -> tuple[int, int, int] | None: ...
+    def sizes(self) -> tuple[int, int, int] | None:
+        """Default sizes of the splits."""
+        ...
 
     def references(self) -> Iterator[Reference | Drop]:
         """Every item's place, or why a named item has none."""

@@ -1,7 +1,8 @@
 """CROHME: handwritten formulas as InkML, any year, the ink drawn by us.
 
 Layout: any tree of folders with `.inkml` files (TrainINKML/..., TestEM2014GT/...). A folder whose
-name begins with train, val or test says which split its files belong to. The formula is the
+name begins with train, val or test, the one given or one under it, says which split its files
+belong to. The formula is the
 `truth` annotation of the file, or the line of a captions file (path, tab, LaTeX).
 """
 
@@ -56,6 +57,7 @@ class Crohme:
 
     def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
         """Draw each ink."""
+        root = self.folder.resolve().name
         for path, caption in references:
             try:
                 ink = parse_inkml((self.folder / path).read_bytes())
@@ -70,9 +72,8 @@ class Crohme:
                 yield Drop(path, "read", str(error))
                 continue
             latex = ink.truth if caption is None else caption
-            yield RawItem(
-                path.removesuffix(".inkml"), image, latex, "handwritten", self.name, _split_of(path)
-            )
+            label, split = path.removesuffix(".inkml"), _split_of(path) or _split_of(f"{root}/")
+            yield RawItem(label, image, latex, "handwritten", self.name, split)
 
 
 def _split_of(path: str) -> Split | None:

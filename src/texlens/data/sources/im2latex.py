@@ -38,7 +38,7 @@ class Im2latex:
                 if not line.strip():
                     continue
                 fields = line.split()
-                if len(fields) < 2 or not fields[0].isdigit() or int(fields[0]) >= len(formulas):
+                if len(fields) < 2 or not fields[0].isdecimal() or int(fields[0]) >= len(formulas):
                     raise InputError(
                         f"'{path}' line {number} is not a formula's number and a picture's name."
                     )
@@ -57,14 +57,17 @@ class Im2latex:
 
 
 def _lines(path: Path) -> list[str]:
-    """The list was collected from arXiv's sources: some of its bytes are Latin-1, not UTF-8."""
+    """The list was collected from arXiv's sources: some of its lines are Latin-1, not UTF-8."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"Cannot read '{path}': {error.strerror}.") from error
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
     # Formulas may hold carriage returns: only a newline ends a line.
-    return text.removesuffix("\n").split("\n")
+    return [_decode(line) for line in content.removesuffix(b"\n").split(b"\n")]
+
+
+def _decode(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from texlens.data.items import Drop, RawItem, Split
+from texlens.data.parquet import READ_BUFFER
 from texlens.data.sources.base import Reference
 from texlens.errors import InputError
 from texlens.records import Kind
+
+_ROWS_A_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -54,19 +59,12 @@ class ParquetCorpus:
                     yield (str(file), group, row, label)
 
     def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
-        """Read each row group that is touched once."""
-        import pyarrow.parquet as pq
-
+        """Read the rows, streaming through each row group."""
         for (file, group), wanted in groupby(references, key=lambda reference: reference[:2]):
-            table = pq.ParquetFile(file)
-            image_column, text_column = self._columns(Path(file), table.schema_arrow.names)
-            rows = list(wanted)
-            columns = table.read_row_group(group, columns=[image_column, text_column])
-            columns = columns.take([row for _, _, row, _ in rows])
-            images = columns.column(image_column).to_pylist()
-            texts = columns.column(text_column).to_pylist()
             split = _split_of(Path(file)) if self.keep_splits else None
-            for (_, _, _, label), image, text in zip(rows, images, texts, strict=True):
+            rows = _rows(file, group, self._columns_of(file))
+            for _, _, row, label in wanted:
+                image, text = rows.at(row)
                 content = image.get("bytes") if isinstance(image, dict) else image
                 if not content:
                     yield Drop(label, "read", "has no picture")
@@ -74,6 +72,11 @@ class ParquetCorpus:
                     yield Drop(label, "read", "has no LaTeX")
                 else:
                     yield RawItem(label, content, str(text), self.kind, self.name, split)
+
+    def _columns_of(self, file: str) -> tuple[str, str]:
+        import pyarrow.parquet as pq
+
+        return self._columns(Path(file), pq.read_schema(file).names)
 
     def _files(self) -> list[Path]:
         if self.path.is_file():
@@ -96,6 +99,43 @@ class ParquetCorpus:
                 f"needs image and {' or '.join(candidates)}."
             )
         return "image", text
+
+
+class _Rows:
+    """The rows of a row group, read forwards and kept open between calls.
+
+    Many writers put a whole file into one row group. It is neither held in memory nor read anew for
+    every chunk: a row further on continues where the last call ended.
+    """
+
+    def __init__(self, file: str, group: int, columns: tuple[str, str]) -> None:
+        self._file, self._group, self._columns = file, group, columns
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        import pyarrow.parquet as pq
+
+        table = pq.ParquetFile(self._file, buffer_size=READ_BUFFER)
+        self._batches = table.iter_batches(
+            batch_size=_ROWS_A_BATCH, row_groups=[self._group], columns=list(self._columns)
+        )
+        self._first = 0
+        self._batch = next(self._batches)
+
+    def at(self, row: int) -> tuple[Any, Any]:
+        """The picture and the text of a row of the group, as they are stored."""
+        if row < self._first:
+            self._start_anew()
+        while row >= self._first + self._batch.num_rows:
+            self._first += self._batch.num_rows
+            self._batch = next(self._batches)
+        image, text = (self._batch.column(name)[row - self._first] for name in self._columns)
+        return image.as_py(), text.as_py()
+
+
+@lru_cache(maxsize=1)
+def _rows(file: str, group: int, columns: tuple[str, str]) -> _Rows:
+    return _Rows(file, group, columns)
 
 
 def _split_of(file: Path) -> Split | None:
