@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -155,18 +156,31 @@ def test_a_formula_that_eats_memory_fails_alone(monkeypatch: pytest.MonkeyPatch)
         small.close()
 
 
-def test_definitions_do_not_reach_the_next_formula() -> None:
+DEFINITIONS = {
+    r"\def\mine{x}\mine": r"\mine",
+    r"\newcommand{\mine}{y}\mine": r"\mine",
+    r"\let\alpha=\beta \alpha": r"\alpha",
+    r"\DeclareMathOperator{\mine}{op}\mine": r"\mine x",
+    r"\DeclarePairedDelimiter{\mine}{\|}{\|}\mine{x}": r"\mine{x}",
+    r"\newenvironment{mine}{a}{b}\begin{mine}x\end{mine}": r"\begin{mine}x\end{mine}",
+    r"\newcolumntype{x}{cc}\begin{array}{x}1&2\end{array}": r"\begin{array}{x}1&2\end{array}",
+    r"\definecolor{red}{rgb}{0,0,1}\color{red}x": r"\color{red}x",
+    r"\mathtoolsset{centercolon=true}:=": r":=",
+}
+
+
+@pytest.mark.parametrize(("defines", "uses"), DEFINITIONS.items())
+def test_definitions_do_not_reach_the_next_formula(defines: str, uses: str) -> None:
     engine = get_engine()
-    engine.draw(
-        [r"\def\mine{x}\mine", r"\newcommand{\other}{y}\other", r"\definecolor{red}{rgb}{0,0,1}"]
-    )
-    assert isinstance(engine.draw([r"\mine"])[0], Failure)
-    assert isinstance(engine.draw([r"\other"])[0], Failure)
-    (red,) = engine.draw([r"\color{red}x"])
-    assert isinstance(red, Drawing)
-    assert red.boxes[0].color == "#ff0000"
-    assert engine.parse([r"\gdef\third{z}"]) == [None]
-    assert isinstance(engine.parse([r"\third"])[0], Failure)
+    before = engine.draw([uses])
+    assert isinstance(engine.draw([defines])[0], Drawing)
+    assert engine.draw([uses]) == before
+
+
+def test_definitions_do_not_reach_the_next_formula_in_katex() -> None:
+    engine = get_engine()
+    assert engine.parse([r"\gdef\mine{z}\mine"]) == [None]
+    assert isinstance(engine.parse([r"\mine"])[0], Failure)
 
 
 def test_batches_keep_their_order() -> None:
@@ -206,3 +220,16 @@ def test_a_forked_process_gets_an_engine_of_its_own() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30
     )
     assert (result.stdout, result.returncode) == ("3 2\n", 0), result.stderr
+
+
+@pytest.mark.slow
+def test_what_katex_accepts_of_real_formulas_can_be_drawn(shared_data: Path) -> None:
+    import pyarrow.parquet as parquet
+
+    table = parquet.read_table(shared_data / "im2latex_val.parquet", columns=["latex_formula"])
+    formulas = table["latex_formula"].to_pylist()
+    engine = get_engine()
+    valid = [f for f, failure in zip(formulas, engine.parse(formulas), strict=True) if not failure]
+    failures = [d for d in engine.draw(valid) if isinstance(d, Failure)]
+    assert len(valid) >= 1_400
+    assert len(failures) <= 2, failures

@@ -16,9 +16,9 @@ class Box:
 
     Lengths are in em of the base font, y grows downwards, the origin is the start of the baseline.
 
-    kind: `glyph`; `rule` (fraction bar, over- and underline, the bar of a root); `radical` (the
-    root sign without its bar); `stretch` (a delimiter, arrow or brace in a larger size or made of
-    pieces); `line` (lines of tables and enclosures, strikes).
+    kind: `glyph`; `rule` (fraction bar, the bar of a root, \rule); `radical` (the root sign without
+    its bar); `stretch` (a delimiter, arrow, brace or accent in a larger size or made of pieces; an
+    over- or underline, which is a stretched ―); `line` (lines of tables and enclosures, strikes).
     char: what is drawn: its code points, '' for rules and lines; of a stretch the character that
     was stretched; letters of the mathematical alphabets as plain letters.
     font: normal, italic, bold, bold-italic, double-struck, calligraphic (\mathcal),
@@ -62,7 +62,8 @@ class Drawing:
 class Failure:
     """Why a formula could not be parsed or drawn.
 
-    kind: `parse`, `timeout`, `memory`, `too_long`; position: index into the formula, if known.
+    kind: `parse` (also: nested too deeply), `timeout`, `memory`, `too_long`; position: where in the
+    formula, if known, counted in UTF-16 units as JavaScript does.
     """
 
     message: str

@@ -135,6 +135,8 @@ new CommandMap('texlens-commands', {
     const top = parser.stack.Top();
     if (top.hfill) top.hfill.push(top.Size());
   },
+  // Settings would outlive the formula.
+  mathtoolsset: (parser, name) => void parser.GetArgument(name),
   multicolumn(parser, name) {
     parser.GetArgument(name);
     parser.GetArgument(name);

@@ -144,6 +144,7 @@ function usePatterns({ identifier, number, operator }) {
   options.ams.operatornamePattern = operator;
 }
 
+const DEFINED = ['new-Command', 'new-Environment', 'new-Delimiter'];
 const EM = 16; // pixels an em, for lengths given in pixels
 
 function compile(latex, display, filters = plain, patterns = oneByOne) {
@@ -154,16 +155,19 @@ function compile(latex, display, filters = plain, patterns = oneByOne) {
   try {
     item.compile(page);
   } finally {
-    if (/\\(?:[gex]?def|let|futurelet|(?:re|provide)?(?:new)?command|(?:re)?newenvironment|Declare|define)/.test(latex))
-      forgetDefinitions();
+    forgetDefinitions();
   }
   return item;
 }
 
 // What a formula defines must not reach the next one.
+const { columnParser, packageData } = tex.parseOptions;
+const columns = { ...columnParser.columnHandler };
+
 function forgetDefinitions() {
-  for (const name of ['new-Command', 'new-Environment', 'new-Delimiter']) MapHandler.getMap(name)?.map.clear();
-  tex.parseOptions.packageData.get('color').model.userColors = new Map(COLORS);
+  for (const name of DEFINED) MapHandler.getMap(name).map.clear();
+  columnParser.columnHandler = { ...columns };
+  packageData.get('color').model.userColors = new Map(COLORS);
 }
 forgetDefinitions();
 
