@@ -53,7 +53,6 @@ def load_model(
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra("Loading a model", "model", package)
-    import torch
     import transformers
 
     transformers.utils.logging.set_verbosity_error()

@@ -92,25 +92,4 @@ def build_model(shape: Shape, tokenizer: Any) -> Any:
     model.generation_config.eos_token_id = token_id(names.IM_END)
     model.generation_config.pad_token_id = token_id(names.PAD)
     model.generation_config.do_sample = False
-    _initialise(model, shape)
     return model
-
-
-def _initialise(model: Any, shape: Shape) -> None:
-    """Weights of variance 1 / fan-in; what is added to a residual stream starts smaller.
-
-    The class's own 0.02 is made for widths of thousands: at 200 each layer would add next to
-    nothing at first.
-    """
-    from torch import nn
-
-    for name, weight in model.named_parameters():
-        if weight.ndim < 2 or "embed_tokens" in name:
-            continue
-        spread = weight[0].numel() ** -0.5
-        if name.endswith(("o_proj.weight", "down_proj.weight", "attn.proj.weight")):
-            layers = shape.vision_layers if ".visual." in name else shape.text_layers
-            spread /= (2 * layers) ** 0.5
-        elif "patch_embed" in name:
-            spread /= 6**0.5  # grey pictures: three equal channels, two equal frames
-        nn.init.normal_(weight, std=spread)

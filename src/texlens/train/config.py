@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,26 +22,57 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Rows = tuple[int, int]
+
+
+class FormulaList(_Strict):
+    """Formulas to be drawn as pictures, and how often beside the other lists of a source.
+
+    `list` takes the formulas of a file as they are, `recombine` makes new ones out of their parts,
+    `grammar` needs no file. The file has one formula a line, or is Parquet with a column
+    `latex_formula`, of which `rows` takes a half-open range.
+    """
+
+    kind: Literal["list", "recombine", "grammar"]
+    weight: float = Field(default=1.0, gt=0)
+    path: Path | None = None
+    rows: Rows | None = None
+
+    @model_validator(mode="after")
+    def _has_its_file(self) -> FormulaList:
+        if (self.path is None) != (self.kind == "grammar"):
+            raise ValueError("list and recombine need a path, grammar has none")
+        return self
+
+
 class PictureSource(_Strict):
     """Pictures with their LaTeX, and how often to draw from them.
 
-    Exactly one of `shards` (a folder that may still be filling while training runs), `parquet` (a
-    prepared file) and `formulas` (text files, one formula a line, rendered into shards first).
-    `rows` takes the half-open range of a Parquet file's rows; `share` is the part of all samples.
+    Exactly one of `formulas` (rendered into the run's folder while it trains), `parquet` (a
+    prepared file, of which `rows` takes a half-open range) and `shards` (a folder as
+    `texlens.data.printed` writes it, which may still be filling). `share` is the part of all
+    samples, against the shares of the other sources.
     """
 
-    shards: Path | None = None
+    formulas: tuple[FormulaList, ...] = ()
     parquet: Path | None = None
-    formulas: tuple[Path, ...] = ()
-    rows: tuple[int, int] | None = None
+    shards: Path | None = None
     share: float = Field(default=1.0, gt=0)
-    pixels_per_em: float = 13.84  # of Parquet pictures, which do not say: 10 pt type at 100 dpi
+    pictures: int = Field(default=100_000, gt=0)  # of formulas: how many to render
+    rows: Rows | None = None
+    pixels_per_em: float | None = None  # of Parquet pictures; None: measured on each picture
 
     @model_validator(mode="after")
     def _one_of(self) -> PictureSource:
         if sum((self.shards is not None, self.parquet is not None, bool(self.formulas))) != 1:
-            raise ValueError("give exactly one of shards, parquet, formulas")
+            raise ValueError("give exactly one of formulas, parquet, shards")
         return self
+
+    @property
+    def name(self) -> str:
+        """What the pictures are called in logs: the file's or folder's name."""
+        path = self.parquet or self.shards
+        return "formulas" if path is None else path.stem
 
 
 class Augmentation(_Strict):
@@ -61,37 +94,41 @@ class PretrainConfig(_Strict):
     description: str = ""
     shape: Shape = Shape()
     contract: Contract = Contract()
-    vocabulary: int = 1536
-    data: tuple[PictureSource, ...]
+    vocabulary: int = Field(default=1536, gt=300)
+    data: tuple[PictureSource, ...] = Field(min_length=1)
     dev: tuple[PictureSource, ...] = ()
     augmentation: Augmentation = Augmentation()
 
     minutes: float | None = Field(default=90.0, gt=0)
     steps: int | None = Field(default=None, gt=0)  # instead of minutes
     patches_per_batch: int = Field(default=131_072, gt=0)
-    max_tokens: int = Field(default=200, gt=0)  # longer formulas are left out, and counted
+    max_tokens: int = Field(default=220, gt=0)  # longer formulas are left out, and counted
 
-    learning_rate: float = 2e-3
-    warmup_steps: int = 300
-    weight_decay: float = 0.05
-    gradient_norm: float = 1.0
-    first_tokens: int = 14  # length of the longest formula at the start...
-    growing: float = Field(default=0.12, ge=0, lt=1)  # ...and the part of the run lengths grow in
-    ctc_weight: float = 0.5
-    ctc_until: float = Field(default=0.5, ge=0, le=1)  # part of the run after which it has faded
-    wrong_tokens: float = 0.05  # part of the tokens fed back that are replaced by random ones
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup_steps: int = Field(default=500, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    gradient_norm: float = Field(default=1.0, gt=0)  # longer gradients are cut to it
+    first_tokens: int = Field(default=14, gt=0)  # length of the longest formula at the start...
+    growing: float = Field(default=0.15, ge=0, lt=1)  # ...and the part of the run lengths grow in
+    ctc_weight: float = Field(default=0.5, ge=0)
+    ctc_until: float = Field(default=0.6, ge=0, le=1)  # part of the run after which it has faded
+    wrong_tokens: float = Field(default=0.05, ge=0, le=1)  # part fed back replaced by random ones
 
     seed: int = 0
-    compile: bool = True  # on a GPU
-    pool_gib: float = 40.0  # room for pictures on the training device
-    log_every: int = 50
-    dev_minutes: float = 4.0
-    checkpoint_minutes: float = 3.0
+    render_processes: int | None = Field(default=None, gt=0)  # None: all cores but two
+    pool_gib: float = Field(default=40.0, gt=0)  # room for pictures; see PicturePool
+    log_every: int = Field(default=50, gt=0)
+    dev_minutes: float = Field(default=4.0, gt=0)
+    checkpoint_minutes: float = Field(default=3.0, gt=0)
 
     @model_validator(mode="after")
     def _one_budget(self) -> PretrainConfig:
         if self.steps is None and self.minutes is None:
             raise ValueError("give minutes or steps")
+        if self.contract.pixels_per_em is None:
+            raise ValueError("contract.pixels_per_em, the size of type to train with, is missing")
+        if any(source.formulas for source in self.dev):
+            raise ValueError("dev takes parquet or shards")
         return self
 
 
@@ -121,11 +158,7 @@ def load_recipe(
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"The recipe '{recipe}' cannot be read: {error}.") from error
     else:
-        entry = resources.files("texlens") / "recipes" / f"{recipe}.yaml"
-        if not entry.is_file():
-            known = ", ".join(recipe_names())
-            raise InputError(f"There is no recipe '{recipe}': give a YAML file or one of {known}.")
-        text = entry.read_text(encoding="utf-8")
+        text = recipe_text(recipe)
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -137,20 +170,52 @@ def load_recipe(
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise InputError(f"The recipe '{recipe}', {where}: {first['msg']}.") from error
+        raise InputError(f"The recipe '{recipe}': {_what_is_wrong(error, kind)}.") from error
 
 
-def parse_changes(settings: tuple[str, ...]) -> dict[str, Any]:
+def recipe_text(name: str) -> str:
+    """The YAML of a shipped recipe. Raises InputError when there is none of that name."""
+    entry = resources.files("texlens") / "recipes" / f"{name}.yaml"
+    if not entry.is_file():
+        known = ", ".join(recipe_names())
+        raise InputError(f"There is no recipe '{name}': give a YAML file or one of {known}.")
+    return entry.read_text(encoding="utf-8")
+
+
+def parse_changes(settings: Sequence[str]) -> dict[str, Any]:
     """`key=value` arguments, values as YAML, into the form `load_recipe` takes."""
     changes = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key:
             raise InputError(f"'{setting}' is no setting: write --set key=value.")
-        changes[key] = yaml.safe_load(value)
+        try:
+            changes[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"The value of --set {setting} is not YAML.") from error
     return changes
+
+
+def _what_is_wrong(error: ValidationError, kind: type[BaseModel]) -> str:
+    """The first fault, with the setting it is in; a misspelt one with the nearest there is."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(first["loc"][-1]), _setting_names(kind), 1, 0.5)
+        return f"there is no setting '{where}'" + (f" (nearest: '{near[0]}')" if near else "")
+    what = str(first["msg"]).removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what
+
+
+def _setting_names(kind: type[BaseModel]) -> list[str]:
+    """The names of all settings of a recipe, those of its parts too."""
+    names: list[str] = []
+    for name, field in kind.model_fields.items():
+        names.append(name)
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                names += _setting_names(part)
+    return names
 
 
 def _set(document: dict[str, Any], key: str, value: Any) -> None:

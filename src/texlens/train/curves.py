@@ -36,7 +36,7 @@ def read_log(path: Path, *, up_to_step: int | None = None) -> list[dict[str, Any
 def write_curves(records: Iterable[dict[str, Any]], folder: Path, *, x: str = "step") -> None:
     """Write `curves.csv` and, where matplotlib is installed, `curves.png` into a run's folder.
 
-    Each numeric field of the records but `x` becomes a curve over `x`.
+    The table has every numeric field of the records; those that change over `x` become curves.
     """
     rows = list(records)
     names = [x]
@@ -49,7 +49,8 @@ def write_curves(records: Iterable[dict[str, Any]], folder: Path, *, x: str = "s
     writer.writeheader()
     writer.writerows(rows)
     write_bytes(folder / "curves.csv", table.getvalue().encode("utf-8"))
-    curves = [name for name in names[1:] if name not in ("minutes", "seconds")]
+    values = {name: {row[name] for row in rows if row.get(name) is not None} for name in names[1:]}
+    curves = [n for n in names[1:] if len(values[n]) > 1 and n not in ("minutes", "pictures")]
     try:
         import matplotlib
     except ImportError:

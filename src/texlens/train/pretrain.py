@@ -9,6 +9,8 @@ auxiliary head of `pretrain_ctc` is dropped.
 from __future__ import annotations
 
 import math
+import shutil
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,19 +18,22 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from texlens import runs
 from texlens.errors import InputError, TexlensError
+from texlens.model.processor import build_processor
 from texlens.model.shape import build_model
-from texlens.model.tokenizer import IM_END, PAD, build_tokenizer
+from texlens.model.tokenizer import IM_END, PAD
 from texlens.model.vision_attention import batch_vision_attention
 from texlens.train.config import PretrainConfig
 from texlens.train.curves import append_log, read_log, write_curves
-from texlens.train.pretrain_batches import Batch, Batches
+from texlens.train.pretrain_batches import Batch
 from texlens.train.pretrain_ctc import CtcHead, ctc_loss, inked_classes
+from texlens.train.pretrain_data import TrainingPictures
 from texlens.train.pretrain_dev import empty_cache, read_dev
 from texlens.train.pretrain_forward import (
     UniformForward,
@@ -37,34 +42,37 @@ from texlens.train.pretrain_forward import (
     to_patches,
     vision_rotary,
 )
-from texlens.train.pretrain_pictures import (
-    Encoded,
-    PicturePool,
-    Shard,
-    ShardFolder,
-    draw,
-    encode,
-    read_parquet,
-    read_shard,
-)
+from texlens.train.pretrain_pictures import draw
 
 MARKER = "run.json"  # written last: a folder that has it is finished
-_SHARDS_TO_START = 1
+CHECKPOINT = "checkpoint.pt"
+# Settings that a run may go on with changed; all others decide what it is.
+_FREE = ("minutes", "steps", "log_every", "dev_minutes", "checkpoint_minutes", "render_processes")
 
 
-def pretrain(config: PretrainConfig, out: Path, *, resume: bool = True) -> dict[str, Any]:
+def pretrain(config: PretrainConfig, out: Path, *, afresh: bool = False) -> dict[str, Any]:
     """Train by a recipe and leave the model in `out/model`.
 
-    `resume`: go on from `out/checkpoint.pt` where there is one. `out` also gets `log.jsonl`,
-    `curves.csv`, `curves.png` and, last, `run.json`.
+    A run that was stopped goes on from its last checkpoint; `afresh` throws it away. `out` also
+    gets `log.jsonl`, `curves.csv`, `curves.png` and, last, `run.json`.
 
     Returns what `run.json` holds: steps, pictures, minutes, and the last scores on dev.
-    Raises InputError when there are no pictures, TexlensError when the loss is no number.
+    Raises InputError when the data cannot be used or the run in `out` was begun with other
+    settings, TexlensError when the gradients stay without end.
     """
+    if afresh:
+        for name in ("tokenizer", "cache", "model"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        for name in (MARKER, CHECKPOINT, "log.jsonl"):
+            (out / name).unlink(missing_ok=True)
+    transformers.utils.logging.disable_progress_bar()
     run = PretrainRun(config, out)
-    if resume and run.checkpoint.is_file():
-        run.restore()
-    return run.train()
+    try:
+        if run.checkpoint.is_file():
+            run.restore()
+        return run.train()
+    finally:
+        run.data.close()
 
 
 @dataclass(slots=True)
@@ -81,149 +89,41 @@ class PretrainRun:
 
     def __init__(self, config: PretrainConfig, out: Path) -> None:
         self.config, self.out = config, out
-        self.checkpoint = out / "checkpoint.pt"
+        self.checkpoint = out / CHECKPOINT
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(config.seed)
         torch.set_float32_matmul_precision("high")
         self.progress = _Progress()
         out.mkdir(parents=True, exist_ok=True)
 
-        self.tokenizer = self._tokenizer()
-        from texlens.model.processor import build_processor
-
-        self.processor = build_processor(config.shape, self.tokenizer, config.contract)
-        self.network = build_model(config.shape, self.tokenizer).to(self.device)
+        self.data = TrainingPictures(config, out, self.device)
+        tokenizer = self.data.tokenizer
+        self.processor = build_processor(config.shape, tokenizer, config.contract)
+        self.network = build_model(config.shape, tokenizer).to(self.device)
         batch_vision_attention(self.network)
         self.forward = UniformForward(self.network, prompt_of(self.processor, config.contract))
-        self.classes = inked_classes(self.tokenizer)
+        self.classes = inked_classes(tokenizer)
         self.ctc = CtcHead(config.shape.text_width, int(self.classes.max()) + 1).to(self.device)
-        self.losses = self._loss_and_seen
-        if config.compile and self.device.type == "cuda":
-            self.losses = torch.compile(self._loss_and_seen, dynamic=True)
-        self.optimizers = self._optimizers()
-        self._load_pictures()
-        self.eos = self.tokenizer.convert_tokens_to_ids(IM_END)
-        self.pad = self.tokenizer.convert_tokens_to_ids(PAD)
-
-    # ---- data -----------------------------------------------------------------------------------
-
-    def _tokenizer(self) -> Any:
-        """The run's tokeniser: made at its start from its formulas, then read from its folder."""
-        from transformers import AutoTokenizer
-
-        folder = self.out / "tokenizer"
-        if (folder / "tokenizer.json").is_file():
-            return AutoTokenizer.from_pretrained(folder)
-        formulas: list[str] = []
-        for source in self.config.data:
-            if source.parquet is not None:
-                import pyarrow.parquet as pq
-
-                column = pq.read_table(source.parquet, columns=["latex_formula"])["latex_formula"]
-                formulas += column.to_pylist()
-            elif source.shards is not None:
-                formulas += [
-                    text
-                    for path in self._first_shards(source.shards)
-                    for text in read_shard(path).formulas
-                ]
-        contract = self.config.contract
-        tokenizer = build_tokenizer(
-            formulas,
-            phrases=(contract.system, contract.instruction),
-            size=self.config.vocabulary,
-        )
-        tokenizer.save_pretrained(folder)
-        return tokenizer
-
-    def _first_shards(self, folder: Path) -> list[Path]:
-        """The shards there are; waits ten minutes for the first when the folder is being filled."""
-        for _ in range(600):
-            paths = sorted(folder.glob("*.npz"))
-            if len(paths) >= _SHARDS_TO_START:
-                return paths
-            time.sleep(1)
-        raise InputError(f"There is no shard of pictures (*.npz) in '{folder}'.")
-
-    def _load_pictures(self) -> None:
-        """Read the Parquet sources and the first shards of each folder, and the dev pictures."""
-        config = self.config
-        self.pool = PicturePool(self.device, config.pool_gib)
-        assert config.contract.pixels_per_em is not None
-        self.batches = Batches(
-            shares=[source.share for source in config.data],
-            pixels_per_em=config.contract.pixels_per_em,
-            token_pixels=config.shape.token_pixels,
-            patches_per_token=config.shape.merge**2,
-            patches_per_batch=config.patches_per_batch,
-            max_tokens=config.max_tokens,
-            max_visual_tokens=config.contract.max_pixels // config.shape.token_pixels**2,
-            seed=config.seed,
-        )
-        self.folders: dict[int, ShardFolder] = {}
-        self.order: list[tuple[int, str]] = []  # (source, shard) in the order they were added
-        for index, source in enumerate(config.data):
-            if source.parquet is not None:
-                self._add(encode(read_parquet(source), self.tokenizer), index)
-            elif source.shards is not None:
-                self.folders[index] = ShardFolder(source.shards, self.tokenizer)
-        self.dev: list[tuple[str, Shard]] = []
-        for source in config.dev:
-            if source.parquet is not None:
-                self.dev.append((source.parquet.stem, read_parquet(source)))
-            elif source.shards is not None:
-                shard = read_shard(self._first_shards(source.shards)[0])
-                self.dev.append((source.shards.name, shard.part(*(source.rows or (0, None)))))
-
-    def _add(self, encoded: Encoded, source: int) -> bool:
-        if not self.pool.add(encoded.shard):
-            return False
-        self.batches.add(encoded, source)
-        return True
-
-    def _take_present_shards(self) -> None:
-        """Add all shards that are there when the run starts, waiting for the first of each folder."""
-        for index, folder in list(self.folders.items()):
-            for _ in range(len(self._first_shards(folder.folder)) - len(folder.taken)):
-                encoded = folder.poll(wait=True)
-                if encoded is None or not self._take(encoded, index):
-                    break
-
-    def _take_new_shards(self) -> None:
-        """Add the shards that have been read in the background since the last call."""
-        for index, folder in list(self.folders.items()):
-            while (encoded := folder.poll()) is not None:
-                if not self._take(encoded, index):
-                    break
-
-    def _take(self, encoded: Encoded, index: int) -> bool:
-        if not self._add(encoded, index):
-            print(f"The picture pool is full: {len(self.batches)} pictures.", flush=True)
-            del self.folders[index]
-            return False
-        self.order.append((index, self.folders[index].taken[-1]))
-        return True
+        self.parameters = [*self.network.parameters(), *self.ctc.parameters()]
+        self.optimizer = self._optimizer()
+        self.eos = tokenizer.convert_tokens_to_ids(IM_END)
+        self.pad = tokenizer.convert_tokens_to_ids(PAD)
 
     # ---- one step -------------------------------------------------------------------------------
 
-    def _optimizers(self) -> list[torch.optim.Optimizer]:
-        """Muon for the matrices within the network, AdamW for all else.
-
-        Muon (Jordan 2024) reached in 100 steps what took AdamW 260: with it the network begins to
-        look at the picture sooner. Its updates are scaled to AdamW's, so that one rate serves both.
-        """
-        rate, decay = self.config.learning_rate, self.config.weight_decay
-        named = dict(self.network.named_parameters())
-        matrices = [p for name, p in named.items() if p.ndim == 2 and "embed_tokens" not in name]
-        within = {id(p) for p in matrices}
-        rest = [p for p in [*named.values(), *self.ctc.parameters()] if id(p) not in within]
-        fused = self.device.type == "cuda"
-        return [
-            torch.optim.Muon(
-                matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
-            ),
-            torch.optim.AdamW(rest, lr=rate, weight_decay=0.0, betas=(0.9, 0.98), fused=fused),
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """AdamW, with weight decay on matrices only."""
+        config = self.config
+        groups = [
+            {
+                "params": [p for p in self.parameters if p.ndim >= 2],
+                "weight_decay": config.weight_decay,
+            },
+            {"params": [p for p in self.parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
+        return torch.optim.AdamW(
+            groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
+        )
 
     def _part_done(self) -> float:
         """How much of the run's budget is used, 0..1."""
@@ -265,7 +165,7 @@ class PretrainRun:
 
     def _answers(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Inputs and labels of the language model, targets and lengths of the CTC head."""
-        random = self.batches.random
+        random = self.data.batches.random
         real = batch.tokens >= 0
         tokens = np.where(real, batch.tokens, self.pad)
         labels = np.full((tokens.shape[0], tokens.shape[1] + 1), -100, dtype=np.int64)
@@ -287,14 +187,19 @@ class PretrainRun:
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
-    def step(self, batch: Batch, done: float) -> tuple[Tensor, Tensor]:
-        """One optimiser step; the language model's and the CTC head's loss, still on the device."""
+    def step(self, batch: Batch, done: float) -> Tensor:
+        """One optimiser step.
+
+        Returns the language model's loss, the CTC head's, and the length of the gradient, still on
+        the device. A gradient that is not finite counts as zero: the weights stay sound, and the
+        log counts it.
+        """
         config, shape = self.config, self.config.shape
         inputs, labels, targets, counts = self._answers(batch)
         assert config.contract.pixels_per_em is not None
         with torch.no_grad():
             pixels = draw(
-                self.pool,
+                self.data.pool,
                 self._send(batch.chosen),
                 batch.rows * shape.token_pixels,
                 batch.columns * shape.token_pixels,
@@ -306,7 +211,7 @@ class PretrainRun:
         rotary = vision_rotary(batch.rows, batch.columns, shape.merge, head, self.device)
         prompt = self.forward.prompt
         position = positions(prompt, batch.rows, batch.columns, inputs.shape[1], self.device)
-        language, seen = self.losses(patches, rotary, position, inputs, labels)
+        language, seen = self._loss_and_seen(patches, rotary, position, inputs, labels)
         total, naming = language, torch.zeros((), device=self.device)
         weight = (
             config.ctc_weight * max(0.0, 1 - done / config.ctc_until) if config.ctc_until else 0
@@ -317,45 +222,45 @@ class PretrainRun:
             naming = ctc_loss(names, targets, counts)
             total = total + weight * naming
         total.backward()
-        nn.utils.clip_grad_norm_(
-            [*self.network.parameters(), *self.ctc.parameters()], config.gradient_norm
-        )
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self._learning_rate(done)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        return language.detach(), naming.detach()
+        length = nn.utils.clip_grad_norm_(self.parameters, config.gradient_norm)
+        finite = length.isfinite()
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter.grad = torch.where(finite, parameter.grad, 0.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate(done)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return torch.stack([language.detach(), naming.detach(), length.detach()])
 
     # ---- the run --------------------------------------------------------------------------------
 
     def train(self) -> dict[str, Any]:
         """Step until the budget is used up; see `pretrain`."""
         config, progress = self.config, self.progress
-        self._take_present_shards()
-        if not len(self.batches):
-            raise InputError("The recipe's data hold no picture.")
+        self.data.take_present_shards()
         self.network.train()
         log_path = self.out / "log.jsonl"
         began = time.monotonic() - 60 * progress.minutes
         last_dev = last_save = progress.minutes
-        window: list[tuple[Tensor, Tensor]] = []
+        window: list[Tensor] = []
         window_from = time.monotonic(), progress.pictures
         scores: dict[str, Any] = {}
         while (done := self._part_done()) < 1:
-            batch = self.batches.next(self._longest(done))
+            batch = self.data.batches.next(self._longest(done))
             window.append(self.step(batch, done))
             progress.step += 1
             progress.pictures += len(batch.chosen)
             progress.minutes = (time.monotonic() - began) / 60
             if progress.step % config.log_every == 0:
-                language, naming = (
-                    float(torch.stack(part).float().mean()) for part in zip(*window, strict=True)
-                )
-                if not math.isfinite(language):
+                figures = torch.stack(window).double().cpu()
+                figures = figures[figures[:, 2].isfinite()]
+                if not len(figures):
                     raise TexlensError(
-                        f"The loss is no number at step {progress.step}: lower learning_rate."
+                        f"The last {len(window)} gradients up to step {progress.step} were not "
+                        "finite: lower learning_rate, and begin anew with --force."
                     )
+                language, naming, length = figures.mean(dim=0).tolist()
                 now = time.monotonic()
                 rate = (progress.pictures - window_from[1]) / (now - window_from[0])
                 record = {
@@ -364,14 +269,16 @@ class PretrainRun:
                     "pictures": progress.pictures,
                     "loss": round(language, 5),
                     "ctc_loss": round(naming, 5),
+                    "gradient": round(length, 4),
+                    "skipped": len(window) - len(figures),
                     "learning_rate": round(self._learning_rate(done), 7),
                     "longest": self._longest(done),
                     "pictures_per_second": round(rate, 1),
-                    "in_pool": len(self.batches),
+                    "in_pool": len(self.data.batches),
                 }
                 append_log(log_path, record)
-                print(record, flush=True)
-                self._take_new_shards()
+                print(_line(record), file=sys.stderr, flush=True)
+                self.data.take_new_shards()
                 window, window_from = [], (time.monotonic(), progress.pictures)
             if progress.minutes - last_dev >= config.dev_minutes:
                 scores = self.read_dev(log_path)
@@ -385,8 +292,8 @@ class PretrainRun:
         write_curves(read_log(log_path), self.out)
         summary = {
             **asdict(progress),
-            "in_pool": len(self.batches),
-            "left_out": self.batches.left_out,
+            "in_pool": len(self.data.batches),
+            "left_out": self.data.batches.left_out,
             "parameters": sum(p.numel() for p in self.network.parameters()),
             "dev": scores,
             "config": config.model_dump(mode="json"),
@@ -403,7 +310,7 @@ class PretrainRun:
             "minutes": round(self.progress.minutes, 3),
         }
         with torch.autocast(self.device.type, torch.bfloat16):
-            for name, shard in self.dev:
+            for name, shard in self.data.dev:
                 score, readings = read_dev(
                     self.network,
                     self.processor,
@@ -426,7 +333,7 @@ class PretrainRun:
         empty_cache(self.device)
         if scores:
             append_log(log_path, record)
-            print(record, flush=True)
+            print(_line(record), file=sys.stderr, flush=True)
             write_curves(read_log(log_path), self.out)
         return scores
 
@@ -438,11 +345,12 @@ class PretrainRun:
             "progress": asdict(self.progress),
             "network": self.network.state_dict(),
             "ctc": self.ctc.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "order": self.order,
-            "grouped": self.batches.grouped,
+            "optimizer": self.optimizer.state_dict(),
+            "config": self.config.model_dump(mode="json"),
+            "order": self.data.order,
+            "grouped": self.data.batches.grouped,
             "longest": self._longest(self._part_done()),
-            "batches_random": self.batches.random.bit_generator.state,
+            "batches_random": self.data.batches.random.bit_generator.state,
             "torch_random": torch.get_rng_state(),
             "cuda_random": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
         }
@@ -463,20 +371,27 @@ class PretrainRun:
     def restore(self) -> None:
         """Go on exactly where the checkpoint was written: the same shards, numbers and chances."""
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        config = self.config.model_dump(mode="json")
+        other = [key for key in config if config[key] != state["config"].get(key)]
+        if changed := [key for key in other if key not in _FREE]:
+            raise InputError(
+                f"The run in '{self.out}' was begun with another {', '.join(changed)}: give the "
+                "same settings to go on, another --out, or --force to begin anew."
+            )
         self.progress = _Progress(**state["progress"])
         self.network.load_state_dict(state["network"])
         self.ctc.load_state_dict(state["ctc"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        for index, name in state["order"]:
-            folder = self.folders[index]
-            self._add(folder.read(name), index)
-            folder.taken.append(name)
-            self.order.append((index, name))
-        self.batches.regroup(state["longest"], state["grouped"])
-        self.batches.random.bit_generator.state = state["batches_random"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.data.restore(state["order"])
+        self.data.batches.regroup(state["longest"], state["grouped"])
+        self.data.batches.random.bit_generator.state = state["batches_random"]
         torch.set_rng_state(state["torch_random"].cpu())
         if state["cuda_random"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_random"].cpu())
         log_path = self.out / "log.jsonl"
         runs.write_json_lines(log_path, read_log(log_path, up_to_step=self.progress.step))
+
+
+def _line(record: dict[str, Any]) -> str:
+    """A record of the log for people."""
+    return "  ".join(f"{name} {value}" for name, value in record.items())

@@ -86,7 +86,7 @@ class Batches:
         row = np.searchsorted(_ROWS, rows)
         column = np.searchsorted(_COLUMNS, columns)
         fits = (row < len(_ROWS)) & (column < len(_COLUMNS))
-        area = np.array(_ROWS + (0,))[row] * np.array(_COLUMNS + (0,))[column]
+        area = np.array((*_ROWS, 0))[row] * np.array((*_COLUMNS, 0))[column]
         fits &= area <= self.max_visual_tokens
         short = (encoded.lengths <= self.max_tokens) & (encoded.lengths > 0)
         self.left_out["too large"] += int((~fits).sum())
@@ -102,10 +102,10 @@ class Batches:
 
     def regroup(self, limit: int, count: int) -> None:
         """Group the first `count` pictures, of at most `limit` tokens, by their canvas."""
-        self.tokens, self.starts, self.lengths, sources, canvas = (
-            np.concatenate(parts)
-            for parts in (self._tokens, self._starts, self._lengths, self._sources, self._canvas)
-        )
+        self.tokens = np.concatenate(self._tokens)
+        self.starts = np.concatenate(self._starts)
+        self.lengths = np.concatenate(self._lengths)
+        sources, canvas = np.concatenate(self._sources), np.concatenate(self._canvas)
         self._tokens, self._starts, self._lengths = [self.tokens], [self.starts], [self.lengths]
         self._sources, self._canvas = [sources], [canvas]
         drawable = canvas[:count] >= 0

@@ -19,8 +19,7 @@ from torch.nn import functional
 FRAMES_PER_COLUMN = 3
 
 # LaTeX tokens that put no ink of their own at one place of a line.
-_NO_INK = frozenset(
-    r"""{ } ^ _ & \\ \ ~ \, \: \; \! \quad \qquad \enspace \frac \dfrac \tfrac \binom \left. \right.
+_NO_INK_TOKENS = r"""{ } ^ _ & \\ \ ~ \, \: \; \! \quad \qquad \enspace \frac \dfrac \tfrac \binom \left. \right.
     \displaystyle \textstyle \scriptstyle \scriptscriptstyle \limits \nolimits \mathrm \mathbf
     \mathcal \mathit \mathsf \mathtt \mathbb \mathfrak \mathscr \boldsymbol \boldmath \operatorname
     \rm \bf \cal \it \sf \tt \sl \mit \text \textrm \textbf \textit \mbox \hbox \hspace \vspace
@@ -28,8 +27,8 @@ _NO_INK = frozenset(
     \Biggr \left \right \nonumber \label \tiny \small \large \Large \stackrel \overset \underset
     \atop \over \begin{array} \end{array} \begin{matrix} \end{matrix} \begin{aligned} \end{aligned}
     \begin{cases} \end{cases} \begin{picture} \end{picture} \mathop \mathord \mathrel \mathbin
-    \protect \raisebox \makebox \hline \middle""".split()
-)
+    \protect \raisebox \makebox \hline \middle"""
+_NO_INK = frozenset(_NO_INK_TOKENS.split())
 
 
 def inked_classes(tokenizer: Any) -> NDArray[np.int64]:

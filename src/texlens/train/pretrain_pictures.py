@@ -6,8 +6,10 @@ scaled, placed, turned, inked and blurred afresh each time one is drawn, at no c
 
 from __future__ import annotations
 
+import copy
 import io
 import itertools
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from texlens.errors import InputError
+from texlens.latex import normalize
 from texlens.train.config import Augmentation, PictureSource
 
 _INK = 32  # a pixel this much darker than the paper is ink
@@ -62,34 +65,65 @@ def read_shard(path: Path) -> Shard:
 
 
 def read_parquet(source: PictureSource) -> Shard:
-    """Decode the pictures of a Parquet file into one shard, cropped to their ink.
+    """Decode the pictures of a Parquet file into one shard: cropped to ink, LaTeX in normal form.
 
-    Raises InputError when the file or one of its columns is missing.
+    Raises InputError when the file cannot be read, lacks a column, or `rows` leaves nothing.
     """
-    import pyarrow.parquet as pq
     from PIL import Image
 
-    assert source.parquet is not None
-    try:
-        table = pq.read_table(source.parquet, columns=["image", "latex_formula"])
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"'{source.parquet}' cannot be read as pictures with formulas: "
-            f"{' '.join(str(error).split())[:200]}"
-        ) from error
-    start, stop = source.rows or (0, table.num_rows)
-    table = table.slice(start, stop - start)
-    greys = []
-    for image in table["image"].to_pylist():
-        with Image.open(io.BytesIO(image["bytes"])) as picture:
-            greys.append(crop_to_ink(np.asarray(picture.convert("L"))))
+    from texlens.reading.framing import type_size
+
+    greys: list[NDArray[np.uint8]] = []
+    formulas: list[str] = []
+    sizes: list[float] = []
+    for image, formula in read_columns(source.parquet, source.rows, "image", "latex_formula"):
+        try:
+            with Image.open(io.BytesIO(image["bytes"])) as picture:
+                grey = crop_to_ink(np.asarray(picture.convert("L")))
+        except (OSError, TypeError, ValueError) as error:
+            raise InputError(
+                f"'{source.parquet}' row {len(greys)} of those asked for holds no picture: "
+                "prepare the file with `texlens data prepare`, which drops such rows."
+            ) from error
+        greys.append(grey)
+        formulas.append(" ".join(normalize(formula).split()))
+        size = source.pixels_per_em or type_size(grey.astype(np.float32))
+        sizes.append(size or grey.shape[0])  # nothing but rules and dots: as high as it is
     return Shard(
         np.concatenate([grey.ravel() for grey in greys]),
         np.array([grey.shape[0] for grey in greys], dtype=np.int64),
         np.array([grey.shape[1] for grey in greys], dtype=np.int64),
-        np.full(len(greys), source.pixels_per_em, dtype=np.float32),
-        table["latex_formula"].to_pylist(),
+        np.array(sizes, dtype=np.float32),
+        formulas,
     )
+
+
+def read_columns(
+    path: Path | None, rows: tuple[int, int] | None, *columns: str
+) -> list[tuple[Any, ...]]:
+    """Columns of a Parquet file, row by row; `rows` is a half-open range.
+
+    Raises InputError when the file cannot be read, lacks a column, or there are no such rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    assert path is not None
+    try:
+        table = pq.read_table(path, columns=list(columns))
+        parts = [table[name] for name in columns]
+    except (OSError, KeyError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"'{path}' cannot be read as Parquet with {' and '.join(columns)}: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+    start, stop = rows or (0, table.num_rows)
+    chosen = list(
+        zip(*(part.slice(start, stop - start).to_pylist() for part in parts), strict=True)
+    )
+    if not chosen:
+        raise InputError(f"'{path}' has {table.num_rows} rows: none of {start} to {stop}.")
+    return chosen
 
 
 def crop_to_ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -111,24 +145,37 @@ class Encoded:
     lengths: NDArray[np.int64]
 
 
-def encode(shard: Shard, tokenizer: Any) -> Encoded:
-    """Tokenise the formulas of a shard."""
-    # The library's own batch call: it runs beside the training loop without holding it up.
-    encodings = tokenizer.backend_tokenizer.encode_batch_fast(
-        shard.formulas, add_special_tokens=False
-    )
-    rows = [encoding.ids for encoding in encodings]
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    flat = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
-    return Encoded(shard, flat, np.cumsum(lengths) - lengths, lengths)
+class FormulaEncoder:
+    """Formulas to token ids, by a copy of the run's tokeniser that nobody else sets up.
+
+    The processor's padded calls switch padding on in the tokeniser they share, and it stays on:
+    answers encoded with that one afterwards begin with PAD, and a network learns to write it.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._backend = copy.deepcopy(tokenizer.backend_tokenizer)
+        self._backend.no_padding()
+        self._backend.no_truncation()
+        self._backend.encode_special_tokens = True  # "<|im_end|>" in a formula is text
+        self._special = np.array(tokenizer.all_special_ids)
+
+    def encode(self, shard: Shard) -> Encoded:
+        """Tokenise the formulas of a shard."""
+        # The library's own batch call: it runs beside the training loop without holding it up.
+        encodings = self._backend.encode_batch_fast(shard.formulas, add_special_tokens=False)
+        rows = [encoding.ids for encoding in encodings]
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        flat = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
+        assert not np.isin(flat, self._special).any(), "a special token in an answer"
+        return Encoded(shard, flat, np.cumsum(lengths) - lengths, lengths)
 
 
 class ShardFolder:
     """Reads the shards of a folder one by one in the background, and sees new ones appear."""
 
-    def __init__(self, folder: Path, tokenizer: Any) -> None:
+    def __init__(self, folder: Path, encoder: FormulaEncoder) -> None:
         self.folder = folder
-        self.tokenizer = tokenizer
+        self.encoder = encoder
         self.taken: list[str] = []
         self._thread = ThreadPoolExecutor(1)
         self._next: tuple[str, Future[Encoded]] | None = None
@@ -151,18 +198,22 @@ class ShardFolder:
 
     def read(self, name: str) -> Encoded:
         """One shard, by its file's name."""
-        return encode(read_shard(self.folder / name), self.tokenizer)
+        return self.encoder.encode(read_shard(self.folder / name))
 
 
 class PicturePool:
-    """Grey values of all pictures in one tensor on the device, with what drawing needs to know."""
+    """Grey values of all pictures in one tensor on the device, with what drawing needs to know.
+
+    It takes at most `capacity_gib`, and no more than half of a GPU's memory or a quarter of the
+    machine's.
+    """
 
     def __init__(self, device: torch.device, capacity_gib: float) -> None:
         self.device = device
-        self.capacity = int(capacity_gib * 2**30)
+        self.capacity = min(int(capacity_gib * 2**30), _room(device))
         self.used = 0
-        first = self.capacity if device.type == "cuda" else 0
-        self.pixels = torch.empty(first, dtype=torch.uint8, device=device)
+        # On a CPU the system hands out memory page by page, as it is written to.
+        self.pixels = torch.empty(self.capacity, dtype=torch.uint8, device=device)
         self.offsets = torch.empty(0, dtype=torch.int64, device=device)
         self.heights = torch.empty(0, dtype=torch.float32, device=device)
         self.widths = torch.empty(0, dtype=torch.float32, device=device)
@@ -173,11 +224,7 @@ class PicturePool:
         size = len(shard.pixels)
         if self.used + size > self.capacity:
             return False
-        fresh = torch.from_numpy(shard.pixels)
-        if self.device.type == "cuda":
-            self.pixels[self.used : self.used + size] = fresh.to(self.device)
-        else:
-            self.pixels = torch.cat([self.pixels, fresh])
+        self.pixels[self.used : self.used + size] = torch.from_numpy(shard.pixels).to(self.device)
         areas = shard.heights * shard.widths
         offsets = self.used + np.cumsum(areas) - areas
         for name, values in (
@@ -191,6 +238,16 @@ class PicturePool:
             setattr(self, name, torch.cat([old, more]))
         self.used += size
         return True
+
+
+def _room(device: torch.device) -> int:
+    """Bytes of a device that pictures may take."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory) // 2
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    except (AttributeError, ValueError):  # Windows
+        return 4 * 2**30
 
 
 def draw(
