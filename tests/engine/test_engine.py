@@ -146,10 +146,10 @@ def test_only_the_guilty_formula_of_a_batch_fails() -> None:
 def test_a_formula_that_eats_memory_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     from texlens.engine import engine as module
 
-    monkeypatch.setattr(module, "MEMORY_BYTES", 30 * 2**20)
+    monkeypatch.setattr(module, "MEMORY_BYTES", 20 * 2**20)
     small = module.Engine()
     try:
-        results = small.draw(["a", "x+" * 9_000, "b"])
+        results = small.draw(["a", "x+" * 9_900, "b"])
         kinds = [result.kind if isinstance(result, Failure) else "" for result in results]
         assert kinds == ["", "memory", ""]
     finally:
