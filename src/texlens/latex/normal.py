@@ -8,20 +8,29 @@ could not be made safe it is not here. The normal form of a normal form is itsel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from texlens.latex import symbols
 from texlens.latex.spelling import (
     part_delimiter,
+    spell_spaced_arrow,
     spelled_delimiter,
     spelled_display,
     spelled_operator,
     upright_operator,
 )
-from texlens.latex.tokens import TEXT_COMMANDS, detokenize, tokenize
+from texlens.latex.tokens import (
+    TEXT_COMMANDS,
+    detokenize,
+    end_of_text,
+    formulas_in_text,
+    tokenize,
+)
 from texlens.latex.wrappers import unwrap
 
 # Deeper formulas are left as they are. TeX itself gives up at 255 levels of grouping; the parser
 # needs up to four Python frames a level.
-MAX_DEPTH = 100
+MAX_DEPTH = 200
 # So are longer ones: no picture holds them, and an answer must come within a second.
 MAX_TOKENS = 100_000
 
@@ -39,7 +48,7 @@ def normalize(latex: str) -> str:
     return detokenize(normal_tokens(tokenize(unwrap(latex))))
 
 
-def normal_tokens(tokens: list[str]) -> list[str]:
+def normal_tokens(tokens: Sequence[str]) -> Sequence[str]:
     """The normal form of a formula given and returned as tokens of `tokenize`."""
     if len(tokens) > MAX_TOKENS or not symbols.DEFINITIONS.isdisjoint(tokens):
         return tokens
@@ -74,19 +83,23 @@ _TEXT_BOXES = frozenset(t for t in TEXT_COMMANDS if t.startswith("\\text") or t 
 class _Parser:
     """A recursive descent over the tokens that writes the normal form as it goes."""
 
-    def __init__(self, tokens: list[str]) -> None:
+    def __init__(self, tokens: Sequence[str]) -> None:
         self.tokens = [*tokens, ""]  # "" is the end
         self.position = 0
         self.depth = 0
-        self.fonts = 0  # how many font commands and switches hold here
+        self.font = ""  # the font command that holds here
         self.closers: frozenset[str] | None = None  # the \right and \middle that occur
 
     def formula(self) -> list[str]:
         """Parse the whole formula. Space at its end, which draws nothing, is dropped."""
         out, _ = self._list(_END, sealed=True)
-        while out and out[-1] in symbols.SPACES:
-            out.pop()
-        return out
+        inked = len(out)
+        while inked and out[inked - 1] in symbols.SPACES:
+            inked -= 1
+        # MathJax spaces an operator at the very end as a sign; below \atop the width matters.
+        if inked == len(out) or out[inked - 1] in symbols.BINARIES:
+            return out
+        return out if symbols.OTHER_INFIX & set(out) else _Parser(out[:inked]).formula()
 
     def _list(self, stops: frozenset[str], *, sealed: bool) -> tuple[list[str], int]:
         """Parse atoms up to one of `stops`, without taking it; return their tokens and shape.
@@ -94,15 +107,14 @@ class _Parser:
         A list is sealed if nothing outside can tell its content from one group with that content:
         then such braces go, and a font switch at its head becomes a command with an argument.
         """
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise _Unparsable
+        self._descend()
         tokens = self.tokens
         out: list[str] = []
         shape = _NOTHING
         font = infix = ""
-        fonts = self.fonts
+        outer_font = self.font
         numerator: list[str] = []
+        numerator_shape = _NOTHING
         declares = False  # a switch stands here, other than the font at the head
         while (token := tokens[self.position]) not in stops:
             start = len(out)
@@ -115,13 +127,13 @@ class _Parser:
                     raise _Unparsable
                 self.position += 1
                 infix = token
-                numerator = out[1:-1] if shape == _GROUP else out
+                numerator, numerator_shape = out, shape
                 out = []
                 shape = _NOTHING
                 continue
             elif token in symbols.FONT_SWITCHES and sealed and not (out or infix or font):
                 self.position += 1
-                self.fonts += 1
+                self.font = symbols.FONT_SWITCHES[token]
                 font = token
                 continue
             elif token in _SCRIPTS:
@@ -136,7 +148,7 @@ class _Parser:
             else:
                 if token in symbols.DECLARATIONS:
                     declares = True
-                    self.fonts += 1
+                    self.font = symbols.FONT_SWITCHES.get(token, self.font)
                 atom = self._atom(out)
                 if len(out) == start:
                     continue
@@ -145,27 +157,33 @@ class _Parser:
                 atom = _OTHER
             shape = _OTHER if start or atom == _NO_ATOM else atom
         self.depth -= 1
-        self.fonts = fonts
-        if shape == _GROUP and (sealed or infix):
+        self.font = outer_font
+        if infix in symbols.INFIX and not declares:
+            numerator = numerator[1:-1] if numerator_shape == _GROUP else numerator
+            denominator = out[1:-1] if shape == _GROUP else out
+            out = [symbols.INFIX[infix], "{", *numerator, "}", "{", *denominator, "}"]
+            shape = _BOX
+        elif infix:
+            out = [*numerator, infix, *out]
+            shape = _OTHER
+        elif shape == _GROUP and sealed:
             out = out[1:-1]
             shape = _OTHER if out else _NOTHING
-        if infix:
-            if infix in symbols.INFIX and not declares:
-                out = [symbols.INFIX[infix], "{", *numerator, "}", "{", *out, "}"]
-                shape = _BOX
-            else:
-                out = [*numerator, infix, *out]
-                shape = _OTHER
         if font and out:
             out = [symbols.FONT_SWITCHES[font], "{", *out, "}"]
             shape = _CHARACTER if shape == _CHARACTER else _BOX
         return out, shape
 
+    def _descend(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _Unparsable
+
     def _atom(self, out: list[str]) -> int:
         """Parse one atom without its scripts, append its normal form, return its shape."""
         token = self.tokens[self.position]
         self.position += 1
-        if token > "\x7f" and not self.fonts:
+        if token > "\x7f" and not self.font:
             token = symbols.UNICODE.get(token, token)
         token = symbols.SYNONYMS.get(token, token)
         if token in symbols.SYMBOLS:
@@ -177,19 +195,21 @@ class _Parser:
         if token == "{":
             content, shape = self._list(_END_OF_GROUP, sealed=True)
             self.position += 1
-            if shape in (_CHARACTER, _BOX):
+            # MathJax leaves out the italic correction of a letter in \mathit without braces.
+            if shape == _BOX or (shape == _CHARACTER and self.font != "\\mathit"):
                 out += content
                 return shape
             out += ("{", *content, "}")
             return _GROUP
         if token in symbols.SPACES or token in symbols.SWITCHES:
-            if token == "\\;" and out[-2:-1] == ["\\;"] and out[-1] in symbols.SPACED_ARROWS:
-                out[-2:] = [symbols.SPACED_ARROWS[out[-1]]]
-            else:
-                out.append(token)
+            out.append(token)
+            spell_spaced_arrow(out)
             return _NO_ATOM
         if signature := symbols.SIGNATURES.get(token):
-            return self._command(token, signature, out)
+            self._descend()
+            shape = self._command(token, signature, out)
+            self.depth -= 1
+            return shape
         if token[:7] == "\\begin{":
             return self._environment(token, out)
         if token in TEXT_COMMANDS:
@@ -214,7 +234,7 @@ class _Parser:
             return self._delimited(delimiter, out)
         if side:
             raise _Unparsable
-        if token == "\\not" and self.tokens[self.position] == "=":
+        if self._is_not_equal(token, out):
             self.position += 1
             out.append("\\neq")
             return _OTHER
@@ -227,6 +247,15 @@ class _Parser:
             while self.tokens[self.position][:1] == "{":
                 self._verbatim_group(out)
         return _OTHER
+
+    def _is_not_equal(self, token: str, out: list[str]) -> bool:
+        r"""Whether `\not =` comes, where \neq looks alike (MathJax lets fonts change the first)."""
+        return (
+            token == "\\not"
+            and self.tokens[self.position] == "="
+            and not self.font
+            and out[-1:] != ["\\dots"]  # which looks what follows
+        )
 
     def _argument(self, *, sealed: bool = True) -> tuple[list[str], int]:
         """Parse an argument or a script: a group, or one atom without braces."""
@@ -264,8 +293,10 @@ class _Parser:
                 if superscript is not None and not after_prime:
                     raise _Unparsable
                 after_prime = token == "'"
-                script = ["\\prime"] if after_prime else self._argument()[0]
-                superscript = [*(superscript or ()), *script]
+                if after_prime and self.font == "\\boldsymbol":
+                    raise _Unparsable  # MathJax makes this one bold, and not `^ { \prime }`
+                superscript = superscript or []
+                superscript += ["\\prime"] if after_prime else self._argument()[0]
         if subscript is not None:
             out += ("_", "{", *subscript, "}")
         if superscript is not None:
@@ -276,10 +307,11 @@ class _Parser:
         out.append(token)
         start = len(out)
         shape = _OTHER
-        is_font = token in symbols.FONTS
-        self.fonts += is_font
+        outer_font = self.font
+        if token in symbols.FONTS:
+            self.font = token
         for letter in signature:
-            if letter == "a" or letter == "k":
+            if letter in "ak":
                 content, shape = self._argument(sealed=letter == "a")
                 out += ("{", *content, "}")
             elif letter == "o":
@@ -292,14 +324,17 @@ class _Parser:
                 self._verbatim_group(out)
             else:
                 self._raw_token(out)
-        self.fonts -= is_font
-        if is_font and shape == _CHARACTER:
+        self.font = outer_font
+        if token in symbols.FONTS and shape == _CHARACTER:
             return _CHARACTER
+        if token in symbols.ACCENTS:
+            # MathJax spaces a relation with a line below it as a relation; TeX does not.
+            return _BOX if out[start + 1] in symbols.ORDINARY or shape == _BOX else _OTHER
         if token in symbols.BOXES:
             return _BOX
         if token in symbols.NO_ATOMS:
             return _NO_ATOM
-        if signature == "k":
+        if token in symbols.OPERATORS:
             command = out[start - 1 :]
             upright = upright_operator(command)
             if upright:
@@ -307,8 +342,6 @@ class _Parser:
                 self.position += no_limits
                 command = ["\\operatorname" if no_limits else "\\operatorname*", "{", *upright, "}"]
             out[start - 1 :] = spelled_operator(command)
-        elif token == "\\stackrel" and out[-2] in symbols.RELATIONS and out[-3] == "{":
-            out[start - 1] = "\\overset"  # \stackrel makes a relation, \overset keeps it one
         return _OTHER
 
     def _delimited(self, delimiter: str, out: list[str]) -> int:
@@ -368,8 +401,13 @@ class _Parser:
         """Parse the cells of an environment through its end; return the number of columns."""
         stops = frozenset(["&", "\\\\", "\\cr", end])
         columns = column = 1
+        row = len(out)  # where the row at hand begins in `out`
+        row_before_is_empty = True
         while True:
+            start = self.position
             content, _ = self._list(stops, sealed=alone)
+            if not content and self.position > start:
+                content = ["{", "}"]  # as a last row this is one, and nothing is none
             out += content
             token = self.tokens[self.position]
             self.position += 1
@@ -378,13 +416,15 @@ class _Parser:
                 columns = max(columns, column)
                 out.append(token)
             elif token == end:
-                if column == 1 and not content and out[-1] == "\\\\":
-                    out.pop()  # the row after the last line break is empty: it draws nothing
+                if len(out) == row and out[-1] == "\\\\" and not row_before_is_empty:
+                    out.pop()  # nothing follows the last line break: there is no row
                 out.append(end)
                 return columns
             else:
-                column = 1
+                row_before_is_empty = len(out) == row
                 out.append("\\\\" if token == "\\cr" else token.replace("*", ""))
+                column = 1
+                row = len(out)
 
     def _text(self, token: str, out: list[str]) -> int:
         """Copy text; the formulas in it come to the normal form."""
@@ -394,21 +434,13 @@ class _Parser:
             self._raw_token(out)
         if self.tokens[self.position] != "{":
             raise _Unparsable
-        depth = 0
-        while True:
-            token = self.tokens[self.position]
-            if not token:
-                raise _Unparsable
-            self.position += 1
-            out.append(token)
-            depth += (token == "{") - (token == "}")
-            if not depth:
-                return shape
-            if token == "$":
-                end = self.tokens.index("$", self.position)
-                out += normal_tokens(self.tokens[self.position : end])
-                out.append("$")
-                self.position = end + 1
+        end = end_of_text(self.tokens, self.position)
+        if not self.tokens[end - 1]:
+            raise _Unparsable
+        for is_formula, part in formulas_in_text(self.tokens[self.position : end]):
+            out += ["$", *normal_tokens(part), "$"] if is_formula else part
+        self.position = end
+        return shape
 
     def _raw_token(self, out: list[str]) -> None:
         """Copy an argument that the tokeniser kept whole, and options before it."""

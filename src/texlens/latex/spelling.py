@@ -25,13 +25,19 @@ def spelled_delimiter(delimiter: str) -> str:
 
 
 def upright_operator(tokens: list[str]) -> list[str]:
-    r"""The letters of `\mathop { \mathrm { H o m } }`; none if the tokens are something else."""
+    r"""The letters of `\mathop { \mathrm { H o m } }` or `\mathop { \rm H o m }`, if it is one."""
     if tokens[:4] == ["\\mathop", "{", "\\mathrm", "{"]:
         letters = tokens[4:-2]
-        # One letter alone would be centred on the axis.
-        if len(letters) > 1 and all(len(letter) == 1 and letter.isalpha() for letter in letters):
-            return letters
-    return []
+    elif tokens[:3] == ["\\mathop", "{", "\\rm"]:
+        letters = tokens[3:-1]
+    else:
+        return []
+    # One letter alone would be centred on the axis.
+    return letters if len(letters) > 1 and all(map(_is_letter, letters)) else []
+
+
+def _is_letter(token: str) -> bool:
+    return len(token) == 1 and token.isascii() and token.isalpha()
 
 
 def spelled_operator(tokens: list[str]) -> list[str]:
@@ -58,3 +64,11 @@ def spelled_display(name: str, columns: int, tokens: list[str], is_formula: bool
         name = symbols.DISPLAYS.get(name, name)
     name += "*" if name in ("align", "gather", "multline", "eqnarray", "alignat") else ""
     return [f"\\begin{{{name}}}", *body, f"\\end{{{name}}}"]
+
+
+def spell_spaced_arrow(tokens: list[str]) -> None:
+    r"""Spell `\; \Longrightarrow \;` at the end of the tokens as the `\implies` that it is."""
+    if tokens[-1] == "\\;" and tokens[-3:-2] == ["\\;"] and tokens[-4:-3] != ["\\dots"]:
+        name = symbols.SPACED_ARROWS.get(tokens[-2])
+        if name:
+            tokens[-3:] = [name]

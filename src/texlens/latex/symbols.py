@@ -71,36 +71,48 @@ RELATIONS: frozenset[str] = frozenset(
     ]
 )
 
-# All commands and characters without arguments that draw one atom of another class than Ord.
-SYMBOLS: frozenset[str] = RELATIONS | frozenset(
+# Binary operators (class Bin).
+BINARIES: frozenset[str] = frozenset(
     [
-        *'+-*()[]!?,;:`"',
+        *"+-*",
         *_commands(
-            # large operators
-            "sum prod coprod int iint iiint iiiint oint oiint oiiint intop ointop smallint bigcap "
-            "bigcup biguplus bigsqcup bigvee bigwedge bigodot bigoplus bigotimes idotsint "
-            # named operators
-            "arccos arcsin arctan arctg arcctg arg ch cos cosec cosh cot cotg coth csc ctg cth deg "
-            "det dim exp gcd hom inf injlim ker lg lim liminf limsup ln log max min Pr projlim sec "
-            "sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup varprojlim argmax argmin "
-            "bmod "
-            # binary operators
-            "amalg barwedge bigcirc bigtriangledown bigtriangleup boxdot boxminus boxplus boxtimes "
-            "bullet cap Cap cdot centerdot circ circledast circledcirc circleddash cup Cup curlyvee "
-            "curlywedge dagger ddagger diamond div divideontimes dotplus doublebarwedge gtrdot "
-            "intercal lessdot lhd ltimes leftthreetimes mp odot ominus oplus oslash otimes pm rhd "
-            "rightthreetimes rtimes setminus smallsetminus sqcap sqcup star times triangleleft "
-            "triangleright unlhd unrhd uplus vee veebar wedge wr "
-            # delimiters, punctuation, dots, relations that come with their own space
-            "{ } langle rangle lceil rceil lfloor rfloor lgroup rgroup lmoustache rmoustache lvert "
-            "rvert lVert rVert ulcorner urcorner llcorner lrcorner llbracket rrbracket colon cdotp "
-            "ldotp cdots ddots dots dotsb dotsc dotsi dotsm dotso iddots ldots iff implies "
-            "impliedby "
-            # ordinary ones that come as a group or as text
-            "surd pounds mathsterling degree P S copyright mathsection mathparagraph mathdollar # $ "
-            "% & _"
+            "amalg barwedge bigcirc bigtriangledown bigtriangleup boxdot boxminus boxplus "
+            "boxtimes bullet cap Cap cdot centerdot circ circledast circledcirc circleddash cup "
+            "Cup curlyvee curlywedge dagger ddagger diamond div divideontimes dotplus "
+            "doublebarwedge gtrdot intercal lessdot lhd ltimes leftthreetimes mp odot ominus "
+            "oplus oslash otimes pm rhd rightthreetimes rtimes setminus smallsetminus sqcap "
+            "sqcup star times triangleleft triangleright unlhd unrhd uplus vee veebar wedge wr"
         ),
     ]
+)
+
+# All commands and characters without arguments that draw one atom of another class than Ord.
+SYMBOLS: frozenset[str] = (
+    RELATIONS
+    | BINARIES
+    | frozenset(
+        [
+            *'+-*()[]!?,;:`"',
+            *_commands(
+                # large operators
+                "sum prod coprod int iint iiint iiiint oint oiint oiiint intop ointop smallint bigcap "
+                "bigcup biguplus bigsqcup bigvee bigwedge bigodot bigoplus bigotimes idotsint "
+                # named operators
+                "arccos arcsin arctan arctg arcctg arg ch cos cosec cosh cot cotg coth csc ctg cth deg "
+                "det dim exp gcd hom inf injlim ker lg lim liminf limsup ln log max min Pr projlim sec "
+                "sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup varprojlim argmax argmin "
+                "bmod "
+                # delimiters, punctuation, dots, relations that come with their own space
+                "{ } langle rangle lceil rceil lfloor rfloor lgroup rgroup lmoustache rmoustache lvert "
+                "rvert lVert rVert ulcorner urcorner llcorner lrcorner llbracket rrbracket colon cdotp "
+                "ldotp cdots ddots dots dotsb dotsc dotsi dotsm dotso iddots ldots iff implies "
+                "impliedby "
+                # ordinary ones that come as a group or as text
+                "surd pounds mathsterling degree P S copyright mathsection mathparagraph mathdollar # $ "
+                "% & _"
+            ),
+        ]
+    )
 )
 
 # Commands that draw no atom: spaces, and switches that hold to the end of their group. `~` and `\ `
@@ -215,46 +227,44 @@ DECLARATIONS: frozenset[str] = frozenset(
 INFIX: dict[str, str] = {"\\over": "\\frac", "\\choose": "\\binom"}
 OTHER_INFIX: frozenset[str] = frozenset(_commands("atop brace brack"))
 
-_FONTS = (
-    "mathrm mathbf mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal mathsfit "
-    "boldsymbol"
-)
+_FONTS = "mathrm mathbf mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal mathsfit"
 _ACCENTS = (
     "hat bar tilde vec dot ddot dddot ddddot acute grave breve check mathring widehat widetilde "
     "widecheck overline underline overrightarrow overleftarrow overleftrightarrow "
     "underrightarrow underleftarrow underleftrightarrow"
 )
-FONTS: frozenset[str] = frozenset(_commands(_FONTS))
-# Commands that make an Ord box of their own, as braces do.
+FONTS: frozenset[str] = frozenset(_commands(_FONTS + " boldsymbol"))
+ACCENTS: frozenset[str] = frozenset(_commands(_ACCENTS))
+# Commands that make an Ord box of their own, as braces do. (`\boldsymbol{=}` is a relation.)
 BOXES: frozenset[str] = frozenset(
     _commands(f"{_FONTS} {_ACCENTS} frac dfrac tfrac sqrt binom dbinom tbinom")
 )
-# Commands with arguments, one letter each: a formula, o formula in brackets (optional), k formula
-# whose braces matter, r tokens left alone, t one token that the tokeniser keeps whole.
+# Commands with arguments, one letter each: a formula, k formula whose braces matter, o
+# formula in brackets (optional), r tokens left alone, t one token that the tokeniser keeps whole.
 SIGNATURES: dict[str, str] = {
     **dict.fromkeys(_commands(_FONTS), "a"),
+    "\\boldsymbol": "k",
     **dict.fromkeys(_commands(_ACCENTS), "a"),
     **dict.fromkeys(_commands("frac dfrac tfrac binom dbinom tbinom"), "aa"),
     "\\cfrac": "oaa",
     "\\sqrt": "oa",
-    **dict.fromkeys(_commands("overset underset stackrel"), "aa"),
+    **dict.fromkeys(_commands("overset underset stackrel"), "ak"),
     **dict.fromkeys(_commands("overbrace underbrace overbracket underbracket"), "a"),
     **dict.fromkeys(
         _commands("xrightarrow xleftarrow xRightarrow xLeftarrow xleftrightarrow xmapsto"), "oa"
     ),
+    **dict.fromkeys(_commands("boxed substack pmod pod"), "a"),
+    **dict.fromkeys(_commands("phantom hphantom vphantom cancel bcancel xcancel pmb"), "k"),
+    "\\smash": "ok",
+    "\\mathop": "k",
     **dict.fromkeys(
-        _commands("phantom hphantom vphantom boxed cancel bcancel xcancel substack pmod pod pmb"),
-        "a",
-    ),
-    "\\smash": "oa",
-    **dict.fromkeys(
-        _commands("mathop mathrel mathbin mathord mathopen mathclose mathpunct mathinner"), "k"
+        _commands("mathrel mathbin mathord mathopen mathclose mathpunct mathinner"), "a"
     ),
     **dict.fromkeys(_commands("mathllap mathrlap mathclap"), "k"),
-    **dict.fromkeys(_commands("operatorname operatorname* operatornamewithlimits"), "k"),
+    **dict.fromkeys(_commands("operatorname operatorname* operatornamewithlimits"), "a"),
     "\\genfrac": "rrrraa",
     "\\mathchoice": "aaaa",
-    **dict.fromkeys(_commands("textcolor mathcolor"), "ta"),
+    **dict.fromkeys(_commands("textcolor mathcolor"), "tk"),
     "\\color": "t",
     "\\multicolumn": "rra",
     **dict.fromkeys(_commands("hspace hspace* mspace kern mkern hskip mskip"), "t"),
@@ -263,6 +273,8 @@ SIGNATURES: dict[str, str] = {
 NO_ATOMS: frozenset[str] = frozenset(
     _commands("color hspace hspace* mspace kern mkern hskip mskip")
 )
+# Commands that make an operator of letters.
+OPERATORS: frozenset[str] = frozenset(_commands("mathop operatorname operatorname*"))
 # What `\operatorname` may be given that has a command of its own; with the star, one with limits.
 OPERATOR_NAMES: dict[str, frozenset[str]] = {
     "\\operatorname": frozenset(

@@ -18,9 +18,8 @@ The token definition, used by the normal form, by the metrics over tokens and by
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 # Not `\s`: a no-break space or an ideographic space is a character that draws.
 _SPACES = " \t\r\n\f\v"
@@ -205,37 +204,60 @@ def _is_word(token: str) -> bool:
     return token[0] == "\\" and token[-1].isascii() and token[-1].isalpha()
 
 
-def detokenize(tokens: Iterable[str]) -> str:
+def detokenize(tokens: Sequence[str]) -> str:
     """Join tokens to LaTeX: single spaces between them in math, none in text mode."""
     words: list[str] = []  # joined by single spaces in the end
-    stream = iter(tokens)
-    for token in stream:
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
         words.append("\\" if token == "\\ " else token)  # its space is the one that follows
+        position += 1
         if token in TEXT_COMMANDS:
-            for token in stream:
-                if token == "{":
-                    words.append(_text(stream))
-                    break
-                words.append(token)
-                if token[0] != "[":
-                    break
+            while position < len(tokens) and tokens[position][0] == "[":
+                words.append(tokens[position])
+                position += 1
+            if tokens[position : position + 1] == ["{"]:
+                end = end_of_text(tokens, position)
+                words.append(_text(tokens[position:end]))
+                position = end
     if words and words[-1] == "\\":
         words.append("")
     return " ".join(words)
 
 
-def _text(stream: Iterator[str]) -> str:
-    """The text-mode group whose `{` was just taken from the stream, through its `}`."""
-    pieces = ["{"]
-    depth = 1
-    for token in stream:
-        if token == "$":
-            pieces.append(f"$ {detokenize(itertools.takewhile(lambda t: t != '$', stream))} $")
+def end_of_text(tokens: Sequence[str], start: int) -> int:
+    """The position after the group whose `{` stands at `start`; the end if it does not close."""
+    depth = 0
+    for position in range(start, len(tokens)):
+        depth += (tokens[position] == "{") - (tokens[position] == "}")
+        if not depth:
+            return position + 1
+    return len(tokens)
+
+
+def formulas_in_text(tokens: Sequence[str]) -> Iterator[tuple[bool, Sequence[str]]]:
+    """Part the tokens of text into those between two dollars, and the others; dollars left out."""
+    position = 0
+    while True:
+        try:
+            opening = tokens.index("$", position)
+            closing = tokens.index("$", opening + 1)
+        except ValueError:
+            yield False, tokens[position:]
+            return
+        yield False, tokens[position:opening]
+        yield True, tokens[opening + 1 : closing]
+        position = closing + 1
+
+
+def _text(tokens: Sequence[str]) -> str:
+    pieces: list[str] = []
+    for is_formula, part in formulas_in_text(tokens):
+        if is_formula:
+            pieces.append(f"${detokenize(part)}$")
             continue
-        if _is_word(pieces[-1]) and token[0].isascii() and token[0].isalpha():
-            pieces.append(" ")
-        pieces.append(token)
-        depth += (token == "{") - (token == "}")
-        if depth == 0:
-            break
+        for token in part:
+            if pieces and _is_word(pieces[-1]) and token[0].isascii() and token[0].isalpha():
+                pieces.append(" ")
+            pieces.append(token)
     return "".join(pieces)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from formulas_strategy import formulas, texts
+from hypothesis import given
+
+from texlens.latex import braces_balanced, normalize
+
+FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("latex", "normal"),
+    [
+        # spaces, arguments, scripts, primes
+        (r"\frac12", r"\frac { 1 } { 2 }"),
+        ("x^2_1", "x _ { 1 } ^ { 2 }"),
+        (r"x_\mathrm{max}", r"x _ { \mathrm { m a x } }"),
+        ("f''_1", r"f _ { 1 } ^ { \prime \prime }"),
+        ("f'^2", r"f ^ { \prime 2 }"),
+        ("^2x", "{ } ^ { 2 } x"),
+        (r"x\sb1\sp2", "x _ { 1 } ^ { 2 }"),
+        (r"a\ b", r"a \ b"),
+        (r"x = 1 \, ~", "x = 1"),
+        (r"\sum_a\nolimits^b", r"\sum _ a \nolimits ^ b"),
+        # braces
+        ("{a}{{b}}", "a b"),
+        ("{=}", "="),
+        ("a{=}b", "a { = } b"),
+        ("x^{{a+b}}", "x ^ { a + b }"),
+        (r"{\frac{1}{2}}x", r"\frac { 1 } { 2 } x"),
+        (r"\overset{a}{{=}}", r"\overset { a } { { = } }"),
+        ("{}^1", "{ } ^ { 1 }"),
+        (r"\left({a}\right)", r"\left( a \right)"),
+        # synonyms
+        (r"a\ne b\le c\to d", r"a \neq b \leq c \rightarrow d"),
+        (r"\lbrace\vert\rbrack", r"\{ | ]"),
+        (r"\left\lvert x\right>", r"\left| x \right\rangle"),
+        ("α≤β", r"\alpha \leq \beta"),
+        (r"\mathbf{α}", r"\mathbf { α }"),
+        (r"p\;\Longrightarrow\;q", r"p \implies q"),
+        (r"a \not= b", r"a \neq b"),
+        # operators, fonts, infix commands
+        (r"\operatorname{s i n}x", r"\sin x"),
+        (r"\operatorname*{lim}_x", r"\lim _ { x }"),
+        (r"\mathop{\mathrm{Hom}}\nolimits(A)", r"\operatorname { H o m } ( A )"),
+        (r"\mathop{\rm colim}A", r"\operatorname* { c o l i m } A"),
+        (r"\mathop{\mathrm{x}}", r"\mathop { \mathrm { x } }"),
+        (r"{\rm d}x {\cal L}^{\bf 2}", r"\mathrm { d } x \mathcal { L } ^ { \mathbf { 2 } }"),
+        (r"x \rm y", r"x \rm y"),
+        (r"{a \over b}", r"\frac { a } { b }"),
+        (r"{\bf a \over b}", r"\mathbf { \frac { a } { b } }"),
+        (r"{a \bf b \over c}", r"a \bf b \over c"),
+        (r"{n\choose k}", r"\binom { n } { k }"),
+        (r"x^{a \atop b}", r"x ^ { a \atop b }"),
+        # environments
+        (r"\begin{array}{c}{a=}\\{b}\\\end{array}", r"\begin{array} { c } a = \\ b \end{array}"),
+        (r"\begin{matrix}a\cr b\end{matrix}", r"\begin{matrix} a \\ b \end{matrix}"),
+        (r"\begin{split}a&=b\\&=c\end{split}", r"\begin{aligned} a & = b \\ & = c \end{aligned}"),
+        (r"\begin{align}a_1&=b\end{align}", "a _ { 1 } = b"),
+        (r"\begin{align}a&=b\\c&=d\nonumber\end{align}", r"\begin{aligned} a & = b \\ c & = d \end{aligned}"),
+        (r"\begin{eqnarray}a&=&b\\c&=&d\end{eqnarray}", r"\begin{eqnarray*} a & = & b \\ c & = & d \end{eqnarray*}"),
+        (r"\begin{aligned}{=a}&{=b}\end{aligned}", r"\begin{aligned} { = a } & { = b } \end{aligned}"),
+        (r"\begin{foo}a_1\end{foo}", r"\begin{foo} a _ 1 \end{foo}"),
+        # text and arguments that are no formulas
+        (r"\text{if $x_1$  ok}", r"\text {if $x _ { 1 }$ ok}"),
+        (r"\hspace{1 cm}x\label{eq:1}", r"\hspace {1cm} x"),
+        (r"{\color{red} x}_1", r"{ \color {red} x } _ { 1 }"),
+        (r"\unknown{a}{_b}x^1", r"\unknown { a } { _ b } x ^ { 1 }"),
+        # left alone
+        (r"\def\a{x}\a_1", r"\def \a { x } \a _ 1"),
+        ("x^2^3", "x ^ 2 ^ 3"),
+        ("{a", "{ a"),
+        ("a_1 & b", "a _ 1 & b"),
+    ],
+)  # fmt: skip
+def test_the_normal_form(latex: str, normal: str) -> None:
+    assert normalize(latex) == normal
+    assert normalize(normal) == normal
+
+
+@given(texts)
+def test_the_normal_form_of_any_text_is_its_own(text: str) -> None:
+    once = normalize(text)
+    assert normalize(once) == once
+
+
+@given(formulas)
+def test_the_normal_form_of_a_formula_is_its_own(formula: str) -> None:
+    once = normalize(formula)
+    assert normalize(once) == once
+    assert not once or braces_balanced(once) >= braces_balanced(formula)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_the_normal_form_of_real_formulas_is_their_own(formula: str) -> None:
+    once = normalize(formula)
+    assert "  " not in once
+    assert normalize(once) == once
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [
+        "{" * 10_000 + "x" + "}" * 10_000,
+        "x^{" * 5_000 + "}" * 5_000,
+        "\\left(" * 10_000,
+        "\\frac" * 100_000,
+        "$" * 10**6,
+        "\\begin{array}{c}" * 20_000,
+        "{a}" * 333_333,
+        "x_1^2 " * 160_000,
+        "\\text{$" * 100_000,
+        "\\unknown{" * 100_000,
+        "'" * 10**6,
+        "x" + "'" * 90_000,
+    ],
+)
+def test_huge_and_deep_input_is_answered_within_two_seconds(latex: str) -> None:
+    start = time.process_time()
+    once = normalize(latex)
+    assert time.process_time() - start < 2
+    assert normalize(once) == once
+
+
+def test_odd_characters_are_kept() -> None:
+    assert normalize("\x00 \ud800 \u202e x") == "\x00 \ud800 \u202e x"
