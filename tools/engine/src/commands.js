@@ -37,6 +37,17 @@ function insert(parser, latex) {
   parser.i = 0;
 }
 
+// Where the row ends that this LaTeX continues: before \\\\, the environment's \\end, or all of it.
+function endOfRow(latex) {
+  let depth = 0;
+  for (const { 0: token, index } of latex.matchAll(/\\(?:begin|end|[^])|[{}]/g)) {
+    if (depth === 0 && (token === '\\\\' || token === '\\end' || token === '}')) return index;
+    if (token === '{' || token === '\\begin') depth++;
+    if (token === '}' || token === '\\end') depth--;
+  }
+  return latex.length;
+}
+
 // Whether this command comes next; it is then read.
 function isNext(parser, command) {
   const start = parser.i;
@@ -76,12 +87,6 @@ new CommandMap('texlens-commands', {
     // So marked it keeps the LaTeX that drew it, instead of taking that of this command.
     node.attributes.set('data-latex-item', node.attributes.get('data-latex') ?? '');
     return parser.Push(node);
-  },
-  // MathJax takes the letters of `\mathop{\rm l i m}` for a text with its spaces; TeX knows no such thing.
-  mathop(parser, name) {
-    const operator = parser.GetArgument(name).replace(/^\s*\\rm\s+([a-zA-Z0-9 ]+)$/, '\\mathrm{$1}');
-    insert(parser, `{${operator}}`);
-    BaseMethods.TeXAtom(parser, name, TEXCLASS.OP);
   },
   // \delimcolor{c}: the colour of the \left, \middle or \right that follows.
   delimcolor(parser, name) {
@@ -142,11 +147,21 @@ new CommandMap('texlens-commands', {
     parser.GetArgument(name);
     insert(parser, `{${parser.GetArgument(name)}}`);
   },
-  // \tag stands at the margin, where a picture of one formula has none: it follows the formula.
+  // \tag stands at the margin, where a picture of one formula has none: it follows its row.
   tag(parser, name) {
     const bare = parser.GetStar();
     const text = parser.GetArgument(name);
-    insert(parser, bare ? `\\qquad \\text{${text}}` : `\\qquad (\\text{${text}})`);
+    const rest = parser.string.slice(parser.i);
+    const end = endOfRow(rest);
+    const tag = bare ? `\\qquad \\text{${text}}` : `\\qquad (\\text{${text}})`;
+    parser.string = rest.slice(0, end) + tag + rest.slice(end);
+    parser.i = 0;
+  },
+  // As any other argument: MathJax would take \mathop{\rm l i m} for a word with spaces.
+  mathop(parser, name) {
+    const definition = { texClass: TEXCLASS.OP, movesupsub: true, movablelimits: true };
+    const atom = parser.create('node', 'TeXAtom', [parser.ParseArg(name)], definition);
+    parser.Push(parser.itemFactory.create('fn', atom));
   },
   // Nothing is fetched, run or linked: \href is its text.
   href(parser, name) {

@@ -1,5 +1,6 @@
-// Commands that KaTeX knows and MathJax does not: whatever KaTeX accepts can be drawn. Left out are
-// KaTeX's colours of its own, boxes that need a browser, and primitives of TeX's macro language.
+// Commands that KaTeX knows and MathJax does not, so that whatever KaTeX accepts can be drawn, and a
+// few that neither knows. Left out are KaTeX's colours of its own, boxes that need a browser, and
+// primitives of TeX's macro language.
 
 const operators = (...names) => names.map((name) => [name, `\\operatorname{${name}}`]);
 const capitals = (pairs) => Object.entries(pairs).map(([name, letter]) => [name, `\\mathrm{${letter}}`]);
@@ -16,7 +17,7 @@ export const TEXT_ACCENTS = { c: '\u0327', r: '\u030A', H: '\u030B', k: '\u0328'
 
 /** [name, replacement, number of arguments] */
 export const SYNONYMS = [
-  ...operators('arctg', 'arcctg', 'ch', 'cosec', 'cotg', 'ctg', 'cth', 'sh', 'tg', 'th'),
+  ...operators('arctg', 'arcctg', 'ch', 'cosec', 'cotg', 'ctg', 'cth', 'sh', 'tg', 'th', 'sgn', 'arccot', 'arcsec', 'arccsc'),
   ['argmin', '\\operatorname*{arg\\,min}'],
   ['argmax', '\\operatorname*{arg\\,max}'],
   ['plim', '\\operatorname*{plim}'],
@@ -25,7 +26,7 @@ export const SYNONYMS = [
     Alpha: 'A', Beta: 'B', Epsilon: 'E', Zeta: 'Z', Eta: 'H', Iota: 'I', Kappa: 'K', Mu: 'M', Nu: 'N',
     Omicron: 'O', Rho: 'P', Tau: 'T', Chi: 'X',
   }),
-  ...Object.entries({ N: 'N', natnums: 'N', R: 'R', reals: 'R', Reals: 'R', Z: 'Z', cnums: 'C', Complex: 'C' })
+  ...Object.entries({ C: 'C', Q: 'Q', N: 'N', natnums: 'N', R: 'R', reals: 'R', Reals: 'R', Z: 'Z', cnums: 'C', Complex: 'C' })
     .map(([name, letter]) => [name, `\\mathbb{${letter}}`]),
   ...same({
     mathellipsis: 'ldots', varvdots: 'vdots', dotsx: 'dots', thickspace: ';', sect: 'S',
@@ -68,6 +69,12 @@ export const SYNONYMS = [
   ['Overrightarrow', '\\overset{\\Rightarrow}{#1}', 1],
   ['overleftharpoon', '\\overset{\\leftharpoonup}{#1}', 1],
   ['overrightharpoon', '\\overset{\\rightharpoonup}{#1}', 1],
+  ['wideparen', '\\overparen{#1}', 1],
+  ['overarc', '\\overparen{#1}', 1],
+  ['nicefrac', '{}^{#1}\\!/\\!_{#2}', 2],
+  ['sfrac', '{}^{#1}\\!/\\!_{#2}', 2],
+  ['eqno', '\\qquad '],
+  ['leqno', '\\qquad '],
   ['overgroup', '\\overparen{#1}', 1],
   ['undergroup', '\\underparen{#1}', 1],
   ['overlinesegment', '\\overline{#1}', 1],
