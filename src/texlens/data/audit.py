@@ -211,7 +211,7 @@ def _histograms(reports: list[SetReport]) -> bytes:
 
 
 def _page(reports: list[SetReport], document: dict[str, Any], histograms: bytes) -> str:
-    environment = Environment(loader=PackageLoader("texlens", "data"), autoescape=True)
+    environment = Environment(loader=PackageLoader("texlens.data"), autoescape=True)
     samples = [
         (
             report.name,

@@ -240,6 +240,8 @@ def _finish(plan: Plan, out: Path, chunks: list[Path]) -> dict[str, Any]:
     for name, split in zip(names, splits, strict=True):
         if isinstance(split, tuple):
             drops.append({"id": name, "step": split[0], "reason": split[1]})
+    for part in out.glob(".*.part"):
+        part.unlink()  # of a run that was killed while it wrote
     counts = {}
     for split_name in SPLITS:
         path = out / f"{split_name}.parquet"
