@@ -61,6 +61,7 @@ def load_model(
     adapter_source = (
         None if adapter is None else _resolve(adapter, "adapter", "adapter_config.json")
     )
+    _require_qwen(source)
     place = _device(device)
     kind = _dtype(dtype, place)
     from transformers import Qwen2_5_VLForConditionalGeneration
@@ -125,6 +126,19 @@ def _resolve(name: str | Path, what: str, marker: str) -> str:
     return text
 
 
+def _require_qwen(source: str) -> None:
+    """Refuse a folder of another kind of model, out of which transformers would make a random one."""
+    path = Path(source) / "config.json"
+    if not path.is_file():
+        return  # on the hub
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8"))["model_type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{path}' is no configuration: the model's folder is damaged.") from error
+    if kind != "qwen2_5_vl":
+        raise InputError(f"The folder '{source}' holds a model of type '{kind}', not a Qwen2.5-VL.")
+
+
 def _why_not(source: str, error: Exception) -> str:
     """One sentence on why a model could not be loaded."""
     folder = Path(source)
@@ -133,12 +147,6 @@ def _why_not(source: str, error: Exception) -> str:
             f"The model '{source}' is not in the local cache and could not be fetched from the "
             "hub: give --model a local folder, or check the name and the network."
         )
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except ValueError:
-        return f"'{folder / 'config.json'}' is not JSON: the model's folder is damaged."
-    if kind != "qwen2_5_vl":
-        return f"The folder '{source}' holds a model of type '{kind}', not a Qwen2.5-VL."
     if not any(folder.glob("*.safetensors")):
         return f"The folder '{source}' has no weights in safetensors form (other forms are unsafe)."
     return f"The model in '{source}' cannot be loaded: {' '.join(str(error).split())[:200]}"

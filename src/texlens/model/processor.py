@@ -37,10 +37,12 @@ class PictureProcessor(Qwen2_5_VLProcessor):
         self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+    def save_pretrained(
+        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
+    ) -> None:
         """Save for this class and for the stock class alike."""
         folder = Path(save_directory)
-        super().save_pretrained(folder, **kwargs)
+        super().save_pretrained(folder, push_to_hub=push_to_hub, **kwargs)
         for name in ("processor_config.json", "tokenizer_config.json"):
             path = folder / name
             if path.is_file():

@@ -26,6 +26,7 @@ class BatchedVisionAttention(Qwen2_5_VLVisionAttention):
         hidden_states: torch.Tensor,
         cu_seqlens: torch.Tensor,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
+        max_seqlen: int | None = None,
         **kwargs: Any,
     ) -> torch.Tensor:
         """Attend within each picture.
@@ -57,11 +58,11 @@ class BatchedVisionAttention(Qwen2_5_VLVisionAttention):
         """Attention over consecutive pictures of `length` patches; (patches, heads, head width)."""
         if length == 0:
             return value
-        split = [
+        query, key, value_ = (
             part.reshape(-1, length, *part.shape[1:]).transpose(1, 2)
             for part in (query, key, value)
-        ]
-        mixed = functional.scaled_dot_product_attention(*split, scale=self.scaling)
+        )
+        mixed = functional.scaled_dot_product_attention(query, key, value_, scale=self.scaling)
         return mixed.transpose(1, 2).reshape(value.shape)
 
 

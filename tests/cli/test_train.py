@@ -1,0 +1,92 @@
+"""`texlens train` and `texlens recipes`, as a user runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from texlens.cli.train import recipes, train
+from texlens.data.printed import FormulaSource, Plan, write_shards
+from texlens.errors import TexlensError
+from texlens.train.config import PretrainConfig, load_recipe
+
+RECIPE = """
+description: tiny
+shape: {vision_width: 32, vision_layers: 1, vision_heads: 2, vision_mlp: 48,
+        text_width: 32, text_layers: 1, text_heads: 2, text_key_value_heads: 1, text_mlp: 48}
+contract: {pixels_per_em: 13.84, min_pixels: 256, max_new_tokens: 8}
+data: [{shards: SHARDS}]
+dev: [{shards: SHARDS, rows: [0, 2]}]
+steps: 2
+patches_per_batch: 1024
+pool_gib: 0.05
+"""
+
+
+def pretrain(*arguments: str | Path) -> tuple[int, str]:
+    """Run `texlens train pretrain` in this process: exit status and the last line said."""
+    result = CliRunner().invoke(train, ["pretrain", *map(str, arguments)])
+    if isinstance(result.exception, TexlensError):
+        return result.exception.exit_status, str(result.exception)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    plan = Plan((FormulaSource("grammar"),), tmp_path / "shards", 12, max_tokens=20)
+    list(write_shards(plan, 1))
+    path = tmp_path / "tiny.yaml"
+    path.write_text(RECIPE.replace("SHARDS", str(tmp_path / "shards")))
+    return path
+
+
+def test_recipes_are_listed_and_one_can_be_shown_changed_and_used(tmp_path: Path) -> None:
+    listed = CliRunner().invoke(recipes, []).stdout
+    assert "pretrain_small" in listed
+    assert "pretrain_generalist" in listed
+    shown = CliRunner().invoke(recipes, ["--show", "pretrain_small"]).stdout
+    (tmp_path / "mine.yaml").write_text(shown)
+    mine = load_recipe(str(tmp_path / "mine.yaml"), PretrainConfig)
+    assert mine == load_recipe("pretrain_small", PretrainConfig)
+    absent = CliRunner().invoke(recipes, ["--show", "big"]).exception
+    assert str(absent).startswith("There is no recipe 'big'")
+
+
+def test_a_run_from_the_command_line(recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    status, said = pretrain(recipe, "--out", out, "--set", "learning_rate=0.0005")
+    assert status == 0
+    assert said.startswith("2 steps")
+    assert "shards" in said
+    assert said.endswith(f"Written: {out / 'model'}\n")
+    assert (out / "model" / "texlens.json").is_file()
+
+    assert pretrain(recipe, "--out", out)[0] == 2  # finished
+    (out / "run.json").unlink()
+    status, said = pretrain(recipe, "--out", out)
+    assert (status, "begun with another learning_rate" in said) == (2, True)
+    assert pretrain(recipe, "--out", out, "--force", "--set", "steps=1")[1].startswith("1 steps")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["pretrain_smal"], "There is no recipe 'pretrain_smal'"),
+        (["pretrain_small", "--set", "minuts=3"], "nearest: 'minutes'"),
+        (["pretrain_small", "--set", "minutes"], "write --set key=value"),
+        (["pretrain_small", "--resume", "--force"], "give one of them"),
+        (["pretrain_small", "--resume"], "holds no checkpoint"),
+        (["pretrain_small"], "im2latex_train.parquet"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    arguments: list[str], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, said = pretrain(*arguments)
+    assert status == 2
+    assert complaint in said
+    assert "\n" not in said.strip()
