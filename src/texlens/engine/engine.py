@@ -127,6 +127,8 @@ class Engine:
                 return answers + self._call(function, rest, display)
             except _LimitError as limit:
                 answers += limit.answers
+                if len(answers) == len(batch):  # the time was up only after the last one
+                    break
                 guilty = limit.seconds > _GUILTY_SHARE * SECONDS_A_CALL
                 answers.append(
                     limit.answer()
