@@ -196,12 +196,25 @@ def _histograms(reports: list[SetReport]) -> bytes:
     figure = Figure(figsize=(15, 4), layout="constrained")
     axes = figure.subplots(1, 3)
     panels = (("lengths", "LaTeX tokens"), ("widths", "width (px)"), ("heights", "height (px)"))
-    for axis, (attribute, label) in zip(axes, panels, strict=True):
+    for axis, (attribute, title) in zip(axes, panels, strict=True):
         columns = [getattr(report, attribute) or [0] for report in reports]
         top = max(float(np.percentile(column, 99)) for column in columns) + 1
-        for report, column in zip(reports, columns, strict=True):
-            axis.hist(np.clip(column, 0, top), bins=40, density=True, alpha=0.5, label=report.name)
-        axis.set_xlabel(label)
+        bins = np.linspace(0, top, 41)
+        for number, (report, column) in enumerate(zip(reports, columns, strict=True)):
+            color = f"C{number % 10}"
+            shown = np.clip(column, 0, top)  # the last bin holds what lies beyond
+            for form, alpha in (("stepfilled", 0.15), ("step", 1.0)):
+                label = report.name if form == "step" else None
+                axis.hist(
+                    shown,
+                    bins=bins,
+                    density=True,
+                    histtype=form,
+                    alpha=alpha,
+                    color=color,
+                    label=label,
+                )
+        axis.set_xlabel(title)
         axis.set_yticks([])
     axes[0].set_ylabel("share of items")
     axes[-1].legend(fontsize=8)

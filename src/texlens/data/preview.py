@@ -12,7 +12,7 @@ from texlens.records import Example
 
 _CELL = (360, 130)  # px
 _CAPTION_PX = 26
-_CAPTION_CHARACTERS = 58
+_CAPTION_CHARACTERS = 76
 
 
 def contact_sheet(examples: Iterable[Example], columns: int = 4) -> Image.Image:
