@@ -37,7 +37,7 @@ def test_another_kind_of_model(model_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
     (folder / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(InputError, match="'bert', not a Qwen2.5-VL"):
+    with pytest.raises(InputError, match=r"'bert', not a Qwen2\.5-VL"):
         load_model(folder)
 
 

@@ -62,9 +62,10 @@ def test_a_run_leaves_a_model_that_loads_and_its_curves(tiny: Tiny, tmp_path: Pa
 def test_a_killed_run_goes_on_to_the_same_weights(tiny: Tiny, shards: Path, tmp_path: Path) -> None:
     config = tiny(dev=[{"shards": str(shards), "rows": [0, 3]}], checkpoint_minutes=1e-9)
     pretrain(config, tmp_path / "whole")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+    with pytest.MonkeyPatch.context() as patch:
         kill_after(5, patch)
-        pretrain(config, tmp_path / "killed")
+        with pytest.raises(Killed):
+            pretrain(config, tmp_path / "killed")
     assert not (tmp_path / "killed" / "run.json").exists()
     with (tmp_path / "killed" / "log.jsonl").open("a") as log:
         log.write('{"step": 6, "loss": 9}\n{"step"')  # after the last checkpoint, and half a line
@@ -115,7 +116,7 @@ def test_many_bad_gradients_in_a_row_end_the_run_with_one_sentence(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad_losses({4, 5}, monkeypatch)
-    with pytest.raises(TexlensError, match="last 2 gradients up to step 6 .*learning_rate"):
+    with pytest.raises(TexlensError, match=r"last 2 gradients up to step 6 .*learning_rate"):
         pretrain(tiny(), tmp_path)
 
 
@@ -177,7 +178,7 @@ def test_a_tiny_model_learns_to_read_three_formulas(tiny: Tiny, tmp_path: Path) 
     (tmp_path / "list.txt").write_text("\n".join(["x ^ { 2 }", r"\frac { a } { b }", "p - q"]))
     source = {"formulas": [{"kind": "list", "path": str(tmp_path / "list.txt")}], "pictures": 60}
     first = tmp_path / "first"
-    settings: dict[str, Any] = {"render_processes": 1, "learning_rate": 3e-3, "seed": 1}
+    settings: dict[str, Any] = {"render_processes": 1, "learning_rate": 3e-3, "log_every": 50}
     pretrain(tiny(data=[source], steps=1, **settings), first)
     rendered = {"shards": str(first / "cache" / "0")}
     config = tiny(data=[rendered], dev=[rendered | {"rows": [0, 30]}], steps=600, **settings)

@@ -12,8 +12,8 @@ from texlens.train.pretrain_pictures import Encoded
 
 # Canvas sizes in visual tokens. Few enough that every one is met often, close enough that little
 # white is computed.
-_ROWS = (2, 3, 4, 5, 6, 8, 10, 13, 16)
-_COLUMNS = (4, 8, 12, 16, 20, 24, 28, 32, 38, 44, 50)
+ROWS = (2, 3, 4, 5, 6, 8, 10, 13, 16)
+COLUMNS = (4, 8, 12, 16, 20, 24, 28, 32, 38, 44, 50)
 
 _GROWTH = 1.08  # grouping a million pictures takes a while: not for every shard that comes
 
@@ -59,7 +59,7 @@ class Batches:
         self.max_visual_tokens = max_visual_tokens
         self.random = np.random.default_rng(seed)
         self.left_out = {"too long": 0, "too large": 0}
-        self.canvases = [(rows, columns) for rows in _ROWS for columns in _COLUMNS]
+        self.canvases = [(rows, columns) for rows in ROWS for columns in COLUMNS]
         self._tokens: list[NDArray[np.int32]] = []
         self._starts: list[NDArray[np.int64]] = []
         self._lengths: list[NDArray[np.int64]] = []
@@ -83,15 +83,15 @@ class Batches:
         margin = 2 * 5  # pixels, at the training scale
         rows = np.ceil((shard.heights * scale + margin) / self.token_pixels)
         columns = np.ceil((shard.widths * scale + margin) / self.token_pixels)
-        row = np.searchsorted(_ROWS, rows)
-        column = np.searchsorted(_COLUMNS, columns)
-        fits = (row < len(_ROWS)) & (column < len(_COLUMNS))
-        area = np.array((*_ROWS, 0))[row] * np.array((*_COLUMNS, 0))[column]
+        row = np.searchsorted(ROWS, rows)
+        column = np.searchsorted(COLUMNS, columns)
+        fits = (row < len(ROWS)) & (column < len(COLUMNS))
+        area = np.array((*ROWS, 0))[row] * np.array((*COLUMNS, 0))[column]
         fits &= area <= self.max_visual_tokens
         short = (encoded.lengths <= self.max_tokens) & (encoded.lengths > 0)
         self.left_out["too large"] += int((~fits).sum())
         self.left_out["too long"] += int((fits & ~short).sum())
-        canvas = np.where(fits & short, row * len(_COLUMNS) + column, -1)
+        canvas = np.where(fits & short, row * len(COLUMNS) + column, -1)
         self._tokens.append(encoded.tokens)
         self._starts.append(encoded.starts + self._stored)
         self._lengths.append(encoded.lengths)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texlens.model.contract import Contract
+from texlens.train.pretrain_batches import COLUMNS, ROWS
 from texlens.train.pretrain_pictures import Shard
 
 _SHORT_TOKENS = 80  # the bars of the project are set on formulas of at most so many tokens
@@ -32,7 +33,8 @@ class DevScore:
 def frame(grey: NDArray[np.uint8], scale: float, contract: Contract, token_pixels: int) -> Any:
     """A picture cropped to its ink, scaled, with the margins of training, as a PIL picture.
 
-    White on the right and below fills it up to whole visual tokens.
+    White on the right and below fills it up to whole visual tokens, and to the smallest canvas of
+    training: on a narrower one such a model reads nothing.
     """
     picture = Image.fromarray(grey)
     height, width = grey.shape
@@ -42,7 +44,8 @@ def frame(grey: NDArray[np.uint8], scale: float, contract: Contract, token_pixel
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         picture = picture.resize(size, Image.Resampling.BILINEAR)
     width, height = (
-        -(-(side + 2 * _MARGIN) // token_pixels) * token_pixels for side in picture.size
+        max(-(-(side + 2 * _MARGIN) // token_pixels), least) * token_pixels
+        for side, least in zip(picture.size, (COLUMNS[0], ROWS[0]), strict=True)
     )
     canvas = Image.new("L", (width, height), 255)
     canvas.paste(picture, (_MARGIN, _MARGIN))
