@@ -16,7 +16,7 @@ from texlens.runs import atomic_write
 
 _ROWS_A_GROUP = 1000
 _BYTES_A_GROUP = 64 << 20  # of pictures: photographs are gathered in smaller groups
-READ_BUFFER = 1 << 20  # bytes: without it a reader takes in a whole column of a row group
+_READ_BUFFER = 1 << 20  # bytes
 _COLUMNS = ["id", "image", "latex_formula", "source", "kind"]
 
 
@@ -70,6 +70,14 @@ def _groups(examples: Iterable[Example]) -> Iterator[list[Example]]:
         yield group
 
 
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """A Parquet file to be read in small pieces, however large its row groups are.
+
+    By default PyArrow takes in a whole column of a row group before it gives the first row.
+    """
+    return pq.ParquetFile(path, buffer_size=_READ_BUFFER, pre_buffer=False)
+
+
 def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
     """The examples of a Parquet file, in order, with bounded memory.
 
@@ -77,7 +85,7 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
     Raises InputError for a file that is not such a table.
     """
     try:
-        table = pq.ParquetFile(path, buffer_size=READ_BUFFER)
+        table = open_parquet(path)
     except OSError as error:
         reason = "it is a folder" if path.is_dir() else error.strerror or "it cannot be read"
         raise InputError(f"Cannot read '{path}': {reason}.") from error

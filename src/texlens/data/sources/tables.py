@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from texlens.data.items import Drop, RawItem, Split
-from texlens.data.parquet import READ_BUFFER
+from texlens.data.parquet import open_parquet
 from texlens.data.sources.base import Reference
 from texlens.errors import InputError
 from texlens.records import Kind
@@ -113,10 +113,7 @@ class _Rows:
         self._start_anew()
 
     def _start_anew(self) -> None:
-        import pyarrow.parquet as pq
-
-        table = pq.ParquetFile(self._file, buffer_size=READ_BUFFER)
-        self._batches = table.iter_batches(
+        self._batches = open_parquet(Path(self._file)).iter_batches(
             batch_size=_ROWS_A_BATCH, row_groups=[self._group], columns=list(self._columns)
         )
         self._first = 0
