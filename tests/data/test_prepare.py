@@ -14,11 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import layouts
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from texlens.data.clean import Limits
 from texlens.data.parquet import read_examples
-from texlens.data.prepare import Plan, prepare
+from texlens.data.prepare import Plan, _begin, _clean, prepare
 from texlens.data.sources import open_source
 from texlens.errors import InputError
 
@@ -107,6 +109,34 @@ def test_an_unfinished_run_with_other_settings_is_not_mixed(corpus: Path, tmp_pa
     (out / ".work" / "plan.json").write_text("{}")
     with pytest.raises(InputError, match="other settings"):
         prepare(plan_for(corpus), out, quiet=True)
+
+
+def test_a_corpus_that_changed_since_the_kill_is_not_mixed(corpus: Path, tmp_path: Path) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    plan = plan_for(corpus)
+    _begin(out / ".work", plan)
+    _clean(plan.source, plan.limits, out / ".work", workers=1, quiet=True)
+    captions = corpus / "captions.jsonl"
+    captions.write_text(captions.read_text().replace("neq", "leq").replace("ne b", "leq b"))
+    assert prepare(plan, out, quiet=True) == prepare(plan, whole, quiet=True)
+    assert files(out) == files(whole)
+
+
+def test_ids_that_come_twice_are_numbered(tmp_path: Path) -> None:
+    for n, name in enumerate(("a.parquet", "b.parquet", "c.parquet")):
+        layouts.parquet(tmp_path / "in" / name, "text", 1, ids=True, first=n)
+    tables = [pq.read_table(tmp_path / "in" / name) for name in ("a.parquet", "b.parquet")]
+    for name, table, label in zip("ab", tables, ("x", "x"), strict=True):
+        table = table.set_column(table.schema.get_field_index("id"), "id", pa.array([label]))
+        pq.write_table(table, tmp_path / "in" / f"{name}.parquet")
+    third = pq.read_table(tmp_path / "in" / "c.parquet")
+    third = third.set_column(third.schema.get_field_index("id"), "id", pa.array(["x#1"]))
+    pq.write_table(third, tmp_path / "in" / "c.parquet")
+    plan = Plan(open_source("im2latex", [tmp_path / "in"]), (9, 0, 0), 0, Limits())
+    document = prepare(plan, tmp_path / "out", quiet=True)
+    ids = [example.id for example in read_examples(tmp_path / "out" / "train.parquet")]
+    assert sorted(ids) == ["x##1", "x##2", "x#1"]
+    assert document["ids_made_unique"] == 1
 
 
 def test_formats(corpus: Path, tmp_path: Path) -> None:

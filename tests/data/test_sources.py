@@ -8,6 +8,8 @@ import pickle
 from pathlib import Path
 
 import layouts
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from texlens.data.items import Drop, RawItem
@@ -215,3 +217,35 @@ def test_crohme_real_inks(shared_data: Path, tmp_path: Path) -> None:
     assert len(drops) == 2, drops
     test, drops = everything(open_source("crohme", [tmp_path / "crohme" / "TestEM2014GT"]))
     assert (len(test), drops) == (986, {})
+
+
+def test_rows_of_a_large_group_can_be_asked_for_in_any_order(tmp_path: Path) -> None:
+    columns = {
+        "image": [layouts.picture(0)] * 300,
+        "text": [f"x _ {{ {n} }}" if n != 7 else None for n in range(300)],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "train.parquet", row_group_size=300)
+    source = open_source("unsloth-latex-ocr", [tmp_path])
+    references = list(source.references())
+    wanted = [references[n] for n in (250, 3, 7, 299, 0)]
+    loaded = list(source.load(wanted))
+    texts = [one.latex if isinstance(one, RawItem) else one.reason for one in loaded]
+    assert texts == ["x _ { 250 }", "x _ { 3 }", "has no LaTeX", "x _ { 299 }", "x _ { 0 }"]
+
+
+def test_the_name_of_the_folder_given_says_the_split_too(tmp_path: Path) -> None:
+    layouts.crohme(tmp_path / "crohme")
+    items, _ = everything(open_source("crohme", [tmp_path / "crohme" / "TestEM2014GT"]))
+    assert {item.split for item in items} == {"test"}
+
+
+def test_a_list_with_one_line_in_latin_1_keeps_the_others(tmp_path: Path) -> None:
+    layouts.im2latex(tmp_path)
+    formulas = tmp_path / "im2latex_formulas.lst"
+    lines = formulas.read_bytes().split(b"\n")
+    lines[0] = "\\mbox{für}".encode()
+    formulas.write_bytes(b"\n".join(lines))
+    items, _ = everything(open_source("im2latex", [tmp_path]))
+    latex = {item.id: item.latex for item in items}
+    assert latex["abc0"] == "\\mbox{für}"
+    assert latex["abc6"] == "\\mbox{é}"

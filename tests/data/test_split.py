@@ -69,3 +69,10 @@ def test_authors_splits_are_kept_and_training_loses_what_the_test_holds() -> Non
     assert outcome[0] == ("leak", "its formula is also in test")
     assert isinstance(outcome[3], tuple)
     assert outcome[3][0] == "duplicate"
+
+
+def test_without_sizes_nothing_is_left_out_and_pictures_are_kept_apart() -> None:
+    often = [Key(bytes([n // 20]), n.to_bytes(2, "big"), "a", None) for n in range(400)]
+    assert all(isinstance(one, str) for one in assign(often, None, 3))
+    twice = [Key(b"x", b"1", "a", "train"), Key(b"y", b"1", "a", "test")]
+    assert assign(twice, None, 0) == [("leak", "its picture is also in test"), "test"]

@@ -1,0 +1,82 @@
+"""The checks of single items: what counts as ink, what as the same picture, what is verified."""
+
+from __future__ import annotations
+
+import io
+
+import layouts
+import numpy as np
+import pytest
+from PIL import Image
+
+from texlens.data.clean import Limits, clean_chunk, hash_ink, ink_mask, to_grey
+from texlens.data.items import CleanItem, Drop, RawItem
+
+
+def item(latex: str, image: bytes | None = None) -> RawItem:
+    picture = layouts.picture(1) if image is None else image
+    return RawItem("a", picture, latex, "printed", "ours")
+
+
+def encode(picture: Image.Image, form: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form)
+    return buffer.getvalue()
+
+
+def outcome(raw: RawItem, **limits: object) -> CleanItem | Drop:
+    (one,) = clean_chunk([raw], Limits(**limits))  # type: ignore[arg-type]
+    return one
+
+
+def test_pale_ink_on_grey_paper_is_ink_and_noise_is_not() -> None:
+    rng = np.random.default_rng(0)
+    paper = np.clip(rng.normal(150, 3, (60, 200)), 0, 255).astype(np.uint8)
+    assert outcome(item("x", encode(Image.fromarray(paper)))) == Drop("a", "picture", "is blank")
+    paper[20:24, 30:160] = 100
+    mask = ink_mask(paper)
+    assert mask[20:24, 30:160].all()
+    assert mask.sum() == 4 * 130
+    assert isinstance(outcome(item("x", encode(Image.fromarray(paper)))), CleanItem)
+
+
+def test_one_picture_with_another_margin_or_depth_has_one_hash() -> None:
+    grey = np.full((40, 90), 255, np.uint8)
+    grey[10:30, 20:22] = 0
+    grey[18:20, 10:60] = 120
+    wide = np.pad(grey, ((0, 9), (5, 30)), constant_values=255)
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    rgba = Image.merge("RGBA", [Image.new("L", (90, 40), 0)] * 3 + [Image.fromarray(255 - grey)])
+    greys = [grey, wide, to_grey(deep), to_grey(rgba)]
+    assert len({hash_ink(one, ink_mask(one)) for one in greys}) == 1
+    other = grey.copy()
+    other[19, 59] = 0
+    assert hash_ink(other, ink_mask(other)) != hash_ink(grey, ink_mask(grey))
+
+
+@pytest.mark.parametrize(
+    ("verify", "latex", "verified"),
+    [
+        ("changed", "x ^ { 2 }", False),
+        ("changed", r"\frac12", True),
+        ("all", "x ^ { 2 }", True),
+        ("none", r"\frac12", False),
+    ],
+)
+def test_what_is_verified(verify: str, latex: str, verified: bool) -> None:
+    one = outcome(item(latex), verify=verify)
+    assert isinstance(one, CleanItem)
+    assert one.verified is verified
+
+
+def test_a_normal_form_that_draws_something_else_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("texlens.latex.normalize", lambda latex: "y")
+    assert outcome(item("x")) == Drop("a", "verify", "its normal form draws another picture")
+
+
+def test_the_header_alone_says_that_a_picture_is_too_large() -> None:
+    large = encode(Image.new("1", (9000, 9000)))
+    one = outcome(item("x", large))
+    assert one == Drop("a", "picture", "is too large (9000 x 9000)")
