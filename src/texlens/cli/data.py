@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 @click.group()
 def data() -> None:
     """Prepare, audit and preview data sets."""
+    import importlib.util
+
+    from texlens.errors import MissingExtra
+
+    for module in ("pyarrow", "cv2"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra("Preparing data", "data", module)
 
 
 _PATH = click.Path(path_type=Path)

@@ -23,7 +23,7 @@ from texlens.data.clean import hash_ink, ink_mask, to_grey
 from texlens.data.formats import as_png
 from texlens.data.items import SPLITS
 from texlens.data.parquet import read_examples
-from texlens.errors import InputError
+from texlens.errors import InputError, MissingExtra
 from texlens.latex import normalize
 from texlens.runs import open_out_folder, write_bytes, write_json, write_text
 
@@ -191,7 +191,10 @@ def _quantiles(values: list[int]) -> dict[str, float]:
 
 
 def _histograms(reports: list[SetReport]) -> bytes:
-    from matplotlib.figure import Figure
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra("The histograms of an audit", "train", "matplotlib") from error
 
     figure = Figure(figsize=(15, 4), layout="constrained")
     axes = figure.subplots(1, 3)
