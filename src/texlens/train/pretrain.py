@@ -289,7 +289,6 @@ class PretrainRun:
                 last_save = progress.minutes
         scores = self.read_dev(log_path)
         self.save()
-        write_curves(read_log(log_path), self.out)
         summary = {
             **asdict(progress),
             "in_pool": len(self.data.batches),
@@ -303,7 +302,7 @@ class PretrainRun:
         return summary
 
     def read_dev(self, log_path: Path) -> dict[str, Any]:
-        """Read the dev pictures and log the scores."""
+        """Read the dev pictures, log the scores, and draw the curves."""
         scores: dict[str, Any] = {}
         record: dict[str, Any] = {
             "step": self.progress.step,
@@ -334,7 +333,7 @@ class PretrainRun:
         if scores:
             append_log(log_path, record)
             print(_line(record), file=sys.stderr, flush=True)
-            write_curves(read_log(log_path), self.out)
+        write_curves(read_log(log_path), self.out)
         return scores
 
     # ---- stopping and going on ------------------------------------------------------------------

@@ -34,7 +34,7 @@ def frame(grey: NDArray[np.uint8], scale: float, contract: Contract, token_pixel
     """A picture cropped to its ink, scaled, with the margins of training, as a PIL picture.
 
     White on the right and below fills it up to whole visual tokens, and to the smallest canvas of
-    training: on a narrower one such a model reads nothing.
+    training: a network trained for a short while misreads narrower ones.
     """
     picture = Image.fromarray(grey)
     height, width = grey.shape
