@@ -72,7 +72,9 @@ class PictureSource(_Strict):
     def name(self) -> str:
         """What the pictures are called in logs: the file's or folder's name."""
         path = self.parquet or self.shards
-        return "formulas" if path is None else path.stem
+        if path is None:
+            return "formulas"
+        return path.parent.name if path.stem in ("train", "validation", "test") else path.stem
 
 
 class Augmentation(_Strict):
