@@ -202,7 +202,8 @@ def _histograms(reports: list[SetReport]) -> bytes:
     for axis, (attribute, title) in zip(axes, panels, strict=True):
         columns = [getattr(report, attribute) or [0] for report in reports]
         top = max(float(np.percentile(column, 99)) for column in columns) + 1
-        bins = np.linspace(0, top, 41)
+        step = max(1, round(top / 40))  # whole numbers, or some bins would hold more of them
+        bins = np.arange(0, top + step, step)
         for number, (report, column) in enumerate(zip(reports, columns, strict=True)):
             color = f"C{number % 10}"
             shown = np.clip(column, 0, top)  # the last bin holds what lies beyond
