@@ -194,7 +194,7 @@ def _histograms(reports: list[SetReport]) -> bytes:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtra("The histograms of an audit", "train", "matplotlib") from error
+        raise MissingExtra("The histograms of an audit", "data", "matplotlib") from error
 
     figure = Figure(figsize=(15, 4), layout="constrained")
     axes = figure.subplots(1, 3)
