@@ -10,7 +10,7 @@ OTHERS = [
     r"\le", r"\neq", r"\to", r"\in", r"\cdot", r"\times", r"\land", r"\sum", r"\int", r"\prod",
     r"\lim", r"\sin", r"\ldots", r"\cdots", r"\dots", r"\mid", r"\colon", r"\{", r"\rbrace", r"\|",
     r"\vert", r"\not=", r"\not\in", r"\dag", r"\iff", r"\;\Longrightarrow\;", r"\langle", r"\bmod",
-    r"\operatorname{sin}", r"\operatorname{Hom}", r"\operatorname*{lim}", r"\operatorname*{co lim}",
+    r"\operatorname{sin}", r"\operatorname{Hom}", r"\operatorname*{co lim}",
     r"\mathop{\mathrm{Hom}}\nolimits", r"\mathop{x}", r"\mathrel{+}", "≤", "α",
     "×", "∫",
 ]  # fmt: skip

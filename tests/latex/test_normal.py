@@ -28,7 +28,10 @@ FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitline
         (r"\sum_a\nolimits^b", r"\sum _ a \nolimits ^ b"),
         # braces
         ("{a}{{b}}", "a b"),
-        ("{=}", "="),
+        ("{a=}", "a ="),
+        ("x^{{+}}", "x ^ { { + } }"),
+        (r"\begin{array}{c}{a\hfill}\end{array}", r"\begin{array} { c } { a \hfill } \end{array}"),
+        (r"\mathop{\mathrm{lim}}\nolimits\limits_x", r"\mathop { \mathrm { l i m } } \nolimits \limits _ { x }"),
         ("a{=}b", "a { = } b"),
         ("x^{{a+b}}", "x ^ { a + b }"),
         (r"{\frac{1}{2}}x", r"\frac { 1 } { 2 } x"),

@@ -80,6 +80,15 @@ _ENVIRONMENTS = {f"\\begin{{{name}}}": name for name in symbols.CELLS | symbols.
 _TEXT_BOXES = frozenset(t for t in TEXT_COMMANDS if t.startswith("\\text") or t == "\\mbox")
 
 
+def _without_braces(group: list[str]) -> list[str]:
+    """The content of a group, where nothing outside can tell them apart.
+
+    Glue can, as it stretches; and MathJax looks through a line above at an operator alone.
+    """
+    lone_operator = len(group) == 3 and group[1] in symbols.SYMBOLS
+    return group if lone_operator or not symbols.GLUE.isdisjoint(group) else group[1:-1]
+
+
 class _Parser:
     """A recursive descent over the tokens that writes the normal form as it goes."""
 
@@ -159,15 +168,15 @@ class _Parser:
         self.depth -= 1
         self.font = outer_font
         if infix in symbols.INFIX and not declares:
-            numerator = numerator[1:-1] if numerator_shape == _GROUP else numerator
-            denominator = out[1:-1] if shape == _GROUP else out
-            out = [symbols.INFIX[infix], "{", *numerator, "}", "{", *denominator, "}"]
+            above = _without_braces(numerator) if numerator_shape == _GROUP else numerator
+            below = _without_braces(out) if shape == _GROUP else out
+            out = [symbols.INFIX[infix], "{", *above, "}", "{", *below, "}"]
             shape = _BOX
         elif infix:
             out = [*numerator, infix, *out]
             shape = _OTHER
         elif shape == _GROUP and sealed:
-            out = out[1:-1]
+            out = _without_braces(out)
             shape = _OTHER if out else _NOTHING
         if font and out:
             out = [symbols.FONT_SWITCHES[font], "{", *out, "}"]
@@ -337,8 +346,8 @@ class _Parser:
         if token in symbols.OPERATORS:
             command = out[start - 1 :]
             upright = upright_operator(command)
-            if upright:
-                no_limits = self.tokens[self.position] == "\\nolimits"
+            no_limits = self.tokens[self.position] == "\\nolimits"
+            if upright and not (no_limits and self.tokens[self.position + 1] in _LIMITS):
                 self.position += no_limits
                 command = ["\\operatorname" if no_limits else "\\operatorname*", "{", *upright, "}"]
             out[start - 1 :] = spelled_operator(command)

@@ -126,6 +126,8 @@ SWITCHES: frozenset[str] = frozenset(
         "hline hdashline nobreak allowbreak relax mathstrut"
     )
 )
+# Space that stretches to the edge of its cell, unless braces keep it from that.
+GLUE: frozenset[str] = frozenset(_commands("hfill hfil hss hfilneg dotfill hrulefill"))
 DROPPED: frozenset[str] = frozenset(_commands("nonumber notag"))
 
 # One spelling for commands that draw the same.

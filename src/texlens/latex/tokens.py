@@ -107,7 +107,8 @@ _SPACE_RUN = re.compile(rf"{_WS}+")
 _TEXT_TOKEN = re.compile(
     rf"\\[A-Za-z]+|\\{_WS}|\\[^A-Za-z]|{_WS}+|[^ \t\r\n\f\v\\][\u0300-\u036f]*|\\"
 )
-_BETWEEN_BRACES = re.compile(r"(?:[^{}\\]++|\\.|\\\Z)*+", re.DOTALL)
+_BETWEEN_BRACES = re.compile(r"(?:[^{}\\%]++|\\.|\\\Z|%[^\n]*+)*+", re.DOTALL)
+_COMMENT_IN_TEXT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*\n?[ \t]*")
 _MATH_IN_TEXT = re.compile(r"(?<!\\)(?:\\\\)*+(?P<math>\$(?:[^$\\]++|\\.)*+\$)", re.DOTALL)
 
 
@@ -177,6 +178,7 @@ def _end_of_group(latex: str, position: int) -> int:
 
 def _text_tokens(text: str) -> list[str]:
     """The tokens of text mode; `$...$` inside is math."""
+    text = _COMMENT_IN_TEXT.sub(r"\1", text)
     tokens: list[str] = []
     position = 0
     while math := _MATH_IN_TEXT.search(text, position):
