@@ -7,6 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadline for one example: a busy machine is no bug. CI draws the same examples every time.
+settings.register_profile(
+    "texlens", deadline=None, derandomize=bool(os.environ.get("TEXLENS_STRICT_SKIPS"))
+)
+settings.load_profile("texlens")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
