@@ -47,7 +47,8 @@ def test_vision_matches_the_stock_tower(loaded: Loaded) -> None:
         for at_a_time in (1, 500, 100_000):
             vision = lean.Vision(loaded.model, patches_at_a_time=at_a_time)
             ours = torch.cat(vision.encode(batch["pixel_values"], grids))
-            torch.testing.assert_close(ours, stock.pooler_output, rtol=1e-4, atol=1e-4)
+            difference = (ours - stock.pooler_output).abs().max()
+            assert difference < 1e-5 * stock.pooler_output.abs().max()
 
 
 def test_tokens_and_probabilities_match_stock_generate(loaded: Loaded) -> None:
