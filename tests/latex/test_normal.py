@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from formulas_strategy import formulas, texts
-from hypothesis import given
+from hypothesis import example, given
 
 from texlens.latex import braces_balanced, normalize
 
@@ -86,6 +86,7 @@ def test_the_normal_form(latex: str, normal: str) -> None:
 
 
 @given(texts)
+@example("\\text{ %")
 def test_the_normal_form_of_any_text_is_its_own(text: str) -> None:
     once = normalize(text)
     assert normalize(once) == once

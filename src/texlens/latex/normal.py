@@ -26,7 +26,7 @@ from texlens.latex.tokens import (
     formulas_in_text,
     tokenize,
 )
-from texlens.latex.wrappers import unwrap
+from texlens.latex.wrappers import strip, unwrap
 
 # Deeper formulas are left as they are. TeX itself gives up at 255 levels of grouping; the parser
 # needs up to four Python frames a level.
@@ -45,7 +45,8 @@ def normalize(latex: str) -> str:
     Math wrappers (`$`, `\[`, `equation`, ...) are taken off first. A formula that cannot be
     parsed, defines commands, or is too deep or too long comes back as its tokens, joined.
     """
-    return detokenize(normal_tokens(tokenize(unwrap(latex))))
+    # A text box that nothing closes may leave a space at the end, which `unwrap` would take off.
+    return strip(detokenize(normal_tokens(tokenize(unwrap(latex)))))
 
 
 def normal_tokens(tokens: Sequence[str]) -> Sequence[str]:
@@ -425,7 +426,7 @@ class _Parser:
                 columns = max(columns, column)
                 out.append(token)
             elif token == end:
-                if len(out) == row and out[-1] == "\\\\" and not row_before_is_empty:
+                if alone and len(out) == row and out[-1] == "\\\\" and not row_before_is_empty:
                     out.pop()  # nothing follows the last line break: there is no row
                 out.append(end)
                 return columns

@@ -52,8 +52,10 @@ def spelled_display(name: str, columns: int, tokens: list[str], is_formula: bool
     `tokens` are those of the whole environment, which is the whole formula if `is_formula`.
     """
     body = tokens[1:-1]
+    if is_formula and body[-1:] == ["\\\\"] and body[-2:-1] and body[-2][:2] != "\\\\":
+        body.pop()  # a line break at the end lifts the lines a little against what stands beside
     if "\\tag" in body or "\\tag*" in body:
-        return tokens
+        return [tokens[0], *body, tokens[-1]]
     if is_formula and columns == 2 and name in ("align", "align*") and body.count("&") == 1:
         # One line `a & = b`: the mark makes no difference before a relation.
         mark = body.index("&")

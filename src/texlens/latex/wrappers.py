@@ -21,9 +21,9 @@ def unwrap(latex: str) -> str:
     `multline` and `eqnarray` around a single line without alignment marks; with or without star.
     A wrapper that does not span the whole text stays: `$a$ and $b$` is no single formula.
     """
-    latex = _strip(latex)
+    latex = strip(latex)
     while (inner := _without_outer_wrapper(latex)) is not None:
-        latex = _strip(inner)
+        latex = strip(inner)
     return latex
 
 
@@ -39,10 +39,10 @@ def _without_outer_wrapper(latex: str) -> str | None:
         end = f"\\end{{{name}{environment['star']}}}"
         inner = latex[environment.end() : -len(end)]
         if latex.endswith(end) and end not in inner and len(latex) >= environment.end() + len(end):
-            inner = _strip(inner)
+            inner = strip(inner)
             if name not in _ONE_LINE_ONLY:
                 return inner
-            inner = _strip(inner.removesuffix("\\\\"))
+            inner = strip(inner.removesuffix("\\\\"))
             if "\\\\" not in inner and "&" not in inner:
                 return inner
     return None
@@ -56,7 +56,7 @@ def _contains(inner: str, opening: str, closing: str) -> bool:
     return opening in inner or closing in inner
 
 
-def _strip(latex: str) -> str:
+def strip(latex: str) -> str:
     """Strip space, but not the space of a control space `\\ ` at the end."""
     stripped = latex.strip(_SPACES)
     backslashes = len(stripped) - len(stripped.rstrip("\\"))
