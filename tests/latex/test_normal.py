@@ -59,6 +59,9 @@ FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitline
         (r"{a \bf b \over c}", r"a \bf b \over c"),
         (r"{n\choose k}", r"\binom { n } { k }"),
         (r"x^{a \atop b}", r"x ^ { a \atop b }"),
+        (r"{a \atop b}", r"{ a \atop b }"),
+        (r"\begin{align}a&=b\\\end{align}", "a = b"),
+        (r"x\begin{aligned}a\\\end{aligned}", r"x \begin{aligned} a \\ \end{aligned}"),
         # environments
         (r"\begin{array}{c}{a=}\\{b}\\\end{array}", r"\begin{array} { c } a = \\ b \end{array}"),
         (r"\begin{matrix}a\cr b\end{matrix}", r"\begin{matrix} a \\ b \end{matrix}"),

@@ -81,13 +81,15 @@ _ENVIRONMENTS = {f"\\begin{{{name}}}": name for name in symbols.CELLS | symbols.
 _TEXT_BOXES = frozenset(t for t in TEXT_COMMANDS if t.startswith("\\text") or t == "\\mbox")
 
 
-def _without_braces(group: list[str]) -> list[str]:
-    """The content of a group, where nothing outside can tell them apart.
+# These reach as far as the braces do: glue stretches, and TeX lets one infix command into a group.
+_HELD_BY_BRACES = symbols.GLUE | symbols.OTHER_INFIX | symbols.INFIX.keys()
 
-    Glue can, as it stretches; and MathJax looks through a line above at an operator alone.
-    """
+
+def _without_braces(group: list[str]) -> list[str]:
+    """The content of a group, unless something could tell the two apart."""
+    # MathJax looks through a line above at an operator alone.
     lone_operator = len(group) == 3 and group[1] in symbols.SYMBOLS
-    return group if lone_operator or not symbols.GLUE.isdisjoint(group) else group[1:-1]
+    return group if lone_operator or not _HELD_BY_BRACES.isdisjoint(group) else group[1:-1]
 
 
 class _Parser:
