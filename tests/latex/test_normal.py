@@ -56,7 +56,7 @@ FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitline
         (r"x \rm y", r"x \rm y"),
         (r"{a \over b}", r"\frac { a } { b }"),
         (r"{\bf a \over b}", r"\mathbf { \frac { a } { b } }"),
-        (r"{a \bf b \over c}", r"a \bf b \over c"),
+        (r"{a \bf b \over c}", r"{ a \bf b \over c }"),
         (r"{n\choose k}", r"\binom { n } { k }"),
         (r"x^{a \atop b}", r"x ^ { a \atop b }"),
         (r"{a \atop b}", r"{ a \atop b }"),
