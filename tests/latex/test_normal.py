@@ -71,6 +71,7 @@ FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitline
         (r"\begin{eqnarray}a&=&b\\c&=&d\end{eqnarray}", r"\begin{eqnarray*} a & = & b \\ c & = & d \end{eqnarray*}"),
         (r"\begin{aligned}{=a}&{=b}\end{aligned}", r"\begin{aligned} { = a } & { = b } \end{aligned}"),
         (r"\begin{foo}a_1\end{foo}", r"\begin{foo} a _ 1 \end{foo}"),
+        (r"{\begin{split}a\\\end{split}}", r"\begin{aligned} a \end{aligned}"),
         # text and arguments that are no formulas
         (r"\text{if $x_1$  ok}", r"\text {if $x _ { 1 }$ ok}"),
         (r"\hspace{1 cm}x\label{eq:1}", r"\hspace {1cm} x"),

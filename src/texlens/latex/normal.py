@@ -109,9 +109,13 @@ class _Parser:
         while inked and out[inked - 1] in symbols.SPACES:
             inked -= 1
         # MathJax spaces an operator at the very end as a sign; below \atop the width matters.
-        if inked == len(out) or out[inked - 1] in symbols.BINARIES:
-            return out
-        return out if symbols.OTHER_INFIX & set(out) else _Parser(out[:inked]).formula()
+        if inked and out[inked - 1] in symbols.BINARIES:
+            inked = len(out)
+        if not symbols.OTHER_INFIX.isdisjoint(out):
+            inked = len(out)
+        # What comes to light without the space or without braces may have a shorter spelling.
+        opened = self.tokens[0] == "{" and out[:1] != ["{"]
+        return _Parser(out[:inked]).formula() if inked < len(out) or opened else out
 
     def _list(self, stops: frozenset[str], *, sealed: bool) -> tuple[list[str], int]:
         """Parse atoms up to one of `stops`, without taking it; return their tokens and shape.
