@@ -50,10 +50,12 @@ def render(
     """
     from texlens.errors import TexlensError
     from texlens.latex import unwrap
-    from texlens.render.files import RenderJob, read_formulas, render_to
+    from texlens.latex.files import read_formulas
+    from texlens.render.files import RenderJob, render_to
     from texlens.render.picture import DEFAULT_SIZE, Size
 
-    given = [*formulas, *read_formulas(files or ([] if formulas else [Path("-")]))]
+    read = read_formulas(files or ([] if formulas else [Path("-")]))
+    given = [*formulas, *(formula.latex for formula in read)]
     sized = any(value is not None for value in (em_px, dpi, height_px))
     job = RenderJob(
         [unwrap(formula) for formula in given],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,24 +30,6 @@ class RenderJob:
     boxes: bool = False
     tex: bool = False
     display: bool = True
-
-
-def read_formulas(files: Iterable[Path]) -> list[str]:
-    """The lines of files that are not empty; `-` is standard input.
-
-    Raises InputError for a file that cannot be read or is not UTF-8.
-    """
-    formulas: list[str] = []
-    for file in files:
-        try:
-            content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-            text = content.decode("utf-8-sig")
-        except OSError as error:
-            raise InputError(f"Cannot read '{file}': {error.strerror}.") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"'{file}' is not UTF-8 text.") from error
-        formulas += [line.strip() for line in text.splitlines() if line.strip()]
-    return formulas
 
 
 def render_to(job: RenderJob, out: Path, *, force: bool = False) -> list[tuple[int, str]]:
