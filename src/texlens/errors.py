@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 
 class TexlensError(Exception):
     """The work failed. The message is one sentence: what was wrong, with what, and what to do."""
@@ -24,3 +26,10 @@ class MissingExtra(InputError):
             f"run  pip install 'texlens[{extra}]'."
         )
         self.extra = extra
+
+
+def require_extra(job: str, extra: str, *modules: str) -> None:
+    """Raise MissingExtra, naming `job`, if one of an extra's modules is not installed."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise MissingExtra(job, extra, module)

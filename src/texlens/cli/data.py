@@ -16,13 +16,9 @@ if TYPE_CHECKING:
 @click.group()
 def data() -> None:
     """Prepare, audit and preview data sets."""
-    import importlib.util
+    from texlens.errors import require_extra
 
-    from texlens.errors import MissingExtra
-
-    for module in ("pyarrow", "cv2"):
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtra("Preparing data", "data", module)
+    require_extra("Preparing data", "data", "pyarrow", "cv2")
 
 
 _PATH = click.Path(path_type=Path)

@@ -77,13 +77,9 @@ def recipes(show: str | None) -> None:
 
 def _require_torch() -> None:
     """Name the missing extra before anything is written."""
-    from importlib.util import find_spec
+    from texlens.errors import require_extra
 
-    from texlens.errors import MissingExtra
-
-    for package in ("torch", "transformers", "pyarrow"):
-        if find_spec(package) is None:
-            raise MissingExtra("Training", "train", package)
+    require_extra("Training", "train", "torch", "transformers", "pyarrow")
 
 
 def _table(summary: dict[str, Any], out: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from texlens.errors import InputError, MissingExtra
+from texlens.errors import InputError, require_extra
 from texlens.model.contract import Contract, load_contract
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def load_model(
 
     Raises InputError when the model or adapter cannot be found, reached or used.
     """
-    for package in ("torch", "transformers"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtra("Loading a model", "model", package)
+    require_extra("Loading a model", "model", "torch", "transformers")
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
@@ -153,8 +151,7 @@ def _why_not(source: str, error: Exception) -> str:
 
 
 def _with_adapter(network: Any, adapter: str) -> Any:
-    if importlib.util.find_spec("peft") is None:
-        raise MissingExtra("Loading an adapter", "model", "peft")
+    require_extra("Loading an adapter", "model", "peft")
     from peft import PeftModel
 
     try:
