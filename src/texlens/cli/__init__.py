@@ -64,10 +64,8 @@ def main() -> None:
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `texlens ... | head` ends in silence
     try:
-        cli(standalone_mode=False)
-        status = 0
-    except click.exceptions.Exit as exit_:
-        status = exit_.exit_code
+        # Without its standalone mode click returns the status of `ctx.exit`; commands return None.
+        status = cli(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         status = 2
