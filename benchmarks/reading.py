@@ -102,7 +102,7 @@ def main() -> None:
         else drawn_formulas(arguments.pictures)
     )
     loaded = load_model(arguments.model, dtype="float32", device="cpu")
-    reader = Reader(loaded)
+    reader = Reader(loaded, second_look=False)  # the baseline looks once
     stock = StockReader(reader, arguments.model)
     for picture in pictures[:3]:  # warm-up
         stock.read(picture)
@@ -135,6 +135,10 @@ def main() -> None:
     print(f"batched reading   {count / ours:8.2f} pictures/s")
     print(f"stock, one by one {count / theirs:8.2f} pictures/s")
     print(f"ratio             {theirs / ours:8.2f}")
+    typical = statistics.median(stock_seconds) * count / ours
+    print(
+        f"ratio to a median {typical:8.2f}  (of the stock class; fairer where others compute too)"
+    )
     deciles = statistics.quantiles(single_seconds, n=10)
     print(
         f"a single picture  {statistics.median(single_seconds) * 1000:8.0f} ms median, "

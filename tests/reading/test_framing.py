@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from texlens.reading.framing import Frame, Grey, NoInk, clean_ink, frame_picture, type_size
+from texlens.reading.framing import Frame, Grey, NoInk, clean_ink, frame_picture
 from texlens.reading.pictures import open_picture
+from texlens.reading.type_size import type_size
 
 FRAME = Frame(pixels_per_em=20.0)
 
@@ -147,20 +148,16 @@ def test_blurred_large_photos_are_framed_in_bounded_work() -> None:
     assert framed.width * framed.height < 100_000
 
 
-def test_real_pictures_are_left_at_their_size(shared_data: Path) -> None:
-    """im2latex pictures have one type size, 13.84 pixels an em: the estimate stays within 1.6 of it."""
+def test_the_type_of_real_pictures_is_measured(shared_data: Path) -> None:
+    """im2latex pictures have one type size, 13.84 pixels an em, in all of their formulas."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(shared_data / "im2latex_train.parquet", columns=["image"])
-    frame = Frame(pixels_per_em=13.84, tolerance=1.6)
-    resampled = 0
-    for row in table["image"][:200].to_pylist():
-        picture = open_picture(row["bytes"])
-        values = grey(picture)
-        rows, columns = np.flatnonzero((values < 224).any(1)), np.flatnonzero((values < 224).any(0))
-        width = int(columns[-1] - columns[0]) + 1
-        framed = grey(frame_picture(picture, frame)) < 224
-        kept = np.flatnonzero(framed.any(0))
-        resampled += int(kept[-1] - kept[0]) + 1 != width
-        assert rows.size
-    assert resampled <= 4
+    sizes = [
+        type_size(clean_ink(open_picture(row["bytes"])))
+        for row in table["image"].slice(6500, 200).to_pylist()
+    ]
+    errors = np.array([np.log(size / 13.84) for size in sizes if size is not None])
+    assert len(errors) >= 198
+    assert np.std(errors) < np.log(1.1)
+    assert np.mean(np.abs(errors) > np.log(1.25)) < 0.04

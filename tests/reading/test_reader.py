@@ -16,7 +16,8 @@ from texlens.reading.sources import Item
 
 @pytest.fixture(scope="module")
 def reader(model_folder: Path) -> Reader:
-    return Reader(model_folder, device="cpu", batch_size=16)
+    """With random weights every answer is doubtful, so it looks once; see the second look's test."""
+    return Reader(model_folder, device="cpu", batch_size=16, second_look=False)
 
 
 def pictures(count: int, seed: int = 5) -> list[Image.Image]:
@@ -43,6 +44,16 @@ def test_batch_equals_single_for_200_pictures(reader: Reader) -> None:
         alone = reader.read(image)
         assert [token.text for token in alone.tokens] == [token.text for token in reading.tokens]
         assert alone.confidence == pytest.approx(reading.confidence, abs=1e-4)
+
+
+def test_a_second_look_can_only_raise_the_confidence(reader: Reader, model_folder: Path) -> None:
+    twice = Reader(model_folder, device="cpu", batch_size=16)
+    some = pictures(12)
+    once, again = list(reader.read_many(some)), list(twice.read_many(some))
+    assert all(b.confidence >= a.confidence for a, b in zip(once, again, strict=True))
+    assert any(b.latex != a.latex for a, b in zip(once, again, strict=True))
+    for image, reading in zip(some, again, strict=True):
+        assert twice.read(image).latex == reading.latex
 
 
 def test_every_picture_gives_one_reading_in_order(reader: Reader, tmp_path: Path) -> None:

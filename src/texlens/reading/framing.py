@@ -1,10 +1,7 @@
 """Bringing a picture to what the model saw: dark ink on even white, its size, its margins.
 
 Everything is measured on the picture itself: the ground (its local median), the noise, and the
-size of the type, taken from the median character. From formula to formula that estimate varies by
-a factor of 1.14 (one standard deviation, 250 im2latex pictures, all set in one size), so a
-picture within `Frame.tolerance` of the wanted size is left as it is. The default was chosen on dev
-(the last 500 rows of im2latex_train) with the embedded model, which saw sizes up to 1.3 times off.
+size of the type (`type_size`).
 """
 
 from __future__ import annotations
@@ -16,6 +13,8 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from texlens.reading.type_size import FAINTEST_INK, type_size
+
 Grey = npt.NDArray[np.float32]
 """A picture (height, width) with values from 0 (ink) to 255 (ground)."""
 
@@ -24,11 +23,10 @@ _MIN_CONTRAST = 24.0  # levels of 255 between ground and ink, below which a page
 _NOISE_FACTOR = 5.0  # ink differs from the ground by more than so many standard deviations
 _EVEN_GROUND = 4.0  # levels: the ground is even when half of the pixels are this near its median
 _MAX_ASPECT = 150.0
-_MEDIAN_CHARACTER_EMS = 0.475
-_EDGE_PIXELS = 0.3
 _EMS_PER_SPECK = 15.0  # side of the largest speck; a full stop is an em / 9
-_FAINTEST_INK = 224.0
 _EMS_PER_WINDOW = 0.45  # wider than any stroke or dot
+_LARGER = 1.08  # than in training: read better, on the last 500 pictures of im2latex_train
+_NOT_WORTH_RESAMPLING = 0.05
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
@@ -36,14 +34,12 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 class Frame:
     """How the pictures that a model was trained on are laid out; lengths in pixels.
 
-    `pixels_per_em` is their type size, `tolerance` the factor by which a picture's may differ
-    before it is resampled, `margin` the white around the ink. Both sides are rounded up to a
-    multiple of `multiple` (a visual token's side) by white on the right and below, so that the
+    `pixels_per_em` is their type size, `margin` the white around the ink. Both sides are rounded up
+    to a multiple of `multiple` (a visual token's side) by white on the right and below, so that the
     processor has nothing to resample. `max_pixels` bounds the area.
     """
 
     pixels_per_em: float
-    tolerance: float = 1.15
     margin: int = 5
     multiple: int = 16
     max_pixels: int = 1_000_000
@@ -53,8 +49,10 @@ class NoInk(Exception):
     """The picture is blank, or holds nothing that could be a formula."""
 
 
-def frame_picture(image: Image.Image, frame: Frame) -> Image.Image:
+def frame_picture(image: Image.Image, frame: Frame, zoom: float = 1.0) -> Image.Image:
     """The picture's ink, dark on white, in the model's size and margins (mode L).
+
+    `zoom` makes it larger or smaller than its type asks for.
 
     Raises NoInk for a blank picture, and for one so thin that nothing on it can be read.
     """
@@ -62,8 +60,8 @@ def frame_picture(image: Image.Image, frame: Frame) -> Image.Image:
     top, bottom, left, right = _ink_box(ink)
     ink = ink[top:bottom, left:right]
     em = type_size(ink)
-    scale = frame.pixels_per_em / em if em else 1.0
-    if 1 / frame.tolerance <= scale <= frame.tolerance:
+    scale = zoom * (_LARGER * frame.pixels_per_em / em if em else 1.0)
+    if abs(scale - 1.0) < _NOT_WORTH_RESAMPLING:
         scale = 1.0
     cropped = Image.fromarray(np.rint(ink).astype(np.uint8))
     inner, outer = _sizes(cropped.size, scale, frame)
@@ -71,7 +69,7 @@ def frame_picture(image: Image.Image, frame: Frame) -> Image.Image:
         scale *= 0.95
         inner, outer = _sizes(cropped.size, scale, frame)
     if inner != cropped.size:
-        cropped = cropped.resize(inner, Image.Resampling.LANCZOS)
+        cropped = cropped.resize(inner, Image.Resampling.BILINEAR)
     framed = Image.new("L", outer, 255)
     framed.paste(cropped, (frame.margin, frame.margin))
     return framed
@@ -120,33 +118,6 @@ def _stretched(grey: Grey, ground: Grey) -> Grey:
     white = -3.0 * noise  # what the ground's own noise reaches is ground
     stretched = np.clip((relative - black) * (255.0 / (white - black)), 0.0, 255.0)
     return np.asarray(stretched, dtype=np.float32)
-
-
-def type_size(ink: Grey) -> float | None:
-    """The size of the type in pixels per em, estimated from the ink; None without any character.
-
-    A character is a connected component that is neither a rule (more than six times as wide as
-    high) nor a dot; its size is the geometric mean of its height and width, where letters grown
-    together count at most 1.2 heights of width. Over 250 im2latex formulas set in Computer Modern
-    at 10 to 55 pixels per em the median was 0.475 em plus 0.3 pixels, for the strokes' edges.
-    """
-    inked = ink < _FAINTEST_INK
-    if not inked.any():
-        return None
-    # Thin strokes in small type are never black: halfway from the usual ink to white, a stroke
-    # holds together and its neighbours stay apart.
-    level = (float(np.median(ink[inked])) + 255.0) / 2
-    labels, _ = ndimage.label(ink < level, structure=_EIGHT_NEIGHBOURS)
-    boxes = ndimage.find_objects(labels)
-    heights = np.array([rows.stop - rows.start for rows, _ in boxes], dtype=np.float64)
-    widths = np.array([columns.stop - columns.start for _, columns in boxes], dtype=np.float64)
-    is_character = (heights >= 3) & (widths < 6 * heights)
-    if not is_character.any():
-        return None
-    sizes = np.sqrt(heights * np.minimum(widths, 1.2 * heights))[is_character]
-    # Dots and fragments of a large picture are far smaller than its largest parts.
-    median = float(np.median(sizes[sizes >= 0.1 * sizes.max()]))
-    return max(median - _EDGE_PIXELS, 1.0) / _MEDIAN_CHARACTER_EMS
 
 
 def _grey_with_most_contrast(image: Image.Image) -> Grey:
@@ -204,7 +175,7 @@ def _ground_under(grey: Grey, em: float) -> Grey:
 
 def _without_specks(ink: Grey) -> Grey:
     """White where a connected part is smaller than the smallest dot of this picture's characters."""
-    labels, count = ndimage.label(ink < _FAINTEST_INK, structure=_EIGHT_NEIGHBOURS)
+    labels, count = ndimage.label(ink < FAINTEST_INK, structure=_EIGHT_NEIGHBOURS)
     em = type_size(ink)
     if em is None or count < 2:
         return ink
@@ -216,7 +187,7 @@ def _without_specks(ink: Grey) -> Grey:
 
 
 def _ink_box(ink: Grey) -> tuple[int, int, int, int]:
-    inked = ink < _FAINTEST_INK
+    inked = ink < FAINTEST_INK
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
     if rows.size == 0:
         raise NoInk

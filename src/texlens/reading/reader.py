@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -27,6 +27,8 @@ from texlens.records import Reading, Token
 Picture = str | Path | bytes | Image.Image | Item
 
 _SMALL_MODEL = 100_000_000  # parameters
+_DOUBT = 0.95  # confidence below which a picture is read again (one in twenty of im2latex's)
+_OTHER_SIZES = (1 / 1.4, 1 / 1.2, 1.2, 1.4)  # 1.4: as when letters are taken for scripts
 _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
 
 
@@ -49,7 +51,8 @@ class Reader:
 
     `model`: a folder or hub name of a Qwen2.5-VL, None for the embedded small model, or a `Loaded`
     one; `adapter`: a LoRA adapter for it. `batch_size`: pictures at a time, None for 64 with a
-    small model and 8 with a large one; `max_new_tokens`: None for the contract's limit.
+    small model and 8 with a large one; `max_new_tokens`: None for the contract's limit;
+    `second_look`: whether a specialist reads a picture in other sizes when it doubts its answer.
 
     `name` says which model it is, `contract` what it must be used by, `prompt` the text before the
     answer, `frame` how pictures are laid out (None: as they are).
@@ -66,9 +69,11 @@ class Reader:
         dtype: str = "auto",
         batch_size: int | None = None,
         max_new_tokens: int | None = None,
+        second_look: bool = True,
     ) -> None:
         loaded = model if isinstance(model, Loaded) else load_model(model, adapter, dtype, device)
         self.name = _name(model, adapter)
+        self.second_look = second_look
         self.contract = loaded.contract
         self.processor = loaded.processor
         self.max_new_tokens = max_new_tokens or loaded.contract.max_new_tokens
@@ -108,19 +113,33 @@ class Reader:
 
         A picture that cannot be opened gives a reading with an `error`, and the rest goes on.
         """
-        remaining = iter(pictures)
+        remaining = (_as_item(picture, number) for number, picture in enumerate(pictures, start=1))
         batches = 1  # the first readings come soon, later ones in better sorted windows
         while window := list(islice(remaining, self.batch_size * batches)):
             batches = min(2 * batches, _WINDOW_BATCHES)
-            prepared = [self._prepare(picture, place) for place, picture in enumerate(window)]
-            yield from self._read_window(prepared)
+            yield from _checked(self._read_window(window))
 
-    def _read_window(self, prepared: list[_Prepared]) -> list[Reading]:
-        readings: dict[int, Reading] = {
-            place: _without_answer(picture)
-            for place, picture in enumerate(prepared)
-            if picture.image is None
-        }
+    def _read_window(self, window: Sequence[Item]) -> list[Reading]:
+        readings = self._decode([self._prepare(item) for item in window])
+        if self.frame is None or not self.second_look:
+            return readings
+        # What was read with doubt may have been read in a wrong size.
+        again = [
+            (place, zoom)
+            for place, reading in enumerate(readings)
+            if reading.tokens and reading.confidence < _DOUBT
+            for zoom in _OTHER_SIZES
+        ]
+        others = self._decode([self._prepare(window[place], zoom) for place, zoom in again])
+        for (place, _), other in zip(again, others, strict=True):
+            seconds = readings[place].seconds + other.seconds
+            better = max(readings[place], other, key=lambda reading: reading.confidence)
+            readings[place] = replace(better, seconds=seconds)
+        return readings
+
+    def _decode(self, prepared: Sequence[_Prepared]) -> list[Reading]:
+        """One reading a picture, in order, decoded in batches of like size."""
+        readings = [_without_answer(picture) for picture in prepared]
         order = [place for place, picture in enumerate(prepared) if picture.image is not None]
         order.sort(key=lambda place: prepared[place].area)
         for first in range(0, len(order), self.batch_size):
@@ -131,24 +150,23 @@ class Reader:
             share = (time.perf_counter() - start) / len(batch)
             for place, picture, answer in zip(places, batch, answers, strict=True):
                 readings[place] = self._reading(picture, answer, share)
-        return _checked([readings[place] for place in range(len(prepared))])
+        return readings
 
-    def _prepare(self, picture: Picture, place: int) -> _Prepared:
+    def _prepare(self, item: Item, zoom: float = 1.0) -> _Prepared:
+        """Open and frame a picture, `zoom` times as large as its type asks for."""
         start = time.perf_counter()
-        name, source, error = _named(picture, place)
-        image = None
+        source, error, image = item.picture, item.error, None
         try:
-            if error is None:
-                assert source is not None
+            if error is None and source is not None:
                 image = source if isinstance(source, Image.Image) else open_picture(source)
-                if self.frame is not None:
-                    image = frame_picture(image.convert("RGB"), self.frame)
                 image = image.convert("RGB")
+                if self.frame is not None:
+                    image = frame_picture(image, self.frame, zoom).convert("RGB")
         except InputError as problem:
             image, error = None, str(problem)
         except NoInk:
             image = None
-        return _Prepared(name, image, time.perf_counter() - start, error)
+        return _Prepared(item.name, image, time.perf_counter() - start, error)
 
     def _inputs(self, batch: list[_Prepared]) -> dict[str, Any]:
         inputs = self.processor(
@@ -219,15 +237,12 @@ def _frame_for(loaded: Loaded) -> Frame | None:
     )
 
 
-def _named(
-    picture: Picture, place: int
-) -> tuple[str, Path | bytes | Image.Image | None, str | None]:
-    """A picture's name, the picture, and what is wrong with it already."""
+def _as_item(picture: Picture, number: int) -> Item:
     if isinstance(picture, Item):
-        return picture.name, picture.picture, picture.error
+        return picture
     if isinstance(picture, str | Path):
-        return str(picture), Path(picture), None
-    return f"picture {place + 1}", picture, None
+        return Item(str(picture), Path(picture))
+    return Item(f"picture {number}", picture)
 
 
 def _without_answer(picture: _Prepared) -> Reading:

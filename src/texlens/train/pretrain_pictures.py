@@ -71,7 +71,7 @@ def read_parquet(source: PictureSource) -> Shard:
     """
     from PIL import Image
 
-    from texlens.reading.framing import type_size
+    from texlens.reading.type_size import type_size
 
     greys: list[NDArray[np.uint8]] = []
     formulas: list[str] = []
