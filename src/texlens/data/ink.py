@@ -27,10 +27,15 @@ class InkError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """One handwritten formula: its strokes and the LaTeX its writer was given ('' if none)."""
+    """One handwritten formula: its strokes and the LaTeX its writer was given ('' if none).
+
+    `symbols`: each symbol's name in the file and the places of its strokes in `strokes`; empty
+    where the file does not say which strokes belong together.
+    """
 
     strokes: tuple[Stroke, ...]
     truth: str
+    symbols: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 def parse_inkml(content: bytes) -> Ink:
@@ -47,19 +52,37 @@ def parse_inkml(content: bytes) -> Ink:
         root = ElementTree.fromstring(content)
     except ElementTree.ParseError as error:
         raise InkError(f"broken XML: {error}") from error
-    strokes = []
+    strokes: list[Stroke] = []
+    places: dict[str, int] = {}  # of a stroke, by its id
     for element in root.iter():
-        if element.tag.rpartition("}")[2] == "trace" and element.text:
+        if _name(element) == "trace" and element.text:
             stroke = _parse_trace(element.text)
             if len(stroke):
+                places[element.get("id", "")] = len(strokes)
                 strokes.append(stroke)
     if not strokes:
         raise InkError("has no strokes")
+    symbols = []
+    for group in root.iter():
+        if _name(group) == "traceGroup":
+            views = [part.get("traceDataRef", "") for part in group if _name(part) == "traceView"]
+            if views and all(view in places for view in views):
+                symbols.append((_truth(group), tuple(places[view] for view in views)))
+    return Ink(tuple(strokes), _truth(root), tuple(symbols))
+
+
+def _name(element: ElementTree.Element) -> str:
+    """An element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def _truth(element: ElementTree.Element) -> str:
+    """The annotation of type `truth` directly under an element; '' without one."""
     truth = ""
-    for element in root:
-        if element.tag.rpartition("}")[2] == "annotation" and element.get("type") == "truth":
-            truth = (element.text or "").strip()
-    return Ink(tuple(strokes), truth)
+    for child in element:
+        if _name(child) == "annotation" and child.get("type") == "truth":
+            truth = (child.text or "").strip()
+    return truth
 
 
 def _parse_trace(text: str) -> Stroke:
