@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from texlens.cli.train import recipes, train
 from texlens.data.printed import FormulaSource, Plan, write_shards
 from texlens.errors import TexlensError
-from texlens.train.config import PretrainConfig, load_recipe
+from texlens.train.config import load_recipe
+from texlens.train.config_pretrain import PretrainConfig
 
 RECIPE = """
 description: tiny

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from texlens.data.printed import FormulaSource, Plan, write_shards
-from texlens.train.config import PretrainConfig
+from texlens.train.config_pretrain import PretrainConfig
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import torch
 
 from texlens.errors import InputError, TexlensError
 from texlens.model.load import load_model
-from texlens.train.config import PretrainConfig
+from texlens.train.config_pretrain import PretrainConfig
 from texlens.train.curves import read_log
 from texlens.train.pretrain import PretrainRun, pretrain
 
@@ -185,3 +185,16 @@ def test_a_tiny_model_learns_to_read_three_formulas(tiny: Tiny, tmp_path: Path) 
     summary = pretrain(config, tmp_path / "run")
     (score,) = summary["dev"].values()
     assert score["exact"] > 0.9, score
+
+
+def test_a_run_can_start_from_a_model(tiny: Tiny, tmp_path: Path) -> None:
+    pretrain(tiny(), tmp_path / "first")
+    model = tmp_path / "first" / "model"
+    run = PretrainRun(tiny(start=model), tmp_path / "second")
+    run.data.close()
+    begun, saved = run.network.state_dict(), load_model(model, device="cpu").model.state_dict()
+    for name in ("lm_head.weight", "model.visual.merger.mlp.0.weight"):
+        torch.testing.assert_close(begun[name], saved[name], rtol=0, atol=0)
+    assert run.data.tokenizer.get_vocab() == run.processor.tokenizer.get_vocab()
+    with pytest.raises(InputError, match="cannot start from"):
+        PretrainRun(tiny(start=tmp_path), tmp_path / "third")

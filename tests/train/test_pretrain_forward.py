@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from texlens.train.config import PretrainConfig
+from texlens.train.config_pretrain import PretrainConfig
 from texlens.train.pretrain import PretrainRun
 from texlens.train.pretrain_forward import positions, to_patches, vision_rotary
 

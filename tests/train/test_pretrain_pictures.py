@@ -14,7 +14,7 @@ from PIL import Image
 
 from texlens.errors import InputError
 from texlens.model.tokenizer import IM_END, PAD, build_tokenizer
-from texlens.train.config import Augmentation, PictureSource
+from texlens.train.config_pretrain import Augmentation, PictureSource
 from texlens.train.pretrain_pictures import (
     FormulaEncoder,
     PicturePool,

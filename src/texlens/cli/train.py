@@ -42,7 +42,8 @@ def pretrain(
     stopped goes on from its last checkpoint when the same command is given again.
     """
     from texlens.errors import InputError
-    from texlens.train.config import PretrainConfig, load_recipe, parse_changes
+    from texlens.train.config import load_recipe, parse_changes
+    from texlens.train.config_pretrain import PretrainConfig
 
     changes = parse_changes(settings)
     if minutes is not None:

@@ -29,7 +29,7 @@ from texlens.model.processor import build_processor
 from texlens.model.shape import build_model
 from texlens.model.tokenizer import IM_END, PAD
 from texlens.model.vision_attention import batch_vision_attention
-from texlens.train.config import PretrainConfig
+from texlens.train.config_pretrain import PretrainConfig
 from texlens.train.curves import append_log, read_log, write_curves
 from texlens.train.pretrain_batches import Batch
 from texlens.train.pretrain_ctc import CtcHead, ctc_loss, inked_classes
@@ -100,6 +100,8 @@ class PretrainRun:
         tokenizer = self.data.tokenizer
         self.processor = build_processor(config.shape, tokenizer, config.contract)
         self.network = build_model(config.shape, tokenizer).to(self.device)
+        if config.start is not None:
+            _load_weights(self.network, config.start)
         batch_vision_attention(self.network)
         self.forward = UniformForward(self.network, prompt_of(self.processor, config.contract))
         self.classes = inked_classes(tokenizer)
@@ -389,6 +391,20 @@ class PretrainRun:
             torch.cuda.set_rng_state(state["cuda_random"].cpu())
         log_path = self.out / "log.jsonl"
         runs.write_json_lines(log_path, read_log(log_path, up_to_step=self.progress.step))
+
+
+def _load_weights(network: Any, folder: Path) -> None:
+    """Put a model's weights into a network of its shape.
+
+    Raises InputError when the folder has none, or they are of another shape.
+    """
+    try:
+        given = type(network).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        network.load_state_dict(given.state_dict())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"The run cannot start from '{folder}': {' '.join(str(error).split())[:200]}"
+        ) from error
 
 
 def _line(record: dict[str, Any]) -> str:

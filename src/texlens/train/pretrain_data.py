@@ -10,7 +10,7 @@ import torch
 
 from texlens.errors import InputError
 from texlens.model.tokenizer import build_tokenizer
-from texlens.train.config import PretrainConfig
+from texlens.train.config_pretrain import PretrainConfig
 from texlens.train.pretrain_batches import Batches
 from texlens.train.pretrain_pictures import (
     Encoded,
@@ -143,10 +143,10 @@ class TrainingPictures:
         return True
 
     def _tokenizer(self) -> Any:
-        """The run's tokeniser: made at its start from its formulas, then read from its folder."""
+        """The run's tokeniser: that of the model it starts from, or made from its formulas once."""
         from transformers import AutoTokenizer
 
-        folder = self.out / "tokenizer"
+        folder = self.config.start or self.out / "tokenizer"
         if (folder / "tokenizer.json").is_file():
             return AutoTokenizer.from_pretrained(folder)
         from texlens.latex import normalize

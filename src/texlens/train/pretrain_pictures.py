@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from texlens.errors import InputError
 from texlens.latex import normalize
-from texlens.train.config import Augmentation, PictureSource
+from texlens.train.config_pretrain import Augmentation, PictureSource
 
 _INK = 32  # a pixel this much darker than the paper is ink
 _MARGIN = 4  # pixels of paper at least, at the model's scale, on each side

@@ -14,7 +14,7 @@ from random import Random
 from texlens.data.printed import FormulaSource, Plan, write_shards
 from texlens.latex import normalize
 from texlens.runs import write_text
-from texlens.train.config import FormulaList, PictureSource
+from texlens.train.config_pretrain import FormulaList, PictureSource
 from texlens.train.pretrain_pictures import read_columns
 
 PICTURES_PER_SHARD = 1000
