@@ -7,12 +7,14 @@ size of the type (`type_size`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from texlens.model.contract import Contract
 from texlens.reading.type_size import FAINTEST_INK, type_size
 
 Grey = npt.NDArray[np.float32]
@@ -43,6 +45,20 @@ class Frame:
     margin: int = 5
     multiple: int = 16
     max_pixels: int = 1_000_000
+
+
+def frame_for(contract: Contract, image_processor: Any) -> Frame | None:
+    """The layout of the pictures a specialist was trained on; None for a general model.
+
+    `image_processor` is the model's: it knows how many pixels a visual token covers.
+    """
+    if contract.pixels_per_em is None:
+        return None
+    return Frame(
+        pixels_per_em=contract.pixels_per_em,
+        multiple=image_processor.patch_size * image_processor.merge_size,
+        max_pixels=contract.max_pixels,
+    )
 
 
 class NoInk(Exception):

@@ -19,7 +19,7 @@ from texlens.metrics.answers import has_loop
 from texlens.model.load import Loaded, load_model
 from texlens.reading.answers import parse_answer
 from texlens.reading.decoding import Answer, GreedyDecoder
-from texlens.reading.framing import Frame, NoInk, frame_picture
+from texlens.reading.framing import NoInk, frame_for, frame_picture
 from texlens.reading.pictures import open_picture
 from texlens.reading.sources import Item
 from texlens.records import Reading, Token
@@ -84,7 +84,7 @@ class Reader:
         self.prompt = loaded.processor.apply_chat_template(
             loaded.contract.messages(), tokenize=False, add_generation_prompt=True
         )
-        self.frame = _frame_for(loaded)
+        self.frame = frame_for(loaded.contract, loaded.processor.image_processor)
 
     @property
     def fingerprint(self) -> str:
@@ -223,18 +223,6 @@ def read(picture: Picture) -> Reading:
     Raises InputError when the picture cannot be opened.
     """
     return _default_reader().read(picture)
-
-
-def _frame_for(loaded: Loaded) -> Frame | None:
-    """The layout of the pictures a specialist was trained on; None for a general model."""
-    if loaded.contract.pixels_per_em is None:
-        return None
-    pictures = loaded.processor.image_processor
-    return Frame(
-        pixels_per_em=loaded.contract.pixels_per_em,
-        multiple=pictures.patch_size * pictures.merge_size,
-        max_pixels=loaded.contract.max_pixels,
-    )
 
 
 def _as_item(picture: Picture, number: int) -> Item:
