@@ -59,8 +59,8 @@ class StockReader:
         picture = open_picture(content)
         if reader.frame is not None:
             picture = frame_picture(picture, reader.frame)
-        inputs = reader.processor(
-            text=[reader.prompt],
+        inputs = reader.engine.processor(
+            text=[reader.engine.prompt],
             images=[picture.convert("RGB")],
             return_tensors="pt",
             images_kwargs={
@@ -113,7 +113,7 @@ def main() -> None:
     _, single_seconds = timed(map(reader.read, pictures))
     stock_tokens, stock_seconds = timed(map(stock.read, pictures))
 
-    count, ends = len(pictures), set(reader.decoder.end_tokens)
+    count, ends = len(pictures), set(reader.engine.decoder.end_tokens)
     tokenizer = loaded.processor.tokenizer
     same = sum(
         [token.text for token in reading.tokens]
@@ -130,7 +130,7 @@ def main() -> None:
     print(
         f"{count} pictures, {length:.0f} tokens each on average, at most "
         f"{reader.max_new_tokens}; batches of {reader.batch_size}; lean pass: "
-        f"{reader.decoder.is_lean}"
+        f"{reader.engine.decoder.is_lean}"
     )
     print(f"batched reading   {count / ours:8.2f} pictures/s")
     print(f"stock, one by one {count / theirs:8.2f} pictures/s")

@@ -141,8 +141,8 @@ def test_an_adapter_is_used(model_folder: Path, tmp_path: Path) -> None:
     some = pictures(4)
     plain = Reader(model_folder, device="cpu")
     adapted = Reader(model_folder, tmp_path / "adapter", device="cpu")
-    assert plain.decoder.is_lean
-    assert not adapted.decoder.is_lean
+    assert plain.engine.decoder.is_lean
+    assert not adapted.engine.decoder.is_lean
     assert [r.latex for r in plain.read_many(some)] != [r.latex for r in adapted.read_many(some)]
     for image, reading in zip(some, adapted.read_many(some), strict=True):
         assert adapted.read(image).latex == reading.latex

@@ -1,19 +1,55 @@
-"""The LaTeX inside a response, by the form in which the model was taught to answer."""
+"""What a model answered: the tokens it wrote, and the LaTeX inside its response."""
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass
 from typing import Literal
 
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
+_OPEN = re.compile("<answer>", re.IGNORECASE)
+_CLOSE = re.compile("</answer>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The tokens written for one picture, without the end token.
+
+    `logprobs` has one entry more than `tokens` when the answer was ended by an end token.
+    """
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model itself ended the answer."""
+        return len(self.logprobs) > len(self.tokens)
+
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of the tokens' probabilities, the end token's among them (0..1).
+
+        Unlike their product it does not fall with the length of a formula.
+        """
+        return math.exp(sum(self.logprobs) / len(self.logprobs)) if self.logprobs else 0.0
 
 
 def parse_answer(response: str, form: Literal["plain", "think_answer"]) -> str | None:
     """The answer in a response, stripped; None when the form asks for tags and they are missing.
 
-    `think_answer`: the last `<answer>...</answer>`, whatever its case. `plain`: all of it.
+    `think_answer`: the last `<answer>...</answer>`, whatever its case; a pair is an opening tag and
+    the first closing tag after it, as the expression `<answer>.*?</answer>` finds them. `plain`:
+    all of it.
     """
     if form == "plain":
         return response.strip()
-    found: list[str] = _ANSWER.findall(response)
-    return found[-1].strip() if found else None
+    answer = None
+    # One search after the other: the expression takes quadratic time where tags are never closed.
+    end = 0
+    while (opened := _OPEN.search(response, end)) and (
+        closed := _CLOSE.search(response, opened.end())
+    ):
+        answer = response[opened.end() : closed.start()].strip()
+        end = closed.end()
+    return answer

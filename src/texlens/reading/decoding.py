@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from texlens.reading import lean
+from texlens.reading.answers import Answer
 
 _COMPACT_BELOW = 0.8  # finished rows leave the batch when less than this share is still running
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The tokens written for one picture, without the end token.
-
-    `logprobs` has one entry more than `tokens` when the answer was ended by an end token.
-    """
-
-    tokens: tuple[int, ...]
-    logprobs: tuple[float, ...]
-
-    @property
-    def finished(self) -> bool:
-        """Whether the model itself ended the answer."""
-        return len(self.logprobs) > len(self.tokens)
-
-    @property
-    def confidence(self) -> float:
-        """The geometric mean of the tokens' probabilities, the end token's among them (0..1).
-
-        Unlike their product it does not fall with the length of a formula.
-        """
-        return math.exp(sum(self.logprobs) / len(self.logprobs)) if self.logprobs else 0.0
 
 
 class GreedyDecoder:
@@ -81,12 +56,10 @@ class GreedyDecoder:
         return answers
 
     def _write(self, inputs: dict[str, Tensor]) -> list[Answer]:
-        states, positions = self._prompts(inputs)
-        logits, cache = self._text.read_prompts(states, positions)
-        position = torch.stack([place.max() + 1 for place in positions])
-        tokens: list[list[int]] = [[] for _ in states]
-        logprobs: list[list[float]] = [[] for _ in states]
-        rows = list(range(len(states)))  # the answers that the rows of the batch belong to
+        logits, cache, position = self.read_prompts(inputs)
+        tokens: list[list[int]] = [[] for _ in position]
+        logprobs: list[list[float]] = [[] for _ in position]
+        rows = list(range(len(position)))  # the answers that the rows of the batch belong to
         running = [True] * len(rows)
         for _ in range(self.max_new_tokens):
             best, chosen = logits.max(-1)
@@ -108,9 +81,23 @@ class GreedyDecoder:
                 chosen, position = chosen[kept], position[kept]
                 rows = [row for row, on in zip(rows, running, strict=True) if on]
                 running = [True] * len(rows)
-            logits = self._text.step(chosen, position, cache)
+            logits = self.step(chosen, position, cache)
             position = position + 1
         return [Answer(tuple(t), tuple(p)) for t, p in zip(tokens, logprobs, strict=True)]
+
+    def read_prompts(self, inputs: dict[str, Tensor]) -> tuple[Tensor, lean.Cache, Tensor]:
+        """Take in a processor's batch, one picture a row, by the lean pass.
+
+        Returns the logits (rows, vocabulary) of each row's first token, the cache, and the
+        position (rows) of that token.
+        """
+        states, positions = self._prompts(inputs)
+        logits, cache = self._text.read_prompts(states, positions)
+        return logits, cache, torch.stack([place.max() + 1 for place in positions])
+
+    def step(self, tokens: Tensor, positions: Tensor, cache: lean.Cache) -> Tensor:
+        """The logits (rows, vocabulary) after these tokens (rows) at these positions (rows)."""
+        return self._text.step(tokens, positions, cache)
 
     def _prompts(self, inputs: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Each row's prompt, embedded (length, width), and its positions (3, length).

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from texlens.errors import InputError
 from texlens.latex import katex_valid, tokenize, unwrap
 from texlens.metrics.answers import has_loop
-from texlens.model.load import Loaded, load_model
-from texlens.reading.answers import parse_answer
-from texlens.reading.decoding import Answer, GreedyDecoder
-from texlens.reading.framing import NoInk, frame_for, frame_picture
+from texlens.model.load import Loaded, Quantisation
+from texlens.reading.answers import Answer, parse_answer
+from texlens.reading.engine import Engine, EngineName, open_engine
+from texlens.reading.framing import NoInk, frame_picture
 from texlens.reading.pictures import open_picture
 from texlens.reading.sources import Item
 from texlens.records import Reading, Token
 
 Picture = str | Path | bytes | Image.Image | Item
 
-_SMALL_MODEL = 100_000_000  # parameters
 _DOUBT = 0.95  # confidence below which a picture is read again (one in twenty of im2latex's)
 _OTHER_SIZES = (1 / 1.4, 1 / 1.2, 1.2, 1.4)  # 1.4: as when letters are taken for scripts
 _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
@@ -50,12 +47,13 @@ class Reader:
     """Reads pictures of formulas with one model, which is loaded once.
 
     `model`: a folder or hub name of a Qwen2.5-VL, None for the embedded small model, or a `Loaded`
-    one; `adapter`: a LoRA adapter for it. `batch_size`: pictures at a time, None for 64 with a
-    small model and 8 with a large one; `max_new_tokens`: None for the contract's limit;
-    `second_look`: whether a specialist reads a picture in other sizes when it doubts its answer.
+    one; `adapter`: a LoRA adapter for it; `engine`, `device`, `dtype`, `quantisation`: what runs it
+    (`open_engine`). `batch_size`: pictures at a time, None for 64 with a small model and 8 with a
+    large one; `max_new_tokens`: None for the contract's limit; `second_look`: whether a specialist
+    reads a picture in other sizes when it doubts its answer.
 
-    `name` says which model it is, `contract` what it must be used by, `prompt` the text before the
-    answer, `frame` how pictures are laid out (None: as they are).
+    `name` says which model it is, `engine` what runs it, `contract` what it must be used by,
+    `frame` how pictures are laid out (None: as they are).
 
     Raises InputError when the model cannot be loaded.
     """
@@ -65,38 +63,38 @@ class Reader:
         model: str | Path | Loaded | None = None,
         adapter: str | Path | None = None,
         *,
+        engine: EngineName = "auto",
         device: str = "auto",
         dtype: str = "auto",
+        quantisation: Quantisation | None = None,
         batch_size: int | None = None,
         max_new_tokens: int | None = None,
         second_look: bool = True,
     ) -> None:
-        loaded = model if isinstance(model, Loaded) else load_model(model, adapter, dtype, device)
         self.name = _name(model, adapter)
-        self.second_look = second_look
-        self.contract = loaded.contract
-        self.processor = loaded.processor
-        self.max_new_tokens = max_new_tokens or loaded.contract.max_new_tokens
-        self.decoder = GreedyDecoder(loaded.model, max_new_tokens=self.max_new_tokens)
-        count = sum(parameter.numel() for parameter in loaded.model.parameters())
-        self.batch_size = batch_size or (64 if count < _SMALL_MODEL else 8)
-        self._device = loaded.model.device
-        self.prompt = loaded.processor.apply_chat_template(
-            loaded.contract.messages(), tokenize=False, add_generation_prompt=True
+        self.engine = (
+            _in_torch(model, max_new_tokens)
+            if isinstance(model, Loaded)
+            else open_engine(
+                model,
+                adapter,
+                engine=engine,
+                device=device,
+                dtype=dtype,
+                quantisation=quantisation,
+                max_new_tokens=max_new_tokens,
+            )
         )
-        self.frame = frame_for(loaded.contract, loaded.processor.image_processor)
+        self.contract = self.engine.contract
+        self.frame = self.engine.frame
+        self.second_look = second_look
+        self.max_new_tokens = max_new_tokens or self.contract.max_new_tokens
+        self.batch_size = batch_size or self.engine.batch_size
 
     @property
     def fingerprint(self) -> str:
-        """A hash over a sample of every tensor of the model, and their types."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.decoder.model.state_dict().items()):
-            digest.update(f"{name} {getattr(tensor, 'dtype', '')}".encode())
-            if hasattr(tensor, "flatten"):
-                values = tensor.detach().flatten()
-                sample = values[:: max(1, len(values) // 4096)].float().cpu()
-                digest.update(sample.numpy().tobytes())
-        return digest.hexdigest()
+        """A hash over a sample of every tensor of the model."""
+        return self.engine.fingerprint
 
     def read(self, picture: Picture) -> Reading:
         """Read one picture: a path, the bytes of a picture file, or an open image.
@@ -146,7 +144,7 @@ class Reader:
             places = order[first : first + self.batch_size]
             batch = [prepared[place] for place in places]
             start = time.perf_counter()
-            answers = self.decoder.decode(self._inputs(batch))
+            answers = self.engine.decode([picture.image for picture in batch if picture.image])
             share = (time.perf_counter() - start) / len(batch)
             for place, picture, answer in zip(places, batch, answers, strict=True):
                 readings[place] = self._reading(picture, answer, share)
@@ -168,25 +166,8 @@ class Reader:
             image = None
         return _Prepared(item.name, image, time.perf_counter() - start, error)
 
-    def _inputs(self, batch: list[_Prepared]) -> dict[str, Any]:
-        inputs = self.processor(
-            text=[self.prompt] * len(batch),
-            images=[picture.image for picture in batch],
-            padding=True,
-            return_tensors="pt",
-            images_kwargs={
-                "size": {
-                    "shortest_edge": self.contract.min_pixels,
-                    "longest_edge": self.contract.max_pixels,
-                }
-            },
-        )
-        return dict(inputs.to(self._device))
-
     def _reading(self, picture: _Prepared, answer: Answer, seconds: float) -> Reading:
-        tokenizer = self.processor.tokenizer
-        response = tokenizer.decode(list(answer.tokens), skip_special_tokens=True)
-        found = parse_answer(response, self.contract.answer_format)
+        found = parse_answer(self.engine.text(answer.tokens), self.contract.answer_format)
         latex = unwrap(found or "")
         faults = {
             "unfinished": not answer.finished,
@@ -194,7 +175,7 @@ class Reader:
             "no_answer": found is None,
         }
         tokens = tuple(
-            Token(tokenizer.decode([token]), logprob)
+            Token(self.engine.text([token]), logprob)
             for token, logprob in zip(answer.tokens, answer.logprobs, strict=False)
         )
         return Reading(
@@ -210,6 +191,12 @@ class Reader:
 def _name(model: str | Path | Loaded | None, adapter: str | Path | None) -> str:
     name = "a loaded model" if isinstance(model, Loaded) else str(model or "the embedded model")
     return f"{name} with {adapter}" if adapter is not None else name
+
+
+def _in_torch(loaded: Loaded, max_new_tokens: int | None) -> Engine:
+    from texlens.reading.torch_engine import TorchEngine  # the heavy import
+
+    return TorchEngine(loaded, max_new_tokens=max_new_tokens)
 
 
 @lru_cache(maxsize=1)

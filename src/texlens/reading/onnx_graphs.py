@@ -1,0 +1,305 @@
+"""A small model's two graphs in onnxruntime, fed with the weights of its `model.safetensors`.
+
+`vision.onnx` and `decoder.onnx` (written by `tools/onnx/export_graphs.py`) hold no weights: their
+initializers are named like the tensors of the checkpoint, which are handed over when a session is
+made. Everything is computed in float32. The cache of keys and values lives in numpy arrays that
+the decoder reads and writes in place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from safetensors.numpy import load_file
+
+from texlens.errors import InputError
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+VISION_GRAPH = "vision.onnx"
+DECODER_GRAPH = "decoder.onnx"
+
+
+def has_graphs(folder: Path) -> bool:
+    """Whether a folder holds a model that can be run without torch."""
+    return all((folder / name).is_file() for name in (VISION_GRAPH, DECODER_GRAPH))
+
+
+def load_weights(folder: Path) -> dict[str, Floats]:
+    """The tensors of a checkpoint in float32, matrices of any rank flattened to two dimensions.
+
+    Raises InputError when the file is missing or damaged.
+    """
+    path = folder / "model.safetensors"
+    try:
+        tensors = load_file(path)
+    except Exception as error:  # safetensors has an exception type of its own for each version
+        raise InputError(f"The weights '{path}' cannot be read: {error}.") from error
+    return {
+        name: np.ascontiguousarray(
+            tensor.reshape(len(tensor), -1) if tensor.ndim > 2 else tensor, dtype=np.float32
+        )
+        for name, tensor in tensors.items()
+    }
+
+
+class Graph:
+    """One graph with its weights, those of the checkpoint whose names begin with `prefix`.
+
+    As many threads as OMP_NUM_THREADS says, which torch obeys too, or one a core.
+
+    Raises InputError when weights and graph are not of the same shape.
+    """
+
+    def __init__(self, path: Path, weights: Mapping[str, Floats], prefix: str) -> None:
+        self._weights = {  # kept, for onnxruntime holds pointers to them
+            name: weight for name, weight in weights.items() if name.startswith(prefix)
+        }
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.enable_mem_pattern = False  # shapes change from call to call
+        threads = os.environ.get("OMP_NUM_THREADS", "")
+        options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
+        options.add_external_initializers(
+            list(self._weights),
+            [onnxruntime.OrtValue.ortvalue_from_numpy(weight) for weight in self._weights.values()],
+        )
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # a class of its own for every kind of fault
+            raise InputError(
+                f"'{path}' does not fit the weights beside it "
+                f"({' '.join(str(error).split())[:200]}): write it anew with "
+                "tools/onnx/export_graphs.py."
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One picture's patches (rows * columns, values), in squares of merge x merge."""
+
+    patches: Floats
+    rows: int
+    columns: int
+
+
+class Vision:
+    """The vision tower: pictures of any sizes to visual tokens."""
+
+    def __init__(self, folder: Path, config: dict[str, Any], weights: Mapping[str, Floats]) -> None:
+        vision = config["vision_config"]
+        self.merge: int = vision["spatial_merge_size"]
+        self._session = Graph(folder / VISION_GRAPH, weights, "visual.").session
+        head_width = vision["hidden_size"] // vision["num_heads"]
+        theta = vision.get("rope_parameters", {}).get("rope_theta", 10_000.0)
+        self._frequencies = _frequencies(head_width // 2, theta)
+
+    def encode(self, grids: Sequence[Grid]) -> list[Floats]:
+        """The visual tokens (rows * columns / merge^2, text width) of each picture."""
+        encoded: list[Floats] = []
+        for run in _runs_of_equal_length(grids):
+            length = len(run[0].patches)
+            angles = np.concatenate([self._angles(grid.rows, grid.columns) for grid in run])
+            (tokens,) = self._session.run(
+                ["tokens"],
+                {
+                    "patches": np.stack([grid.patches for grid in run]),
+                    "cos": np.cos(angles),
+                    "sin": np.sin(angles),
+                    "places": np.arange(len(run) * length).reshape(len(run), length),
+                },
+            )
+            encoded += np.split(tokens, len(run))
+        return encoded
+
+    def _angles(self, rows: int, columns: int) -> Floats:
+        """Of one picture's patches (rows * columns, head width / 2), in the patches' order."""
+        merge = self.merge
+        grid = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1)
+        grid = grid.reshape(rows // merge, merge, columns // merge, merge, 2)
+        grid = grid.transpose(0, 2, 1, 3, 4).reshape(-1, 2, 1).astype(np.float32)
+        return np.asarray((grid * self._frequencies).reshape(rows * columns, -1))
+
+
+class Cache:
+    """The keys and values of a batch: per layer (rows, key heads, capacity, head width).
+
+    A row's tokens stand at the front; `lengths` (rows) says how many there are.
+    """
+
+    GROWTH = 64
+
+    def __init__(self, layers: int, shape: tuple[int, int, int, int], lengths: Integers) -> None:
+        self.arrays = [np.zeros(shape, dtype=np.float32) for _ in range(2 * layers)]
+        self.lengths = lengths
+        self.step: _Step | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many answers are being written."""
+        return len(self.lengths)
+
+    @property
+    def capacity(self) -> int:
+        """How many tokens a row has room for."""
+        return self.arrays[0].shape[2]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop every row but these."""
+        self.arrays = [array[list(rows)] for array in self.arrays]
+        self.lengths = self.lengths[list(rows)]
+        self.step = None
+
+    def make_room(self) -> None:
+        """Have room for one more token in each row."""
+        if int(self.lengths.max()) < self.capacity:
+            return
+        more = ((0, 0), (0, 0), (0, self.GROWTH), (0, 0))
+        self.arrays = [np.pad(array, more) for array in self.arrays]
+        self.step = None
+
+
+class Text:
+    """The language model: prompts in, then one token a row at a time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        weights: Mapping[str, Floats],
+        *,
+        tokens_at_a_time: int = 2048,
+    ) -> None:
+        text = config["text_config"]
+        self.tokens_at_a_time = tokens_at_a_time
+        self.embedding = weights["model.embed_tokens.weight"]
+        self._session = Graph(folder / DECODER_GRAPH, weights, "model.").session
+        self._layers: int = text["num_hidden_layers"]
+        self._key_heads: int = text["num_key_value_heads"]
+        self._head_width: int = text["hidden_size"] // text["num_attention_heads"]
+        rope = text["rope_parameters"]
+        self._frequencies = _frequencies(self._head_width, rope["rope_theta"])
+        # Each frequency turns by one of the three axes (time, height, width) of a position.
+        sections = rope["mrope_section"]
+        self._axes = [index % 3 for index, size in enumerate(sections) for _ in range(size)]
+
+    def read_prompts(
+        self, states: Sequence[Floats], positions: Sequence[Integers]
+    ) -> tuple[Floats, Cache]:
+        """Logits (rows, vocabulary) after each prompt, and the cache for going on.
+
+        `states` are the embedded prompts (length, width), `positions` theirs (3, length). Prompts
+        of like length should stand together: they are computed in parts, each padded to its longest.
+        """
+        lengths = np.array([len(state) for state in states], dtype=np.int64)
+        shape = (len(states), self._key_heads, int(lengths.max()) + Cache.GROWTH, self._head_width)
+        cache = Cache(self._layers, shape, lengths)
+        logits = np.empty((len(states), len(self.embedding)), dtype=np.float32)
+        first = 0
+        for stop in range(1, len(states) + 1):
+            longest = int(lengths[first:stop].max())
+            if stop < len(states) and longest * (stop - first) < self.tokens_at_a_time:
+                continue
+            rows = slice(first, stop)
+            step = _Step(self, [array[rows] for array in cache.arrays], longest, logits[rows])
+            for row, (state, position) in enumerate(
+                zip(states[rows], positions[rows], strict=True)
+            ):
+                step.states[row, : len(state)] = state
+                step.turn(row, position)
+            step.run(lengths[rows], lengths[rows])
+            first = stop
+        return logits, cache
+
+    def step(self, tokens: Sequence[int], positions: Integers, cache: Cache) -> Floats:
+        """Logits (rows, vocabulary) after one more token in each row, at these positions (rows).
+
+        The array is overwritten by the next step.
+        """
+        cache.make_room()
+        if cache.step is None:
+            logits = np.empty((cache.rows, len(self.embedding)), dtype=np.float32)
+            cache.step = _Step(self, cache.arrays, 1, logits)
+        step = cache.step
+        step.states[:, 0] = self.embedding[list(tokens)]
+        step.turn_all(np.broadcast_to(positions, (3, len(positions))))
+        cache.lengths += 1
+        step.run(np.ones_like(cache.lengths), cache.lengths)
+        return step.logits
+
+    def angles(self, positions: Integers) -> Floats:
+        """Of positions (3, n): (n, head width / 2)."""
+        return np.asarray(positions[self._axes].T.astype(np.float32) * self._frequencies)
+
+
+class _Step:
+    """Calls of the decoder of one shape (rows, n), whose arrays are bound to it once."""
+
+    def __init__(self, text: Text, cache: Sequence[Floats], n: int, logits: Floats) -> None:
+        rows, half = len(logits), text._head_width // 2
+        self._text, self.logits, self._n = text, logits, n
+        self.states = np.zeros((rows, n, text.embedding.shape[1]), dtype=np.float32)
+        self._cos = np.ones((rows * n, half), dtype=np.float32)
+        self._sin = np.zeros((rows * n, half), dtype=np.float32)
+        self._last = np.zeros(rows, dtype=np.int64)
+        self._lengths = np.zeros(rows, dtype=np.int32)
+        self._longest = np.zeros(1, dtype=np.int32)
+        self._places = np.arange(rows * n, dtype=np.int64).reshape(rows, n)
+        self._cache = list(cache)
+        self._binding = text._session.io_binding()
+        for name, array in (
+            ("states", self.states), ("cos", self._cos), ("sin", self._sin),
+            ("places", self._places), ("last", self._last), ("lengths", self._lengths),
+            ("longest", self._longest),
+        ):  # fmt: skip
+            self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        self._binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        for place, array in enumerate(self._cache):
+            name = f"{'key' if place % 2 == 0 else 'value'}_{place // 2}"
+            where = ("cpu", 0, np.float32, array.shape, array.ctypes.data)
+            self._binding.bind_input(name, *where)
+            self._binding.bind_output(f"new_{name}", *where)
+
+    def turn(self, row: int, positions: Integers) -> None:
+        """Say where the tokens of one row stand: positions (3, at most n)."""
+        angles = self._text.angles(positions)
+        start = row * self._n
+        self._cos[start : start + len(angles)] = np.cos(angles)
+        self._sin[start : start + len(angles)] = np.sin(angles)
+
+    def turn_all(self, positions: Integers) -> None:
+        """Say where the tokens of all rows stand: positions (3, rows * n)."""
+        angles = self._text.angles(positions)
+        np.cos(angles, out=self._cos)
+        np.sin(angles, out=self._sin)
+
+    def run(self, new: Integers, lengths: Integers) -> None:
+        """Fill `logits`; each row has `new` new tokens, and `lengths` with those in the cache."""
+        self._last[:] = np.arange(len(new)) * self._n + new - 1
+        self._lengths[:] = lengths - 1
+        self._longest[0] = lengths.max()
+        self._text._session.run_with_iobinding(self._binding)
+
+
+def _frequencies(width: int, theta: float) -> Floats:
+    """The rotary embedding's frequencies for heads of this width, in radians a position."""
+    exponents = np.arange(0, width, 2, dtype=np.float32) / np.float32(width)
+    return np.asarray(1.0 / np.float32(theta) ** exponents, dtype=np.float32)
+
+
+def _runs_of_equal_length(grids: Sequence[Grid]) -> Iterator[Sequence[Grid]]:
+    first = 0
+    for last in range(1, len(grids) + 1):
+        if last == len(grids) or len(grids[last].patches) != len(grids[first].patches):
+            yield grids[first:last]
+            first = last
