@@ -72,6 +72,11 @@ def rouge_l(truth: str, prediction: str) -> float:
     truth, prediction = (comparable(text).strip().lower() for text in (truth, prediction))
     if truth == prediction:
         return 1.0
+    return rouge_score_f1(truth, prediction)
+
+
+def rouge_score_f1(truth: str, prediction: str) -> float:
+    """What `RougeScorer(["rougeL"], use_stemmer=True)` gives; 0 for texts without letter or digit."""
     return _f1(*_words(truth, prediction))
 
 

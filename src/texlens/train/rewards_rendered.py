@@ -1,0 +1,157 @@
+"""The rewards that look at the formula: `cdm` and `layout` of the answer as drawn.
+
+They are computed in a process of their own, which this module is when it is run: it reads groups
+of answers to one truth from its standard input and writes a line for each answer. The process
+may spend `SECONDS_AN_ANSWER` of processor time on an answer; then the operating system ends it.
+So there is no formula, and no bug in any library, that could hold up a training run:
+`texlens.train.rewards_pool` sees the process end, counts the answer as a timeout, and goes on with
+the next process, which stands ready.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import TextIO
+
+from texlens.latex import check
+from texlens.metrics.base import Pair
+from texlens.metrics.cache import DrawingStore
+from texlens.metrics.cdm import Cdm
+from texlens.metrics.layout import Layout
+
+SECONDS_AN_ANSWER = 0.05
+# Longer formulas are not drawn: they would take longer than that. The longest of im2latex's 7,000
+# has 485; what is longer than this is almost always an answer that runs in circles.
+MAX_DRAWN_CHARACTERS = 2_000
+
+READY = "ready"
+TRUTH_DRAWN = "truth"
+
+# Drawn before the first answer, so that V8 has compiled what it will need.
+_WARM_UP = (
+    r"\frac { a } { b } + x _ { 1 } ^ { 2 } = \sum _ { i = 1 } ^ { n } \sqrt { y _ { i } }",
+    r"\left( \begin{array} { c c } { \alpha } & { 0 } \\ { 0 } & { \bar { \beta } } \end{array} \right)",
+    r"\int _ { 0 } ^ { \infty } \mathrm { e } ^ { - \lambda t } \, d t \leq \lim _ { k \to 0 } f ( k )",
+)
+_WARM_UP_ROUNDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What was seen of one answer: KaTeX parses it; `cdm` and `layout`, 0..1, 0 where it does not.
+
+    `error` says why a value is 0 that could have been more: a sentence, or "timeout".
+    """
+
+    valid: bool = False
+    cdm: float = 0.0
+    layout: float = 0.0
+    error: str | None = None
+
+
+class Renderer:
+    """Draws truths and answers with the engine of this process and compares them."""
+
+    def __init__(self) -> None:
+        self._cdm = Cdm()
+        self._layout = Layout()
+        self._drawings = DrawingStore(on_disk=False)
+
+    def warm_up(self) -> None:
+        """Draw and compare a few formulas, so that the first answer takes no longer than others."""
+        for turn in range(_WARM_UP_ROUNDS):
+            for formula in _WARM_UP:
+                self.score(formula, f"{formula} + {turn}")
+
+    def draw_truth(self, truth: str) -> None:
+        """Draw a truth, so that the time it takes is not counted to its first answer."""
+        if len(truth) <= MAX_DRAWN_CHARACTERS:
+            self._compare(truth, truth)
+
+    def score(self, truth: str, answer: str) -> Rendered:
+        """Compare an answer with its truth; both without tags, math wrappers are taken off."""
+        if len(answer) > MAX_DRAWN_CHARACTERS:
+            return Rendered(error=f"the answer has {len(answer)} characters, too many to draw")
+        found = check([answer])[0]
+        if not found.katex:
+            return Rendered(error=f"does not parse: {found.message}")
+        if len(truth) > MAX_DRAWN_CHARACTERS:
+            return Rendered(True, error=f"the truth has {len(truth)} characters, too many to draw")
+        return self._compare(truth, answer)
+
+    def _compare(self, truth: str, answer: str) -> Rendered:
+        pair = Pair("", truth, answer, "", "", (), ())  # both metrics look at the raw texts alone
+        values: dict[str, float | None] = {}
+        warnings: list[str] = []
+        for metric in (self._cdm, self._layout):
+            score = metric.score_items([pair], self._drawings)[0]
+            values |= score.values
+            warnings += score.warnings
+        return Rendered(
+            True, values["cdm"] or 0.0, values["layout"] or 0.0, "; ".join(warnings) or None
+        )
+
+
+@contextmanager
+def processor_time_limit(seconds: float) -> Iterator[None]:
+    """End this process when the block takes more processor time, whatever code it is in.
+
+    Time in which the process waits for a busy machine does not count. Without effect on Windows.
+    """
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def serve(requests: TextIO, replies: TextIO, seconds_an_answer: float) -> None:
+    """Answer requests until they end: lines `[truth, [answer, ...]]`, all of them JSON.
+
+    The reply is a line `"truth"` when the truth is drawn, then one object for each answer.
+    """
+
+    def reply(document: object) -> None:
+        replies.write(json.dumps(document) + "\n")
+        replies.flush()
+
+    renderer = Renderer()
+    renderer.warm_up()
+    reply(READY)
+    for line in requests:
+        truth, answers = json.loads(line)
+        with suppress(Exception), processor_time_limit(seconds_an_answer):
+            renderer.draw_truth(truth)
+        reply(TRUTH_DRAWN)
+        for answer in answers:
+            try:
+                with processor_time_limit(seconds_an_answer):
+                    rendered = renderer.score(truth, answer)
+            except Exception as error:  # no answer may end a run
+                rendered = Rendered(error=f"{type(error).__name__}: {error}"[:300])
+            reply(asdict(rendered))
+
+
+def main() -> None:
+    """Serve the process that started this one, through standard input and output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's to handle
+    if hasattr(signal, "SIGPROF"):
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    # What a library prints goes to standard error, not between the replies.
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.stdin.reconfigure(encoding="ascii")  # type: ignore[union-attr]
+    serve(sys.stdin, replies, float(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()
