@@ -20,6 +20,7 @@ from texlens.errors import TexlensError
 # The line stands here so that help needs none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("read", "Read pictures of formulas as LaTeX."),
+    "serve": ("serve", "Read pictures over HTTP: a page, an API."),
     "score": ("score", "Score predictions against the truth."),
     "check": ("latex", "Check that LaTeX formulas are valid."),
     "normalize": ("latex", "Bring LaTeX formulas to the normal form."),

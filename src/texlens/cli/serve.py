@@ -1,0 +1,58 @@
+"""`texlens serve`: reading over HTTP, and the page that uses it."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)  # fmt: skip
+@click.option("--model", help="Folder or hub name of a Qwen2.5-VL. Default: the embedded model.")
+@click.option("--adapter", help="Folder or hub name of a LoRA adapter for the model.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Pictures at a time.")
+@click.option(
+    "--token", envvar="TEXLENS_TOKEN", show_envvar=True,
+    help="What clients must send as 'Authorization: Bearer TOKEN'. Needed off this machine.",
+)  # fmt: skip
+@click.option(
+    "--allow-host", "names", multiple=True, metavar="NAME",
+    help="A further host name that the server answers to.",
+)  # fmt: skip
+def serve(
+    host: str,
+    port: int,
+    model: str | None,
+    adapter: str | None,
+    device: str,
+    batch_size: int | None,
+    token: str | None,
+    names: tuple[str, ...],
+) -> None:
+    """Read pictures over HTTP: a page in the browser, an API, an OpenAI-compatible endpoint.
+
+    The page is at the printed address, the description of the API at /docs. Ctrl-C stops the
+    server when the requests at work are answered.
+    """
+    from texlens.errors import InputError, require_extra
+
+    require_extra("Serving", "serve", "fastapi", "uvicorn", "python_multipart")
+    from texlens.reading import Reader
+    from texlens.serve import create_app
+    from texlens.serve.gate import doors_for
+    from texlens.serve.listen import is_loopback, open_socket, run
+
+    if not is_loopback(host) and not token:
+        raise InputError(
+            f"{host} can be reached from other machines: give a --token that clients must send."
+        )
+    doors = doors_for(is_public=not is_loopback(host), names=names, token=token)
+    listening = open_socket(host, port)
+    reader = Reader(model, adapter, device=device, batch_size=batch_size)
+    address = f"[{host}]" if ":" in host else host
+    click.echo(f"TexLens reads at http://{address}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
+    run(create_app(reader, doors=doors), listening)

@@ -1,0 +1,110 @@
+"""`POST /v1/chat/completions`: reading for clients that speak OpenAI's protocol.
+
+Only what reading needs: the last user message's picture goes in as a `data:` address, its LaTeX
+comes out. The text beside it, the sampling options and the model's name change nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from texlens.records import Reading
+from texlens.serve.body import Upload
+from texlens.serve.pictures import decode_picture
+from texlens.serve.problems import Problem
+
+
+class ImageUrl(BaseModel):
+    """Where a picture is: here always a `data:` address."""
+
+    url: str
+
+
+class Part(BaseModel):
+    """One part of a message."""
+
+    type: str
+    text: str | None = None
+    image_url: ImageUrl | None = None
+
+
+class Message(BaseModel):
+    """One message of a chat."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[Part] | None = None
+
+
+class ChatRequest(BaseModel):
+    """What is read of a chat completion request; other fields are ignored."""
+
+    model: str = ""
+    messages: list[Message] = Field(min_length=1)
+    stream: bool = False
+    n: int | None = 1
+    logprobs: bool | None = False
+
+
+def picture_of(request: ChatRequest) -> Upload:
+    """The one picture of the last user message. Raises Problem when there is not exactly one."""
+    if request.n not in (None, 1):
+        raise Problem(422, "The field 'n' must be 1: reading gives one answer.")
+    asked = [message for message in request.messages if message.role == "user"]
+    content = asked[-1].content if asked else None
+    parts = content if isinstance(content, list) else []
+    pictures = [part.image_url for part in parts if part.type == "image_url"]
+    if len(pictures) != 1 or pictures[0] is None:
+        raise Problem(422, "The last user message must hold one picture, as an 'image_url' part.")
+    return Upload("image_url", "", decode_picture(pictures[0].url))
+
+
+def completion(reading: Reading, model: str, logprobs: bool) -> dict[str, Any]:
+    """The reading as a chat completion."""
+    choice: dict[str, Any] = {
+        "index": 0,
+        "message": {"role": "assistant", "content": reading.latex, "refusal": None},
+        "finish_reason": _reason(reading),
+        "logprobs": _logprobs(reading) if logprobs else None,
+    }
+    return {**_head("chat.completion", model), "choices": [choice]}
+
+
+def completion_stream(reading: Reading, model: str) -> Iterator[str]:
+    """The same as server-sent events: all the text at once, since it is read in one go."""
+    head = _head("chat.completion.chunk", model)
+    deltas: list[tuple[dict[str, str], str | None]] = [
+        ({"role": "assistant", "content": reading.latex}, None),
+        ({}, _reason(reading)),
+    ]
+    for delta, reason in deltas:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        yield f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"
+    yield "data: [DONE]\n\n"
+
+
+def _head(kind: str, model: str) -> dict[str, Any]:
+    identifier = f"chatcmpl-{uuid.uuid4().hex}"
+    return {"id": identifier, "object": kind, "created": int(time.time()), "model": model}
+
+
+def _reason(reading: Reading) -> str:
+    return "length" if "unfinished" in reading.warnings else "stop"
+
+
+def _logprobs(reading: Reading) -> dict[str, Any]:
+    tokens = [
+        {
+            "token": token.text,
+            "logprob": token.logprob,
+            "bytes": list(token.text.encode()),
+            "top_logprobs": [],
+        }
+        for token in reading.tokens
+    ]
+    return {"content": tokens, "refusal": None}

@@ -1,0 +1,76 @@
+"""`POST /v1/render`: LaTeX in, a picture of it or another notation out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from texlens import render
+from texlens.engine import Failure
+from texlens.latex import unwrap
+from texlens.serve.problems import Problem, busy
+
+T = TypeVar("T")
+
+# An SVG that is opened by itself runs nothing and loads nothing.
+_SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+class RenderRequest(BaseModel):
+    """The body of `POST /v1/render`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    latex: str = Field(description="A formula, with or without dollar signs.")
+    format: Literal["svg", "png"] = "svg"
+    display: bool = Field(True, description="Display style; false for the style within a line.")
+    em_px: float = Field(32.0, gt=0, le=400, description="Pixels an em, for PNG.")
+
+
+class Easel:
+    """One drawing at a time, a bounded number waiting: a hostile formula delays, and no more."""
+
+    def __init__(self, most_waiting: int, most_characters: int) -> None:
+        self._turn = asyncio.Lock()
+        self._room = most_waiting
+        self._most_characters = most_characters
+
+    async def draw(self, request: RenderRequest) -> Response:
+        """The formula in the form asked for. Raises Problem when it cannot be drawn (422), is too
+        long (413), or too many others wait (503)."""
+        if len(request.latex) > self._most_characters:
+            raise Problem(
+                413, f"The formula has more than the {self._most_characters:,} characters allowed."
+            )
+        if self._room == 0:
+            raise busy("Too many formulas wait to be drawn: try again in a moment.", 2)
+        self._room -= 1
+        try:
+            async with self._turn:
+                return await asyncio.to_thread(_rendered, request)
+        finally:
+            self._room += 1
+
+
+def _rendered(request: RenderRequest) -> Response:
+    latex = unwrap(request.latex)
+    if not latex.strip():
+        raise Problem(422, "The formula is empty.")
+    if request.format == "svg":
+        text = _drawn(render.svg(latex, display=request.display))
+        headers = {"Content-Security-Policy": _SVG_POLICY}
+        return Response(text, media_type="image/svg+xml", headers=headers)
+    size = render.Size(em_px=request.em_px)
+    return Response(
+        _drawn(render.png(latex, size, display=request.display)), media_type="image/png"
+    )
+
+
+def _drawn(result: T | Failure) -> T:
+    if isinstance(result, Failure):
+        message = " ".join(result.message.split()).rstrip(".")
+        raise Problem(422, f"The formula cannot be drawn: {message}.")
+    return result
