@@ -89,7 +89,8 @@ def as_png(content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _answer(contract: Contract, latex: str) -> str:
+def answer_text(contract: Contract, latex: str) -> str:
+    """What a model that keeps to this contract is taught to answer for a formula."""
     if contract.answer_format == "plain":
         return latex
     return f"<think>\nI read the formula from left to right.\n</think>\n<answer>{latex}</answer>"
@@ -100,7 +101,7 @@ def _messages(example: Example, picture: str, contract: Contract) -> dict[str, A
         "messages": [
             {"role": "system", "content": contract.system},
             {"role": "user", "content": f"<image>{contract.instruction}"},
-            {"role": "assistant", "content": _answer(contract, example.latex_formula)},
+            {"role": "assistant", "content": answer_text(contract, example.latex_formula)},
         ],
         "images": [picture],
     }
@@ -119,7 +120,7 @@ def _grpo(example: Example, picture: str, contract: Contract) -> dict[str, Any]:
 
 
 def _prompt_completion(example: Example, picture: str, contract: Contract) -> dict[str, Any]:
-    text = _answer(contract, example.latex_formula)
+    text = answer_text(contract, example.latex_formula)
     return {
         "prompt": [
             {"role": "system", "content": [{"type": "text", "text": contract.system}]},

@@ -34,6 +34,10 @@ class BatchedVisionAttention(Qwen2_5_VLVisionAttention):
         `hidden_states` has shape (patches of all pictures, width); `cu_seqlens` holds the bounds
         of the pictures in it; `position_embeddings` are the rotary cosines and sines.
         """
+        if self.config._attn_implementation == "flash_attention_2":  # has its own way for batches
+            return super().forward(
+                hidden_states, cu_seqlens, position_embeddings, max_seqlen, **kwargs
+            )
         assert position_embeddings is not None
         count = hidden_states.shape[0]
         query, key, value = self.qkv(hidden_states).view(count, 3, self.num_heads, -1).unbind(1)

@@ -6,7 +6,6 @@ scaled, placed, turned, inked and blurred afresh each time one is drawn, at no c
 
 from __future__ import annotations
 
-import copy
 import io
 import itertools
 import os
@@ -23,6 +22,7 @@ from torch.nn import functional
 
 from texlens.errors import InputError
 from texlens.latex import normalize
+from texlens.model.tokenizer import TextEncoder
 from texlens.train.config_pretrain import Augmentation, PictureSource
 
 _INK = 32  # a pixel this much darker than the paper is ink
@@ -146,27 +146,16 @@ class Encoded:
 
 
 class FormulaEncoder:
-    """Formulas to token ids, by a copy of the run's tokeniser that nobody else sets up.
-
-    The processor's padded calls switch padding on in the tokeniser they share, and it stays on:
-    answers encoded with that one afterwards begin with PAD, and a network learns to write it.
-    """
+    """Shards with their formulas as token ids."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self._backend = copy.deepcopy(tokenizer.backend_tokenizer)
-        self._backend.no_padding()
-        self._backend.no_truncation()
-        self._backend.encode_special_tokens = True  # "<|im_end|>" in a formula is text
-        self._special = np.array(tokenizer.all_special_ids)
+        self._encoder = TextEncoder(tokenizer)
 
     def encode(self, shard: Shard) -> Encoded:
         """Tokenise the formulas of a shard."""
-        # The library's own batch call: it runs beside the training loop without holding it up.
-        encodings = self._backend.encode_batch_fast(shard.formulas, add_special_tokens=False)
-        rows = [encoding.ids for encoding in encodings]
+        rows = self._encoder.encode(shard.formulas)
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         flat = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
-        assert not np.isin(flat, self._special).any(), "a special token in an answer"
         return Encoded(shard, flat, np.cumsum(lengths) - lengths, lengths)
 
 
