@@ -1,0 +1,230 @@
+"""What a training step costs: floating-point operations and memory, from shapes alone.
+
+Arithmetic only: nothing here imports torch. `config` is always a transformers
+`Qwen2_5_VLConfig`. The operations are those of the matrix products; the memory is that of the
+tensors that autograd keeps for the backward pass, layer by layer, as transformers' code and PEFT's
+leave them. `tests/train/test_dryrun_cost.py` holds both against a real network that runs,
+`benchmarks/train_large.py` against a GPU.
+
+Letters in the formulas: h width and i MLP width of the language model, g the width of keys and
+values there, w and m the widths of the vision tower, c bytes of a number in the precision of the
+arithmetic, 4 bytes of one in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Treatment = Literal["frozen", "lora", "full"]
+"""What training does to a part of the model."""
+
+OPTIMIZER_BYTES = {
+    # Bytes a trained weight. AdamW keeps two moments; the 8-bit forms keep them in a byte each,
+    # with a float32 scale for every 256 (Dettmers et al. 2022).
+    "adamw_torch": 8.0,
+    "adamw_8bit": 2.0 + 2 * 4 / 256,
+    "paged_adamw_8bit": 2.0 + 2 * 4 / 256,
+}
+
+# A weight in nf4 with double quantisation (Dettmers et al. 2023): half a byte, one byte of scale
+# for every 64 weights, one float32 for every 256 scales.
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+
+_HEAD_CHUNK = 32_768
+"""Entries of the vocabulary that TRL's loss looks at together, so that logits are never whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one device takes at once: `examples` of `tokens` each, padding and picture included.
+
+    `patches` is the number of one picture's patches, `answer` of one answer's tokens.
+    """
+
+    examples: int
+    tokens: int
+    patches: int
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What is trained and how, as far as it decides the cost.
+
+    `precision_bytes` are those of a number in the arithmetic (2 for bfloat16). `adapter_bytes`
+    are those of an adapter's weight: where they differ PEFT casts the input of every adapted layer
+    for itself, and each copy is kept. `whole_logits`: the loss is computed on the logits of every
+    token at once, as transformers does, and not of answers alone in parts, as TRL does on a GPU.
+    """
+
+    language_model: Treatment = "lora"
+    vision: Treatment = "frozen"
+    merger: Treatment = "frozen"
+    dropout: bool = False
+    checkpointing: bool = False
+    precision_bytes: int = 2
+    adapter_bytes: int = 4
+    whole_logits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flops:
+    """Floating-point operations of one step on one device.
+
+    `useful` are those that training needs (what is called model FLOPs), `executed` those with the
+    forward pass that gradient checkpointing runs again.
+    """
+
+    useful: float
+    executed: float
+
+
+def step_flops(config: Any, batch: Batch, training: Training) -> Flops:
+    """Operations of a forward and backward pass over `batch`.
+
+    A product of matrices costs 2 operations a weight and token in the forward pass, the same again
+    for the gradient of its input, and the same again for that of its weight, where the weight is
+    trained in full. LoRA's own products are left out: under 1 % at rank 8.
+    """
+    text, vision = config.text_config, config.vision_config
+    h, i, w, m = (
+        text.hidden_size,
+        text.intermediate_size,
+        vision.hidden_size,
+        vision.intermediate_size,
+    )
+    g = text.num_key_value_heads * (h // text.num_attention_heads)
+    tokens, patches = batch.examples * batch.tokens, batch.examples * batch.patches
+
+    language = tokens * text.num_hidden_layers * (2 * (2 * h * h + 2 * h * g + 3 * h * i))
+    language += tokens * text.num_hidden_layers * 4 * batch.tokens * h  # scores and their mixing
+    scored = tokens if training.whole_logits else batch.examples * batch.answer
+    head = scored * 2 * h * text.vocab_size
+
+    window = (vision.window_size // vision.patch_size) ** 2
+    whole = len(vision.fullatt_block_indexes)
+    seen = whole * batch.patches + (vision.depth - whole) * min(window, batch.patches)
+    tower = patches * (vision.depth * 2 * (4 * w * w + 3 * w * m) + seen * 4 * w)
+    tower += patches * 2 * w * 3 * vision.temporal_patch_size * vision.patch_size**2
+    merged = w * vision.spatial_merge_size**2
+    merger = patches / vision.spatial_merge_size**2 * 2 * (merged * merged + merged * h)
+
+    vision_trained = training.vision != "frozen"
+    merger_trained = vision_trained or training.merger != "frozen"
+    useful = executed = 0.0
+    for forward, treatment, reached in (
+        (language, training.language_model, True),
+        (tower, training.vision, vision_trained),
+        (merger, training.merger, merger_trained),
+    ):
+        times = 1 + (1 if reached else 0) + (1 if treatment == "full" else 0)
+        useful += times * forward
+        again = reached and training.checkpointing and forward is not merger
+        executed += (times + (1 if again else 0)) * forward
+    head_times = 3 if training.language_model == "full" else 2
+    useful += head_times * head
+    # In parts, the logits are computed again for the backward pass instead of being kept.
+    executed += (head_times + (0 if training.whole_logits else 1)) * head
+    return Flops(useful, executed)
+
+
+def activation_bytes(
+    config: Any, batch: Batch, training: Training, loss: float | None = None
+) -> int:
+    """The most that a step holds beside weights, gradients and optimiser, on one device, in bytes.
+
+    Without checkpointing all that the layers keep for the backward pass is there when the loss is
+    computed. With it, only the input of every layer is; and then come the loss or one layer run
+    again, whichever is larger. `loss` is the memory of output layer and loss, where it is not as
+    `training` says (`loss_bytes`).
+    """
+    text, vision = config.text_config, config.vision_config
+    tokens, patches = batch.examples * batch.tokens, batch.examples * batch.patches
+    c = training.precision_bytes
+    at_loss = loss_bytes(config, batch, training) if loss is None else loss
+    text_layer = tokens * _text_layer_bytes(text, training)
+    vision_layer = patches * _vision_layer_bytes(vision, training)
+    merger = patches * _merger_bytes(vision, training)
+    # Gradients of a layer's widest tensors while the backward pass is in it.
+    in_flight = tokens * 3 * c * text.intermediate_size
+    if not training.checkpointing:
+        layers = text.num_hidden_layers * text_layer + vision.depth * vision_layer
+        return int(layers + merger + max(at_loss, in_flight))
+    kept = tokens * text.num_hidden_layers * c * text.hidden_size
+    if training.vision != "frozen":
+        kept += patches * vision.depth * c * vision.hidden_size
+    return int(kept + merger + max(at_loss, text_layer + in_flight, vision_layer))
+
+
+def loss_bytes(config: Any, batch: Batch, training: Training) -> float:
+    """What the output layer and the loss hold at most, in bytes."""
+    vocabulary = config.text_config.vocab_size
+    if training.whole_logits:
+        # Logits, their float32 copy, log-probabilities, and two gradients of them.
+        return batch.examples * batch.tokens * vocabulary * (2 * training.precision_bytes + 8)
+    # The logits of a part in float32, their exponentials, and the gradient of them.
+    return batch.examples * batch.answer * min(vocabulary, _HEAD_CHUNK) * 12
+
+
+def _text_layer_bytes(text: Any, training: Training) -> float:
+    """What one layer of the language model keeps, bytes a token."""
+    h, i = text.hidden_size, text.intermediate_size
+    c = training.precision_bytes
+    lora, full = training.language_model == "lora", training.language_model == "full"
+    cast = lora and training.adapter_bytes != c
+    norms = 2 * 4 * h + (2 * c * h if full else 0)  # RMSNorm computes on a float32 copy
+    # Inputs of the seven projections: those of query, key and value are one tensor, as are those
+    # of gate and up, unless each adapter casts its own copy. Frozen layers keep no input.
+    inputs = 0.0
+    if full or lora:
+        copies_h, copies_i = (6, 1) if cast else (2, 0)  # the others are counted as outputs below
+        inputs = copies_h * c * h + copies_i * c * i
+    if lora and training.dropout:
+        inputs += 6 * h + i + (6 * c * h + c * i if not cast else 0)  # masks of a byte, results
+    # Keys and values are repeated for every head, since padding needs a mask.
+    attention = 4 * c * h + 4 * text.num_attention_heads
+    mlp = 3 * c * i  # gate, its SiLU, up
+    if not cast and (full or lora):
+        mlp += c * i  # the product, which is the input of the last projection
+    return norms + inputs + attention + mlp
+
+
+def _vision_layer_bytes(vision: Any, training: Training) -> float:
+    """What one vision layer keeps, bytes a patch: nothing where vision is frozen."""
+    if training.vision == "frozen":
+        return 0.0
+    w, m, c = vision.hidden_size, vision.intermediate_size, training.precision_bytes
+    full = training.vision == "full"
+    cast = not full and training.adapter_bytes != c
+    norms = 2 * 4 * w + (2 * c * w if full else 0)
+    copies_w, copies_m = (4, 1) if cast else (2, 1)
+    inputs = copies_w * c * w + copies_m * c * m
+    if not full and training.dropout:
+        inputs += 4 * w + m + (4 * c * w + c * m if not cast else 0)
+    attention = 6 * c * w + 4 * vision.num_heads  # query and key turned, what they came from, mix
+    return norms + inputs + attention + 3 * c * m
+
+
+def _merger_bytes(vision: Any, training: Training) -> float:
+    """What the merger keeps, bytes a patch: nothing where nothing up to it is trained."""
+    if training.vision == training.merger == "frozen":
+        return 0.0
+    w, c = vision.hidden_size, training.precision_bytes
+    return 4 * w + (c * w if training.merger != "frozen" else 0) * 2 + c * w  # norm, inputs, GELU
+
+
+# Dense peak of the matrix units in bfloat16, operations a second, and memory in GiB, from the
+# makers' data sheets.
+ACCELERATORS: dict[str, tuple[float, int]] = {
+    "RTX 3090": (71e12, 24),
+    "RTX 4090": (165e12, 24),
+    "A100": (312e12, 80),
+    "H100": (989e12, 80),
+    "H200": (989e12, 141),
+}
+
+
+def peak_flops(device_name: str) -> float | None:
+    """The published peak of a card by the name its driver gives; None for one not listed."""
+    return next((peak for name, (peak, _) in ACCELERATORS.items() if name in device_name), None)
