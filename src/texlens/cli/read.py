@@ -6,11 +6,15 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
-from texlens.errors import TexlensError
+from texlens.errors import InputError, TexlensError
 from texlens.records import Reading
+
+if TYPE_CHECKING:
+    from texlens.reading.engine import EngineName
 
 # Tabs, controls and whatever else could end a line.
 _LINE_BREAKS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
@@ -30,6 +34,22 @@ WARNINGS = {
 @click.option("--adapter", help="Folder or hub name of a LoRA adapter for the model.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Pictures at a time.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "torch", "onnx"]),
+    default="auto",
+    show_default=True,
+    help="What runs the model. auto: torch if it is installed, else onnxruntime.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+    help="Type of the weights. auto: float32 on a CPU, bfloat16 elsewhere.",
+)
+@click.option("--int8", is_flag=True, help="8-bit weights, on a CPU.")
+@click.option("--4bit", "four_bit", is_flag=True, help="4-bit weights (needs bitsandbytes).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def read(
     pictures: tuple[str, ...],
@@ -37,6 +57,10 @@ def read(
     adapter: str | None,
     batch_size: int | None,
     device: str,
+    engine: EngineName,
+    dtype: str,
+    int8: bool,
+    four_bit: bool,
     as_json: bool,
 ) -> None:
     """Read pictures of formulas as LaTeX.
@@ -48,7 +72,17 @@ def read(
     from texlens.reading import Reader
     from texlens.reading.sources import find_pictures
 
-    reader = Reader(model, adapter, device=device, batch_size=batch_size)
+    if int8 and four_bit:
+        raise InputError("Weights have 8 bits or 4: give --int8 or --4bit, not both.")
+    reader = Reader(
+        model,
+        adapter,
+        engine=engine,
+        device=device,
+        dtype=dtype,
+        quantisation="int8" if int8 else "nf4" if four_bit else None,
+        batch_size=batch_size,
+    )
     readings = reader.read_many(find_pictures(pictures))
     count, failed = _print_json(readings) if as_json else _print_lines(readings)
     if failed:
