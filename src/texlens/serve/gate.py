@@ -17,12 +17,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from texlens.errors import InputError
+from texlens.serve.page_files import PAGE_ADDRESSES
 from texlens.serve.problems import Problem, problem_response
 
-# The page and its parts hold nothing secret, and must load before a token can be typed in.
-OPEN_PATHS = frozenset(
-    {"/", "/page.js", "/page.css", "/docs", "/docs.js", "/icon.svg", "/openapi.json", "/v1/health"}
-)
+OPEN_ADDRESSES = PAGE_ADDRESSES | {"/openapi.json", "/v1/health"}
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -118,7 +116,9 @@ class Gate:
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise Problem(403, "Pages of other sites may not use this server.")
-        if path not in OPEN_PATHS and not self.doors.admits_token(headers.get("authorization", "")):
+        if path not in OPEN_ADDRESSES and not self.doors.admits_token(
+            headers.get("authorization", "")
+        ):
             raise Problem(
                 401,
                 "This server needs its token: send the header 'Authorization: Bearer TOKEN'.",

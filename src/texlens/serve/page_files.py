@@ -12,22 +12,34 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Address -> file and media type. No part of an address is ever looked up on disk.
-PAGE_FILES = {
-    "/": ("index.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-    "/docs": ("docs.html", "text/html"),
-    "/docs.js": ("docs.js", "text/javascript"),
+# Address -> media type; the file has the same name. No part of an address is looked up on disk.
+_FILES = {
+    "/page.css": "text/css",
+    "/page.js": "text/javascript",
+    "/api.js": "text/javascript",
+    "/card.js": "text/javascript",
+    "/copying.js": "text/javascript",
+    "/history.js": "text/javascript",
+    "/marks.js": "text/javascript",
+    "/docs.js": "text/javascript",
+    "/icon.svg": "image/svg+xml",
 }
+_EXAMPLE = "04-faraday.png"
+
+# These hold nothing secret, and must load before a token can be typed in.
+PAGE_ADDRESSES = frozenset({"/", "/docs", "/example.png", *_FILES})
 
 
 def add_page(app: FastAPI) -> None:
     """Serve the pages from memory."""
-    folder = resources.files("texlens.serve").joinpath("page")
-    for address, (name, media_type) in PAGE_FILES.items():
-        _add_file(app, address, folder.joinpath(name).read_bytes(), media_type)
+    package = resources.files("texlens")
+    page = package.joinpath("serve", "page")
+    for address, media_type in _FILES.items():
+        _add_file(app, address, page.joinpath(address[1:]).read_bytes(), media_type)
+    _add_file(app, "/", page.joinpath("index.html").read_bytes(), "text/html")
+    _add_file(app, "/docs", page.joinpath("docs.html").read_bytes(), "text/html")
+    example = package.joinpath("demo", _EXAMPLE).read_bytes()
+    _add_file(app, "/example.png", example, "image/png")
 
 
 def _add_file(app: FastAPI, address: str, content: bytes, media_type: str) -> None:

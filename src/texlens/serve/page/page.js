@@ -1,1 +1,248 @@
+// The page: pictures come in by paste, drop, choice or camera, and become cards.
 
+import { health, onTokenNeeded, setToken } from "/api.js";
+import { Card } from "/card.js";
+import { earlier, forgetAll, keep } from "/history.js";
+
+const AT_ONCE = 8; // pictures on their way to the server
+const TOLD_FOR = 1600; // milliseconds that a button shows what it did
+
+const $ = (id) => document.getElementById(id);
+const queue = [];
+let running = 0;
+let started = 0;
+let finished = 0;
+let limits = { max_body_bytes: Infinity, max_pixels: Infinity };
+
+// --- Pictures come in -------------------------------------------------------------------------
+
+function take(files) {
+  const pictures = [...files].filter((file) => file.type.startsWith("image/"));
+  notice(pictures.length < files.length ? "Only pictures can be read: the rest was left out." : "");
+  for (const file of pictures) {
+    const card = addCard(file, file.name || "Pasted picture");
+    queue.push(card);
+    started++;
+  }
+  if (pictures.length) $("cards").firstElementChild.scrollIntoView({ block: "nearest" });
+  work();
+}
+
+function addCard(picture, name) {
+  const card = new Card(picture, name, {
+    tell,
+    changed: store,
+    removed: () => document.body.classList.toggle("has-cards", $("cards").childElementCount > 0),
+  });
+  $("cards").prepend(card.element);
+  document.body.classList.add("has-cards");
+  return card;
+}
+
+async function work() {
+  showProgress();
+  while (queue.length && running < AT_ONCE) {
+    const card = queue.shift();
+    running++;
+    readCard(card).finally(() => {
+      running--;
+      finished++;
+      work();
+    });
+  }
+}
+
+async function readCard(card) {
+  card.picture = await withinLimits(card.picture);
+  if (await card.read()) tell(`${card.name} is read.`);
+}
+
+/** A picture larger than the server takes is made smaller here. */
+async function withinLimits(picture) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(picture);
+  } catch {
+    return picture; // the server will say what is wrong with it
+  }
+  const pixels = bitmap.width * bitmap.height;
+  if (pixels <= limits.max_pixels && picture.size <= 0.9 * limits.max_body_bytes) return picture;
+  const scale = Math.min(1, Math.sqrt(Math.min(limits.max_pixels, 12e6) / pixels));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.floor(bitmap.width * scale);
+  canvas.height = Math.floor(bitmap.height * scale);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+}
+
+function showProgress() {
+  const busy = running + queue.length > 0;
+  $("progress").hidden = !busy || started < 2;
+  $("progress-bar").value = started ? finished / started : 0;
+  $("progress-text").textContent = `${finished} of ${started} read`;
+  if (!busy) started = finished = 0;
+}
+
+$("choose").addEventListener("change", takeChosen);
+$("camera").addEventListener("change", takeChosen);
+
+function takeChosen(event) {
+  take(event.target.files);
+  event.target.value = "";
+}
+
+document.addEventListener("paste", (event) => {
+  const { files } = event.clipboardData;
+  if (files.length) {
+    event.preventDefault();
+    take(files);
+  } else if (!event.target.closest?.("textarea, input")) {
+    notice("There is no picture in the clipboard.");
+  }
+});
+
+$("paste").addEventListener("click", async () => {
+  try {
+    const items = await navigator.clipboard.read();
+    const kinds = items.flatMap((item) => {
+      const kind = item.types.find((type) => type.startsWith("image/"));
+      return kind ? [item.getType(kind)] : [];
+    });
+    if (kinds.length) take(await Promise.all(kinds));
+    else notice("There is no picture in the clipboard.");
+  } catch {
+    notice("Press Ctrl+V (or ⌘V): this browser does not let a button look into the clipboard.");
+  }
+});
+
+$("example").addEventListener("click", async () => {
+  const answer = await fetch("/example.png");
+  take([new File([await answer.blob()], "example.png", { type: "image/png" })]);
+});
+
+let depth = 0; // dragenter and dragleave come for every element passed
+document.addEventListener("dragenter", (event) => {
+  if (![...event.dataTransfer.types].includes("Files")) return;
+  depth++;
+  $("drop").hidden = false;
+});
+document.addEventListener("dragleave", () => {
+  depth = Math.max(0, depth - 1);
+  $("drop").hidden = depth === 0;
+});
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  if (event.target.closest?.("textarea") && !event.dataTransfer.files.length) return;
+  event.preventDefault();
+  depth = 0;
+  $("drop").hidden = true;
+  if (event.dataTransfer.files.length) take(event.dataTransfer.files);
+  else notice("Addresses are not fetched: save the picture, or copy and paste it.");
+});
+
+// --- What the user is told --------------------------------------------------------------------
+
+/** Say something: to screen readers, and on the button that caused it. */
+function tell(sentence, button) {
+  $("spoken").textContent = sentence;
+  if (!button || button.dataset.label) return;
+  button.dataset.label = button.textContent;
+  button.textContent = sentence.startsWith("Saved") ? "Saved ✓" : "Copied ✓";
+  setTimeout(() => {
+    button.textContent = button.dataset.label;
+    delete button.dataset.label;
+  }, TOLD_FOR);
+}
+
+function notice(sentence) {
+  $("notice").textContent = sentence;
+  $("notice").hidden = !sentence;
+}
+
+// --- Earlier readings -------------------------------------------------------------------------
+
+async function store(card) {
+  await keep({
+    id: card.id,
+    time: Date.now(),
+    name: card.name,
+    latex: card.latex,
+    reading: card.reading,
+    picture: card.picture,
+  });
+  await showEarlier();
+}
+
+async function showEarlier() {
+  const entries = await earlier();
+  $("history").hidden = entries.length === 0;
+  for (const image of $("earlier").querySelectorAll("img")) URL.revokeObjectURL(image.src);
+  $("earlier").replaceChildren(...entries.map(historyItem));
+}
+
+function historyItem(entry) {
+  const image = document.createElement("img");
+  image.alt = "";
+  image.src = URL.createObjectURL(entry.picture);
+  const code = document.createElement("code");
+  code.textContent = entry.latex || "no formula";
+  const button = document.createElement("button");
+  button.type = "button";
+  button.setAttribute("aria-label", `Open ${entry.name}: ${entry.latex}`);
+  button.append(image, code);
+  button.addEventListener("click", () => reopen(entry));
+  const item = document.createElement("li");
+  item.append(button);
+  return item;
+}
+
+function reopen(entry) {
+  const card = addCard(entry.picture, entry.name);
+  card.id = entry.id;
+  card.show(entry.reading, entry.latex);
+  card.element.scrollIntoView({ block: "nearest" });
+  card.element.focus();
+}
+
+$("forget").addEventListener("click", async () => {
+  await forgetAll();
+  await showEarlier();
+  tell("All earlier readings are forgotten.");
+});
+
+// --- Colours, token, start --------------------------------------------------------------------
+
+const THEMES = ["auto", "light", "dark"];
+
+function setTheme(theme) {
+  localStorage.setItem("texlens-theme", theme);
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  $("theme").textContent = `Colours: ${theme}`;
+}
+
+$("theme").addEventListener("click", () => {
+  const now = localStorage.getItem("texlens-theme") ?? "auto";
+  setTheme(THEMES[(THEMES.indexOf(now) + 1) % THEMES.length]);
+});
+setTheme(localStorage.getItem("texlens-theme") ?? "auto");
+
+onTokenNeeded(
+  () =>
+    new Promise((resolve) => {
+      const dialog = $("token");
+      if (!dialog.open) dialog.showModal();
+      dialog.addEventListener("close", () => resolve(dialog.returnValue === "given"), { once: true });
+    }),
+);
+$("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  setToken($("token-input").value.trim());
+  $("token").close("given");
+});
+
+showEarlier();
+health().then(
+  (answer) => (limits = answer),
+  (error) => notice(error.message),
+);

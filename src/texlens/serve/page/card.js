@@ -1,0 +1,212 @@
+// One reading on the page: its picture, its rendering, its LaTeX to edit and to copy.
+
+import { readPicture, render, ServerError } from "/api.js";
+import { deliver, FORMS } from "/copying.js";
+import { doubtfulRanges, markedNodes, movedRanges } from "/marks.js";
+
+const PREVIEW_AFTER = 180; // milliseconds without a key
+const KEEP_AFTER = 800;
+const ZOOM = 1.35;
+const WARNINGS = {
+  unfinished: "The answer was cut off: the formula is longer than the model's limit.",
+  loop: "The answer runs in a circle.",
+  does_not_parse: "The answer is not valid LaTeX.",
+  no_formula: "No formula was found in this picture.",
+  no_answer: "The model gave no answer in the form it was taught.",
+};
+
+let count = 0;
+
+export class Card {
+  /** `picture`: a Blob. `tell` speaks to the user, `changed` gets the card when it should be kept. */
+  constructor(picture, name, { tell, changed, removed }) {
+    this.picture = picture;
+    this.name = name;
+    this.id = crypto.randomUUID?.() ?? `${Date.now()}-${++count}`;
+    this.tell = tell;
+    this.changed = changed;
+    this.latex = "";
+    this.ranges = [];
+    this.stop = new AbortController();
+    this.element = document.getElementById("card").content.firstElementChild.cloneNode(true);
+    const find = (selector) => this.element.querySelector(selector);
+    this.parts = {
+      editor: find(".latex"), marks: find(".marks"), rendered: find(".rendered"),
+      paper: find(".reading .paper"), waiting: find(".waiting"), fault: find(".fault"),
+      doubt: find(".next-doubt"), done: find(".done"), failed: find(".failed"),
+    };
+    find(".name").textContent = name;
+    this.element.setAttribute("aria-label", `Reading of ${name}`);
+    const label = `latex-${++count}`;
+    this.parts.editor.id = label;
+    find(".editor-label").htmlFor = label;
+    this.showPicture(find(".picture"));
+    this.addCopies(find(".copies"));
+    this.parts.editor.addEventListener("input", () => this.edited());
+    this.parts.editor.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.copy(FORMS[0]);
+    });
+    this.parts.doubt.addEventListener("click", () => this.goToDoubt());
+    find(".remove").addEventListener("click", () => {
+      this.stop.abort();
+      this.element.remove();
+      removed(this);
+    });
+    find(".again").addEventListener("click", () => this.read());
+    new ResizeObserver(() => this.fit()).observe(this.element);
+  }
+
+  showPicture(image) {
+    image.src = URL.createObjectURL(this.picture);
+    image.onerror = () => {
+      const text = document.createElement("p");
+      text.className = "nopreview";
+      text.textContent = "This browser cannot show this kind of picture.";
+      image.replaceWith(text);
+    };
+  }
+
+  addCopies(group) {
+    for (const form of FORMS) {
+      if (form.file && !group.querySelector(".divider")) {
+        const divider = document.createElement("span");
+        divider.className = "divider";
+        group.append(divider);
+      }
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = form.label;
+      if (form.title) button.title = form.title;
+      if (form.title) button.setAttribute("aria-label", form.title);
+      button.classList.toggle("primary", form === FORMS[0]);
+      button.addEventListener("click", () => this.copy(form, button));
+      group.append(button);
+    }
+  }
+
+  /** Ask the server; resolves to whether there is a reading. */
+  async read() {
+    this.parts.failed.hidden = true;
+    this.parts.waiting.hidden = false;
+    try {
+      this.show(await readPicture(this.picture, this.name, this.stop.signal));
+      this.changed(this);
+      return true;
+    } catch (error) {
+      if (error.name !== "AbortError") this.fail(error);
+      return false;
+    }
+  }
+
+  show(reading, latex = reading.latex) {
+    this.reading = reading;
+    const sureness = this.element.querySelector(".sureness");
+    const percent = Math.floor(100 * reading.confidence);
+    if (reading.latex) sureness.textContent = `${percent} % sure`;
+    sureness.dataset.level = reading.confidence < 0.85 ? "low" : "high";
+    const warnings = this.element.querySelector(".warnings");
+    warnings.textContent = reading.warnings.map((w) => WARNINGS[w] ?? w.replaceAll("_", " ")).join(" ");
+    warnings.hidden = reading.warnings.length === 0;
+    this.ranges = doubtfulRanges(reading.latex, reading.tokens);
+    this.latex = reading.latex;
+    this.parts.editor.value = latex;
+    this.parts.done.hidden = false;
+    this.parts.waiting.hidden = true;
+    this.ranges = movedRanges(this.ranges, reading.latex, latex);
+    this.latex = latex;
+    this.showMarks();
+    return this.preview();
+  }
+
+  fail(error) {
+    this.parts.waiting.hidden = true;
+    this.parts.paper.setAttribute("aria-busy", "false");
+    this.parts.failed.hidden = false;
+    this.element.querySelector(".failure").textContent = sentence(error);
+  }
+
+  edited() {
+    const text = this.parts.editor.value;
+    this.ranges = movedRanges(this.ranges, this.latex, text);
+    this.latex = text;
+    this.showMarks();
+    clearTimeout(this.previewing);
+    this.previewing = setTimeout(() => this.preview(), PREVIEW_AFTER);
+    clearTimeout(this.keeping);
+    this.keeping = setTimeout(() => this.changed(this), KEEP_AFTER);
+  }
+
+  showMarks() {
+    this.parts.marks.replaceChildren(...markedNodes(this.latex, this.ranges));
+    const doubts = this.ranges.length;
+    this.parts.doubt.hidden = doubts === 0;
+    this.parts.doubt.textContent = doubts === 1 ? "1 doubtful spot →" : `${doubts} doubtful spots →`;
+    this.fit();
+  }
+
+  /** Select the next doubtful part after the cursor. */
+  goToDoubt() {
+    const { editor } = this.parts;
+    const next = this.ranges.find((range) => range.start >= editor.selectionEnd) ?? this.ranges[0];
+    editor.focus();
+    editor.setSelectionRange(next.start, next.end);
+    const percent = Math.floor(100 * next.probability);
+    this.tell(`${this.latex.slice(next.start, next.end)}: ${percent} % sure.`);
+  }
+
+  async preview() {
+    this.drawing?.abort();
+    this.drawing = new AbortController();
+    const { rendered, fault, paper } = this.parts;
+    const { signal } = this.drawing;
+    if (!this.latex.trim()) {
+      rendered.hidden = fault.hidden = true;
+      paper.setAttribute("aria-busy", "false");
+      return;
+    }
+    try {
+      const drawn = await render(this.latex, "svg", signal);
+      if (signal.aborted) return;
+      const old = rendered.src;
+      rendered.src = URL.createObjectURL(drawn);
+      await rendered.decode();
+      if (old) URL.revokeObjectURL(old);
+      rendered.alt = `The formula ${this.latex}`;
+      rendered.hidden = false;
+      rendered.classList.remove("stale");
+      fault.hidden = true;
+      this.fit();
+    } catch (error) {
+      if (signal.aborted) return;
+      rendered.classList.add("stale");
+      fault.textContent = sentence(error);
+      fault.hidden = false;
+    }
+    paper.setAttribute("aria-busy", "false");
+  }
+
+  /** Give the editor the height of its text, the rendering the width there is (or a bit more). */
+  fit() {
+    const { editor, rendered, paper } = this.parts;
+    editor.style.height = "auto";
+    editor.style.height = `${editor.scrollHeight}px`;
+    if (rendered.naturalWidth) {
+      const room = paper.clientWidth - 32;
+      const wanted = Math.min(ZOOM * rendered.naturalWidth, Math.max(room, 0.75 * rendered.naturalWidth));
+      rendered.style.width = `${wanted}px`;
+    }
+  }
+
+  async copy(form, button) {
+    try {
+      this.tell(await deliver(form, this.latex), button);
+    } catch (error) {
+      this.parts.fault.textContent = sentence(error);
+      this.parts.fault.hidden = false;
+    }
+  }
+}
+
+function sentence(error) {
+  return error instanceof ServerError ? error.message : `${error.message ?? error}`;
+}
