@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,8 @@ def load_model(
             raise InputError(
                 "4-bit loading needs the Python package 'bitsandbytes', which is not installed."
             )
+        # It reports which of its faster kernels are not installed.
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
         options["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
