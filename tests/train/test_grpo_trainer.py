@@ -15,6 +15,7 @@ from texlens.model.load import Loaded, load_model
 from texlens.train.grpo_pictures import OncePerPicture, encode_each_picture_once, like_pictures
 from texlens.train.grpo_sampling import Sampling, lean_decoder, sample
 from texlens.train.grpo_trainer import FormulaGrpoTrainer
+from texlens.train.rewards import BatchRewards, RewardSettings
 
 SIZES = ((96, 32), (160, 48), (32, 32), (64, 96))
 """Width and height in pixels of pictures that share no grid."""
@@ -63,26 +64,39 @@ def adapted(model: Any, *, seed: int = 0) -> Any:
 
 def trainer(loaded: Loaded, model: Any, out: Path, **settings: Any) -> FormulaGrpoTrainer:
     from datasets import Dataset
-    from trl import GRPOConfig
+    from trl.trainer.grpo_config import GRPOConfig
 
     contract = loaded.contract
     prompt = [
         {"role": "system", "content": contract.system},
         {"role": "user", "content": contract.instruction},
     ]
-    rows = [{"prompt": prompt, "image": image} for image in pictures()]
-    arguments = {
+    rows = [
+        {"id": str(place), "prompt": prompt, "image": image, "solution": "x"}
+        for place, image in enumerate(pictures())
+    ]
+    arguments: dict[str, Any] = {
         "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_generations": 2,
         "max_completion_length": 12, "max_steps": 1, "use_cpu": True, "bf16": False,
         "gradient_checkpointing": False, "report_to": "none", "save_strategy": "no",
         "disable_tqdm": True, "temperature": 0.7, "shuffle_dataset": False,
     }  # fmt: skip
+    arguments |= settings
+    ends, forbidden = tokens_of(loaded)
     return FormulaGrpoTrainer(
         model=model,
-        reward_funcs=[lambda completions, **_: [float(len(c[0]["content"])) for c in completions]],
-        args=GRPOConfig(output_dir=str(out), **(arguments | settings)),
+        rewards=BatchRewards({"no_loop": 1.0}, RewardSettings(end_tokens=frozenset(ends))),
+        sampling=Sampling(arguments["temperature"], 12, ends, forbidden),
+        args=GRPOConfig(output_dir=str(out), **arguments),
         train_dataset=Dataset.from_list(rows),
         processing_class=loaded.processor,
+    )
+
+
+def tokens_of(loaded: Loaded) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tokens that end an answer, and those that must not be drawn."""
+    return (int(loaded.model.generation_config.eos_token_id),), (
+        int(loaded.model.config.image_token_id),
     )
 
 

@@ -1,35 +1,46 @@
-"""TRL's GRPOTrainer, with three things of its own: how it draws answers, scores them, and says so."""
+"""TRL's GRPOTrainer, with three things of its own: how it encodes, how it draws, what it records."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
-from trl import GRPOTrainer
+from accelerate.utils import gather_object
+from trl.trainer.grpo_trainer import GRPOTrainer
 
+from texlens.train.completions import Asked, CompletionLog
 from texlens.train.grpo_pictures import encode_each_picture_once, like_pictures
 from texlens.train.grpo_sampling import Sampling, lean_decoder, sample
+from texlens.train.rewards import BatchRewards
 
 
 class FormulaGrpoTrainer(GRPOTrainer):
     """GRPO on pictures of formulas.
 
-    Where the model is small and on a CPU, answers are drawn by the lean pass (`grpo_sampling`);
-    elsewhere by transformers or vLLM, as TRL is told. Equal pictures of a batch share one pass
-    through the vision tower in every case.
+    Equal pictures of a batch share one pass through the vision tower. Where the model is small and
+    on a CPU, answers are drawn by the lean pass (`grpo_sampling`); elsewhere by transformers or
+    vLLM, as TRL is told. `completions` records what was answered; None: nothing is recorded.
+
+    The dataset has the columns `id`, `prompt`, `image` and `solution`.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        encode_each_picture_once(self.model)
-        self.sampling = Sampling(
-            temperature=self.temperature,
-            max_new_tokens=self.max_completion_length,
-            end_tokens=tuple(self.eos_token_ids),
-            forbidden_tokens=(self.model.config.image_token_id,),
-        )
+    def __init__(
+        self,
+        *,
+        model: Any,
+        rewards: BatchRewards,
+        sampling: Sampling,
+        completions: CompletionLog | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs["args"].reward_weights = rewards.weights
+        functions: list[Any] = list(rewards.functions)
+        super().__init__(model=model, reward_funcs=functions, **kwargs)
+        encode_each_picture_once(model)
+        self.rewards, self.sampling, self.completions = rewards, sampling, completions
+        self._rows: list[dict[str, Any]] = []
 
     def _generate_single_turn(
         self,
@@ -38,27 +49,53 @@ class FormulaGrpoTrainer(GRPOTrainer):
         multimodal_fields: dict[str, Any],
         num_generations: int,
         has_tool_images: bool = False,
-    ) -> tuple[list[list[int]], list[list[float]] | None]:
+    ) -> Any:
+        start = time.perf_counter()
         decoder = None
         if not self.use_vllm:
             decoder = lean_decoder(self.accelerator.unwrap_model(self.model))
         if decoder is None:
-            return super()._generate_single_turn(
+            drawn = super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images
             )
-        patches, grids = multimodal_fields["pixel_values"], multimodal_fields["image_grid_thw"]
-        patches, grids = torch.as_tensor(patches), torch.as_tensor(grids)
+        else:
+            inputs, kinds = self._different_prompts(prompt_ids, multimodal_fields)
+            drawn = sample(decoder, inputs, kinds, self.sampling), None
+        self._metrics["train"]["seconds_drawing"].append(time.perf_counter() - start)
+        return drawn
+
+    def _different_prompts(
+        self, prompt_ids: Sequence[list[int]], multimodal_fields: dict[str, Any]
+    ) -> tuple[dict[str, torch.Tensor], list[int]]:
+        """The prompts of a batch without repetition, and for every answer the row of its own."""
+        patches = torch.as_tensor(multimodal_fields["pixel_values"])
+        grids = torch.as_tensor(multimodal_fields["image_grid_thw"])
         firsts, kinds = like_pictures(patches, grids)
         parts = patches.split(grids.prod(-1).tolist())
         longest = max(len(prompt_ids[first]) for first in firsts)
         padding = [longest - len(prompt_ids[first]) for first in firsts]
         pad = self._tokenizer.pad_token_id
-        inputs = {
-            "input_ids": torch.tensor(
-                [[pad] * p + prompt_ids[first] for p, first in zip(padding, firsts, strict=True)]
-            ),
+        rows = [[pad] * p + prompt_ids[first] for p, first in zip(padding, firsts, strict=True)]
+        return {
+            "input_ids": torch.tensor(rows),
             "attention_mask": torch.tensor([[0] * p + [1] * (longest - p) for p in padding]),
             "pixel_values": torch.cat([parts[first] for first in firsts]),
             "image_grid_thw": grids[firsts],
-        }
-        return sample(decoder, inputs, kinds, self.sampling), None
+        }, kinds
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """As TRL's; then every completion goes on record, with what it was an answer to."""
+        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        asked = [Asked(row["id"], row["prompt"], row["image"]) for row in inputs]
+        asked, scored = gather_object(asked), gather_object(self.rewards.last)
+        if self.completions is not None and self.accelerator.is_main_process:
+            summary = self.completions.add(self.state.global_step + 1, asked, scored)
+            for name, value in summary.items():
+                self._metrics["train"][f"completions/{name}"].append(value)
+        return batch
+
+    def _calculate_rewards(self, *args: Any) -> torch.Tensor:
+        start = time.perf_counter()
+        rewards: torch.Tensor = super()._calculate_rewards(*args)
+        self._metrics["train"]["seconds_rewarding"].append(time.perf_counter() - start)
+        return rewards
