@@ -1,0 +1,121 @@
+"""The forms in which a formula leaves TexLens, by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from texlens.engine import Failure, get_engine
+from texlens.errors import InputError
+from texlens.export.omml import omml_of
+from texlens.export.tree import formula_tree
+from texlens.export.typst import typst_of
+from texlens.latex import unwrap
+
+# Environments that are display math by themselves and may not stand inside any other.
+_DISPLAYS = re.compile(
+    r"\\begin\s*\{(?:align|flalign|gather|multline|eqnarray|equation|alignat)\*?\}"
+)
+_COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*\n?")
+_BLANK_LINES = re.compile(r"\s*\n\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A form of a formula: what it is, the suffix of its files, and how to write it."""
+
+    about: str
+    suffix: str
+    write: Callable[[str], str]
+
+
+def convert(latex: str, format: str) -> str | bytes:
+    """A formula in another form: text, or the bytes of a Word document.
+
+    Args:
+        latex: one formula, with or without `$` or other wrappers around it.
+        format: a key of FORMATS, or `docx`.
+
+    Raises:
+        InputError: the format is unknown, the formula cannot be read, or (docx) python-docx is
+            not installed.
+    """
+    if format == "docx":
+        from texlens.export.word import document
+
+        return document([(None, latex)])
+    if format not in FORMATS:
+        known = ", ".join([*FORMATS, "docx"])
+        raise InputError(f"There is no format '{format}': choose one of {known}.")
+    return FORMATS[format].write(latex)
+
+
+def tree_of(latex: str) -> Element:
+    """The tree that Typst and Word are written from. Raises InputError as `convert` does."""
+    try:
+        return formula_tree(_mathml(latex))
+    except RecursionError:
+        raise InputError(_cannot(latex, "is nested too deeply")) from None
+
+
+def omml(latex: str) -> str:
+    """A formula as the XML of an `m:oMath` element. Raises InputError as `convert` does."""
+    return _from_tree(omml_of, latex)
+
+
+def _typst(latex: str) -> str:
+    return f"$ {_from_tree(typst_of, latex)} $"
+
+
+def _from_tree(write: Callable[[Element], str], latex: str) -> str:
+    try:
+        return write(tree_of(latex))
+    except RecursionError:
+        raise InputError(_cannot(latex, "is nested too deeply")) from None
+
+
+def _mathml(latex: str) -> str:
+    formula = unwrap(latex)
+    if not formula.strip():
+        raise InputError("There is no formula to convert: it is empty.")
+    (made,) = get_engine().mathml([formula])
+    if isinstance(made, Failure):
+        raise InputError(_cannot(formula, made.message))
+    return made
+
+
+def _cannot(latex: str, reason: str) -> str:
+    shown = " ".join(latex.split())
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return f"The formula '{shown}' cannot be converted: {' '.join(reason.split()).rstrip('.')}."
+
+
+def _bare(latex: str) -> str:
+    """The formula without wrappers, comments and blank lines, which could end what is put around."""
+    return _BLANK_LINES.sub("\n", _COMMENT.sub(r"\1", unwrap(latex))).strip("\n")
+
+
+def _inline(latex: str) -> str:
+    return f"${_bare(latex)}$"
+
+
+def _display(latex: str) -> str:
+    bare = _bare(latex)
+    return bare if _DISPLAYS.match(bare) else f"\\[ {bare} \\]"
+
+
+def _markdown(latex: str) -> str:
+    return f"$$\n{_bare(latex)}\n$$"
+
+
+FORMATS: dict[str, Format] = {
+    "latex": Format("the formula alone", ".tex", lambda latex: latex),
+    "inline": Format("LaTeX for a line of text: $...$", ".tex", _inline),
+    "display": Format("LaTeX for a line of its own: \\[...\\]", ".tex", _display),
+    "markdown": Format("Markdown, on lines of its own: $$...$$", ".md", _markdown),
+    "mathml": Format("presentation MathML", ".mml", _mathml),
+    "typst": Format("Typst, on a line of its own", ".typ", _typst),
+}
+"""The formats that are text. `docx` is the one that is not."""

@@ -1,0 +1,127 @@
+"""A formula as a small tree, made from the MathML that MathJax writes: what the writers walk.
+
+MathJax says much that only a browser needs. What is left here, as `xml.etree` elements:
+
+    mi mn mo mtext mspace           leaves, with `mathvariant`, `width`; an operator's name is an
+                                    `mi` with `operator`
+    mrow                            several elements as one; only where an argument needs one
+    fenced open close               what `\\left` and `\\right` enclose, and binomials
+    mfrac msqrt mroot menclose mphantom
+    msub msup msubsup munder mover munderover mmultiscripts
+    mtable mtr mtd
+    colored mathcolor               what a colour command reaches
+
+Every argument (of a fraction, a script, ...) is exactly one element, an `mrow` if need be; `fenced`,
+`msqrt`, `menclose`, `mphantom`, `mtd`, `colored` and `mrow` hold a row of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element, fromstring
+
+APPLY_FUNCTION = "\u2061"
+_INVISIBLE = "\u2062\u2063\u2064"  # times, separator, plus
+_CLASS = "data-mjx-texclass"
+_ROWS = ("msqrt", "menclose", "mphantom", "mtd")
+
+
+def formula_tree(mathml: str) -> Element:
+    """The tree of a formula: an `mrow` element.
+
+    `mathml` is text that the engine wrote, and nothing else: it is not checked.
+    """
+    # Numbers in angle brackets of MathML's namespace only make names longer.
+    root = fromstring(mathml.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "", 1))
+    return _made("mrow", _row(root))
+
+
+def is_empty(element: Element) -> bool:
+    """Whether an argument holds nothing."""
+    return element.tag == "mrow" and len(element) == 0
+
+
+def text_of(element: Element) -> str:
+    """The text of a leaf, spaces of every kind as MathJax wrote them."""
+    return element.text or ""
+
+
+def _made(tag: str, children: Iterable[Element], **attributes: str) -> Element:
+    element = Element(tag, attributes)
+    element.extend(children)
+    return element
+
+
+def _row(parent: Iterable[Element]) -> list[Element]:
+    """The children of an element that holds a row; texts side by side become one."""
+    row: list[Element] = []
+    for element in (element for child in parent for element in _cleaned(child)):
+        if element.tag == "mtext" and row and row[-1].tag == "mtext":
+            row[-1].text = text_of(row[-1]) + text_of(element)
+        else:
+            row.append(element)
+    return row
+
+
+def _argument(child: Element) -> Element:
+    """A child that has to stay one element."""
+    found = _cleaned(child)
+    return found[0] if len(found) == 1 else _made("mrow", found)
+
+
+def _cleaned(element: Element) -> list[Element]:
+    """What takes the place of an element in a row: nothing, itself made simple, or its content."""
+    tag = element.tag
+    if tag in ("mi", "mn", "mo", "mtext", "mspace"):
+        return _leaf(element)
+    if tag == "mrow":
+        row = _fenced(element) or _row(element)
+        if element.get(_CLASS) == "OP" and len(row) == 1 and row[0].tag == "mi":
+            row[0].set("operator", "true")
+        return row
+    if tag == "mstyle":
+        row = _row(element)
+        color = element.get("mathcolor")
+        return [_made("colored", row, mathcolor=color)] if color and row else row
+    if tag in ("mpadded", "semantics", "math"):
+        return _row(element)
+    if tag in _ROWS:
+        return [_made(tag, _row(element), **element.attrib)]
+    if tag in ("mtable", "mtr"):
+        return [_made(tag, (_argument(child) for child in element), **element.attrib)]
+    if tag == "mlabeledtr":  # the label comes first
+        return [_made("mtr", (_argument(child) for child in element[1:]))]
+    if tag in ("none", "mprescripts"):
+        return [_made(tag, ())]
+    return [_made(tag, (_argument(child) for child in element), **element.attrib)]
+
+
+def _leaf(element: Element) -> list[Element]:
+    text = (element.text or "").strip("\n")
+    if element.tag != "mspace" and (not text or text in _INVISIBLE):
+        return []
+    leaf = Element(element.tag, element.attrib)
+    leaf.text = text
+    if leaf.tag == "mi" and len(text) > 1 and leaf.get("data-mjx-auto-op") != "false":
+        leaf.set("operator", "true")
+    color = leaf.attrib.pop("mathcolor", None)
+    return [_made("colored", [leaf], mathcolor=color)] if color else [leaf]
+
+
+def _fenced(row: Element) -> list[Element]:
+    """A row between delimiters that grow with it, if that is what the row is."""
+    if len(row) < 2:
+        return []
+    first, last = (_delimiter(row[0], "OPEN"), _delimiter(row[-1], "CLOSE"))
+    if first is None or last is None:
+        return []
+    return [_made("fenced", _row(row[1:-1]), open=first, close=last)]
+
+
+def _delimiter(element: Element, side: str) -> str | None:
+    """The delimiter that MathJax marked as this side's ('' where it is invisible)."""
+    if element.get(_CLASS) != side:
+        return None
+    if element.tag == "mrow" and len(element) == 1:  # a binomial's, in a size of its own
+        element = element[0]
+    return (element.text or "").strip() if element.tag == "mo" else None

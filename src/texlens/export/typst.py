@@ -1,0 +1,426 @@
+"""LaTeX as Typst math, written from the formula's tree.
+
+Signs are written as themselves (`∮`, `⊗`): Typst takes Unicode, and its names of signs have changed
+between releases. Only those that kept their names (`alpha`, `sum`) are named.
+
+Syntax: Typst's reference, https://typst.app/docs/reference/math/.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from xml.etree.ElementTree import Element
+
+from texlens.export.tree import APPLY_FUNCTION, is_empty, text_of
+
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho . "
+    "sigma tau upsilon phi chi psi omega"
+)
+_CAPITALS = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+_NAMES = {
+    **{chr(0x3B1 + n): name for n, name in enumerate(_GREEK.split()) if name != "."},
+    **dict(zip("ΓΔΘΛΞΠΣΥΦΨΩ", _CAPITALS.split(), strict=True)),
+    "∑": "sum", "∏": "product", "∫": "integral", "∞": "infinity", "∇": "nabla", "∀": "forall",
+    "∃": "exists", "∈": "in", "′": "prime", "×": "times", "±": "plus.minus", "∓": "minus.plus",
+    "−": "-", "∗": "*", "→": "->", "←": "<-", "⇒": "=>", "≤": "<=", "≥": ">=", "≠": "!=", "↦": "|->",
+}  # fmt: skip
+# Functions that Typst sets upright by their names.
+_FUNCTION_NAMES = (
+    "arccos arcsin arctan arg cos cosh cot coth csc csch ctg deg det dim exp gcd lcm hom id im inf "
+    "ker lg lim liminf limsup ln log max min mod Pr sec sech sin sinc sinh sup tan tanh tg tr"
+)
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+# Typst puts scripts above and below these.
+_RELATIONS = frozenset(
+    ("=", "<", ">", "∣", "∥", "~", "∼", "≈", "≡", "->", "<-", "=>", "<=", ">=", "!=")
+)
+_LARGE = frozenset("∑∏∐⋃⋂⨁⨂⨀⨄⨆⋁⋀")
+_ACCENTS = {
+    "^": "hat", "ˆ": "hat", "~": "tilde", "˜": "tilde", "¯": "macron", "→": "arrow", "⃗": "arrow",
+    "˙": "dot", "¨": "dot.double", "\u20db": "dot.triple", "\u20dc": "dot.quad", "ˇ": "caron",
+    "˘": "breve", "`": "grave", "´": "acute", "˚": "circle", "←": "arrow.l", "↔": "arrow.l.r",
+}  # fmt: skip
+_ABOVE = {"―": "overline", "¯": "overline", "⏞": "overbrace", "⏜": "overparen", "⎴": "overbracket"}
+_BELOW = {
+    "―": "underline", "_": "underline", "⏟": "underbrace", "⏝": "underparen", "⎵": "underbracket",
+}  # fmt: skip
+_VARIANTS = {
+    "bold": "upright(bold({}))", "bold-italic": "bold({})", "double-struck": "bb({})",
+    "script": "cal({})", "bold-script": "bold(cal({}))", "fraktur": "frak({})",
+    "bold-fraktur": "bold(frak({}))", "sans-serif": "sans({})", "monospace": "mono({})",
+    "bold-sans-serif": "bold(sans({}))", "sans-serif-italic": "italic(sans({}))",
+    "sans-serif-bold-italic": "italic(bold(sans({})))",
+}  # fmt: skip
+_PAIRS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", "⌊": "⌋", "⌈": "⌉", "|": "|", "‖": "‖"}
+_CLOSING = frozenset(")]}⟩⌋⌉")
+_SPACES = {"0.167em": "thin", "0.222em": "med", "0.278em": "thick", "1em": "quad", "2em": "wide"}
+_SPECIAL = re.compile(r"([\\#$&\"_^/~`@'*,;:()\[\]{}])")
+
+
+def typst_of(tree: Element) -> str:
+    """The content of a Typst equation: what stands between `$ ` and ` $`."""
+    rows = _aligned_rows(tree[0]) if len(tree) == 1 else None
+    return _with_plain_commas(" \\ ".join(rows) if rows is not None else _row(tree))
+
+
+def _row(parent: Element) -> str:
+    """The children of an element, side by side."""
+    _mark_brackets(parent)
+    return _joined([_written(child) for child in parent])
+
+
+def _joined(words: list[str]) -> str:
+    """Words with spaces between, but none beside quoted text, where Typst would show it."""
+    text = ""
+    for word in filter(None, words):
+        glued = not text or text.endswith('"') or re.match(r'"[^"]', word)
+        inside = re.search(r"(?:^|[ (\[]|abs|norm)[(\[]$", text) or word[0] in ")]"
+        inside = inside or word in ("\\,", "\\;")
+        text += word if glued or inside else f" {word}"
+    return text
+
+
+def _with_plain_commas(text: str) -> str:
+    """Commas, semicolons and colons without the backslash that only a call's arguments need."""
+    made: list[str] = []
+    in_call: list[bool] = []  # of each open bracket: does it follow a function's name?
+    for match in re.finditer(r'"(?:\\.|[^"\\])*"|\\.|.', text, re.DOTALL):
+        token = match[0]
+        if token in ("\\,", "\\;", "\\:") and not any(in_call[-1:]):
+            token = token[1]
+        elif token in "([":
+            in_call.append(bool(re.search(r"[A-Za-z0-9]$", text[: match.start()])))
+        elif token in ")]" and in_call:
+            in_call.pop()
+        made.append(token)
+    return "".join(made)
+
+
+def _mark_brackets(parent: Element) -> None:
+    """Say how to write the brackets and bars of a row that match, scripts on the last or not.
+
+    Typst reads matching brackets as a group and would misread any other inside a call; a bar does
+    not tell it on which side it stands.
+    """
+    waiting: list[Element] = []
+    for child in parent:
+        sign = child[0] if child.tag in ("msub", "msup", "msubsup") else child
+        text = text_of(sign) if sign.tag == "mo" else ""
+        if text in _CALLS and any(text_of(bar) == text for bar in waiting[-1:]):
+            waiting.pop().set("written", f"{_CALLS[text]}(")
+            sign.set("written", ")")
+        elif text in _PAIRS and sign is child:
+            waiting.append(sign)
+        elif text in _CLOSING:
+            while waiting and text_of(waiting[-1]) in _CALLS:  # the bars of kets and bras
+                waiting.pop()
+            if waiting and _PAIRS[text_of(waiting[-1])] == text:
+                opening = waiting.pop()
+                if text in (")", "]"):
+                    opening.set("written", text_of(opening))
+                    sign.set("written", text)
+            elif text != "⟩":
+                waiting.clear()
+
+
+# Bars in pairs, and the functions that set them.
+_CALLS = {"|": "abs", "‖": "norm"}
+
+
+def _written(element: Element) -> str:
+    """One element; what it gives can stand anywhere, inside a call too."""
+    a = element.attrib
+    match element.tag:
+        case "mi":
+            return _identifier(element)
+        case "mn":
+            return _styled(_escaped(text_of(element)), a.get("mathvariant"))
+        case "mo":
+            return _operator(element)
+        case "mtext":
+            return _quoted(text_of(element))
+        case "mspace":
+            return _space(a.get("width", "0em"))
+        case "mrow":
+            return _row(element)
+        case "fenced":
+            return _fenced(element)
+        case "mfrac":
+            return _fraction(element)
+        case "msqrt":
+            return f"sqrt({_row(element)})"
+        case "mroot":
+            return f"root({_written(element[1])}, {_written(element[0])})"
+        case "msub" | "msup" | "msubsup" | "munder" | "mover" | "munderover":
+            return _scripts(element)
+        case "mmultiscripts":
+            return _multiscripts(element)
+        case "mtable":
+            return _table(element, "#none")
+        case "menclose":
+            return _enclosed(element)
+        case "mphantom":
+            return f"#hide({_equation(_row(element))})" if len(element) else ""
+        case "colored":
+            return f"#text(fill: {_color(a['mathcolor'])}, {_equation(_row(element))})"
+    return _row(element)
+
+
+def _equation(inner: str) -> str:
+    """An equation inside code: `$x$`, which is inline, told to be as large as its surroundings."""
+    large = "frac(" in inner or any(sign in inner for sign in ("sum", "product", "integral"))
+    return f"$display({inner})$" if large else f"${inner}$"
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def _quoted(text: str) -> str:
+    if text == "\xa0":
+        return "space"
+    return json.dumps(text.replace("\xa0", " "), ensure_ascii=False)
+
+
+def _styled(written: str, variant: str | None) -> str:
+    return _VARIANTS[variant].format(written) if variant in _VARIANTS else written
+
+
+def _identifier(element: Element) -> str:
+    text, variant = text_of(element), element.get("mathvariant")
+    if len(text) > 1:
+        if variant in (None, "normal"):
+            if text in _FUNCTIONS:
+                return text
+            return f"op({_quoted(text)})" if element.get("operator") else _quoted(text)
+        return (
+            f"italic({_quoted(text)})" if variant == "italic" else _styled(_quoted(text), variant)
+        )
+    written = _NAMES.get(text) or _escaped(text)
+    if variant == "normal" and text.isascii() and text.isalpha():
+        return f"upright({written})"
+    return _styled(written, variant)
+
+
+def _operator(element: Element) -> str:
+    text = text_of(element)
+    if text == APPLY_FUNCTION:
+        return ""
+    if "written" in element.attrib:
+        return element.attrib["written"]
+    if text in _CALLS:
+        return f'class("normal", {text})'
+    if len(text) > 1 and text.isalpha():
+        return text if text in _FUNCTIONS else f"op({_quoted(text)}, limits: #true)"
+    return _NAMES.get(text) or _escaped(text)
+
+
+def _space(width: str) -> str:
+    named = _SPACES.get(width)
+    if named or not re.fullmatch(r"-?[\d.]+(em|pt|cm|mm|in)", width):
+        return named or ""
+    return f"#h({width})" if float(re.sub(r"[a-z]+", "", width)) else ""
+
+
+def _color(value: str) -> str:
+    return f'rgb("{value}")' if value.startswith("#") else f'rgb("{_COLORS.get(value, "#000000")}")'
+
+
+_COLORS = {"red": "#ff0000", "green": "#008000", "blue": "#0000ff", "white": "#ffffff"}
+
+
+def _fenced(element: Element) -> str:
+    first, last = element.get("open", ""), element.get("close", "")
+    if len(element) == 1 and element[0].tag == "mtable":
+        table = element[0]
+        if (first, last) == ("{", "") and len(table[0]) <= 2 and "columnlines" not in table.attrib:
+            rows = (" & ".join(_row(cell) for cell in row) for row in table)
+            return f"cases({', '.join(rows)})"
+        if first or last:
+            return _table(table, _delimiters(first, last))
+    if len(element) == 1 and element[0].tag == "mfrac" and (first, last) == ("(", ")"):
+        fraction = element[0]
+        if fraction.get("linethickness") == "0":
+            return f"binom({_written(fraction[0])}, {_written(fraction[1])})"
+    inner = _row(element)
+    if first in ("(", "[") and _PAIRS[first] == last:
+        return f"{first}{inner}{last}"
+    return f"lr({_joined([_escaped(first), inner, _escaped(last)])})" if first or last else inner
+
+
+def _delimiters(first: str, last: str) -> str:
+    """The value of `delim` for a matrix."""
+    if _PAIRS.get(first) == last:
+        return json.dumps(first, ensure_ascii=False)
+    sides = (
+        json.dumps(side, ensure_ascii=False) if side in _SIDES else "none" for side in (first, last)
+    )
+    return f"#({', '.join(sides)})"
+
+
+_SIDES = frozenset("()[]{}|‖⟨⟩⌊⌋⌈⌉")
+
+
+def _fraction(element: Element) -> str:
+    above, below = _written(element[0]), _written(element[1])
+    if element.get("linethickness") == "0":
+        return f"mat(delim: #none, {above}; {below})"
+    if element.get("bevelled") == "true":
+        return f"{above} \\/ {below}"
+    return f"frac({above}, {below})"
+
+
+def _scripts(element: Element) -> str:
+    tag, base = element.tag, element[0]
+    below = element[1] if "sub" in tag or "under" in tag else None
+    above = element[-1] if "sup" in tag or "over" in tag else None
+    if "under" in tag or "over" in tag:
+        marked = _marked(base, below, above)
+        if marked is not None:
+            return marked
+    primes = _primes(above) if above is not None else 0
+    written = _base(base, limits="under" in tag or "over" in tag)
+    if primes:
+        written, above = written + "'" * primes, None
+    if below is not None and not is_empty(below):
+        written += f"_{_script(below)}"
+    if above is not None and not is_empty(above):
+        written += f"^{_script(above)}"
+    return written
+
+
+def _marked(base: Element, below: Element | None, above: Element | None) -> str | None:
+    """An accent, a bar or a brace over or under the base, with a brace's label."""
+    if below is None and above is not None and above.tag == "mo":
+        sign = text_of(above)
+        stretched = above.get("accent") == "true" or above.get("stretchy") != "false"
+        name = _ABOVE.get(sign) if stretched or sign not in _ACCENTS else None
+        name = name or _ACCENTS.get(sign)
+        if name is not None and (name not in ("arrow", "arrow.l") or base.tag != "mo"):
+            return f"{name}({_written(base)})"
+    if above is None and below is not None and below.tag == "mo" and text_of(below) in _BELOW:
+        return f"{_BELOW[text_of(below)]}({_written(base)})"
+    label = above if below is None else below if above is None else None
+    if label is not None and base.tag in ("mover", "munder") and base[1].tag == "mo":
+        name = (_ABOVE if base.tag == "mover" else _BELOW).get(text_of(base[1]))
+        if name in ("overbrace", "underbrace") and (base.tag == "mover") == (below is None):
+            return f"{name}({_written(base[0])}, {_written(label)})"
+    return None
+
+
+def _primes(script: Element) -> int:
+    """How many primes a superscript is made of; 0 if of anything else."""
+    leaves = list(script) if script.tag == "mrow" else [script]
+    counts = [_PRIMES.get(text_of(leaf), 0) if leaf.tag == "mo" else 0 for leaf in leaves]
+    return sum(counts) if counts and all(counts) else 0
+
+
+_PRIMES = {"′": 1, "″": 2, "‴": 3, "⁗": 4}
+
+
+def _base(base: Element, *, limits: bool) -> str:
+    """What scripts are attached to, told where to put them if that is not what Typst would do."""
+    if is_empty(base):
+        return '""'
+    written = _written(base)
+    if base.tag == "mo" and text_of(base) in _LARGE:
+        return written if limits else f"scripts({written})"
+    if base.tag == "mo" and not limits and written in _RELATIONS:
+        return f"scripts({written})"
+    if limits:
+        operator = base.tag in ("mo", "mi") and text_of(base) in _FUNCTIONS
+        names_limits = written.endswith("limits: #true)")
+        return written if names_limits or operator else f"limits({written})"
+    if base.tag == "mrow":
+        return f"attach({written})" if written else '""'
+    return _shielded(written)
+
+
+def _shielded(written: str) -> str:
+    """A base that Typst would take apart (`#text(...)`, brackets of a row) made one."""
+    return f"attach({written})" if written.startswith("#") or not written else written
+
+
+def _script(script: Element) -> str:
+    written = _written(script)
+    one = re.fullmatch(r"[^\W_]|[a-zA-Z]{2,}|\d+|\*|'|\\.", written)
+    return written if one else f"({written})"
+
+
+def _multiscripts(element: Element) -> str:
+    parts = list(element)
+    split = next((n for n, part in enumerate(parts) if part.tag == "mprescripts"), len(parts))
+    corners = dict(zip(("b", "t"), parts[1:3], strict=False)) if split > 2 else {}
+    corners |= dict(zip(("bl", "tl"), parts[split + 1 : split + 3], strict=False))
+    given = [
+        f"{corner}: {_written(part)}"
+        for corner, part in corners.items()
+        if part.tag != "none" and not is_empty(part)
+    ]
+    return f"attach({', '.join([_written(parts[0]), *given])})"
+
+
+def _is_aligned(table: Element) -> bool:
+    """Whether a table is an `aligned` of some kind: columns right, left, right, ... in turn."""
+    sides = table.get("columnalign", "").split()
+    return (
+        bool(sides)
+        and table.get("displaystyle") == "true"
+        and all(side == ("left" if n % 2 else "right") for n, side in enumerate(sides))
+    )
+
+
+def _aligned_rows(table: Element) -> list[str] | None:
+    """The rows of an `aligned` with their alignment points."""
+    if table.tag != "mtable" or not _is_aligned(table):
+        return None
+    return [" & ".join(_row(cell) for cell in row) for row in table]
+
+
+def _table(table: Element, delimiters: str) -> str:
+    aligned = _aligned_rows(table)
+    if aligned is not None:
+        return f"mat(delim: {delimiters}, {'; '.join(aligned)})"
+    options = [f"delim: {delimiters}"]
+    sides = set(table.get("columnalign", "center").split())
+    if len(sides) == 1 and sides <= {"left", "right"}:
+        options.append(f"align: #{sides.pop()}")
+    lines = [
+        f"{name}: ({', '.join(f'{place},' for place in places)})"
+        for name, places in (
+            ("hline", _lines(table.get("rowlines"), len(table) - 1)),
+            ("vline", _lines(table.get("columnlines"), max(map(len, table), default=1) - 1)),
+        )
+        if places
+    ]
+    if lines:
+        options.append(f"augment: #({', '.join(lines).replace(',)', ',)')})")
+    rows = "; ".join(", ".join(_row(cell) for cell in row) for row in table)
+    return f"mat({', '.join(options)}, {rows})"
+
+
+def _lines(kinds: str | None, gaps: int) -> list[int]:
+    """After which rows or columns a line is drawn. The last kind holds for all that follow."""
+    given = kinds.split() if kinds else []
+    full = (given + [given[-1]] * gaps)[:gaps] if given else []
+    return [place for place, kind in enumerate(full, start=1) if kind != "none"]
+
+
+def _enclosed(element: Element) -> str:
+    inner = _row(element)
+    notations = set(element.get("notation", "").split())
+    if {"updiagonalstrike", "downdiagonalstrike"} <= notations:
+        return f"cancel(cross: #true, {inner})"
+    if "updiagonalstrike" in notations:
+        return f"cancel({inner})"
+    if "downdiagonalstrike" in notations:
+        return f"cancel(inverted: #true, {inner})"
+    if "horizontalstrike" in notations:
+        return f"cancel(angle: #90deg, {inner})"
+    if notations & {"box", "roundedbox", "circle"}:
+        return f"#box(stroke: 0.5pt, inset: 3pt, {_equation(inner)})"
+    if "top" in notations:
+        return f"overline({inner})"
+    return f"underline({inner})" if "bottom" in notations else inner
