@@ -16,7 +16,7 @@ import torch
 
 from texlens.errors import InputError
 from texlens.model.load import Loaded
-from texlens.runs import progress
+from texlens.runs import progress, write_json_lines
 from texlens.train.config_grpo import GrpoConfig
 from texlens.train.curves import read_log
 from texlens.train.grpo_prompts import Prompts
@@ -53,6 +53,7 @@ def prefilter(
     order = torch.randperm(len(prompts.table), generator=random).tolist()[: settings_.prompts]
     path = out / PASS_RATES
     known = {record["id"]: record for record in read_log(path)}
+    write_json_lines(path, known.values())  # without the line that a kill cut short
     ids = prompts.table["id"]
     batches = [
         (number, order[first : first + settings_.batch])

@@ -90,7 +90,7 @@ def prepare_prompts(config: GrpoConfig, loaded: Loaded, *, quiet: bool = False) 
     table = table.select(kept)
     message = {"role": Value("string"), "content": Value("string")}
     columns_ = {
-        "id": list(table["id"]),
+        "id": _ids(config, table),
         "prompt": [_messages(loaded)] * len(kept),
         "image": [{"bytes": picture, "path": None} for picture in table["picture"]],
         "solution": list(table["latex"]),
@@ -99,6 +99,14 @@ def prepare_prompts(config: GrpoConfig, loaded: Loaded, *, quiet: bool = False) 
         id=Value("string"), prompt=List(message), image=Image(mode="RGB"), solution=Value("string")
     )
     return Prompts(Dataset.from_dict(columns_, features=features), record)
+
+
+def _ids(config: GrpoConfig, table: Any) -> list[str]:
+    """The ids of the examples, with the name of their file where there are several files."""
+    if len(config.data) == 1:
+        return list(table["id"])
+    stems = [file.parquet.with_suffix("") for file in config.data]
+    return [f"{stems[file]}/{name}" for file, name in zip(table["file"], table["id"], strict=True)]
 
 
 def _messages(loaded: Loaded) -> list[dict[str, str]]:
