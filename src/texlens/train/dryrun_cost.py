@@ -143,18 +143,25 @@ def activation_bytes(
     tokens, patches = batch.examples * batch.tokens, batch.examples * batch.patches
     c = training.precision_bytes
     at_loss = loss_bytes(config, batch, training) if loss is None else loss
-    text_layer = tokens * _text_layer_bytes(text, training)
-    vision_layer = patches * _vision_layer_bytes(vision, training)
-    merger = patches * _merger_bytes(vision, training)
     # Gradients of a layer's widest tensors while the backward pass is in it.
     in_flight = tokens * 3 * c * text.intermediate_size
     if not training.checkpointing:
-        layers = text.num_hidden_layers * text_layer + vision.depth * vision_layer
-        return int(layers + merger + max(at_loss, in_flight))
+        return int(saved_bytes(config, batch, training) + max(at_loss, in_flight))
     kept = tokens * text.num_hidden_layers * c * text.hidden_size
     if training.vision != "frozen":
         kept += patches * vision.depth * c * vision.hidden_size
-    return int(kept + merger + max(at_loss, text_layer + in_flight, vision_layer))
+    kept += patches * _merger_bytes(vision, training)
+    text_layer = tokens * _text_layer_bytes(text, training)
+    vision_layer = patches * _vision_layer_bytes(vision, training)
+    return int(kept + max(at_loss, text_layer + in_flight, vision_layer))
+
+
+def saved_bytes(config: Any, batch: Batch, training: Training) -> float:
+    """What all layers keep for the backward pass where none is run again, in bytes."""
+    text, vision = config.text_config, config.vision_config
+    layers = text.num_hidden_layers * _text_layer_bytes(text, training)
+    tower = vision.depth * _vision_layer_bytes(vision, training) + _merger_bytes(vision, training)
+    return batch.examples * (batch.tokens * layers + batch.patches * tower)
 
 
 def loss_bytes(config: Any, batch: Batch, training: Training) -> float:
