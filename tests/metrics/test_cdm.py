@@ -93,6 +93,10 @@ def test_a_truth_that_cannot_be_drawn_does_not_count(drawings: Drawings) -> None
     assert item.warnings == ("cdm: the truth cannot be drawn",)
 
 
+def test_a_command_cut_off_before_its_argument_draws_nothing(drawings: Drawings) -> None:
+    assert cdm("x", r"x \operatorname*", drawings) == 1
+
+
 def test_a_broken_prediction_scores_what_tex_would_draw_of_it(drawings: Drawings) -> None:
     assert cdm("a + b", r"a + b \undefined", drawings) == 1
     assert cdm(r"a + b = c", r"\left( a + b = c", drawings) == 0.909

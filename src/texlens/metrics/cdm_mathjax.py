@@ -217,7 +217,7 @@ class _Writer:
             self.words.append(self.cleaned(_WRITTEN.get(piece, piece)))
             return index + 1
         token = piece.token
-        if token[0] == "\\":
+        if token[:1] == "\\":  # a token may be empty
             if token in _LEFT_ALONE or token in _UNKNOWN_TO_TEX:
                 return index + 1
             if token in _SWITCHES or token in _SPACES:

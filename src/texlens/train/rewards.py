@@ -113,8 +113,8 @@ def score_completions(
     """
     names = tuple(rewards)
     settings = settings or RewardSettings()
-    texts = [_text(completion) for completion in completions or ()]
-    truths = list(solution or ())
+    texts = [_text(completion) for completion in _listed(completions)]
+    truths = _listed(solution)
     if len(truths) != len(texts):
         message = f"{len(texts)} completions came with {len(truths)} truths: all rewards are 0."
         with suppress(Warning):  # where warnings are errors
@@ -230,6 +230,10 @@ class _Column:
     ) -> list[float]:
         scored = self._batch.score(completions, solution, columns.get("completion_ids"))
         return [completion.rewards[self.__name__] for completion in scored]
+
+
+def _listed(values: object) -> list[Any]:
+    return list(values) if isinstance(values, Iterable) else []
 
 
 def _text(completion: object) -> str | None:

@@ -1,9 +1,9 @@
 """Processes that compute the rendered rewards beside the one that trains.
 
-Every process of the pool serves one group of answers at a time (`rewards_rendered`). One that
-spends too much time on an answer ends; the answer counts as a timeout, the rest of its group goes
-to a spare process that stands ready, and a new one starts meanwhile: about a second of another
-core, which nobody waits for.
+Every process of the pool serves a few answers to one truth at a time (`rewards_rendered`), and ends
+when they take longer together than a single answer may. Then each of them is tried alone, by a
+spare process that stands ready, and one that still takes too long counts as a timeout. New
+processes start meanwhile: about a second of another core, which nobody waits for.
 
 The processes are started from this module's file, not by `multiprocessing`, so that the user's
 script is not imported again: that works from a notebook, and without
@@ -16,10 +16,11 @@ import atexit
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
@@ -31,8 +32,10 @@ from texlens.train.rewards_rendered import READY, SECONDS_AN_ANSWER, TRUTH_DRAWN
 TIMEOUT = "timeout"
 # The limit of processor time holds on a busy machine too. This one, by the clock, is for a process
 # that uses none: stopped, or starved altogether.
-_CLOCK_SECONDS_AN_ANSWER = 10.0
+_CLOCK_SECONDS_A_REPLY = 10.0
+_CHARACTERS_A_PORTION = 600  # some 20 ms
 _CLOCK_SECONDS_TO_START = 120.0
+_ATTEMPTS = 3  # at answers of which a process died, but not for lack of time
 _FAILED_STARTS = 3  # in a row, after which no more processes are started
 
 _log = logging.getLogger(__name__)
@@ -96,28 +99,42 @@ class RewardPool:
     ) -> None:
         self.close()
 
-    def _score_group(self, truth: str, answers: list[str]) -> list[Rendered]:
-        """What was seen of each answer to one truth, by as many processes as it takes."""
-        seen: list[Rendered] = []
-        while len(seen) < len(answers):
+    def _score_group(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
+        """What was seen of each answer to one truth."""
+        return [
+            rendered for some in _portions(answers) for rendered in self._score_portion(truth, some)
+        ]
+
+    def _score_portion(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
+        """What was seen of a few answers: together if that is fast enough, else one by one."""
+        for _ in range(_ATTEMPTS):
             process = self._ready.get()
             if process is None:
                 self._ready.put(None)
-                nothing = Rendered(error="no process for rewards can be started")
-                return seen + [nothing] * (len(answers) - len(seen))
-            alive, truth_drawn = process.score(truth, answers[len(seen) :], seen)
-            if alive:
+                return [Rendered(error="no process for rewards can be started")] * len(answers)
+            try:
+                seen = process.score(truth, answers)
+            except _Ended as ended:
+                self._replace(process)
+                if ended.out_of_time:
+                    return self._after_timeout(truth, answers, ended.truth_was_drawn)
+            else:
                 self._ready.put(process)
-                continue
-            self._replace(process)
-            if not truth_drawn:
-                _log.warning("The truth %.200r cannot be drawn in time.", truth)
-                nothing = Rendered(error="the truth cannot be drawn in time")
-                return seen + [nothing] * (len(answers) - len(seen))
-            _log.warning("The answer %.200r took too long: its reward is 0.", answers[len(seen)])
-            self.timeouts += 1
-            seen.append(Rendered(error=TIMEOUT))
-        return seen
+                return seen
+        _log.warning("Processes for rewards die of the answer %.200r: its reward is 0.", answers[0])
+        return [Rendered(error="the process for rewards died")] * len(answers)
+
+    def _after_timeout(
+        self, truth: str, answers: Sequence[str], truth_was_drawn: bool
+    ) -> list[Rendered]:
+        if not truth_was_drawn:
+            _log.warning("The truth %.200r cannot be drawn in time: no rewards.", truth)
+            return [Rendered(error="the truth cannot be drawn in time")] * len(answers)
+        if len(answers) > 1:
+            return [self._score_portion(truth, [answer])[0] for answer in answers]
+        _log.warning("The answer %.200r takes too long: its reward is 0.", answers[0])
+        self.timeouts += 1
+        return [Rendered(error=TIMEOUT)]
 
     def _replace(self, process: _Process) -> None:
         process.end()
@@ -152,6 +169,15 @@ class RewardPool:
             self._ready.put(None)
 
 
+class _Ended(Exception):
+    """A process ended before it had answered: for lack of time, and after drawing the truth?"""
+
+    def __init__(self, *, out_of_time: bool, truth_was_drawn: bool) -> None:
+        super().__init__()
+        self.out_of_time = out_of_time
+        self.truth_was_drawn = truth_was_drawn
+
+
 class _Process:
     """One process of the pool, as seen from this side."""
 
@@ -168,29 +194,30 @@ class _Process:
         assert self._process.stdout is not None
         self._requests: IO[str] = self._process.stdin
         self._replies: IO[str] = self._process.stdout
+        self._overdue = False
 
     def becomes_ready(self) -> bool:
         """Wait for its first line. False when it ends before."""
         return self._reply(_CLOCK_SECONDS_TO_START) == READY
 
-    def score(self, truth: str, answers: list[str], seen: list[Rendered]) -> tuple[bool, bool]:
-        """Add what it sees of each answer to `seen`.
-
-        Returns whether it is still alive, and whether the truth could be drawn before it ended.
-        """
-        try:
+    def score(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
+        """What it sees of answers to one truth. Raises _Ended when it took too long, or died."""
+        truth_was_drawn = False
+        with suppress(OSError):  # it may have died since
             self._requests.write(json.dumps([truth, answers]) + "\n")
             self._requests.flush()
-        except OSError:
-            return False, False
-        if self._reply(_CLOCK_SECONDS_AN_ANSWER) != TRUTH_DRAWN:
-            return False, False
-        for _ in answers:
-            reply = self._reply(_CLOCK_SECONDS_AN_ANSWER)
-            if not isinstance(reply, dict):
-                return False, True
-            seen.append(Rendered(**reply))
-        return True, True
+            truth_was_drawn = self._reply(_CLOCK_SECONDS_A_REPLY) == TRUTH_DRAWN
+        seen = self._reply(_CLOCK_SECONDS_A_REPLY) if truth_was_drawn else None
+        if not isinstance(seen, list):
+            self.end()
+            raise _Ended(out_of_time=self._out_of_time(), truth_was_drawn=truth_was_drawn)
+        return [Rendered(**rendered) for rendered in seen]
+
+    def _out_of_time(self) -> bool:
+        """Whether it ended because it took too long; it must have ended."""
+        return self._overdue or (
+            hasattr(signal, "SIGPROF") and self._process.returncode == -signal.SIGPROF
+        )
 
     def end(self) -> None:
         """Kill it, if it has not ended."""
@@ -203,14 +230,34 @@ class _Process:
 
     def _reply(self, seconds: float) -> object:
         """The next line; None when the process ends or lets wait for so long that it is killed."""
-        watchdog = threading.Timer(seconds, self._process.kill)
+        watchdog = threading.Timer(seconds, self._kill_overdue)
         watchdog.daemon = True
         watchdog.start()
         try:
             line = self._replies.readline()
+        except ValueError:  # closed meanwhile
+            return None
         finally:
             watchdog.cancel()
         return json.loads(line) if line.endswith("\n") else None
+
+    def _kill_overdue(self) -> None:
+        self._overdue = True
+        self._process.kill()
+
+
+def _portions(answers: Sequence[str]) -> Iterator[list[str]]:
+    """Answers in portions that usually take well below the time that one answer may take."""
+    portion: list[str] = []
+    characters = 0
+    for answer in answers:
+        if portion and characters + len(answer) > _CHARACTERS_A_PORTION:
+            yield portion
+            portion, characters = [], 0
+        portion.append(answer)
+        characters += len(answer)
+    if portion:
+        yield portion
 
 
 _pool: RewardPool | None = None

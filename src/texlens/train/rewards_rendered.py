@@ -1,11 +1,10 @@
 """The rewards that look at the formula: `cdm` and `layout` of the answer as drawn.
 
-They are computed in a process of their own, which this module is when it is run: it reads groups
-of answers to one truth from its standard input and writes a line for each answer. The process
-may spend `SECONDS_AN_ANSWER` of processor time on an answer; then the operating system ends it.
+They are computed in a process of their own, which this module is when it is run: it reads answers
+to one truth from its standard input and writes what it sees to its standard output. The process
+may spend `SECONDS_AN_ANSWER` of processor time on one request; then the operating system ends it.
 So there is no formula, and no bug in any library, that could hold up a training run:
-`texlens.train.rewards_pool` sees the process end, counts the answer as a timeout, and goes on with
-the next process, which stands ready.
+`texlens.train.rewards_pool` sees the process end, and goes on with the next, which stands ready.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TextIO
@@ -62,40 +61,55 @@ class Renderer:
         self._cdm = Cdm()
         self._layout = Layout()
         self._drawings = DrawingStore(on_disk=False)
+        self._drawn_truth: str | None = None
 
     def warm_up(self) -> None:
         """Draw and compare a few formulas, so that the first answer takes no longer than others."""
         for turn in range(_WARM_UP_ROUNDS):
             for formula in _WARM_UP:
-                self.score(formula, f"{formula} + {turn}")
+                self.score(formula, [f"{formula} + {turn}"])
 
     def draw_truth(self, truth: str) -> None:
         """Draw a truth, so that the time it takes is not counted to its first answer."""
-        if len(truth) <= MAX_DRAWN_CHARACTERS:
-            self._compare(truth, truth)
+        if truth != self._drawn_truth and len(truth) <= MAX_DRAWN_CHARACTERS:
+            self._compare(truth, [""])  # nothing is cheaply compared
+        self._drawn_truth = truth
 
-    def score(self, truth: str, answer: str) -> Rendered:
-        """Compare an answer with its truth; both without tags, math wrappers are taken off."""
-        if len(answer) > MAX_DRAWN_CHARACTERS:
-            return Rendered(error=f"the answer has {len(answer)} characters, too many to draw")
-        found = check([answer])[0]
-        if not found.katex:
-            return Rendered(error=f"does not parse: {found.message}")
+    def score(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
+        """Compare answers with their truth; math wrappers are taken off. One result an answer."""
         if len(truth) > MAX_DRAWN_CHARACTERS:
-            return Rendered(True, error=f"the truth has {len(truth)} characters, too many to draw")
-        return self._compare(truth, answer)
+            error = f"the truth has {len(truth)} characters, too many to draw"
+            return [Rendered(found.katex, error=error) for found in check(answers)]
+        seen: dict[str, Rendered] = {}
+        short = []
+        for answer in answers:
+            if len(answer) > MAX_DRAWN_CHARACTERS:
+                error = f"the answer has {len(answer)} characters, too many to draw"
+                seen[answer] = Rendered(error=error)
+            else:
+                short.append(answer)
+        valid = []
+        for answer, found in zip(short, check(short), strict=True):
+            if found.katex:
+                valid.append(answer)
+            else:
+                seen[answer] = Rendered(error=f"does not parse: {found.message}")
+        seen.update(zip(valid, self._compare(truth, valid), strict=True))
+        return [seen[answer] for answer in answers]
 
-    def _compare(self, truth: str, answer: str) -> Rendered:
-        pair = Pair("", truth, answer, "", "", (), ())  # both metrics look at the raw texts alone
-        values: dict[str, float | None] = {}
-        warnings: list[str] = []
-        for metric in (self._cdm, self._layout):
-            score = metric.score_items([pair], self._drawings)[0]
-            values |= score.values
-            warnings += score.warnings
-        return Rendered(
-            True, values["cdm"] or 0.0, values["layout"] or 0.0, "; ".join(warnings) or None
-        )
+    def _compare(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
+        # Both metrics look at the raw texts alone.
+        pairs = [Pair("", truth, answer, "", "", (), ()) for answer in answers]
+        both = [m.score_items(pairs, self._drawings) for m in (self._cdm, self._layout)]
+        return [
+            Rendered(
+                True,
+                cdm.values["cdm"] or 0.0,
+                layout.values["layout"] or 0.0,
+                "; ".join((*cdm.warnings, *layout.warnings)) or None,
+            )
+            for cdm, layout in zip(*both, strict=True)
+        ]
 
 
 @contextmanager
@@ -114,10 +128,11 @@ def processor_time_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def serve(requests: TextIO, replies: TextIO, seconds_an_answer: float) -> None:
+def serve(requests: TextIO, replies: TextIO, seconds: float) -> None:
     """Answer requests until they end: lines `[truth, [answer, ...]]`, all of them JSON.
 
-    The reply is a line `"truth"` when the truth is drawn, then one object for each answer.
+    The reply is a line `"truth"` when the truth is drawn, then a list with an object an answer.
+    Each of the two may take `seconds` of processor time.
     """
 
     def reply(document: object) -> None:
@@ -129,16 +144,22 @@ def serve(requests: TextIO, replies: TextIO, seconds_an_answer: float) -> None:
     reply(READY)
     for line in requests:
         truth, answers = json.loads(line)
-        with suppress(Exception), processor_time_limit(seconds_an_answer):
+        with suppress(Exception), processor_time_limit(seconds):
             renderer.draw_truth(truth)
         reply(TRUTH_DRAWN)
-        for answer in answers:
-            try:
-                with processor_time_limit(seconds_an_answer):
-                    rendered = renderer.score(truth, answer)
-            except Exception as error:  # no answer may end a run
-                rendered = Rendered(error=f"{type(error).__name__}: {error}"[:300])
-            reply(asdict(rendered))
+        with processor_time_limit(seconds):
+            seen = _score(renderer, truth, answers)
+        reply([asdict(rendered) for rendered in seen])
+
+
+def _score(renderer: Renderer, truth: str, answers: list[str]) -> list[Rendered]:
+    """What is seen of answers; one that a metric fails at fails alone."""
+    try:
+        return renderer.score(truth, answers)
+    except Exception as error:  # no answer may end a run
+        if len(answers) == 1:
+            return [Rendered(error=f"{type(error).__name__}: {error}"[:300])]
+        return [_score(renderer, truth, [answer])[0] for answer in answers]
 
 
 def main() -> None:

@@ -1,0 +1,87 @@
+"""The processes behind the rendered rewards: nothing stops them for long."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from texlens.train.rewards_pool import TIMEOUT, RewardPool
+from texlens.train.rewards_rendered import MAX_DRAWN_CHARACTERS
+
+# Each takes far longer than an answer may, is short enough to be drawn, and KaTeX parses it.
+MONSTERS = [
+    r"\color{red}" * 180 + "x",
+    r"\underbrace{" * 150 + "x" + "}" * 150,
+    r"\widehat{" * 180 + "x" + "}" * 180,
+]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[RewardPool]:
+    with RewardPool(1, spares=2) as pool:
+        yield pool
+
+
+def test_a_monster_counts_as_timeout_and_its_neighbours_do_not(pool: RewardPool) -> None:
+    answers = ["x+y", MONSTERS[0], "x+z", MONSTERS[1], "x+y"]
+    quiet = pool.score([("x+y", "x+y"), ("x+y", "x+z")])
+    before = pool.timeouts
+    seen = pool.score([("x+y", answer) for answer in answers])
+    assert [rendered.error for rendered in seen] == [None, TIMEOUT, None, TIMEOUT, None]
+    assert [seen[0], seen[2], seen[4]] == [quiet[0], quiet[1], quiet[0]]
+    assert {(seen[i].cdm, seen[i].layout) for i in (1, 3)} == {(0.0, 0.0)}
+    assert pool.timeouts == before + 2
+
+
+def test_a_monstrous_truth_is_said_to_be_one(pool: RewardPool) -> None:
+    seen = pool.score([(MONSTERS[2], "x"), ("x", "x")])
+    assert seen[0].error == "the truth cannot be drawn in time"
+    assert seen[1].cdm == 1
+
+
+def test_a_truth_that_cannot_be_drawn_gives_zero(pool: RewardPool) -> None:
+    seen = pool.score([(r"\frac{", "x"), ("x " * MAX_DRAWN_CHARACTERS, "x")])
+    assert [(s.valid, s.cdm, s.layout) for s in seen] == [(True, 0, 0)] * 2
+    assert "cannot be drawn" in (seen[0].error or "")
+    assert "too many to draw" in (seen[1].error or "")
+
+
+def test_a_process_that_dies_by_itself_is_replaced(pool: RewardPool) -> None:
+    for process in list(pool._processes):
+        process._process.kill()
+    assert pool.score([("x", "x")])[0].cdm == 1
+
+
+def test_only_so_many_characters_are_drawn(pool: RewardPool) -> None:
+    seen = pool.score([("x", "x " * 1_000_000)])[0]
+    assert "too many to draw" in (seen.error or "")
+    assert not seen.valid
+
+
+def test_processes_that_cannot_start_are_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with RewardPool() as broken:
+        seen = broken.score([("x", "x"), ("y", "y")])
+    assert [s.error for s in seen] == ["no process for rewards can be started"] * 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are listed by ps")
+def test_a_script_needs_no_guard_and_leaves_no_process() -> None:
+    script = (
+        "from texlens.train.rewards import REWARDS\n"
+        "from texlens.train.rewards_pool import get_pool\n"
+        "print(REWARDS['cdm'](['a+b', 'a'], ['a+b', 'a+b'])[0])\n"
+        "print(*[p._process.pid for p in get_pool()._processes])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    value, pids = done.stdout.splitlines()
+    assert value == "1.0"
+    for pid in map(int, pids.split()):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
