@@ -22,7 +22,7 @@ MONSTERS = [
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[RewardPool]:
-    with RewardPool(1, spares=2) as pool:
+    with RewardPool(1) as pool:
         yield pool
 
 

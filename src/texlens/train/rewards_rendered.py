@@ -38,7 +38,7 @@ _WARM_UP = (
     r"\left( \begin{array} { c c } { \alpha } & { 0 } \\ { 0 } & { \bar { \beta } } \end{array} \right)",
     r"\int _ { 0 } ^ { \infty } \mathrm { e } ^ { - \lambda t } \, d t \leq \lim _ { k \to 0 } f ( k )",
 )
-_WARM_UP_ROUNDS = 6
+_WARM_UP_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
