@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,32 @@ def train() -> None:
     """Train a model."""
 
 
+def _run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that every kind of training has."""
+    for option in (
+        click.option("--force", is_flag=True, help="Throw away what the folder holds, begin anew."),
+        click.option(
+            "--resume", is_flag=True,
+            help="Insist on going on with an unfinished run; without it one begins where there is none.",
+        ),
+        click.option(
+            "--out", type=click.Path(path_type=Path), help="The folder to write. Default: runs/RECIPE."
+        ),
+        click.option(
+            "--minutes", type=click.FloatRange(min=0, min_open=True), help="How long to train."
+        ),
+        click.option(
+            "--set", "settings", multiple=True, metavar="KEY=VALUE",
+            help="Change a setting, such as learning_rate=0.0005 or data.1.parquet=my.parquet.",
+        ),
+        click.argument("recipe"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 @train.command()
-@click.argument("recipe")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE",
-    help="Change a setting, such as learning_rate=0.0005 or data.1.parquet=my.parquet.",
-)  # fmt: skip
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="How long to train.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="The folder to write. Default: runs/RECIPE."
-)
-@click.option(
-    "--resume", is_flag=True,
-    help="Insist on going on with an unfinished run; without it one begins where there is none.",
-)  # fmt: skip
-@click.option("--force", is_flag=True, help="Throw away what the folder holds and begin anew.")
+@_run_options
 def pretrain(
     recipe: str,
     settings: tuple[str, ...],
@@ -41,7 +54,6 @@ def pretrain(
     RECIPE is a shipped recipe's name (see `texlens recipes`) or a YAML file. A run that was
     stopped goes on from its last checkpoint when the same command is given again.
     """
-    from texlens.errors import InputError
     from texlens.train.config import load_recipe, parse_changes
     from texlens.train.config_pretrain import PretrainConfig
 
@@ -49,18 +61,61 @@ def pretrain(
     if minutes is not None:
         changes |= {"minutes": minutes, "steps": None}
     config = load_recipe(recipe, PretrainConfig, changes)
-    out = out or Path("runs") / Path(recipe).stem
-    if resume and force:
-        raise InputError("--resume goes on with a run and --force begins anew: give one of them.")
-    _require_torch()
-    from texlens.runs import open_out_folder
+    _require("pyarrow", "torch", "transformers")
     from texlens.train.pretrain import CHECKPOINT, MARKER
     from texlens.train.pretrain import pretrain as run
 
-    if resume and not (out / CHECKPOINT).is_file():
+    out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINT)
+    click.echo(_pretrain_table(run(config, out, afresh=force), out))
+
+
+@train.command()
+@_run_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+def sft(
+    recipe: str,
+    settings: tuple[str, ...],
+    minutes: float | None,
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Fine-tune a Qwen2.5-VL on pictures with their LaTeX, by LoRA or in full.
+
+    RECIPE is a shipped recipe's name (see `texlens recipes`) or a YAML file. A run that was
+    stopped goes on from its last checkpoint when the same command is given again. Several devices:
+    `accelerate launch -m texlens train sft RECIPE`.
+    """
+    from texlens.train.config import load_recipe, parse_changes
+    from texlens.train.config_sft import SftConfig
+
+    changes = parse_changes(settings)
+    if minutes is not None:
+        changes |= {"minutes": minutes, "steps": None, "epochs": None}
+    config = load_recipe(recipe, SftConfig, changes)
+    _require("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
+    from texlens.train.sft import train_sft
+    from texlens.train.tuning_run import CHECKPOINTS, MARKER
+
+    out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
+    summary = train_sft(config, out, afresh=force)
+    click.echo(json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out))
+
+
+def _out_folder(
+    out: Path | None, recipe: str, marker: str, *, resume: bool, force: bool, unfinished: str
+) -> Path:
+    """The folder of a run, ready to be written."""
+    from texlens.errors import InputError
+    from texlens.runs import open_out_folder
+
+    out = out or Path("runs") / Path(recipe).stem
+    if resume and force:
+        raise InputError("--resume goes on with a run and --force begins anew: give one of them.")
+    if resume and not (out / unfinished).exists():
         raise InputError(f"'{out}' holds no checkpoint to go on from: leave out --resume.")
-    open_out_folder(out, marker=MARKER, force=force)
-    click.echo(_table(run(config, out, afresh=force), out))
+    return open_out_folder(out, marker=marker, force=force)
 
 
 @click.command()
@@ -76,14 +131,30 @@ def recipes(show: str | None) -> None:
         click.echo(f"{name:<22}{description}")
 
 
-def _require_torch() -> None:
+def _require(*modules: str) -> None:
     """Name the missing extra before anything is written."""
     from texlens.errors import require_extra
 
-    require_extra("Training", "train", "torch", "transformers", "pyarrow")
+    require_extra("Training", "train", *modules)
 
 
-def _table(summary: dict[str, Any], out: Path) -> str:
+def tuning_table(summary: dict[str, Any], out: Path) -> str:
+    """What a fine-tuning run leaves, for people: dev scores at the start, the best, at the end."""
+    trained, total = summary["parameters"]["trained"], summary["parameters"]["total"]
+    lines = [
+        f"{summary['step']} steps, {summary['minutes']:.1f} minutes; "
+        f"{trained:,} of {total:,} weights trained on {summary['data']['examples']} examples"
+    ]
+    rows = {"start": summary["dev_at_start"], "best": summary["best"] or {}, "end": summary["dev"]}
+    if summary["dev"]:
+        lines.append(f"{'dev':<26}" + "".join(f"{row:>9}" for row in rows))
+    for name in summary["dev"]:
+        cells = (f"{row[name]:>9.3f}" if name in row else f"{'-':>9}" for row in rows.values())
+        lines.append(f"{name:<26}" + "".join(cells))
+    return "\n".join([*lines, f"Written: {out / summary['weights']}"])
+
+
+def _pretrain_table(summary: dict[str, Any], out: Path) -> str:
     lines = [
         f"{summary['step']} steps, {summary['pictures']} pictures, {summary['minutes']:.1f} minutes"
     ]

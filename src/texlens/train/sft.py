@@ -1,0 +1,152 @@
+"""Supervised fine-tuning: TRL's trainer and PEFT's adapters, on pictures of formulas.
+
+Read from top to bottom: a run loads its network and its examples, checks them, trains, and reads
+the dev pictures now and then. It can be killed at any time and goes on from its last checkpoint
+to the same weights. `adapters` makes the network, `examples` and `sft_batches` what it is fed,
+`dev` reads, `tuning_run` keeps the run's folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import PrinterCallback, TrainerCallback
+from trl import SFTConfig as TrlConfig
+from trl import SFTTrainer
+
+from texlens.model.load import Loaded
+from texlens.train.adapters import count_parameters, load_for_training, precision_of
+from texlens.train.budget import Budget
+from texlens.train.config_sft import SftConfig
+from texlens.train.dev import DevReader
+from texlens.train.examples import FineTuningData, prepare_examples
+from texlens.train.sft_batches import AnswerCollator, LengthGroupedOrder, check_batches, order_of
+from texlens.train.tuning_run import TuningRun
+
+
+def train_sft(config: SftConfig, out: Path, *, afresh: bool = False) -> dict[str, Any]:
+    """Fine-tune by a recipe, and leave adapter or model in `out`.
+
+    `out/adapter` (with LoRA) or `out/model` (in full) are the last weights, `out/best` those that
+    read the dev pictures best; beside them `config.yaml`, `dataset.json`, `log.jsonl`, curves, the
+    last readings (`dev_*.jsonl`), `README.md` and, last, `run.json`. A run that was stopped goes on
+    from its last checkpoint; `afresh` throws it away.
+
+    Returns what `run.json` holds.
+    Raises InputError when model or data cannot be used, or the run in `out` was begun with other
+    settings; TexlensError when the loss is no number.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    run = TuningRun(config, out, afresh=afresh)
+    loaded = load_for_training(config)
+    data = prepare_examples(config.data, loaded, cutoff=config.cutoff)
+    collator = AnswerCollator(loaded, data.prompt)
+    check_batches(collator, data.table)
+    order = order_of(
+        data.table, config.data,
+        examples_per_step=config.examples_per_step(run.processes), seed=config.seed,
+    )  # fmt: skip
+    trained, total = count_parameters(loaded.model)
+    run.write_start(
+        data.record | {"padding": round(order.padding(config.batch), 4)},
+        {"trained": trained, "total": total},
+    )
+    budget = Budget(
+        config, steps_per_epoch=-(-len(order) // config.examples_per_step(run.processes))
+    )
+    dev = DevReader(config.dev, config.dev_metrics)
+    trainer = Trainer(config, run, loaded, data, collator, order, budget, dev)
+    trainer.train(resume_from_checkpoint=run.resume(budget))
+    return run.finish(loaded, step=trainer.state.global_step, minutes=budget.minutes)
+
+
+class Trainer(SFTTrainer):
+    """TRL's trainer with our order of examples, our schedule, and checkpoints that are whole."""
+
+    def __init__(
+        self,
+        config: SftConfig,
+        run: TuningRun,
+        loaded: Loaded,
+        data: FineTuningData,
+        collator: AnswerCollator,
+        order: LengthGroupedOrder,
+        budget: Budget,
+        dev: DevReader,
+    ) -> None:
+        self.run, self.order, self.budget = run, order, budget
+        super().__init__(
+            model=loaded.model,
+            args=trl_arguments(config, run, budget),
+            data_collator=collator,
+            train_dataset=data.table,
+            processing_class=loaded.processor,
+            callbacks=[_Epochs(order), *run.callbacks(loaded, budget, dev)],
+        )
+        self.remove_callback(PrinterCallback)  # the run's own log speaks
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedOrder:
+        return self.order
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Warm-up and cosine over the run's budget, be it steps or minutes."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = self.budget.schedule(optimizer or self.optimizer)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.run.seal_checkpoint(self.state.global_step, self.budget)
+
+    def create_model_card(self, *arguments: Any, **settings: Any) -> None:
+        """Nothing: a run writes its own card."""
+
+
+class _Epochs(TrainerCallback):
+    """Tells the order of the examples which epoch it is."""
+
+    def __init__(self, order: LengthGroupedOrder) -> None:
+        self.order = order
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.order.set_epoch(int(state.epoch or 0))
+
+
+def trl_arguments(config: SftConfig, run: TuningRun, budget: Budget) -> TrlConfig:
+    """A recipe in TRL's terms."""
+    half = precision_of(config) == "bfloat16"
+    return TrlConfig(
+        output_dir=str(run.checkpoints),
+        max_steps=budget.last_step,
+        per_device_train_batch_size=config.batch,
+        gradient_accumulation_steps=config.accumulation,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.gradient_norm,
+        optim=config.optimizer,
+        bf16=half,
+        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
+        gradient_checkpointing=config.gradient_checkpointing,
+        seed=config.seed,
+        data_seed=config.seed,
+        logging_steps=config.log_every,
+        logging_nan_inf_filter=False,
+        report_to=run.reporters(),
+        save_steps=config.checkpoint_every,
+        eval_strategy="no",
+        disable_tqdm=not sys.stderr.isatty(),
+        dataloader_num_workers=config.workers,
+        dataloader_persistent_workers=config.workers > 0,
+        dataloader_prefetch_factor=4 if config.workers else None,
+        dataloader_multiprocessing_context="spawn" if config.workers else None,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        ddp_find_unused_parameters=False,
+    )

@@ -1,0 +1,83 @@
+"""The draft of a model card: what a run's own record says about its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from texlens.runs import write_text
+
+
+def write_card(path: Path, summary: dict[str, Any]) -> None:
+    """Write a run's `README.md` from what its `run.json` holds."""
+    config, data, contract = summary["config"], summary["data"], summary["contract"]
+    lora = config["lora"]
+    how = "in full" if lora is None else f"by LoRA of rank {lora['rank']}, alpha {lora['alpha']:g}"
+    base = contract["base"] or "the small model that comes with TexLens"
+    trained, total = summary["parameters"]["trained"], summary["parameters"]["total"]
+    files = "\n".join(
+        f"| `{Path(file['parquet']).name}` | {file['rows']} | {file['kept']} | "
+        f"{', '.join(f'{reason} {count}' for reason, count in file['left_out'].items()) or '-'} |"
+        for file in data["files"]
+    )
+    table = _dev_table(summary)
+    write_text(
+        path,
+        f"""# Formulas to LaTeX, fine-tuned from {base}
+
+Draft, written by `texlens train`: say what the data are and where the model fails before you
+publish it.
+
+- Base: {base}
+- Licence: {contract["licence"] or "that of the base; look it up"}
+- Trained: {", ".join(config["parts"])}, {how}; {trained:,} of {total:,} weights
+- Budget: {summary["step"]} steps of {config["batch"]} x {config["accumulation"]} x
+  {summary["processes"]} examples, {summary["minutes"]:.1f} minutes, learning rate
+  {config["learning_rate"]:g}, seed {config["seed"]}
+- Prompt: "{contract["instruction"]}" (the whole contract is in `texlens.json`)
+
+## Data
+
+| file | rows | trained on | left out |
+|---|---:|---:|---|
+{files}
+
+SHA-256 of pictures and LaTeX: `{data["sha256"]}`.
+
+## Readings of the dev pictures
+
+These pictures chose the best weights: they are no test.
+
+{table}
+## Use
+
+```python
+from texlens import Reader
+
+Reader({_reader_arguments(summary)}).read("formula.png").latex
+```
+
+Versions: {", ".join(f"{name} {version}" for name, version in summary["versions"].items())}.
+""",
+    )
+
+
+def _dev_table(summary: dict[str, Any]) -> str:
+    rows = [("at the start", summary["dev_at_start"]), ("at the end", summary["dev"])]
+    if summary["best"] is not None:
+        rows.append((f"best, step {summary['best']['step']}", summary["best"]))
+    names = list(summary["dev"])
+    if not names:
+        return "None were given.\n"
+    lines = [f"| weights | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    for label, values in rows:
+        cells = (f"{values[name]:.3f}" if name in values else "-" for name in names)
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _reader_arguments(summary: dict[str, Any]) -> str:
+    if summary["config"]["lora"] is None:
+        return '"this folder"'
+    model = summary["config"]["model"]
+    return f'{f"{model!r}, " if model else ""}adapter="this folder"'
