@@ -102,7 +102,7 @@ class RewardPool:
     def _score_group(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
         """What was seen of each answer to one truth."""
         return [
-            rendered for some in _portions(answers) for rendered in self._score_portion(truth, some)
+            rendered for some in portions(answers) for rendered in self._score_portion(truth, some)
         ]
 
     def _score_portion(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
@@ -246,7 +246,7 @@ class _Process:
         self._process.kill()
 
 
-def _portions(answers: Sequence[str]) -> Iterator[list[str]]:
+def portions(answers: Sequence[str]) -> Iterator[list[str]]:
     """Answers in portions that usually take well below the time that one answer may take."""
     portion: list[str] = []
     characters = 0
