@@ -2,121 +2,119 @@
 
 from __future__ import annotations
 
-import json
-import re
+import contextlib
+import io
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
 
 import click
 
+from texlens.cli.model_options import ModelOptions, model_options
+from texlens.cli.readings import Tally, print_json, print_lines, word_document
 from texlens.errors import InputError, TexlensError
-from texlens.records import Reading
+from texlens.runs import atomic_write, write_bytes
 
-if TYPE_CHECKING:
-    from texlens.reading.engine import EngineName
+FORMATS = ("latex", "inline", "display", "mathml", "typst", "docx", "markdown", "json")
 
-# Tabs, controls and whatever else could end a line.
-_LINE_BREAKS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
-
-WARNINGS = {
-    "unfinished": "the answer was cut off at the model's limit.",
-    "loop": "the answer runs in a circle.",
-    "does_not_parse": "the answer is not valid LaTeX.",
-    "no_formula": "no formula was found.",
-    "no_answer": "the model gave no answer in the form it was taught.",
-}
+_PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
-@click.option("--model", help="Folder or hub name of a Qwen2.5-VL. Default: the embedded model.")
-@click.option("--adapter", help="Folder or hub name of a LoRA adapter for the model.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Pictures at a time.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
+@click.argument("pictures", nargs=-1, metavar="PICTURE...")
 @click.option(
-    "--engine",
-    type=click.Choice(["auto", "torch", "onnx"]),
-    default="auto",
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="latex",
     show_default=True,
-    help="What runs the model. auto: torch if it is installed, else onnxruntime.",
+    help="How formulas are written. docx needs --out.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--out", type=_PATH, help="Write to this file, not to the terminal.")
+@click.option("--force", is_flag=True, help="Replace what --out and --save-rendering find.")
+@click.option("--clipboard", is_flag=True, help="Read the picture on the clipboard.")
+@click.option("--copy", "copy", is_flag=True, help="Put what was read on the clipboard.")
 @click.option(
-    "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-    default="auto",
-    show_default=True,
-    help="Type of the weights. auto: float32 on a CPU, bfloat16 elsewhere.",
+    "--save-rendering",
+    type=_PATH,
+    metavar="DIR",
+    help="Write each picture beside its reading, drawn anew, into this folder.",
 )
-@click.option("--int8", is_flag=True, help="8-bit weights, on a CPU.")
-@click.option("--4bit", "four_bit", is_flag=True, help="4-bit weights (needs bitsandbytes).")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@model_options
 def read(
     pictures: tuple[str, ...],
-    model: str | None,
-    adapter: str | None,
-    batch_size: int | None,
-    device: str,
-    engine: EngineName,
-    dtype: str,
-    int8: bool,
-    four_bit: bool,
+    form: str,
     as_json: bool,
+    out: Path | None,
+    force: bool,
+    clipboard: bool,
+    copy: bool,
+    save_rendering: Path | None,
+    model_options: ModelOptions,
 ) -> None:
     """Read pictures of formulas as LaTeX.
 
     PICTURE is a file (PNG, JPEG, WebP, TIFF, BMP, GIF), a folder, a pattern such as 'scans/*.png',
-    or - for standard input. The LaTeX of one picture is printed alone; of several, one line each:
-    path, confidence, LaTeX, with tabs between. Exit status 1 if any picture could not be read.
+    a data set (.parquet), or - for standard input. The LaTeX of one picture is printed alone; of
+    several, one line each: path, confidence, LaTeX, with tabs between. Exit status 1 if any picture
+    could not be read or written in the format.
     """
-    from texlens.reading import Reader
+    from texlens.reading.clipboard import clipboard_picture, copy_text, require_copying
+    from texlens.reading.renderings import Comparisons
     from texlens.reading.sources import find_pictures
 
-    if int8 and four_bit:
-        raise InputError("Weights have 8 bits or 4: give --int8 or --4bit, not both.")
-    reader = Reader(
-        model,
-        adapter,
-        engine=engine,
-        device=device,
-        dtype=dtype,
-        quantisation="int8" if int8 else "nf4" if four_bit else None,
-        batch_size=batch_size,
-    )
-    readings = reader.read_many(find_pictures(pictures))
-    count, failed = _print_json(readings) if as_json else _print_lines(readings)
-    if failed:
-        raise TexlensError(f"{failed} of {count} pictures could not be read.")
+    form = "json" if as_json else form
+    if not pictures and not clipboard:
+        raise InputError("There is nothing to read: name a picture, a folder, or --clipboard.")
+    if form == "docx" and out is None:
+        raise InputError("A Word document is not for the terminal: give --out FILE.docx.")
+    if copy and form in ("docx", "json"):
+        raise InputError(f"--copy puts formulas on the clipboard: it does not go with {form}.")
+    _check_out(out, force=force)
+    if copy:
+        require_copying()
+    items = iter([clipboard_picture()]) if clipboard else find_pictures(pictures)
+    comparisons = Comparisons(save_rendering, force=force) if save_rendering is not None else None
+    reader = model_options.open()
+    if comparisons is None:
+        readings = reader.read_many(items)
+    else:
+        readings = comparisons.saving(reader.read_many(comparisons.noting(items)))
+    tally = Tally()
+    counted = tally.of(readings)
+    written: list[str] = []
+    if form == "docx" and out is not None:
+        write_bytes(out, word_document(counted, tally))
+    else:
+        with _opened(out) as stream:
+            if form == "json":
+                print_json(counted, stream)
+            else:
+                for text in print_lines(counted, form, stream, tally):
+                    written += [text] if copy else []
+    if copy:
+        copy_text("\n".join(written))
+    if tally.failed:
+        raise TexlensError(f"{tally.failed} of {tally.count} pictures could not be read.")
 
 
-def _print_json(readings: Iterable[Reading]) -> tuple[int, int]:
-    """Print one document; returns how many readings there were, and how many failed."""
-    records = list(readings)
-    document = {"readings": [reading.as_json() for reading in records]}
-    print(json.dumps(document, indent=2, ensure_ascii=False))
-    return len(records), sum(reading.error is not None for reading in records)
+def _check_out(out: Path | None, *, force: bool) -> None:
+    if out is not None and out.is_dir():
+        raise InputError(f"'{out}' is a folder: give --out a file.")
+    if out is not None and out.exists() and not force:
+        raise InputError(f"'{out}' is there already: give another --out, or --force.")
 
 
-def _print_lines(readings: Iterable[Reading]) -> tuple[int, int]:
-    """Print readings as they come, a single one without its path; returns as `_print_json`."""
-    count = failed = 0
-    waiting: Reading | None = None
-    for reading in readings:
-        count += 1
-        failed += reading.error is not None
-        if waiting is not None:
-            _print_line(waiting, alone=False)
-        waiting = reading
-    if waiting is not None:
-        _print_line(waiting, alone=count == 1)
-    return count, failed
-
-
-def _print_line(reading: Reading, *, alone: bool) -> None:
-    if reading.error is not None:
-        print(f"texlens: {reading.error}", file=sys.stderr)
+@contextlib.contextmanager
+def _opened(out: Path | None) -> Iterator[IO[str]]:
+    """Standard output, or a file that appears once all is written."""
+    if out is None:
+        yield sys.stdout
         return
-    for warning in reading.warnings:
-        print(f"{reading.path}: {WARNINGS[warning]}", file=sys.stderr)
-    latex = _LINE_BREAKS.sub(" ", reading.latex)
-    print(latex if alone else f"{reading.path}\t{reading.confidence:.2f}\t{latex}", flush=True)
+    with atomic_write(out) as file:
+        stream = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="\n")
+        yield stream
+        stream.flush()
+        stream.detach()

@@ -43,9 +43,11 @@ def convert(latex: str, format: str) -> str | bytes:
             not installed.
     """
     if format == "docx":
-        from texlens.export.word import document
+        from texlens.export.word import WordDocument
 
-        return document([(None, latex)])
+        document = WordDocument()
+        document.add_formula(latex)
+        return document.content()
     if format not in FORMATS:
         known = ", ".join([*FORMATS, "docx"])
         raise InputError(f"There is no format '{format}': choose one of {known}.")

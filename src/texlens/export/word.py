@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 
 from texlens.errors import require_extra
 from texlens.export.formats import omml
 from texlens.export.omml import MATH
 
 
-def document(formulas: Iterable[tuple[str | None, str]]) -> bytes:
-    """A .docx file with one equation a formula, under its caption if it has one.
+class WordDocument:
+    """A .docx file of paragraphs and equations, one after the other.
 
-    Args:
-        formulas: (caption or None, LaTeX).
-
-    Raises:
-        InputError: a formula cannot be converted, or python-docx is not installed.
+    Raises InputError when python-docx is not installed.
     """
-    require_extra("Writing Word documents", "docx", "docx")
-    equations = [(caption, omml(latex)) for caption, latex in formulas]
-    from docx import Document
-    from docx.oxml import parse_xml
 
-    made = Document()
-    made.core_properties.author = ""
-    made.core_properties.comments = ""
-    for caption, equation in equations:
-        if caption is not None:
-            made.add_paragraph(_printable(caption))
-        display = parse_xml(f'<m:oMathPara xmlns:m="{MATH}">{equation}</m:oMathPara>')
-        made.add_paragraph()._p.append(display)
-    stream = io.BytesIO()
-    made.save(stream)
-    return stream.getvalue()
+    def __init__(self) -> None:
+        require_extra("Writing Word documents", "docx", "docx")
+        from docx import Document
 
+        self._document = Document()
+        # The library's template names its own maker.
+        self._document.core_properties.author = ""
+        self._document.core_properties.comments = ""
 
-def _printable(text: str) -> str:
-    """What XML can hold of a file's name."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+    def add_text(self, text: str) -> None:
+        """A paragraph; what XML cannot hold is replaced."""
+        kept = "".join(char if char.isprintable() else "\ufffd" for char in text)
+        self._document.add_paragraph(kept)
+
+    def add_formula(self, latex: str) -> None:
+        """An equation on a line of its own. Raises InputError when it cannot be converted."""
+        from docx.oxml import parse_xml
+
+        display = parse_xml(f'<m:oMathPara xmlns:m="{MATH}">{omml(latex)}</m:oMathPara>')
+        self._document.add_paragraph()._p.append(display)
+
+    def content(self) -> bytes:
+        """The file."""
+        stream = io.BytesIO()
+        self._document.save(stream)
+        return stream.getvalue()

@@ -1,0 +1,126 @@
+"""Readings put out, as `read` and `watch` do: lines, one JSON document, or a Word document."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from texlens.errors import InputError
+from texlens.records import Reading
+
+# Tabs, controls and whatever else could end a line.
+_LINE_BREAKS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]+")
+
+WARNINGS = {
+    "unfinished": "the answer was cut off at the model's limit.",
+    "loop": "the answer runs in a circle.",
+    "does_not_parse": "the answer is not valid LaTeX.",
+    "no_formula": "no formula was found.",
+    "no_answer": "the model gave no answer in the form it was taught.",
+    "no_logprobs": "the server does not tell how sure it is.",
+}
+
+
+@dataclass
+class Tally:
+    """How many readings there were, and how many of them failed."""
+
+    count: int = 0
+    failed: int = 0
+
+    def of(self, readings: Iterable[Reading]) -> Iterator[Reading]:
+        """The readings, counted as they pass."""
+        for reading in readings:
+            self.count += 1
+            self.failed += reading.error is not None
+            yield reading
+
+
+def print_json(readings: Iterable[Reading], stream: IO[str]) -> None:
+    """Write one JSON document, reading by reading."""
+    opening = '{\n  "readings": ['
+    for reading in readings:
+        record = json.dumps(reading.as_json(), indent=2, ensure_ascii=False)
+        print(opening, record.replace("\n", "\n    "), sep="\n    ", end="", file=stream)
+        opening = ","
+    print("\n  ]\n}" if opening == "," else f"{opening}]\n}}", file=stream)
+
+
+def print_lines(
+    readings: Iterable[Reading], form: str, stream: IO[str], tally: Tally
+) -> Iterator[str]:
+    """Write readings as they come, each in a format; a single one without its path.
+
+    Gives the formulas as they were written.
+    """
+    waiting: Reading | None = None
+    for reading in readings:
+        if waiting is not None:
+            yield from _print_line(waiting, form, stream, tally, alone=False)
+        waiting = reading
+    if waiting is not None:
+        yield from _print_line(waiting, form, stream, tally, alone=tally.count == 1)
+
+
+def _print_line(
+    reading: Reading, form: str, stream: IO[str], tally: Tally, *, alone: bool
+) -> Iterator[str]:
+    complain(reading)
+    text = converted(reading, form, tally) if reading.error is None else None
+    if text is None:
+        return
+    on_one_line = _LINE_BREAKS.sub(" ", text)
+    if alone:
+        print(on_one_line if form == "latex" else text, file=stream, flush=True)
+    else:
+        print(f"{reading.path}\t{reading.confidence:.2f}\t{on_one_line}", file=stream, flush=True)
+    yield text
+
+
+def converted(reading: Reading, form: str, tally: Tally) -> str | None:
+    """A reading's formula in a format; None, said on stderr and counted, where that fails."""
+    if form == "latex" or not reading.latex:
+        return reading.latex
+    from texlens.export import FORMATS
+
+    try:
+        return FORMATS[form].write(reading.latex)
+    except InputError as error:
+        print(f"{reading.path}: {error}", file=sys.stderr)
+        tally.failed += 1
+        return None
+
+
+def word_document(readings: Iterable[Reading], tally: Tally) -> bytes:
+    """A Word document: each picture's name with its equation below.
+
+    A formula that cannot be converted stands there as LaTeX, and counts as failed.
+    """
+    from texlens.export.word import WordDocument
+
+    document = WordDocument()
+    for reading in readings:
+        complain(reading)
+        document.add_text(reading.path)
+        if reading.error is not None or not reading.latex:
+            document.add_text(reading.error or "No formula was found.")
+            continue
+        try:
+            document.add_formula(reading.latex)
+        except InputError as error:
+            print(f"{reading.path}: {error}", file=sys.stderr)
+            document.add_text(reading.latex)
+            tally.failed += 1
+    return document.content()
+
+
+def complain(reading: Reading) -> None:
+    """Say on stderr what is wrong with a reading."""
+    if reading.error is not None:
+        print(f"texlens: {reading.error}", file=sys.stderr)
+    for warning in reading.warnings:
+        print(f"{reading.path}: {WARNINGS[warning]}", file=sys.stderr)
