@@ -92,8 +92,10 @@ def test_a_resumed_run_drops_what_it_will_make_again(tmp_path: Path) -> None:
         file.write('{"step": 3, "id": "cut o')
     CompletionLog(tmp_path, WEIGHTS, resumed_after=2).add(3, asked("q"), scored(["c"]))
     assert [(r["step"], r["id"]) for r in records(tmp_path)] == [(1, "p"), (2, "p"), (3, "q")]
-    CompletionLog(tmp_path, WEIGHTS)
-    assert records(tmp_path) == []
+    CompletionLog(tmp_path, WEIGHTS)  # as in the other processes of the run
+    assert len(records(tmp_path)) == 3
+    CompletionLog(tmp_path, WEIGHTS).add(1, asked("r"), scored(["c"]))
+    assert [r["id"] for r in records(tmp_path)] == ["r"]
 
 
 def test_prompts_of_any_form_become_text() -> None:

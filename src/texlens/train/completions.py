@@ -68,11 +68,8 @@ class CompletionLog:
         self.page_every = page_every
         self._recent: deque[tuple[bool, bool]] = deque(maxlen=100)  # groups: dead; all right
         self._warned = False
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / RECORDS
-        if path.exists():
-            kept = [] if resumed_after is None else read_log(path, up_to_step=resumed_after)
-            write_json_lines(path, kept)
+        self._resumed_after = resumed_after
+        self._began = False
 
     def add(
         self, step: int, asked: Sequence[Asked], scored: Sequence[ScoredCompletion]
@@ -84,6 +81,9 @@ class CompletionLog:
         (the share of groups whose answers all have the same total, which teach nothing), `timeouts`
         (a count).
         """
+        if not self._began:  # not before: of several processes only one may touch the file
+            self._began = True
+            self._drop_later_records()
         with (self.folder / RECORDS).open("a", encoding="utf-8", errors="backslashreplace") as file:
             for question, completion in zip(asked, scored, strict=True):
                 record = self._record(step, question, completion)
@@ -97,6 +97,11 @@ class CompletionLog:
             html = self._page(step, asked, scored, groups, summary)
             write_text(self.folder / PAGES / f"step-{step:06d}.html", html)
         return summary
+
+    def _drop_later_records(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path, step = self.folder / RECORDS, self._resumed_after
+        write_json_lines(path, [] if step is None else read_log(path, up_to_step=step))
 
     def _record(self, step: int, asked: Asked, scored: ScoredCompletion) -> dict[str, Any]:
         return {
