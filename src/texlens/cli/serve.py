@@ -41,8 +41,6 @@ def serve(
     from texlens.errors import InputError, require_extra
 
     require_extra("Serving", "serve", "fastapi", "uvicorn", "python_multipart")
-    from texlens.reading import Reader
-    from texlens.serve import create_app
     from texlens.serve.gate import doors_for
     from texlens.serve.listen import is_loopback, open_socket, run
 
@@ -52,6 +50,10 @@ def serve(
         )
     doors = doors_for(is_public=not is_loopback(host), names=names, token=token)
     listening = open_socket(host, port)
+
+    from texlens.reading import Reader
+    from texlens.serve import create_app
+
     reader = Reader(model, adapter, device=device, batch_size=batch_size)
     address = f"[{host}]" if ":" in host else host
     click.echo(f"TexLens reads at http://{address}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")

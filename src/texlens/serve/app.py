@@ -66,6 +66,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.add_middleware(Gate, doors=doors)
     answer_problems(app)

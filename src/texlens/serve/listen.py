@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import logging
+import signal
 import socket
 
 import uvicorn
@@ -15,6 +18,7 @@ from texlens.errors import InputError
 HEAD_SECONDS = 20.0
 _GRACE_SECONDS = 30  # for requests at work when the server is told to stop
 _CONNECTIONS = 1000
+_BACKLOG = 256
 
 
 def is_loopback(host: str) -> bool:
@@ -36,6 +40,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"Cannot listen on {host} port {port}: {reason}.") from error
@@ -44,6 +49,11 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 def run(app: FastAPI, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; requests at work are finished first."""
+    if hasattr(signal, "SIGPIPE"):
+        # The command line lets this signal end `texlens ... | head`; here it would let any client
+        # that closes its connection too early end the server.
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each bad form
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -55,7 +65,8 @@ def run(app: FastAPI, listening: socket.socket) -> None:
         limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    with contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises again in the end
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 class PatientProtocol(H11Protocol):

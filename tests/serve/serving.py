@@ -1,0 +1,112 @@
+"""Servers for tests: one in this process, and a real one; and what is sent to them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from texlens.serve import Limits, create_app
+from texlens.serve.gate import Doors
+
+DEMO = Path(str(resources.files("texlens") / "demo"))
+FORMULA = (DEMO / "12-energy.tiff").read_bytes()
+OTHER = (DEMO / "02-euler.png").read_bytes()
+
+
+def png(width: int, height: int) -> bytes:
+    """A blank picture."""
+    stream = io.BytesIO()
+    Image.new("L", (width, height), 255).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def data_address(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def chat(url: str, **more: Any) -> dict[str, Any]:
+    """The body of a chat completion request with one picture."""
+    picture = {"type": "image_url", "image_url": {"url": url}}
+    return {"model": "m", "messages": [{"role": "user", "content": [picture]}], **more}
+
+
+def problem(answer: httpx.Response) -> str:
+    """The sentence of a problem document, after checking that it is a proper one."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    assert document["status"] == answer.status_code
+    detail: str = document["detail"]
+    assert detail.endswith(".")
+    assert "\n" not in detail
+    assert "Traceback" not in detail
+    return detail
+
+
+@asynccontextmanager
+async def client_of(
+    reader: Any, limits: Limits | None = None, doors: Doors | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server in this process."""
+    app = create_app(reader, limits=limits, doors=doors)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        yield client
+
+
+class Server:
+    """A `texlens serve` of its own."""
+
+    def __init__(self, *arguments: str) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "texlens", "serve", "--port", "0", *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        match = re.search(r"http://\S+:(\d+)/", line)
+        assert match, self.process.communicate()
+        self.port = int(match[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> str:
+        """End it as Ctrl-C does, and return what it said on stderr."""
+        self.process.send_signal(signal.SIGINT)
+        _, errors = self.process.communicate(timeout=60)
+        return errors
+
+    @property
+    def memory_mb(self) -> float:
+        """What it holds now."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text("utf-8")
+        match = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert match is not None
+        return int(match[1]) / 1024
+
+
+async def until_ready(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url) as client:
+        for _ in range(600):
+            try:
+                assert (await client.get("/v1/health")).status_code == 200
+                return
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+    raise TimeoutError(url)

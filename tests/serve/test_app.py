@@ -1,0 +1,365 @@
+"""What the API answers, to good requests and to bad ones; by the embedded model in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from serving import FORMULA, OTHER, chat, client_of, data_address, png, problem
+
+from texlens.errors import InputError
+from texlens.reading import Reader
+from texlens.serve import Limits
+from texlens.serve.gate import Doors, doors_for
+
+Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
+
+
+def answer(
+    reader: Reader, ask: Ask, limits: Limits | None = None, doors: Doors | None = None
+) -> httpx.Response:
+    """What a new server says to one request."""
+
+    async def asked() -> httpx.Response:
+        async with client_of(reader, limits, doors) as client:
+            return await ask(client)
+
+    return asyncio.run(asked())
+
+
+def post(address: str, **request: Any) -> Ask:
+    return lambda client: client.post(address, **request)
+
+
+def upload(*contents: bytes) -> Ask:
+    return post("/v1/read", files=[("file", ("a.png", content)) for content in contents])
+
+
+def bomb() -> bytes:
+    """A PNG of a few kilobytes that unpacks to 10 gigapixels."""
+    small = png(1, 1)
+    head = (100_000).to_bytes(4, "big") * 2 + small[24:29]
+    crc = zlib.crc32(b"IHDR" + head).to_bytes(4, "big")
+    return small[:16] + head + crc + small[33:]
+
+
+def test_readings_are_those_of_the_reader(reader: Reader) -> None:
+    said = answer(reader, upload(FORMULA, OTHER)).json()["readings"]
+    expected = [reading.as_json() for reading in reader.read_many([FORMULA, OTHER])]
+    for record, wanted in zip(said, expected, strict=True):
+        assert record["path"] == "a.png"
+        assert record["latex"] == wanted["latex"]
+        assert record["warnings"] == wanted["warnings"]
+        assert len(record["tokens"]) == len(wanted["tokens"])
+
+
+def test_json_and_data_addresses(reader: Reader) -> None:
+    plain = {"data": base64.b64encode(FORMULA).decode(), "name": "mine"}
+    body = {"pictures": [plain, {"data": data_address(FORMULA)}]}
+    one, two = answer(reader, post("/v1/read", json=body)).json()["readings"]
+    assert (one["path"], two["path"]) == ("mine", "picture 2")
+    assert one["latex"] == two["latex"] == reader.read(FORMULA).latex
+
+
+def test_a_bad_picture_among_good_ones(reader: Reader) -> None:
+    said = answer(reader, upload(FORMULA, b"nonsense", b""))
+    assert said.status_code == 200
+    good, nonsense, empty = said.json()["readings"]
+    assert good["latex"]
+    assert "error" not in good
+    assert "not PNG" in nonsense["error"]
+    assert "empty" in empty["error"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "words"),
+    [
+        (b"nonsense", 415, "not PNG"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', 415, "not PNG"),
+        (b"%PDF-1.7", 415, "not PNG"),
+        (b"", 422, "empty"),
+        (OTHER[: len(OTHER) // 2], 422, "cut short"),
+        (bomb(), 413, "pixels"),
+        (png(40_000, 1_000), 413, "40,000 x 1,000"),
+    ],
+)
+def test_a_picture_that_cannot_be_read(
+    reader: Reader, content: bytes, status: int, words: str
+) -> None:
+    said = answer(reader, upload(content))
+    assert said.status_code == status
+    assert words in problem(said)
+
+
+def test_names_are_only_names(reader: Reader) -> None:
+    names = ["../../etc/passwd", "C:\\x\\passwd", "/a/\x00pass\nwd"]
+    pictures = [{"data": data_address(OTHER), "name": name} for name in names]
+    said = answer(reader, post("/v1/read", json={"pictures": pictures})).json()
+    assert {reading["path"] for reading in said["readings"]} == {"passwd"}
+
+
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "multipart/form-data; boundary=xx"}
+PART = b'--xx\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc'
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "words"),
+    [
+        ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415, "multipart"),
+        ({"content": FORMULA, "headers": {"Content-Type": "image/png"}}, 415, "multipart"),
+        ({}, 415, "multipart"),
+        ({"content": b"{", "headers": JSON}, 400, "not valid JSON"),
+        ({"content": b"[" * 100_000, "headers": JSON}, 400, "not valid JSON"),
+        ({"json": []}, 422, "object"),
+        ({"json": {}}, 422, "'pictures'"),
+        ({"json": {"pictures": []}}, 422, "'pictures'"),
+        ({"json": {"pictures": [{"data": 3}]}}, 422, "'pictures.0.data'"),
+        ({"json": {"pictures": [{"data": "", "url": "x"}]}}, 422, "'pictures.0.url'"),
+        ({"json": {"pictures": [{"data": "no base 64!"}]}}, 422, "base64"),
+        ({"json": {"pictures": [{"data": "http://127.0.0.1/a.png"}]}}, 422, "never fetched"),
+        ({"json": {"pictures": [{"data": "file:///etc/passwd"}]}}, 422, "never fetched"),
+        ({"json": {"pictures": [{"data": "data:image/png,abc"}]}}, 422, "base64"),
+        ({"json": {"pictures": [{"data": "YQ=="}] * 1000}}, 413, "at most 64 pictures"),
+        ({"files": [("file", b"a")] * 1000}, 413, "at most 64 pictures"),
+        ({"files": [("image", b"a")]}, 422, "'image' is unknown"),
+        ({"content": PART, "headers": FORM}, 400, "cut short"),
+        ({"content": b"--xx--\r\n", "headers": FORM}, 422, "no picture"),
+        ({"content": b"\x00" * 50, "headers": FORM}, 400, "multipart form"),
+        ({"content": PART, "headers": {"Content-Type": "multipart/form-data"}}, 400, "boundary"),
+        ({"content": b"x", "headers": {**JSON, "Content-Encoding": "gzip"}}, 415, "Compressed"),
+    ],
+)  # fmt: skip
+def test_bad_requests(reader: Reader, request_: dict[str, Any], status: int, words: str) -> None:
+    said = answer(reader, post("/v1/read", **request_))
+    assert said.status_code == status, said.text
+    assert words in problem(said)
+
+
+def test_a_body_that_is_too_large_by_its_length_or_as_it_comes(reader: Reader) -> None:
+    limits = Limits(body_bytes=10_000)
+
+    async def endless() -> Any:
+        yield PART
+        while True:
+            yield b"x" * 1000
+
+    for content in (PART + b"x" * 10_001, endless()):
+        said = answer(reader, post("/v1/read", content=content, headers=FORM), limits)
+        assert said.status_code == 413
+        assert "larger than" in problem(said)
+
+
+def test_bodies_together_have_a_bound_too(reader: Reader) -> None:
+    async def many() -> tuple[list[int], int]:
+        limits = Limits(held_bytes=2 * len(OTHER))
+        async with client_of(reader, limits) as client:
+            said = await asyncio.gather(*(upload(OTHER)(client) for _ in range(4)))
+            assert all("retry-after" in one.headers for one in said if one.status_code == 503)
+            return [one.status_code for one in said], (await upload(OTHER)(client)).status_code
+
+    together, afterwards = asyncio.run(many())
+    assert sorted(together) == [200, 503, 503, 503]
+    assert afterwards == 200
+
+
+def test_a_body_that_comes_too_slowly(reader: Reader) -> None:
+    async def slow() -> Any:
+        yield b"--xx"
+        await asyncio.sleep(30)
+
+    limits = Limits(upload_seconds=0.1)
+    said = answer(reader, post("/v1/read", content=slow(), headers=FORM), limits)
+    assert said.status_code == 408
+    assert "within 0.1 seconds" in problem(said)
+
+
+def test_a_formula_is_drawn(reader: Reader) -> None:
+    said = answer(reader, post("/v1/render", json={"latex": r"$\frac{a}{b}$"}))
+    assert said.headers["content-type"] == "image/svg+xml"
+    assert said.text.startswith("<svg")
+    said = answer(reader, post("/v1/render", json={"latex": "x", "format": "png"}))
+    assert said.content.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"latex": r"\frac{a}{"}, 422, "cannot be drawn"),
+        ({"latex": r"\notacommand"}, 422, "cannot be drawn"),
+        ({"latex": " "}, 422, "empty"),
+        ({"latex": "x" * 30_000}, 413, "20,000 characters"),
+        ({"latex": "x", "format": "exe"}, 422, "'format'"),
+        ({"latex": "x", "em_px": 1e9}, 422, "'em_px'"),
+        ({"latex": r"\def\x{\x\x}\x"}, 422, "cannot be drawn"),
+        ({"latex": None}, 422, "'latex'"),
+    ],
+)
+def test_formulas_that_cannot_be_drawn(
+    reader: Reader, body: dict[str, Any], status: int, words: str
+) -> None:
+    said = answer(reader, post("/v1/render", json=body))
+    assert said.status_code == status
+    assert words in problem(said)
+
+
+def test_hostile_formulas_draw_nothing_that_runs_or_loads(reader: Reader) -> None:
+    for latex in (
+        r"\href{javascript:alert(1)}{x}",
+        r"\text{<script>alert(1)</script>}",
+        r"\includegraphics{http://a/b.png}",
+        r"\class{a}{x}\style{background:url(http://a)}{y}",
+    ):
+        said = answer(reader, post("/v1/render", json={"latex": latex}))
+        assert said.headers["content-security-policy"].startswith("default-src 'none'")
+        for forbidden in ("<script", "javascript:", "http://a", "<image", "onload"):
+            assert forbidden not in said.text.replace("&lt;", "‹"), latex
+
+
+def test_chat_completion(reader: Reader) -> None:
+    body = chat(data_address(FORMULA), logprobs=True)
+    said = answer(reader, post("/v1/chat/completions", json=body)).json()
+    (choice,) = said["choices"]
+    expected = reader.read(FORMULA)
+    assert choice["message"]["content"] == expected.latex
+    assert choice["finish_reason"] == "stop"
+    tokens = choice["logprobs"]["content"]
+    assert "".join(token["token"] for token in tokens).strip() == expected.latex
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (chat("https://example.org/a.png"), "never fetched"),
+        (chat(data_address(FORMULA), n=2), "'n'"),
+        ({"model": "m", "messages": []}, "'messages'"),
+        ({"model": "m", "messages": [{"role": "user", "content": "hello"}]}, "one picture"),
+        ({"model": "m", "messages": [{"role": "king", "content": "hello"}]}, "'messages.0.role'"),
+    ],
+)
+def test_chat_requests_that_cannot_be_answered(
+    reader: Reader, body: dict[str, Any], words: str
+) -> None:
+    said = answer(reader, post("/v1/chat/completions", json=body))
+    assert said.status_code == 422
+    assert words in problem(said)
+    assert said.json()["error"]["message"] == said.json()["detail"]
+
+
+def test_hosts(reader: Reader) -> None:
+    def status(host: str, doors: Doors | None = None) -> int:
+        def health(client: httpx.AsyncClient) -> Awaitable[httpx.Response]:
+            return client.get("/v1/health", headers={"Host": host})
+
+        return answer(reader, health, doors=doors).status_code
+
+    for host in ("localhost", "localhost:8000", "127.0.0.1:9", "[::1]:8000", "LOCALHOST"):
+        assert status(host) == 200
+    for host in ("evil.example", "localhost.evil.example", "192.168.1.9", "[::2]", "", "::"):
+        assert status(host) == 421
+    public = doors_for(is_public=True, names=["Lens.example"], token="t")
+    assert status("192.168.1.9:80", public) == 200
+    assert status("lens.example", public) == 200
+    assert status("evil.example", public) == 421
+
+
+def test_foreign_origins_and_no_cors(reader: Reader) -> None:
+    def ask(origin: str) -> httpx.Response:
+        return answer(
+            reader, post("/v1/render", json={"latex": "x"}, headers={"Origin": origin})
+        )  # fmt: skip
+
+    for origin in ("https://evil.example", "null", "http://localhost:81", "", "file://"):
+        said = ask(origin)
+        assert said.status_code == 403, origin
+        assert "other sites" in problem(said)
+    said = ask("http://localhost")
+    assert said.status_code == 200
+    assert not [name for name in said.headers if name.startswith("access-control")]
+
+    def preflight(client: httpx.AsyncClient) -> Awaitable[httpx.Response]:
+        return client.options("/v1/read", headers={"Origin": "https://evil.example"})
+
+    assert answer(reader, preflight).status_code == 403
+
+
+def test_a_token(reader: Reader) -> None:
+    doors = Doors(token="s3cret")
+
+    def status(address: str, authorization: str | None) -> int:
+        headers = {} if authorization is None else {"Authorization": authorization}
+
+        def get(client: httpx.AsyncClient) -> Awaitable[httpx.Response]:
+            return client.get(address, headers=headers)
+
+        said = answer(reader, get, doors=doors)
+        if said.status_code == 401:
+            assert "token" in problem(said)
+            assert said.headers["www-authenticate"] == "Bearer"
+        return said.status_code
+
+    for wrong in (None, "", "s3cret", "Bearer", "Bearer wrong", "Basic s3cret", "Bearer s3cretx"):
+        assert status("/v1/models", wrong) == 401
+    assert status("/v1/models", "Bearer s3cret") == 200
+    for open_address in ("/", "/page.js", "/v1/health", "/docs"):
+        assert status(open_address, None) == 200
+
+
+@pytest.mark.parametrize("token", ["two words", "ümlaut", "line\nbreak"])
+def test_a_token_that_no_header_carries(token: str) -> None:
+    with pytest.raises(InputError, match="printable ASCII"):
+        doors_for(is_public=False, names=[], token=token)
+
+
+def test_every_answer_has_its_safety_headers(reader: Reader) -> None:
+    for ask in (
+        post("/v1/render", json={"latex": "x"}),
+        post("/v1/read"),
+        lambda client: client.get("/"),
+        lambda client: client.get("/v1/health", headers={"Host": "evil.example"}),
+    ):
+        said = answer(reader, ask)
+        policy = said.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy.replace("style-src 'unsafe-inline'", "")
+        assert said.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "address", ["/../pyproject.toml", "/%2e%2e/secret", "/page/../app.py", "/page.js/", "/nothing"]
+)
+def test_there_are_no_files_behind_addresses(reader: Reader, address: str) -> None:
+    said = answer(reader, lambda client: client.get(address))
+    assert said.status_code == 404
+    problem(said)
+
+
+def test_a_wrong_method(reader: Reader) -> None:
+    said = answer(reader, lambda client: client.get("/v1/read"))
+    assert said.status_code == 405
+    assert "GET is not possible" in problem(said)
+
+
+def test_the_description_is_complete(reader: Reader) -> None:
+    document = answer(reader, lambda client: client.get("/openapi.json")).json()
+    named = set(document["components"]["schemas"])
+    used = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
+    assert used <= named
+    assert {"/v1/read", "/v1/render", "/v1/chat/completions", "/v1/health"} <= set(
+        document["paths"]
+    )
+    assert "ReadRequest" in used
+
+
+def test_pages_load_nothing_from_elsewhere(reader: Reader) -> None:
+    for address in ("/", "/docs"):
+        text = answer(reader, lambda client, address=address: client.get(address)).text
+        assert "<script>" not in text
+        assert " style=" not in text
+        assert "http" not in text.replace('content="https', "").replace("<code>http", "")

@@ -1,0 +1,212 @@
+"""The queue before the reader, with readers that are slow, or break, on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable, Iterator
+
+import httpx
+import pytest
+from serving import chat, client_of, data_address, png, problem
+
+from texlens.reading.sources import Item
+from texlens.records import Reading
+from texlens.serve import Limits
+from texlens.serve.batches import ReadingQueue
+from texlens.serve.problems import Problem
+
+
+class Gated:
+    """A reader that reads a picture as its own name, once `gate` is open."""
+
+    name = "gated"
+    batch_size = 8
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.gate = threading.Event()
+        self.batches: list[list[str]] = []
+        if is_open:
+            self.gate.set()
+
+    def read_many(self, pictures: Iterable[Item]) -> Iterator[Reading]:
+        items = list(pictures)
+        self.batches.append([item.name for item in items])
+        assert self.gate.wait(10)
+        for item in items:
+            if item.name == "bad":
+                raise RuntimeError("a fault in the model")
+            yield Reading(item.name, item.name, 1.0)
+
+    @property
+    def seen(self) -> list[str]:
+        return [name for batch in self.batches for name in batch]
+
+
+def item(name: str) -> Item:
+    return Item(name, b"")
+
+
+async def started(reader: Gated) -> None:
+    """Until the first batch is at work."""
+    while not reader.batches:
+        await asyncio.sleep(0.001)
+
+
+def test_pictures_of_many_clients_are_read_together() -> None:
+    reader = Gated()
+    queue = ReadingQueue(reader, 100)
+
+    async def clients() -> list[list[Reading]]:
+        work = [queue.read([item(f"{place}")]) for place in range(16)]
+        answers = asyncio.gather(*work)
+        await asyncio.sleep(0)  # all are in the queue before it starts
+        queue.start()
+        return await answers
+
+    try:
+        answers = asyncio.run(clients())
+    finally:
+        queue.close()
+    assert [reading.latex for (reading,) in answers] == [f"{place}" for place in range(16)]
+    assert [len(batch) for batch in reader.batches] == [8, 8]
+
+
+def test_a_batch_waits_for_what_follows_closely() -> None:
+    reader = Gated()
+    queue = ReadingQueue(reader, 100)
+    queue.start()
+
+    async def clients() -> None:
+        first = asyncio.ensure_future(queue.read([item("a")]))
+        await asyncio.sleep(0)
+        await asyncio.gather(first, queue.read([item("b")]), queue.read([item("c")]))
+
+    try:
+        asyncio.run(clients())
+    finally:
+        queue.close()
+    assert reader.batches == [["a", "b", "c"]]
+
+
+def test_a_full_queue_turns_away_and_recovers() -> None:
+    reader = Gated(is_open=False)
+    picture = png(4, 4)
+
+    async def post(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.post("/v1/read", files=[("file", picture)] * 4)
+
+    async def clients() -> tuple[list[httpx.Response], httpx.Response]:
+        async with client_of(reader, Limits(waiting=8)) as client:
+            first = asyncio.ensure_future(post(client))
+            await started(reader)
+            rest = [asyncio.ensure_future(post(client)) for _ in range(4)]
+            done, _ = await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
+            assert all(answer.result().status_code == 503 for answer in done)
+            reader.gate.set()
+            return await asyncio.gather(first, *rest), await post(client)
+
+    answers, later = asyncio.run(clients())
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 503, 503]
+    for answer in answers:
+        if answer.status_code == 503:
+            assert "Too many pictures" in problem(answer)
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert later.status_code == 200
+
+
+def test_no_answer_in_time() -> None:
+    reader = Gated(is_open=False)
+
+    async def client_waits() -> httpx.Response:
+        async with client_of(reader, Limits(answer_seconds=0.05)) as client:
+            answer = await client.post("/v1/read", files=[("file", png(4, 4))])
+            reader.gate.set()
+            return answer
+
+    answer = asyncio.run(client_waits())
+    assert answer.status_code == 503
+    assert "within 0.05 seconds" in problem(answer)
+
+
+def test_pictures_of_a_client_that_left_are_not_read() -> None:
+    reader = Gated(is_open=False)
+    queue = ReadingQueue(reader, 4)
+    queue.start()
+
+    async def clients() -> None:
+        first = asyncio.ensure_future(queue.read([item("first")]))
+        await started(reader)
+        gone = asyncio.ensure_future(queue.read([item("gone")] * 4))
+        await asyncio.sleep(0.01)
+        with pytest.raises(Problem):
+            await queue.read([item("no room")])
+        gone.cancel()
+        await asyncio.sleep(0.01)
+        last = asyncio.ensure_future(queue.read([item("last")]))
+        await asyncio.sleep(0.01)
+        reader.gate.set()
+        await asyncio.gather(first, last)
+
+    try:
+        asyncio.run(clients())
+    finally:
+        queue.close()
+    assert reader.seen == ["first", "last"]
+
+
+def test_a_fault_hurts_only_the_picture_that_caused_it(caplog: pytest.LogCaptureFixture) -> None:
+    queue = ReadingQueue(Gated(), 100)
+
+    async def clients() -> list[object]:
+        work = [queue.read([item(name)]) for name in ("a", "bad", "b")]
+        answers = asyncio.gather(*work, return_exceptions=True)
+        await asyncio.sleep(0)
+        queue.start()
+        return list(await answers)
+
+    try:
+        first, bad, last = asyncio.run(clients())
+    finally:
+        queue.close()
+    assert isinstance(bad, RuntimeError)
+    assert first == [Reading("a", "a", 1.0)]
+    assert last == [Reading("b", "b", 1.0)]
+    assert "could not be read" in caplog.text
+
+
+def test_a_fault_is_a_problem_document_without_details() -> None:
+    class Broken(Gated):
+        def read_many(self, pictures: Iterable[Item]) -> Iterator[Reading]:
+            raise RuntimeError("secret")
+
+    async def client_asks() -> httpx.Response:
+        async with client_of(Broken()) as client:
+            return await client.post("/v1/chat/completions", json=chat(data_address(png(4, 4))))
+
+    answer = asyncio.run(client_asks())
+    assert answer.status_code == 500
+    assert "secret" not in problem(answer)
+
+
+def test_closing_turns_away_what_waits() -> None:
+    reader = Gated(is_open=False)
+    queue = ReadingQueue(reader, 100)
+    queue.start()
+
+    async def clients() -> tuple[object, ...]:
+        first = asyncio.ensure_future(queue.read([item("at work")]))
+        await started(reader)
+        waiting = asyncio.ensure_future(queue.read([item("waiting")]))
+        await asyncio.sleep(0.01)
+        closing = asyncio.to_thread(queue.close)
+        asyncio.get_running_loop().call_later(0.02, reader.gate.set)
+        await closing
+        with pytest.raises(Problem, match="stopping"):
+            await queue.read([item("late")])
+        return tuple(await asyncio.gather(first, waiting, return_exceptions=True))
+
+    at_work, waiting = asyncio.run(clients())
+    assert at_work == [Reading("at work", "at work", 1.0)]
+    assert isinstance(waiting, Problem)
+    assert waiting.status == 503
