@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from texlens.cli.model_options import ModelOptions, model_options
 from texlens.errors import InputError
 
 _PATH = click.Path(path_type=Path)
@@ -17,32 +18,22 @@ _PATH = click.Path(path_type=Path)
 @click.option("--data", type=_PATH, help="A Parquet file: id, image, latex_formula.")
 @click.option("--suite", "suite_file", type=_PATH, help="A YAML file of models and sets instead.")
 @click.option("--out", required=True, type=_PATH, help="The folder to write.")
-@click.option("--model", help="Folder or hub name of a Qwen2.5-VL. Default: the embedded model.")
-@click.option("--adapter", help="Folder or hub name of a LoRA adapter for the model.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read the first so many rows.")
 @click.option("--metrics", "names", help="Keys to compute, comma-separated.  [default: all]")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Pictures at a time.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
-@click.option(
-    "--dtype", default="auto", show_default=True, help="float32, bfloat16, float16, auto."
-)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--force", is_flag=True, help="Replace a finished result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON document.")
+@model_options
 def evaluate(
     data: Path | None,
     suite_file: Path | None,
     out: Path,
-    model: str | None,
-    adapter: str | None,
     limit: int | None,
     names: str | None,
-    batch_size: int | None,
-    device: str,
-    dtype: str,
     workers: int,
     force: bool,
     as_json: bool,
+    model_options: ModelOptions,
 ) -> None:
     """Run a model over a data set and score it, with a page that shows every reading.
 
@@ -54,26 +45,34 @@ def evaluate(
     from texlens.evaluate.suite import evaluate_suite, load_suite, suite_table
     from texlens.metrics.batches import Plan
     from texlens.metrics.registry import check_keys
-    from texlens.reading import Reader
 
     keys = [name.strip() for name in names.split(",")] if names is not None else None
     document: dict[str, Any]
-    if suite_file is not None and data is None and model is None and adapter is None:
+    if suite_file is not None and data is None and not model_options.names_a_model:
         suite = load_suite(suite_file)
         plan = Plan(check_keys(keys if keys is not None else suite.metrics))
         document = evaluate_suite(
-            suite, out, plan, batch_size=batch_size, workers=workers, force=force, quiet=as_json
+            suite,
+            out,
+            plan,
+            batch_size=model_options.batch_size,
+            workers=workers,
+            force=force,
+            quiet=as_json,
         )
         table = suite_table(document)
     elif data is not None and suite_file is None:
         plan = Plan(check_keys(keys))
         found = DataSet(data, limit)
         found.count()  # before a model is loaded for nothing
-        reader = Reader(model, adapter, device=device, dtype=dtype, batch_size=batch_size)
-        document = run(reader, found, out, plan, workers=workers, force=force, quiet=as_json)
+        document = run(
+            model_options.open(), found, out, plan, workers=workers, force=force, quiet=as_json
+        )
         table = (out / "metrics.md").read_text(encoding="utf-8").split("\n## Signatures")[0]
     else:
-        raise InputError("Give --data FILE, or --suite FILE without --data, --model and --adapter.")
+        raise InputError(
+            "Give --data FILE, or --suite FILE without --data, --model, --adapter and --endpoint."
+        )
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False))
     else:

@@ -83,6 +83,11 @@ class ModelOptions:
     concurrency: int | None
     timeout: float | None
 
+    @property
+    def names_a_model(self) -> bool:
+        """Whether the user chose a model, rather than leave the embedded one."""
+        return (self.model, self.adapter, self.endpoint) != (None, None, None)
+
     def open(self) -> Reader | RemoteReader:
         """The reader meant. Raises InputError when the options or the model are wrong."""
         if self.endpoint is not None:

@@ -21,8 +21,9 @@ WARNINGS = {
     "does_not_parse": "the answer is not valid LaTeX.",
     "no_formula": "no formula was found.",
     "no_answer": "the model gave no answer in the form it was taught.",
-    "no_logprobs": "the server does not tell how sure it is.",
 }
+# A server that tells no probabilities: shown in place of the confidence.
+NO_LOGPROBS = "no_logprobs"
 
 
 @dataclass
@@ -77,7 +78,8 @@ def _print_line(
     if alone:
         print(on_one_line if form == "latex" else text, file=stream, flush=True)
     else:
-        print(f"{reading.path}\t{reading.confidence:.2f}\t{on_one_line}", file=stream, flush=True)
+        sure = "?" if NO_LOGPROBS in reading.warnings else f"{reading.confidence:.2f}"
+        print(f"{reading.path}\t{sure}\t{on_one_line}", file=stream, flush=True)
     yield text
 
 
@@ -122,5 +124,5 @@ def complain(reading: Reading) -> None:
     """Say on stderr what is wrong with a reading."""
     if reading.error is not None:
         print(f"texlens: {reading.error}", file=sys.stderr)
-    for warning in reading.warnings:
+    for warning in (code for code in reading.warnings if code != NO_LOGPROBS):
         print(f"{reading.path}: {WARNINGS[warning]}", file=sys.stderr)

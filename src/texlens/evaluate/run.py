@@ -24,6 +24,7 @@ from texlens.metrics.files import MARKER, item_records, metrics_document
 from texlens.metrics.scoring import score_predictions
 from texlens.metrics.table import markdown
 from texlens.reading import Reader
+from texlens.reading.remote import RemoteReader
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction, Reading
 from texlens.runs import (
@@ -58,7 +59,7 @@ class DataSet:
 
 
 def evaluate(
-    reader: Reader,
+    reader: Reader | RemoteReader,
     data: DataSet,
     out: Path,
     plan: Plan,
@@ -114,7 +115,7 @@ def evaluate(
     return document
 
 
-def _describe(reader: Reader, data: DataSet) -> dict[str, Any]:
+def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:
     """All that decides the predictions of a run."""
     content = hashlib.sha256()
     for example in data.examples():
@@ -153,7 +154,7 @@ def _claim(out: Path, description: dict[str, Any], *, force: bool) -> None:
 
 
 def _predict(
-    reader: Reader, data: DataSet, path: Path, *, skip: int, total: int, quiet: bool
+    reader: Reader | RemoteReader, data: DataSet, path: Path, *, skip: int, total: int, quiet: bool
 ) -> None:
     """Append a line to `path` for every example after the first `skip`."""
     if skip >= total:

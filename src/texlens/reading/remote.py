@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from texlens.errors import InputError, require_extra
+from texlens.errors import InputError, TexlensError, require_extra
 from texlens.latex import katex_valid, tokenize, unwrap
 from texlens.metrics.answers import has_loop
 from texlens.model.contract import CONTRACT_FILE, Contract, load_contract
@@ -74,7 +74,7 @@ class RemoteReader:
         self.name = f"{model} at {self.endpoint}"
         self.contract, self.frame = _agreement(contract, model)
         self.max_new_tokens = self.contract.max_new_tokens
-        self.concurrency = concurrency
+        self.concurrency = self.batch_size = concurrency
         self._client = openai.OpenAI(
             base_url=self.endpoint,
             api_key=token or os.environ.get(TOKEN_VARIABLE) or "none",
@@ -83,7 +83,6 @@ class RemoteReader:
         )
         self._timeout_s = timeout_s
         self._with_logprobs = True  # until the server refuses
-        self._has_answered = False
 
     @property
     def fingerprint(self) -> str:
@@ -93,7 +92,8 @@ class RemoteReader:
     def read(self, picture: Picture) -> Reading:
         """Read one picture: a path, the bytes of a picture file, or an open image.
 
-        Raises InputError when it cannot be opened, or the server does not answer.
+        Raises InputError when it cannot be opened or the server fails on it, ServerError when the
+        server cannot be used.
         """
         reading = next(self.read_many([picture]))
         if reading.error is not None:
@@ -104,7 +104,8 @@ class RemoteReader:
         """Read pictures, `concurrency` at a time; one reading each, in order, as soon as it is due.
 
         A picture that cannot be opened, or that the server fails on, gives a reading with an
-        `error`, and the rest goes on. Raises InputError when the server cannot be used at all.
+        `error`, and the rest goes on. Raises ServerError when the server cannot be reached any more,
+        or refuses the token or the model.
         """
         waiting: deque[Future[Reading]] = deque()
         pool = ThreadPoolExecutor(self.concurrency)
@@ -129,8 +130,6 @@ class RemoteReader:
                 reading = self._reading(item.name, self._ask(content))
         except NoInk:
             reading = replace(reading, warnings=("no_formula",))
-        except _Unusable:
-            raise
         except InputError as problem:
             reading = replace(reading, error=str(problem))
         return replace(reading, seconds=time.perf_counter() - start)
@@ -178,11 +177,10 @@ class RemoteReader:
                 raise self._failure(error) from error
             except ValueError as error:  # the answer is no JSON
                 raise InputError(self._complaint(error)) from error
-            self._has_answered = True
             return answer
 
-    def _failure(self, error: Any) -> Exception:
-        """The error of one picture, or of all where nothing was answered yet and nothing will be."""
+    def _failure(self, error: Any) -> TexlensError:
+        """The error of one picture, or of all where no other will fare better."""
         import openai
 
         hopeless = (
@@ -191,9 +189,8 @@ class RemoteReader:
             openai.PermissionDeniedError,
             openai.NotFoundError,
         )
-        is_timeout = isinstance(error, openai.APITimeoutError)
-        if isinstance(error, hopeless) and not is_timeout and not self._has_answered:
-            return _Unusable(self._complaint(error))
+        if isinstance(error, hopeless) and not isinstance(error, openai.APITimeoutError):
+            return ServerError(self._complaint(error))
         return InputError(self._complaint(error))
 
     def _complaint(self, error: Any) -> str:
@@ -239,8 +236,8 @@ class RemoteReader:
         )
 
 
-class _Unusable(InputError):
-    """The server cannot be used at all: this ends the reading of all pictures."""
+class ServerError(TexlensError):
+    """The server cannot be used: this ends the reading of all pictures."""
 
 
 def _agreement(contract: Contract | Path | None, model: str) -> tuple[Contract, Frame | None]:
