@@ -39,6 +39,27 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _dry_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a run that is only worked out."""
+    for option in (
+        click.option(
+            "--layout", type=click.Choice(["ddp", "fsdp2", "zero2"]), default="ddp",
+            show_default=True, help="With --dry-run: how the devices would share the work.",
+        ),
+        click.option(
+            "--devices", type=click.IntRange(min=1), default=1, show_default=True,
+            help="With --dry-run: how many devices it would run on.",
+        ),
+        click.option(
+            "--dry-run", is_flag=True,
+            help="Say what would be trained, what memory and time it takes, and what looks wrong; "
+            "needs no weights and writes nothing.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 @train.command()
 @_run_options
 def pretrain(
@@ -71,6 +92,7 @@ def pretrain(
 
 @train.command()
 @_run_options
+@_dry_run_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 def sft(
     recipe: str,
@@ -79,6 +101,9 @@ def sft(
     out: Path | None,
     resume: bool,
     force: bool,
+    dry_run: bool,
+    devices: int,
+    layout: str,
     as_json: bool,
 ) -> None:
     """Fine-tune a Qwen2.5-VL on pictures with their LaTeX, by LoRA or in full.
@@ -94,6 +119,9 @@ def sft(
     if minutes is not None:
         changes |= {"minutes": minutes, "steps": None, "epochs": None}
     config = load_recipe(recipe, SftConfig, changes)
+    if dry_run:
+        click.echo(_dry_run(config, devices, layout, as_json=as_json))
+        return
     _require("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
     from texlens.train.sft import train_sft
     from texlens.train.tuning_run import CHECKPOINTS, MARKER
@@ -101,6 +129,60 @@ def sft(
     out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
     summary = train_sft(config, out, afresh=force)
     click.echo(json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out))
+
+
+@train.command()
+@_run_options
+@click.option(
+    "--prefilter", is_flag=True,
+    help="Let the start answer the prompts first; train on those it gets right now and then.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+def grpo(
+    recipe: str,
+    settings: tuple[str, ...],
+    minutes: float | None,
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    prefilter: bool,
+    as_json: bool,
+) -> None:
+    """Train a Qwen2.5-VL by the rewards of its own answers (GRPO).
+
+    RECIPE is a shipped recipe's name (see `texlens recipes`) or a YAML file. A run that was
+    stopped goes on from its last checkpoint when the same command is given again. Several devices:
+    `accelerate launch -m texlens train grpo RECIPE`.
+    """
+    from texlens.train.config import load_recipe, parse_changes
+
+    _require("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
+    from texlens.train.config_grpo import GrpoConfig, Prefilter
+
+    changes = parse_changes(settings)
+    if minutes is not None:
+        changes |= {"minutes": minutes, "steps": None, "epochs": None}
+    config = load_recipe(recipe, GrpoConfig, changes)
+    if prefilter and config.prefilter is None:
+        config = config.model_copy(update={"prefilter": Prefilter()})
+    from texlens.train.grpo import train_grpo
+    from texlens.train.tuning_run import CHECKPOINTS, MARKER
+
+    out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
+    summary = train_grpo(config, out, afresh=force)
+    click.echo(json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out))
+
+
+def _dry_run(config: Any, devices: int, layout: Any, *, as_json: bool) -> str:
+    """What a fine-tuning recipe would do, as text or as a document."""
+    _require("pyarrow", "torch", "transformers", "peft", "datasets")
+    from texlens.train.dryrun import dry_run
+    from texlens.train.dryrun_table import dry_run_document, dry_run_text
+
+    run = dry_run(config, devices=devices, layout=layout)
+    if as_json:
+        return json.dumps(dry_run_document(run), ensure_ascii=False)
+    return dry_run_text(run)
 
 
 def _out_folder(

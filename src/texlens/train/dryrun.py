@@ -6,16 +6,20 @@ measured by what training itself does. Parameters and steps are exact, memory an
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from texlens.errors import InputError, require_extra
+from texlens.errors import InputError
+from texlens.model.load import Loaded
 from texlens.model.published import build_on_meta
 from texlens.train.adapters import base_source, lora_config, part_of, precision_of
+from texlens.train.config_grpo import GrpoConfig
 from texlens.train.config_tuning import Part, TuningConfig
 from texlens.train.dryrun_cost import (
     ACCELERATORS,
@@ -28,6 +32,7 @@ from texlens.train.dryrun_cost import (
     step_flops,
 )
 from texlens.train.dryrun_lengths import Lengths, contract_of, measure_lengths, processor_of
+from texlens.train.grpo_prompts import within_limit
 
 Layout = Literal["ddp", "fsdp2", "zero2"]
 """How several devices share the work: as the files of `texlens/train/launch` set it up."""
@@ -39,6 +44,9 @@ UTILISATION = 0.30
 
 SECONDS_A_LAYER = 0.0065
 """Below this a layer's forward and backward pass is bound by kernel launches, not by arithmetic."""
+
+SECONDS_TO_DECODE = 0.0008
+"""For a layer of the language model to write one token by transformers' `generate` on a GPU."""
 
 RESERVED = 2**30
 """Memory that CUDA's context and the allocator's gaps take, in bytes."""
@@ -82,6 +90,7 @@ class DryRun:
     longest_batch: Batch
     examples_an_epoch: int | None
     examples_a_step: int
+    of_what: Literal["examples", "answers"]
     steps: int | None
     memory: Memory
     teraflops_a_step: float
@@ -104,7 +113,8 @@ def dry_run(config: TuningConfig, *, devices: int = 1, layout: Layout = "ddp") -
     """
     from texlens.train.dryrun_mistakes import known_mistakes
 
-    require_extra("A dry run", "train", "torch", "transformers", "peft", "datasets")
+    # Says on import which of its kernels a machine without a GPU lacks.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     source = base_source(config)
     base = build_on_meta(source, precision_of(config))
     base_parameters = sum(p.numel() for p in base.parameters())
@@ -117,12 +127,17 @@ def dry_run(config: TuningConfig, *, devices: int = 1, layout: Layout = "ddp") -
     lengths = None
     if not absent:
         processor, exact = processor_of(source, shape, contract)
+        if exact and isinstance(config, GrpoConfig):
+            bounded = within_limit(Loaded(None, processor, contract), config.max_prompt_tokens)
+            contract = bounded.contract
         lengths = measure_lengths(config.data, processor, contract, exact=exact)
     examples = None if lengths is None else _examples_an_epoch(config, lengths)
     a_step = config.examples_per_step(devices)
+    # A step of GRPO takes answers, `num_generations` of them to one example.
+    of_one = config.num_generations if isinstance(config, GrpoConfig) else 1
     steps = config.steps
     if steps is None and config.epochs is not None and examples is not None:
-        steps = math.ceil(config.epochs * math.ceil(examples / a_step))
+        steps = math.ceil(config.epochs * math.ceil(examples * of_one / a_step))
 
     longest, usual = _batches(config, contract, shape, lengths)
     training = _training(config, checkpointing=config.gradient_checkpointing)
@@ -139,11 +154,12 @@ def dry_run(config: TuningConfig, *, devices: int = 1, layout: Layout = "ddp") -
         longest_batch=longest,
         examples_an_epoch=examples,
         examples_a_step=a_step,
+        of_what="answers" if isinstance(config, GrpoConfig) else "examples",
         steps=steps,
         memory=_memory(network, quantised, config, shape, longest, devices, layout),
         teraflops_a_step=flops.executed * config.accumulation * devices / 1e12,
         seconds_a_step={
-            name: _seconds(flops.executed, peak, shape, config)
+            name: _seconds(flops.executed, peak, shape, config, usual.answer)
             for name, (peak, _) in ACCELERATORS.items()
         },
         warnings=known_mistakes(
@@ -164,12 +180,14 @@ def _to_be_trained(base: Any, config: TuningConfig) -> Any:
     from peft import PeftConfig, get_peft_model
 
     adapter = None if config.adapter is None else Path(config.adapter).expanduser()
-    if adapter is None or not (adapter / "adapter_config.json").is_file():
-        return get_peft_model(base, lora_config(config))
     try:
-        found = PeftConfig.from_pretrained(str(adapter))
-        found.inference_mode = False
-        return get_peft_model(base, found)
+        shape = lora_config(config)
+        if adapter is not None and (adapter / "adapter_config.json").is_file():
+            shape = PeftConfig.from_pretrained(str(adapter))
+            shape.inference_mode = False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT's calls of transformers
+            return get_peft_model(base, shape)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"The adapter '{adapter}' does not fit '{config.model}': {error}"
@@ -220,7 +238,13 @@ def _training(config: TuningConfig, *, checkpointing: bool) -> Training:
         dropout=config.lora is not None and config.lora.dropout > 0,
         checkpointing=checkpointing,
         precision_bytes=4 if precision_of(config) == "float32" else 2,
+        adapter_bytes=_trained_bytes(config),
     )
+
+
+def _trained_bytes(config: TuningConfig) -> int:
+    """Bytes of a weight that is trained: float32, but TRL turns adapters on 4-bit weights to bf16."""
+    return 2 if config.quantisation == "nf4" else 4
 
 
 def _batches(
@@ -229,28 +253,37 @@ def _batches(
     """The longest batch that can come, for memory, and the usual one, for time.
 
     Batches hold sequences of like length, so padding (under a tenth) is left out of the usual one.
+    GRPO's answers are the model's own, and taken to be as long as they may.
     """
-    cutoff: int = getattr(config, "cutoff", shape.text_config.max_position_embeddings)
     a_token = shape.vision_config.spatial_merge_size**2
+    cutoff: int = getattr(config, "cutoff", shape.text_config.max_position_embeddings)
     if lengths is None:
-        side = shape.vision_config.patch_size
-        patches = contract.max_pixels // side**2
-        answer = min(contract.max_new_tokens, cutoff - patches // a_token)
-        tokens = min(cutoff, patches // a_token + contract.max_new_tokens + 64)  # 64: the prompt
-        batch = Batch(config.batch, tokens, patches, max(1, answer))
+        visual = contract.max_pixels // (shape.vision_config.patch_size**2 * a_token)
+        answer = contract.max_new_tokens
+        prompt = visual + 64  # room for its words
+        if isinstance(config, GrpoConfig):
+            prompt = config.max_prompt_tokens
+            visual = min(visual, prompt)
+        tokens = min(cutoff, prompt + answer)
+        batch = Batch(config.batch, tokens, visual * a_token, min(answer, tokens))
         return batch, batch
-    longest = Batch(
-        config.batch,
-        min(lengths.longest, cutoff),
-        lengths.longest_visual * a_token,
-        min(lengths.longest_answer, cutoff),
+    prompts = lengths.tokens - lengths.answers
+    usual_sizes = prompts.mean(), lengths.visual.mean(), lengths.answers.mean()
+    longest_sizes = float(prompts.max()), lengths.longest_visual, lengths.longest_answer
+    if isinstance(config, GrpoConfig):
+        usual_sizes = *usual_sizes[:2], contract.max_new_tokens
+        longest_sizes = config.max_prompt_tokens, lengths.longest_visual, contract.max_new_tokens
+    usual, longest = (
+        Batch(
+            config.batch,
+            min(cutoff, math.ceil(prompt + answer)),
+            math.ceil(visual * a_token),
+            min(cutoff, math.ceil(answer)),
+        )
+        for prompt, visual, answer in (usual_sizes, longest_sizes)
     )
-    usual = Batch(
-        config.batch,
-        math.ceil(lengths.tokens.mean()),
-        math.ceil(lengths.visual.mean() * a_token),
-        math.ceil(lengths.answers.mean()),
-    )
+    if not isinstance(config, GrpoConfig):
+        longest = replace(longest, tokens=min(cutoff, lengths.longest))
     return longest, usual
 
 
@@ -265,7 +298,7 @@ def _memory(
 ) -> Memory:
     """Bytes on one device.
 
-    Weights that are trained are float32, with a gradient of the same and the optimiser's state; in
+    Weights that are trained have a gradient of their own precision and the optimiser's state; in
     full fine-tuning autocast keeps a copy of them in the precision of the arithmetic. DDP holds the
     gradients once more, in the buckets that travel. ZeRO-2 splits gradients and optimiser over the
     devices; FSDP2 the weights too, but for the widest layer, which is gathered whole.
@@ -275,12 +308,16 @@ def _memory(
     for name, parameter in network.named_parameters():
         plain_name = name.removeprefix("base_model.model.").replace(".base_layer", "")
         size = NF4_BYTES if plain_name in quantised else parameter.element_size()
+        if parameter.requires_grad:
+            size = _trained_bytes(config)
         if config.lora is None and parameter.requires_grad and precision_of(config) != "float32":
             size += 2
         weights += size * parameter.numel()
         widest = max(widest, size * parameter.numel())
-    gradients = 4.0 * trained
+    gradients = float(_trained_bytes(config) * trained)
     optimizer = OPTIMIZER_BYTES[config.optimizer] * trained
+    if config.optimizer == "adamw_torch":
+        optimizer *= _trained_bytes(config) / 4
     if devices > 1 and layout == "ddp":
         gradients *= 2
     elif devices > 1:
@@ -296,11 +333,16 @@ def _memory(
     )
 
 
-def _seconds(flops: float, peak: float, shape: Any, config: TuningConfig) -> float:
+def _seconds(flops: float, peak: float, shape: Any, config: TuningConfig, answer: int) -> float:
     """An optimiser step on one card, without the reading of dev pictures.
 
-    Arithmetic at `UTILISATION` of the peak, but no faster than its kernels can be launched.
+    Arithmetic at `UTILISATION` of the peak, but no faster than its kernels can be launched. GRPO
+    draws its answers before: token after token, all of a step at once.
     """
-    layers = shape.text_config.num_hidden_layers + shape.vision_config.depth
+    depth = shape.text_config.num_hidden_layers
+    layers = depth + shape.vision_config.depth
     launches = layers * SECONDS_A_LAYER * (4 / 3 if config.gradient_checkpointing else 1)
-    return config.accumulation * max(flops / (peak * UTILISATION), launches)
+    seconds = config.accumulation * max(flops / (peak * UTILISATION), launches)
+    if isinstance(config, GrpoConfig):
+        seconds = config.num_iterations * seconds + answer * depth * SECONDS_TO_DECODE
+    return seconds

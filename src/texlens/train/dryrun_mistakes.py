@@ -9,6 +9,7 @@ from typing import Any
 
 from texlens.model.contract import Contract
 from texlens.train.adapters import part_of
+from texlens.train.config_grpo import GrpoConfig
 from texlens.train.config_tuning import TuningConfig
 from texlens.train.dryrun_lengths import Lengths
 
@@ -29,7 +30,8 @@ def known_mistakes(
     """
     return tuple(
         itertools.chain(
-            _of_batches(config, examples, devices),
+            # Where rows are left out by an estimate the remainder is not known.
+            _of_batches(config, None if lengths and lengths.unusable else examples, devices),
             _of_parts(config, network),
             _of_lengths(config, lengths, contract),
             _of_data(config),
@@ -40,12 +42,12 @@ def known_mistakes(
 
 def _of_batches(config: TuningConfig, examples: int | None, devices: int) -> Iterator[str]:
     a_step = config.examples_per_step(devices)
-    if examples is not None and (left := examples % a_step):
+    generations = config.num_generations if isinstance(config, GrpoConfig) else None
+    if generations is None and examples is not None and (left := examples % a_step):
         yield (
             f"The last step of an epoch takes {left} examples instead of {a_step}: each of them "
             f"weighs {a_step / left:.3g} times as much as any other."
         )
-    generations = getattr(config, "num_generations", None)
     if generations is not None and a_step % generations:
         yield (
             f"batch {config.batch} x accumulation {config.accumulation} x {devices} devices = "

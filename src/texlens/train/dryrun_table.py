@@ -83,9 +83,10 @@ def _data(run: DryRun) -> str:
             "those with most to read"
         )
     shared = f" on {run.devices} devices" if run.devices > 1 else ""
-    lines.append(f"a step takes {run.examples_a_step} examples{shared}")
+    lines.append(f"a step takes {run.examples_a_step} {run.of_what}{shared}")
     if run.examples_an_epoch is not None:
-        lines.append(f"an epoch has {run.examples_an_epoch:,} examples")
+        about = "about " if run.lengths is not None and run.lengths.unusable else ""
+        lines.append(f"an epoch has {about}{run.examples_an_epoch:,} examples")
     lines.append(f"steps: {'not known' if run.steps is None else f'{run.steps:,}'}")
     return "\n".join(lines)
 
@@ -118,7 +119,7 @@ def _memory(run: DryRun) -> str:
 
 def _time(run: DryRun) -> str:
     lines = [
-        f"time (estimate): {run.teraflops_a_step:.3g} TFLOP a step at {UTILISATION:.0%} of the "
+        f"time (estimate): {_number(run.teraflops_a_step)} TFLOP a step at {UTILISATION:.0%} of the "
         "published bfloat16 peak,",
         "or the launching of kernels where that takes longer; the reading of dev pictures not "
         "counted",
@@ -130,3 +131,8 @@ def _time(run: DryRun) -> str:
         hours = "" if run.steps is None else f"{run.steps * seconds / 3600:.2f}"
         lines.append(f"{name:<12}{f'{room} GB':>8}{fits:>7}{seconds:>10.2f}{hours:>8}")
     return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """Three digits, thousands marked."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
