@@ -1,15 +1,22 @@
-"""A tiny run: real pictures, rendered here, and a model of a few ten thousand weights."""
+"""Tiny runs: real pictures, rendered here, and models of a few ten thousand weights."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from texlens.data.parquet import write_examples
 from texlens.data.printed import FormulaSource, Plan, write_shards
+from texlens.records import Example
 from texlens.train.config_pretrain import PretrainConfig
+from texlens.train.config_sft import SftConfig
+from texlens.train.pretrain_pictures import read_shard
 
 
 @pytest.fixture(scope="session")
@@ -39,5 +46,43 @@ def tiny(shards: Path) -> Callable[..., PretrainConfig]:
             "pool_gib": 0.05, "checkpoint_minutes": 60, "max_tokens": 100,
         }  # fmt: skip
         return PretrainConfig.model_validate(document | settings)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def pictures(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Parquet file of 60 rendered formulas."""
+    path = tmp_path_factory.mktemp("pictures") / "train.parquet"
+    examples = []
+    for shard in [read_shard(name) for name in sorted(shards.glob("*.npz"))[:2]]:
+        ends = (shard.heights * shard.widths).cumsum()
+        for place, formula in enumerate(shard.formulas[:30]):
+            size = int(shard.heights[place]), int(shard.widths[place])
+            grey = shard.pixels[ends[place] - size[0] * size[1] : ends[place]].reshape(size)
+            stream = io.BytesIO()
+            Image.fromarray(np.pad(grey, 4, constant_values=255)).save(stream, "PNG")
+            examples.append(Example(f"{len(examples)}", stream.getvalue(), formula))
+    write_examples(path, examples)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tuning(model_folder: Path, pictures: Path) -> Callable[..., SftConfig]:
+    """A tiny fine-tuning recipe on a tiny model, with settings of one's own."""
+
+    def build(**settings: Any) -> SftConfig:
+        document: dict[str, Any] = {
+            "model": str(model_folder),
+            "parts": ["language_model", "vision", "merger"],
+            "lora": {"rank": 4, "alpha": 8, "dropout": 0.1},
+            "data": [
+                {"parquet": str(pictures), "rows": [0, 20]},
+                {"parquet": str(pictures), "rows": [20, 30], "share": 0.2},
+            ],
+            "steps": 8, "batch": 2, "accumulation": 2, "learning_rate": 1e-2, "device": "cpu",
+            "log_every": 2, "checkpoint_every": 3, "dev_every": 4, "workers": 0, "report_to": [],
+        }  # fmt: skip
+        return SftConfig.model_validate(document | settings)
 
     return build

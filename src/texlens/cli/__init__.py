@@ -21,6 +21,7 @@ from texlens.errors import TexlensError
 COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("read", "Read pictures of formulas as LaTeX."),
     "serve": ("serve", "Read pictures over HTTP: a page, an API."),
+    "watch": ("watch", "Read new pictures in a folder as they come."),
     "score": ("score", "Score predictions against the truth."),
     "check": ("latex", "Check that LaTeX formulas are valid."),
     "normalize": ("latex", "Bring LaTeX formulas to the normal form."),
@@ -28,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("data", "Prepare, audit and preview data sets."),
     "train": ("train", "Train a model."),
     "recipes": ("train", "List the recipes that training knows."),
+    "merge": ("merge", "Merge a LoRA adapter into its base."),
     "evaluate": ("evaluate", "Run a model over a data set and score it."),
     "demo": ("demo", "Read the example pictures and write a report."),
     "doctor": ("doctor", "Say what is installed here and what works."),

@@ -22,7 +22,7 @@ class Lora(Settings):
     """Low-rank adapters (Hu et al. 2021) on the linear layers of the parts that are trained."""
 
     rank: int = Field(default=8, gt=0)
-    alpha: float = Field(default=16, gt=0)  # updates are scaled by alpha / rank
+    alpha: int = Field(default=16, gt=0)  # updates are scaled by alpha / rank
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 

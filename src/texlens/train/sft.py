@@ -15,8 +15,8 @@ from typing import Any
 import torch
 import transformers
 from transformers import PrinterCallback, TrainerCallback
-from trl import SFTConfig as TrlConfig
-from trl import SFTTrainer
+from trl.trainer.sft_config import SFTConfig as TrlConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from texlens.model.load import Loaded
 from texlens.train.adapters import count_parameters, load_for_training, precision_of

@@ -12,7 +12,7 @@ def write_card(path: Path, summary: dict[str, Any]) -> None:
     """Write a run's `README.md` from what its `run.json` holds."""
     config, data, contract = summary["config"], summary["data"], summary["contract"]
     lora = config["lora"]
-    how = "in full" if lora is None else f"by LoRA of rank {lora['rank']}, alpha {lora['alpha']:g}"
+    how = "in full" if lora is None else f"by LoRA of rank {lora['rank']}, alpha {lora['alpha']}"
     base = contract["base"] or "the small model that comes with TexLens"
     trained, total = summary["parameters"]["trained"], summary["parameters"]["total"]
     files = "\n".join(
@@ -79,5 +79,5 @@ def _dev_table(summary: dict[str, Any]) -> str:
 def _reader_arguments(summary: dict[str, Any]) -> str:
     if summary["config"]["lora"] is None:
         return '"this folder"'
-    model = summary["config"]["model"]
+    model = summary["contract"]["base"]
     return f'{f"{model!r}, " if model else ""}adapter="this folder"'

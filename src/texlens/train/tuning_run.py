@@ -6,6 +6,8 @@ last; a run counts as finished when it has its `run.json`.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import math
 import os
@@ -32,6 +34,8 @@ CHECKPOINTS = "checkpoints"
 _CONFIG, _LOG, _DATA = "config.yaml", "log.jsonl", "dataset.json"
 _SEAL = "complete.json"
 _SHOW_EVERY_SECONDS = 60.0  # where there is no terminal for a progress bar
+# What a trainer logs under a name that begins so goes into the run's log without the beginning.
+OWN = "own/"
 _LOGGED = {  # theirs to ours
     "loss": "loss",
     "grad_norm": "gradient",
@@ -63,6 +67,12 @@ class TuningRun:
             if afresh:
                 self._throw_away()
         self._compare()
+        for tracker in config.report_to:
+            if importlib.util.find_spec(tracker) is None:
+                raise InputError(
+                    f"The tracker '{tracker}' of report_to is not installed: install the Python "
+                    f"package '{tracker}', or leave it out with --set 'report_to=[]'."
+                )
 
     @property
     def checkpoints(self) -> Path:
@@ -149,7 +159,7 @@ class TuningRun:
 
     def _tensorboard(self) -> TrainerCallback:
         from torch.utils.tensorboard import SummaryWriter
-        from transformers.integrations import TensorBoardCallback
+        from transformers.integrations.integration_utils import TensorBoardCallback
 
         self._writer = SummaryWriter(str(self.out / "tensorboard"))
         return TensorBoardCallback(self._writer)
@@ -160,9 +170,9 @@ class TuningRun:
             for name, value in values.items():
                 self._writer.add_scalar(f"dev/{name}", value, step)
         if "wandb" in self.config.report_to:
-            import wandb
-
-            wandb.log({f"dev/{name}": value for name, value in values.items()})
+            importlib.import_module("wandb").log(
+                {f"dev/{name}": value for name, value in values.items()}
+            )
 
     def reporters(self) -> list[str]:
         """The trackers that transformers is to set up itself."""
@@ -237,7 +247,12 @@ def save_weights(loaded: Loaded, folder: Path, state: dict[str, Any] | None = No
     shutil.rmtree(part, ignore_errors=True)
     network = loaded.model
     if hasattr(network, "peft_config"):
-        network.save_pretrained(part, state_dict=state, save_embedding_layers=False)
+        network.save_pretrained(
+            part,
+            state_dict=state,
+            save_embedding_layers=False,
+            selected_adapters=["default"],  # GRPO keeps its start beside it, as "ref"
+        )
     else:
         network.save_pretrained(part, state_dict=state)
         loaded.processor.save_pretrained(part)
@@ -324,7 +339,10 @@ class _Log(TrainerCallback):
         steps, seconds = state.global_step - self.last[0], 60 * (minutes - self.last[1])
         self.last = state.global_step, minutes
         record = {"step": state.global_step, "minutes": round(minutes, 3)}
-        record |= {ours: logs[theirs] for theirs, ours in _LOGGED.items() if theirs in logs}
+        record |= {
+            ours: float(f"{logs[theirs]:.6g}") for theirs, ours in _LOGGED.items() if theirs in logs
+        }
+        record |= {name[len(OWN) :]: logs[name] for name in logs if name.startswith(OWN)}
         examples = steps * self.run.config.examples_per_step(self.run.processes)
         record["examples_per_second"] = round(examples / max(seconds, 1e-9), 2)
         self.run.append(record)
