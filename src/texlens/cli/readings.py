@@ -61,25 +61,26 @@ def print_lines(
     waiting: Reading | None = None
     for reading in readings:
         if waiting is not None:
-            yield from _print_line(waiting, form, stream, tally, alone=False)
+            yield from print_line(waiting, form, stream, tally)
         waiting = reading
     if waiting is not None:
-        yield from _print_line(waiting, form, stream, tally, alone=tally.count == 1)
+        yield from print_line(waiting, form, stream, tally, alone=tally.count == 1)
 
 
-def _print_line(
-    reading: Reading, form: str, stream: IO[str], tally: Tally, *, alone: bool
+def print_line(
+    reading: Reading, form: str, stream: IO[str], tally: Tally, *, alone: bool = False
 ) -> Iterator[str]:
+    """Write one reading, with path and confidence unless `alone`; gives the formula, if written."""
     complain(reading)
     text = converted(reading, form, tally) if reading.error is None else None
     if text is None:
         return
-    on_one_line = _LINE_BREAKS.sub(" ", text)
+    line = _LINE_BREAKS.sub(" ", text)
     if alone:
-        print(on_one_line if form == "latex" else text, file=stream, flush=True)
+        print(line if form == "latex" else text, file=stream, flush=True)
     else:
         sure = "?" if NO_LOGPROBS in reading.warnings else f"{reading.confidence:.2f}"
-        print(f"{reading.path}\t{sure}\t{on_one_line}", file=stream, flush=True)
+        print(f"{reading.path}\t{sure}\t{line}", file=stream, flush=True)
     yield text
 
 

@@ -1,0 +1,66 @@
+"""`texlens watch`: new pictures in a folder are read as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+import click
+
+from texlens.cli.model_options import ModelOptions, model_options
+from texlens.cli.read import FORMATS as READ_FORMATS
+from texlens.cli.readings import Tally, print_line
+from texlens.errors import InputError
+from texlens.runs import write_text
+
+FORMATS = tuple(form for form in READ_FORMATS if form not in ("docx", "json"))
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("folder", type=_PATH)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="latex",
+    show_default=True,
+    help="How formulas are written.",
+)
+@click.option("--copy", "copy", is_flag=True, help="Put each formula on the clipboard.")
+@click.option(
+    "--out", type=_PATH, metavar="DIR", help="Write each formula into this folder, as PICTURE.tex."
+)
+@model_options
+def watch(
+    folder: Path, form: str, copy: bool, out: Path | None, model_options: ModelOptions
+) -> None:
+    """Read each new picture in FOLDER (screenshots, say) and print its formula, until Ctrl-C.
+
+    A picture is read once it is written to its end. What is in the folder already is left alone.
+    """
+    from texlens.export import FORMATS as WRITERS
+    from texlens.reading.clipboard import copy_text, require_copying
+    from texlens.reading.watching import new_pictures
+
+    if copy:
+        require_copying()
+    if out is not None and out.exists() and not out.is_dir():
+        raise InputError(f"'{out}' is a file, not a folder: give another --out.")
+    pictures = new_pictures(folder)
+    reader = model_options.open()
+    print(f"Watching '{folder}'. Ctrl-C ends it.", file=sys.stderr, flush=True)
+    tally = Tally()
+    with contextlib.suppress(KeyboardInterrupt):
+        for item in pictures:
+            (reading,) = tally.of(reader.read_many([item]))
+            for text in print_line(reading, form, sys.stdout, tally):
+                if copy:
+                    copy_text(text)
+                if out is not None:
+                    name = Path(item.name).with_suffix(WRITERS[form].suffix).name
+                    write_text(out / name, text + "\n")
+    noun = "picture" if tally.count == 1 else "pictures"
+    print(f"{tally.count} {noun} read, {tally.failed} failed.", file=sys.stderr)
