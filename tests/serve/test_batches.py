@@ -20,7 +20,6 @@ from texlens.serve.problems import Problem
 class Gated:
     """A reader that reads a picture as its own name, once `gate` is open."""
 
-    name = "gated"
     batch_size = 8
 
     def __init__(self, *, is_open: bool = True) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from texlens.cli.model_options import ModelOptions, model_options
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -11,10 +13,6 @@ import click
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )  # fmt: skip
-@click.option("--model", help="Folder or hub name of a Qwen2.5-VL. Default: the embedded model.")
-@click.option("--adapter", help="Folder or hub name of a LoRA adapter for the model.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Pictures at a time.")
 @click.option(
     "--token", envvar="TEXLENS_TOKEN", show_envvar=True,
     help="What clients must send as 'Authorization: Bearer TOKEN'. Needed off this machine.",
@@ -23,15 +21,13 @@ import click
     "--allow-host", "names", multiple=True, metavar="NAME",
     help="A further host name that the server answers to.",
 )  # fmt: skip
+@model_options
 def serve(
     host: str,
     port: int,
-    model: str | None,
-    adapter: str | None,
-    device: str,
-    batch_size: int | None,
     token: str | None,
     names: tuple[str, ...],
+    model_options: ModelOptions,
 ) -> None:
     """Read pictures over HTTP: a page in the browser, an API, an OpenAI-compatible endpoint.
 
@@ -51,10 +47,9 @@ def serve(
     doors = doors_for(is_public=not is_loopback(host), names=names, token=token)
     listening = open_socket(host, port)
 
-    from texlens.reading import Reader
     from texlens.serve import create_app
 
-    reader = Reader(model, adapter, device=device, batch_size=batch_size)
+    reader = model_options.open()
     address = f"[{host}]" if ":" in host else host
     click.echo(f"TexLens reads at http://{address}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
     run(create_app(reader, doors=doors), listening)

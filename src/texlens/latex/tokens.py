@@ -208,11 +208,19 @@ def _is_word(token: str) -> bool:
 
 def detokenize(tokens: Sequence[str]) -> str:
     """Join tokens to LaTeX: single spaces between them in math, none in text mode."""
-    words: list[str] = []  # joined by single spaces in the end
+    return " ".join(spaced_words(tokens))
+
+
+def spaced_words(tokens: Sequence[str]) -> list[str]:
+    r"""The words that single spaces join to LaTeX: tokens, and the groups of text as a whole.
+
+    Of `\ ` only the backslash is there: its space is the one that follows.
+    """
+    words: list[str] = []
     position = 0
     while position < len(tokens):
         token = tokens[position]
-        words.append("\\" if token == "\\ " else token)  # its space is the one that follows
+        words.append("\\" if token == "\\ " else token)
         position += 1
         if token in TEXT_COMMANDS:
             while position < len(tokens) and tokens[position][0] == "[":
@@ -224,7 +232,7 @@ def detokenize(tokens: Sequence[str]) -> str:
                 position = end
     if words and words[-1] == "\\":
         words.append("")
-    return " ".join(words)
+    return words
 
 
 def end_of_text(tokens: Sequence[str], start: int) -> int:

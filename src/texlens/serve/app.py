@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from texlens import __version__
+from texlens.latex.compact import compact
 from texlens.records import Reading
 from texlens.serve.batches import BatchReader, ReadingQueue
 from texlens.serve.body import Allowance, read_json
 from texlens.serve.completions import ChatRequest, completion, completion_stream, picture_of
-from texlens.serve.drawing import Easel, RenderRequest
+from texlens.serve.drawing import ANSWER_TYPES, Easel, RenderRequest
 from texlens.serve.gate import Doors, Gate
 from texlens.serve.limits import Limits
 from texlens.serve.page_files import add_page
@@ -34,14 +35,8 @@ from texlens.serve.schema import (
 T = TypeVar("T")
 
 
-class NamedReader(BatchReader, Protocol):
-    """A reader that says which model it is: a `texlens.Reader`."""
-
-    name: str
-
-
 def create_app(
-    reader: NamedReader, *, limits: Limits | None = None, doors: Doors | None = None
+    reader: BatchReader, *, limits: Limits | None = None, doors: Doors | None = None
 ) -> FastAPI:
     """The ASGI application that reads with `reader`. It starts one thread, and ends it.
 
@@ -101,20 +96,20 @@ def create_app(
         if all(reading.error for reading in readings):
             status = pictures[0].status if pictures[0].item.error else 422
             raise Problem(status, str(readings[0].error))
-        return JSONResponse({"readings": [reading.as_json() for reading in readings]})
+        return JSONResponse({"readings": [_record(reading) for reading in readings]})
 
     @app.post(
         "/v1/render",
-        summary="Draw a formula",
+        summary="Draw a formula, or write it in another notation",
         response_class=Response,
         responses={
-            200: {"content": {"image/svg+xml": {}, "image/png": {}}},
+            200: {"content": {media_type: {} for media_type in ANSWER_TYPES}},
             **problems(400, 401, 403, 408, 413, 415, 422, 503),
         },
         openapi_extra=json_body(RenderRequest),
     )
     async def render(request: Request) -> Response:
-        """The formula as a picture."""
+        """The formula as a picture, or in the notation asked for."""
         with allowance.held() as held:
             asked = await read_json(request, RenderRequest, limits, held)
             return await easel.draw(asked)
@@ -154,7 +149,6 @@ def create_app(
         """Open to all who reach the server, and so without anything secret."""
         return Health(
             version=__version__,
-            model=reader.name.replace("\\", "/").rpartition("/")[2],
             waiting=queue.waiting,
             needs_token=doors.token is not None,
             max_body_bytes=limits.body_bytes,
@@ -165,6 +159,10 @@ def create_app(
     add_page(app)
     describe_bodies(app)
     return app
+
+
+def _record(reading: Reading) -> dict[str, Any]:
+    return {**reading.as_json(), "compact": compact(reading.latex)}
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

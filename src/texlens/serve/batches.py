@@ -26,11 +26,9 @@ _log = logging.getLogger("texlens.serve")
 
 
 class BatchReader(Protocol):
-    """What the queue needs of a `texlens.Reader`."""
+    """What the queue needs of a reader: `batch_size` is pictures at a time."""
 
-    @property
-    def batch_size(self) -> int:
-        """Pictures at a time."""
+    batch_size: int
 
     def read_many(self, pictures: Iterable[Item]) -> Iterator[Reading]:
         """One reading a picture, in their order."""

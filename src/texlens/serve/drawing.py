@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from texlens import render
 from texlens.engine import Failure
+from texlens.errors import InputError
+from texlens.export import convert
 from texlens.latex import unwrap
 from texlens.serve.problems import Problem, busy
 
@@ -19,19 +21,31 @@ T = TypeVar("T")
 _SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
+RenderedFormat = Literal["svg", "png", "inline", "display", "markdown", "mathml", "typst", "docx"]
+_MEDIA_TYPES = {
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "markdown": "text/markdown",
+    "mathml": "application/mathml+xml",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}
+
+ANSWER_TYPES = (*_MEDIA_TYPES.values(), "text/plain")
+
+
 class RenderRequest(BaseModel):
     """The body of `POST /v1/render`."""
 
     model_config = ConfigDict(extra="forbid")
 
     latex: str = Field(description="A formula, with or without dollar signs.")
-    format: Literal["svg", "png"] = "svg"
+    format: RenderedFormat = "svg"
     display: bool = Field(True, description="Display style; false for the style within a line.")
     em_px: float = Field(32.0, gt=0, le=400, description="Pixels an em, for PNG.")
 
 
 class Easel:
-    """One drawing at a time, a bounded number waiting: a hostile formula delays, and no more."""
+    """One formula at a time, a bounded number waiting: a hostile formula delays, and no more."""
 
     def __init__(self, most_waiting: int, most_characters: int) -> None:
         self._turn = asyncio.Lock()
@@ -39,8 +53,10 @@ class Easel:
         self._most_characters = most_characters
 
     async def draw(self, request: RenderRequest) -> Response:
-        """The formula in the form asked for. Raises Problem when it cannot be drawn (422), is too
-        long (413), or too many others wait (503)."""
+        """The formula in the form asked for.
+
+        Raises Problem when it cannot be drawn (422), is too long (413), or too many wait (503).
+        """
         if len(request.latex) > self._most_characters:
             raise Problem(
                 413, f"The formula has more than the {self._most_characters:,} characters allowed."
@@ -59,14 +75,20 @@ def _rendered(request: RenderRequest) -> Response:
     latex = unwrap(request.latex)
     if not latex.strip():
         raise Problem(422, "The formula is empty.")
+    media_type = _MEDIA_TYPES.get(request.format, "text/plain")
+    headers = {"Content-Security-Policy": _SVG_POLICY} if request.format == "svg" else None
+    return Response(_written(latex, request), media_type=media_type, headers=headers)
+
+
+def _written(latex: str, request: RenderRequest) -> str | bytes:
     if request.format == "svg":
-        text = _drawn(render.svg(latex, display=request.display))
-        headers = {"Content-Security-Policy": _SVG_POLICY}
-        return Response(text, media_type="image/svg+xml", headers=headers)
-    size = render.Size(em_px=request.em_px)
-    return Response(
-        _drawn(render.png(latex, size, display=request.display)), media_type="image/png"
-    )
+        return _drawn(render.svg(latex, display=request.display))
+    if request.format == "png":
+        return _drawn(render.png(latex, render.Size(em_px=request.em_px), display=request.display))
+    try:
+        return convert(latex, request.format)
+    except InputError as error:
+        raise Problem(422, str(error)) from error
 
 
 def _drawn(result: T | Failure) -> T:

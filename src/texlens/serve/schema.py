@@ -24,10 +24,11 @@ class TokenRecord(BaseModel):
 
 
 class ReadingRecord(BaseModel):
-    """What was read in one picture; the same record as `texlens read --json` prints."""
+    """What was read in one picture: the record that `texlens read --json` prints, and `compact`."""
 
     path: str = Field(description="The picture's name, or 'picture N'.")
-    latex: str
+    latex: str = Field(description="In the form that the model writes, a space between tokens.")
+    compact: str = Field(description="The same without the spaces that TeX ignores.")
     confidence: float = Field(ge=0, le=1)
     warnings: list[str] = Field(description="Codes, such as does_not_parse or no_formula.")
     seconds: float
@@ -42,11 +43,10 @@ class Readings(BaseModel):
 
 
 class Health(BaseModel):
-    """That the server works, which model reads, how busy it is, and its limits."""
+    """That the server works, how busy it is, and its limits."""
 
     status: str = "ok"
     version: str
-    model: str
     waiting: int = Field(description="Pictures in the queue.")
     needs_token: bool
     max_body_bytes: int

@@ -19,10 +19,10 @@ let count = 0;
 
 export class Card {
   /** `picture`: a Blob. `tell` speaks to the user, `changed` gets the card when it should be kept. */
-  constructor(picture, name, { tell, changed, removed }) {
+  constructor(id, picture, name, { tell, changed, removed }) {
     this.picture = picture;
     this.name = name;
-    this.id = crypto.randomUUID?.() ?? `${Date.now()}-${++count}`;
+    this.id = id;
     this.tell = tell;
     this.changed = changed;
     this.latex = "";
@@ -35,6 +35,7 @@ export class Card {
       paper: find(".reading .paper"), waiting: find(".waiting"), fault: find(".fault"),
       doubt: find(".next-doubt"), done: find(".done"), failed: find(".failed"),
     };
+    this.element.dataset.id = id;
     find(".name").textContent = name;
     this.element.setAttribute("aria-label", `Reading of ${name}`);
     const label = `latex-${++count}`;
@@ -88,6 +89,7 @@ export class Card {
   async read() {
     this.parts.failed.hidden = true;
     this.parts.waiting.hidden = false;
+    this.parts.paper.setAttribute("aria-busy", "true");
     try {
       this.show(await readPicture(this.picture, this.name, this.stop.signal));
       this.changed(this);
@@ -98,7 +100,8 @@ export class Card {
     }
   }
 
-  show(reading, latex = reading.latex) {
+  /** `latex`: the reading's, or what the user made of it. */
+  show(reading, latex = reading.compact) {
     this.reading = reading;
     const sureness = this.element.querySelector(".sureness");
     const percent = Math.floor(100 * reading.confidence);
@@ -107,13 +110,11 @@ export class Card {
     const warnings = this.element.querySelector(".warnings");
     warnings.textContent = reading.warnings.map((w) => WARNINGS[w] ?? w.replaceAll("_", " ")).join(" ");
     warnings.hidden = reading.warnings.length === 0;
-    this.ranges = doubtfulRanges(reading.latex, reading.tokens);
-    this.latex = reading.latex;
-    this.parts.editor.value = latex;
+    const ranges = doubtfulRanges(reading.compact, reading.tokens);
+    this.ranges = movedRanges(ranges, reading.compact, latex);
+    this.latex = this.parts.editor.value = latex;
     this.parts.done.hidden = false;
     this.parts.waiting.hidden = true;
-    this.ranges = movedRanges(this.ranges, reading.latex, latex);
-    this.latex = latex;
     this.showMarks();
     return this.preview();
   }
@@ -157,7 +158,7 @@ export class Card {
   async preview() {
     this.drawing?.abort();
     this.drawing = new AbortController();
-    const { rendered, fault, paper } = this.parts;
+    const { rendered, fault, paper, waiting } = this.parts;
     const { signal } = this.drawing;
     if (!this.latex.trim()) {
       rendered.hidden = fault.hidden = true;
@@ -173,6 +174,7 @@ export class Card {
       if (old) URL.revokeObjectURL(old);
       rendered.alt = `The formula ${this.latex}`;
       rendered.hidden = false;
+      waiting.hidden = true;
       rendered.classList.remove("stale");
       fault.hidden = true;
       this.fit();
@@ -181,6 +183,8 @@ export class Card {
       rendered.classList.add("stale");
       fault.textContent = sentence(error);
       fault.hidden = false;
+      waiting.textContent = "Not drawn yet: the LaTeX below has an error.";
+      waiting.hidden = !rendered.hidden;
     }
     paper.setAttribute("aria-busy", "false");
   }

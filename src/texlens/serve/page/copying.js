@@ -2,12 +2,16 @@
 
 import { render } from "/api.js";
 
-/** What can be copied as text, or saved as a file, in the order of the buttons. */
+/** What can be copied (`text`, `format`, `image`) or saved (`file`), in the order of the buttons. */
 export const FORMS = [
   { label: "Copy LaTeX", text: (latex) => latex },
-  { label: "$…$", title: "Copy as LaTeX within a line", text: (latex) => `$${latex}$` },
-  { label: "\\[…\\]", title: "Copy as displayed LaTeX", text: (latex) => `\\[\n${latex}\n\\]` },
+  { label: "$…$", title: "Copy as LaTeX within a line", format: "inline" },
+  { label: "\\[…\\]", title: "Copy as displayed LaTeX", format: "display" },
+  { label: "Markdown", title: "Copy as Markdown", format: "markdown" },
+  { label: "MathML", title: "Copy as MathML", format: "mathml" },
+  { label: "Typst", title: "Copy as Typst", format: "typst" },
   { label: "Picture", title: "Copy as a picture", image: "png" },
+  { label: "Word", title: "Save as a Word document", file: "docx" },
   { label: "SVG", title: "Save as SVG", file: "svg" },
   { label: "PNG", title: "Save as PNG", file: "png" },
 ];

@@ -28,11 +28,14 @@ function take(files) {
   work();
 }
 
-function addCard(picture, name) {
-  const card = new Card(picture, name, {
+function addCard(picture, name, id = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`) {
+  const card = new Card(id, picture, name, {
     tell,
     changed: store,
-    removed: () => document.body.classList.toggle("has-cards", $("cards").childElementCount > 0),
+    removed: () => {
+      document.body.classList.toggle("has-cards", $("cards").childElementCount > 0);
+      showEarlier();
+    },
   });
   $("cards").prepend(card.element);
   document.body.classList.add("has-cards");
@@ -174,7 +177,8 @@ async function store(card) {
 }
 
 async function showEarlier() {
-  const entries = await earlier();
+  const open = new Set([...$("cards").children].map((element) => element.dataset.id));
+  const entries = (await earlier()).filter((entry) => !open.has(entry.id));
   $("history").hidden = entries.length === 0;
   for (const image of $("earlier").querySelectorAll("img")) URL.revokeObjectURL(image.src);
   $("earlier").replaceChildren(...entries.map(historyItem));
@@ -184,6 +188,7 @@ function historyItem(entry) {
   const image = document.createElement("img");
   image.alt = "";
   image.src = URL.createObjectURL(entry.picture);
+  image.onerror = () => image.replaceWith(document.createElement("span")); // TIFF, in most browsers
   const code = document.createElement("code");
   code.textContent = entry.latex || "no formula";
   const button = document.createElement("button");
@@ -197,8 +202,8 @@ function historyItem(entry) {
 }
 
 function reopen(entry) {
-  const card = addCard(entry.picture, entry.name);
-  card.id = entry.id;
+  const card = addCard(entry.picture, entry.name, entry.id);
+  showEarlier();
   card.show(entry.reading, entry.latex);
   card.element.scrollIntoView({ block: "nearest" });
   card.element.focus();
