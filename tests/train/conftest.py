@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from texlens.data.parquet import write_examples
 from texlens.data.printed import FormulaSource, Plan, write_shards
+from texlens.reading import Reader
+from texlens.reading.decoding import GreedyDecoder
 from texlens.records import Example
 from texlens.train.config_pretrain import PretrainConfig
 from texlens.train.config_sft import SftConfig
@@ -86,3 +89,23 @@ def tuning(model_folder: Path, pictures: Path) -> Callable[..., SftConfig]:
         return SftConfig.model_validate(document | settings)
 
     return build
+
+
+@pytest.fixture
+def inputs_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Reader, bytes], dict[str, Tensor]]:
+    """What a reader hands its network for a picture."""
+    seen: list[dict[str, Tensor]] = []
+    honest = GreedyDecoder.decode
+
+    def decode(decoder: GreedyDecoder, inputs: dict[str, Tensor]) -> Any:
+        seen.append(dict(inputs))
+        return honest(decoder, inputs)
+
+    monkeypatch.setattr(GreedyDecoder, "decode", decode)
+
+    def inputs(reader: Reader, picture: bytes) -> dict[str, Tensor]:
+        seen.clear()
+        reader.read(picture)
+        return seen[0]
+
+    return inputs

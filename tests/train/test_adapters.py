@@ -1,0 +1,116 @@
+"""What is trained is what the recipe names, and what is written is read alike by everyone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from texlens.data.parquet import read_examples
+from texlens.latex import unwrap
+from texlens.model.load import load_model
+from texlens.model.merge import merge_adapter
+from texlens.model.processor import load_processor
+from texlens.model.published import build_on_meta
+from texlens.reading import Reader
+from texlens.train.adapters import count_parameters, load_for_training, lora_targets, part_of
+from texlens.train.config_sft import SftConfig
+from texlens.train.config_tuning import Part
+from texlens.train.sft import train_sft
+
+Tuning = Callable[..., SftConfig]
+InputsOf = Callable[[Reader, bytes], dict[str, torch.Tensor]]
+PARTS: tuple[Part, ...] = ("language_model", "vision", "merger")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_lora_touches_every_linear_layer_of_a_part_and_no_other(part: Part) -> None:
+    network = build_on_meta("Qwen/Qwen2.5-VL-3B-Instruct")
+    pattern = re.compile(lora_targets([part]))
+    hit = {name for name, _ in network.named_modules() if pattern.fullmatch(name)}
+    linear = {
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Linear) and part_of(name) == part and name != "lm_head"
+    }
+    assert hit == linear != set()
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("lora", [None, {"rank": 2, "alpha": 4}])
+def test_only_the_named_part_is_trained(tuning: Tuning, part: Part, lora: Any) -> None:
+    loaded = load_for_training(tuning(parts=[part], lora=lora))
+    trained = [name for name, p in loaded.model.named_parameters() if p.requires_grad]
+    assert trained
+    assert {part_of(name) for name in trained} == {part}
+    count, total = count_parameters(loaded.model)
+    assert 0 < count < total
+    if lora is not None:
+        assert all("lora_" in name for name in trained)
+
+
+def test_trained_weights_are_float32_and_frozen_ones_are_not(tuning: Tuning) -> None:
+    for lora in (None, {"rank": 2, "alpha": 4}):
+        network = load_for_training(tuning(parts=["merger"], lora=lora, precision="bfloat16")).model
+        kinds = {(p.requires_grad, p.dtype) for p in network.parameters()}
+        assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
+
+
+def test_the_contract_is_the_base_s_with_the_recipe_s_changes(tuning: Tuning) -> None:
+    start = load_for_training(tuning()).contract
+    changed = load_for_training(tuning(contract={"answer_format": "think_answer"})).contract
+    assert changed == start.model_copy(update={"answer_format": "think_answer"})
+    assert start.base == tuning().model
+
+
+def test_adapter_on_base_merged_and_stock_read_the_same(
+    tuning: Tuning, pictures: Path, inputs_of: InputsOf, tmp_path: Path
+) -> None:
+    """A trained adapter, read by TexLens, merged, and by plain peft on plain transformers."""
+    from peft import PeftModel
+    from transformers import Qwen2_5_VLForConditionalGeneration
+
+    config = tuning(steps=12, learning_rate=0.02)
+    train_sft(config, tmp_path / "run")
+    assert config.model is not None
+    record = merge_adapter(tmp_path / "run" / "adapter", tmp_path / "merged")
+    images = [example.image for example in read_examples(pictures, 6)]
+    base = [
+        r.latex for r in Reader(config.model, device="cpu", second_look=False).read_many(images)
+    ]
+    tuned = Reader(config.model, tmp_path / "run" / "adapter", device="cpu", second_look=False)
+    read = [r.latex for r in tuned.read_many(images)]
+    assert read != base
+    merged = Reader(tmp_path / "merged", device="cpu", second_look=False)
+    assert [r.latex for r in merged.read_many(images)] == read
+    assert merged.contract == tuned.contract
+    assert record["dtype"] == "float32"
+
+    plain = Qwen2_5_VLForConditionalGeneration.from_pretrained(config.model, dtype=torch.float32)
+    stock = PeftModel.from_pretrained(plain, str(tmp_path / "run" / "adapter")).eval()
+    whole = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        tmp_path / "merged", dtype=torch.float32
+    ).eval()
+    tokenizer = load_processor(config.model).tokenizer
+    for network in (stock, whole):
+        for image, expected in zip(images, read, strict=True):
+            inputs = inputs_of(tuned, image)
+            with torch.inference_mode():
+                written = network.generate(**inputs, max_new_tokens=24, do_sample=False)
+            answer = written[0, inputs["input_ids"].shape[1] :]
+            assert unwrap(tokenizer.decode(answer, skip_special_tokens=True).strip()) == expected
+
+
+def test_a_merged_model_keeps_the_type_of_its_base(tuning: Tuning, tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    loaded = load_model(tuning().model, device="cpu")
+    loaded.model.to(torch.bfloat16).save_pretrained(half)
+    loaded.processor.save_pretrained(half)
+    loaded.contract.save(half)
+    train_sft(tuning(model=str(half), steps=1), tmp_path / "run")
+    assert merge_adapter(tmp_path / "run" / "adapter", tmp_path / "m")["dtype"] == "bfloat16"
+    assert next(load_model(tmp_path / "m").model.parameters()).dtype == torch.float32
