@@ -1,27 +1,30 @@
 """How many completions a second can be rewarded, and how much of a training step is that?
 
-    python benchmarks/rewards.py FORMULAS.parquet [--rows 6500:7000] [--step-seconds 30]
-    python benchmarks/rewards.py FORMULAS.parquet --records runs/grpo/rewards.jsonl
+    python benchmarks/rewards.py --formulas FORMULAS.parquet [--rows 6500:7000]
+    python benchmarks/rewards.py --run runs/grpo
 
-Completions are answers of a run (`--records`), or made: 8 to a formula of the file, all different,
-with 1 to 6 of the formula's letters and digits replaced (seed 0). Prints, for `cdm`, `layout` and
-KaTeX validity with nothing cached: completions per second of processor time in one process, and by
-the clock through a pool of one worker; all rewards by the clock; how long an answer holds up a
-batch that takes too long to draw; and, given the seconds a step takes, the share of the rewards of
-a step in it. On a machine that others use processor time is the fairer figure.
+Completions are those of a GRPO run, equal answers to a truth once, or made: 8 to a formula of the
+file, all different, with 1 to 6 of the formula's letters and digits replaced (seed 0). Prints, for
+`cdm`, `layout` and KaTeX validity with nothing cached: completions per second of processor time in
+one process, and by the clock through a pool of one worker; all rewards by the clock; and how long
+an answer that takes too long to draw holds up its batch. Of a run also the share of rewards in a
+step: its batches are rewarded again, and the time is put against what the step took by the run's
+log. On a machine that others use processor time is the fairer figure.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 from texlens.data.parquet import read_examples
+from texlens.train.completions import RECORDS
+from texlens.train.curves import read_log
 from texlens.train.rewards import NAMES, RewardSettings, score_completions
 from texlens.train.rewards_pool import TIMEOUT, RewardPool, portions
 from texlens.train.rewards_rendered import Renderer
@@ -51,14 +54,36 @@ def made_up(parquet: Path, rows: slice) -> Groups:
     return groups
 
 
-def of_a_run(records: Path) -> Groups:
-    """The answers of a run, equal ones to a truth once."""
+def of_a_run(run: Path) -> Groups:
     groups: Groups = {}
-    for line in records.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
+    for record in read_log(run / RECORDS):
         if record["answer"] and record["answer"] not in groups.setdefault(record["truth"], []):
             groups[record["truth"]].append(record["answer"])
     return {truth: answers for truth, answers in groups.items() if answers}
+
+
+def share_of_steps(run: Path, pool: RewardPool) -> tuple[int, float, float]:
+    """Steps, the seconds that rewarding them takes now, and the seconds that they took."""
+    speeds = {
+        record["step"]: record["examples_per_second"]
+        for record in read_log(run / "log.jsonl")
+        if "examples_per_second" in record
+    }
+    batches: dict[int, list[dict[str, Any]]] = {}
+    for record in read_log(run / RECORDS):
+        if record["step"] in speeds:
+            batches.setdefault(record["step"], []).append(record)
+    start = time.perf_counter()
+    for batch in batches.values():
+        score_completions(
+            [record["response"] for record in batch],
+            [record["truth"] for record in batch],
+            rewards=batch[0]["rewards"],
+            settings=RewardSettings("plain"),
+            pool=pool,
+        )
+    rewarding = time.perf_counter() - start
+    return len(batches), rewarding, sum(len(b) / speeds[step] for step, b in batches.items())
 
 
 def processor_seconds(groups: Groups) -> float:
@@ -77,18 +102,15 @@ def processor_seconds(groups: Groups) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parquet", type=Path)
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--formulas", type=Path)
+    given.add_argument("--run", type=Path)
     parser.add_argument("--rows", default="6500:7000")
-    parser.add_argument("--records", type=Path)
-    parser.add_argument("--step-seconds", type=float)
-    parser.add_argument("--step-completions", type=int, default=64)
     arguments = parser.parse_args()
-    first, last = map(int, arguments.rows.split(":"))
-    groups = (
-        of_a_run(arguments.records)
-        if arguments.records
-        else made_up(arguments.parquet, slice(first, last))
-    )
+    if arguments.run:
+        groups = of_a_run(arguments.run)
+    else:
+        groups = made_up(arguments.formulas, slice(*map(int, arguments.rows.split(":"))))
     pairs = [(truth, answer) for truth, answers in groups.items() for answer in answers]
     n = len(pairs)
     characters = sum(len(answer) for _, answer in pairs) / n
@@ -127,20 +149,14 @@ def main() -> None:
             f"an answer that takes too long:         {1000 * (time.perf_counter() - start):6.0f} ms"
         )
 
-        if arguments.step_seconds:
-            some = pairs[: arguments.step_completions]
-            start = time.perf_counter()
-            score_completions(
-                [answer for _, answer in some],
-                [truth + r" \;" for truth, _ in some],
-                settings=RewardSettings("plain"),
-                pool=pool,
-            )
-            seconds = time.perf_counter() - start
-            print(
-                f"a step of {len(some)} completions in {arguments.step_seconds:.1f} s: rewards take "
-                f"{seconds:.2f} s, {seconds / arguments.step_seconds:.1%}"
-            )
+    if arguments.run:
+        with RewardPool(1) as pool:  # nothing is remembered
+            pool.score([("x", "x")])
+            steps, rewarding, training = share_of_steps(arguments.run, pool)
+        print(
+            f"{steps} steps of the run: rewards {rewarding:.1f} s of {training:.1f} s, "
+            f"{rewarding / training:.1%}"
+        )
 
 
 if __name__ == "__main__":

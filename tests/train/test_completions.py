@@ -134,13 +134,14 @@ def test_the_page_escapes_and_allows_nothing(tmp_path: Path) -> None:
 
 def test_the_page_shows_groups_with_their_drawings(tmp_path: Path) -> None:
     log = CompletionLog(tmp_path, WEIGHTS, page_every=1)
-    ids = [f"p{i // 2}" for i in range(24)]
-    log.add(1, asked(*ids), scored(["a+b", r"\frac{a}{b}"] * 12))
+    ids = [f"p{i // 3}" for i in range(36)]
+    log.add(1, asked(*ids), scored(["a+b", r"\frac{a}{b}", "a+b"] * 12))
     html = (tmp_path / "completions" / "step-000001.html").read_text(encoding="utf-8")
     assert html.count("<section>") == 8
     assert "4 more groups are not shown." in html
     assert html.count("data:image/svg+xml") == 8 * 3
     assert html.count("data:image/png") == 8
+    assert html.count("2 times") == 8
 
 
 @pytest.mark.slow

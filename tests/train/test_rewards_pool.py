@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from texlens.train import rewards_pool
 from texlens.train.rewards_pool import TIMEOUT, RewardPool
 from texlens.train.rewards_rendered import MAX_DRAWN_CHARACTERS
 
@@ -64,9 +65,12 @@ def test_only_so_many_characters_are_drawn(pool: RewardPool) -> None:
 
 def test_processes_that_cannot_start_are_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(rewards_pool, "_PAUSES_BEFORE_STARTS", (0.0, 0.0))
     with RewardPool() as broken:
         seen = broken.score([("x", "x"), ("y", "y")])
     assert [s.error for s in seen] == ["no process for rewards can be started"] * 2
+    seen = broken.score([("x", "x")])
+    assert [s.error for s in seen] == ["the processes for rewards have ended"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are listed by ps")

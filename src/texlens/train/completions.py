@@ -11,7 +11,7 @@ import base64
 import io
 import json
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,12 +189,12 @@ class CompletionLog:
         group: Sequence[tuple[Asked, ScoredCompletion]],
         drawings: Mapping[str, str],
     ) -> dict[str, Any]:
-        """What the template shows of a group, the best completion first."""
+        """What the template shows of a group, the best completion first, equal ones once."""
         asked, first = group[0]
-        best_first = sorted(
-            ((scored.total(self.weights), scored) for _, scored in group),
-            key=lambda scored: -scored[0],
-        )
+        totals = [(scored.total(self.weights), scored) for _, scored in group]
+        times = Counter(scored.response for _, scored in totals)
+        different = {scored.response: (total, scored) for total, scored in totals}
+        best_first = sorted(different.values(), key=lambda pair: -pair[0])
         return {
             "id": id_,
             "dead": best_first[0][0] - best_first[-1][0] < _SAME,
@@ -208,6 +208,7 @@ class CompletionLog:
                     "answer": scored.answer,
                     "response": scored.response,
                     "error": scored.error,
+                    "times": times[scored.response],
                     "total": total,
                     "rewards": [scored.rewards[name] for name in self.weights],
                     "tokens": scored.tokens,

@@ -20,10 +20,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import LifoQueue
 from types import TracebackType
 from typing import IO
 
@@ -36,7 +37,7 @@ _CLOCK_SECONDS_A_REPLY = 10.0
 _CHARACTERS_A_PORTION = 600  # some 20 ms
 _CLOCK_SECONDS_TO_START = 120.0
 _ATTEMPTS = 3  # at answers of which a process died, but not for lack of time
-_FAILED_STARTS = 3  # in a row, after which no more processes are started
+_PAUSES_BEFORE_STARTS = (0.0, 0.5, 2.0)  # seconds, before each attempt to start a process
 
 _log = logging.getLogger(__name__)
 
@@ -54,11 +55,12 @@ class RewardPool:
         self.timeouts = 0
         self._seconds = seconds_an_answer
         self._lanes = ThreadPoolExecutor(workers, thread_name_prefix="rewards")
-        self._ready: SimpleQueue[_Process | None] = SimpleQueue()  # None: no process can be started
+        # The one used last is the warmest. None: there are no processes any more.
+        self._ready: LifoQueue[_Process | None] = LifoQueue()
         self._processes: set[_Process] = set()
+        self._starting = 0
         self._lock = threading.Lock()
         self._closed = False
-        self._failed_starts = 0
         for _ in range(workers + spares):
             self._start()
 
@@ -70,11 +72,14 @@ class RewardPool:
         groups: dict[str, dict[str, Rendered | None]] = {}
         for truth, answer in pairs:
             groups.setdefault(truth, {})[answer] = None
-        waiting = [
-            (truth, answers, self._lanes.submit(self._score_group, truth, list(answers)))
-            for truth, answers in groups.items()
-        ]
-        for _, answers, future in waiting:
+        try:
+            waiting = [
+                (answers, self._lanes.submit(self._score_group, truth, list(answers)))
+                for truth, answers in groups.items()
+            ]
+        except RuntimeError:
+            return [Rendered(error="the processes for rewards have ended")] * len(pairs)
+        for answers, future in waiting:
             answers.update(zip(list(answers), future.result(), strict=True))
         return [groups[truth][answer] or Rendered() for truth, answer in pairs]
 
@@ -137,36 +142,53 @@ class RewardPool:
         return [Rendered(error=TIMEOUT)]
 
     def _replace(self, process: _Process) -> None:
+        self._start()
+        self._forget(process)
+
+    def _forget(self, process: _Process) -> None:
         process.end()
         with self._lock:
             self._processes.discard(process)
-        self._start()
 
     def _start(self) -> None:
-        """Start a process, and a thread that waits until it is ready."""
+        """Start a process, without waiting for it."""
+        with self._lock:
+            self._starting += 1
+        threading.Thread(target=self._bring_up, daemon=True).start()
+
+    def _bring_up(self) -> None:
+        """Start a process until it becomes ready, a few times; wake up who waits in vain."""
+        ready = None
+        for pause in _PAUSES_BEFORE_STARTS:
+            time.sleep(pause)
+            process = self._new_process()
+            if process is not None and process.becomes_ready():
+                ready = process
+            elif process is not None:
+                self._forget(process)
+            if ready or self._closed:
+                break
+        with self._lock:
+            self._starting -= 1
+            is_hopeless = not self._processes and not self._starting
+        if ready is not None:
+            self._ready.put(ready)
+        elif is_hopeless:
+            if not self._closed:
+                _log.error("No process for rewards can be started: all rewards of drawings are 0.")
+            self._ready.put(None)
+
+    def _new_process(self) -> _Process | None:
+        """A process, not yet ready; None when the pool is closed or there is no room for one."""
         with self._lock:
             if self._closed:
-                return
+                return None
             try:
                 process = _Process(self._seconds)
-            except OSError as error:
-                _log.error("No process for rewards can be started: %s.", error)
-                self._ready.put(None)
-                return
+            except OSError:
+                return None
             self._processes.add(process)
-        threading.Thread(target=self._await, args=(process,), daemon=True).start()
-
-    def _await(self, process: _Process) -> None:
-        if process.becomes_ready():
-            self._failed_starts = 0
-            self._ready.put(process)
-            return
-        self._failed_starts += 1
-        if self._failed_starts < _FAILED_STARTS:
-            self._replace(process)
-        elif not self._closed:
-            _log.error("The processes for rewards end as soon as they are started.")
-            self._ready.put(None)
+            return process
 
 
 class _Ended(Exception):
@@ -182,7 +204,9 @@ class _Process:
     """One process of the pool, as seen from this side."""
 
     def __init__(self, seconds_an_answer: float) -> None:
-        command = [sys.executable, "-m", "texlens.train.rewards_rendered", str(seconds_an_answer)]
+        module = "texlens.train.rewards_rendered"
+        # -P: nothing that lies in the working directory is imported.
+        command = [sys.executable, "-P", "-m", module, str(seconds_an_answer)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
