@@ -25,12 +25,15 @@ EMBEDDED = Path(__file__).resolve().parent.parent / "assets" / "small"
 class Loaded:
     """A model with all that is needed to use it.
 
-    `model` is a `Qwen2_5_VLForConditionalGeneration`, or a PEFT model around one.
+    `model` is a `Qwen2_5_VLForConditionalGeneration`, or a PEFT model around one. `folder` is where
+    its last weights lie (the adapter's, if it has one); None for a model off the hub or one that
+    was never saved.
     """
 
     model: Any
     processor: PictureProcessor
     contract: Contract
+    folder: Path | None = None
 
 
 def load_model(
@@ -103,7 +106,9 @@ def load_model(
         network = _dynamic_int8(network)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
-    return Loaded(network, processor, _contract(source, adapter_source))
+    folder = Path(adapter_source or source)
+    contract = _contract(source, adapter_source)
+    return Loaded(network, processor, contract, folder if folder.is_dir() else None)
 
 
 def _resolve(name: str | Path, what: str, marker: str) -> str:

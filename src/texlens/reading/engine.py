@@ -26,13 +26,14 @@ class Engine(Protocol):
     """A loaded model.
 
     `prompt` is the text before the answer, `frame` how pictures are to be laid out (None: as they
-    are), `batch_size` how many it takes well at a time.
+    are), `batch_size` how many it takes well at a time, `folder` where its weights lie.
     """
 
     contract: Contract
     prompt: str
     frame: Frame | None
     batch_size: int
+    folder: Path | None
 
     @property
     def fingerprint(self) -> str:

@@ -45,6 +45,7 @@ class OnnxEngine:
             )
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self.contract = load_contract(folder) or Contract(base=str(folder))
+        self.folder: Path | None = folder
         self.batch_size = _BATCH_SIZE
         self.max_new_tokens = max_new_tokens or self.contract.max_new_tokens
         self.end_tokens = _end_tokens(folder)

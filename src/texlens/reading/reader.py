@@ -16,6 +16,7 @@ from texlens.latex import katex_valid, tokenize, unwrap
 from texlens.metrics.answers import has_loop
 from texlens.model.load import Loaded, Quantisation
 from texlens.reading.answers import Answer, parse_answer
+from texlens.reading.confidence import load_calibration
 from texlens.reading.engine import Engine, EngineName, open_engine
 from texlens.reading.framing import NoInk, frame_picture
 from texlens.reading.pictures import open_picture
@@ -53,7 +54,8 @@ class Reader:
     reads a picture in other sizes when it doubts its answer.
 
     `name` says which model it is, `engine` what runs it, `contract` what it must be used by,
-    `frame` how pictures are laid out (None: as they are).
+    `frame` how pictures are laid out (None: as they are), `calibration` what makes a chance of its
+    confidence (None: the geometric mean of the tokens' probabilities is reported).
 
     Raises InputError when the model cannot be loaded.
     """
@@ -87,6 +89,7 @@ class Reader:
         )
         self.contract = self.engine.contract
         self.frame = self.engine.frame
+        self.calibration = load_calibration(self.engine.folder)
         self.second_look = second_look
         self.max_new_tokens = max_new_tokens or self.contract.max_new_tokens
         self.batch_size = batch_size or self.engine.batch_size
@@ -115,17 +118,18 @@ class Reader:
         batches = 1  # the first readings come soon, later ones in better sorted windows
         while window := list(islice(remaining, self.batch_size * batches)):
             batches = min(2 * batches, _WINDOW_BATCHES)
-            yield from _checked(self._read_window(window))
+            yield from map(self._with_chance, _checked(self._read_window(window)))
 
     def _read_window(self, window: Sequence[Item]) -> list[Reading]:
-        readings = self._decode([self._prepare(item) for item in window])
+        prepared = [self._prepare(item) for item in window]
+        readings = self._judged(prepared, self._decode(prepared))
         if self.frame is None or not self.second_look:
             return readings
         # What was read with doubt may have been read in a wrong size.
         again = [
             (place, zoom)
             for place, reading in enumerate(readings)
-            if reading.tokens and reading.confidence < _DOUBT
+            if reading.tokens and reading.confidence < _DOUBT and not _no_formula(reading)
             for zoom in _OTHER_SIZES
         ]
         others = self._decode([self._prepare(window[place], zoom) for place, zoom in again])
@@ -134,6 +138,24 @@ class Reader:
             better = max(readings[place], other, key=lambda reading: reading.confidence)
             readings[place] = replace(better, seconds=seconds)
         return readings
+
+    def _judged(self, prepared: Sequence[_Prepared], readings: Sequence[Reading]) -> list[Reading]:
+        """The readings, with the warning `no_formula` where the picture shows none."""
+        if self.calibration is None:
+            return list(readings)
+        return [
+            reading
+            if picture.image is None or self.calibration.has_formula(reading, picture.image)
+            else replace(reading, warnings=(*reading.warnings, "no_formula"))
+            for picture, reading in zip(prepared, readings, strict=True)
+        ]
+
+    def _with_chance(self, reading: Reading) -> Reading:
+        """The reading with the chance that it is right as its confidence."""
+        if self.calibration is None or not reading.tokens:
+            return reading
+        chance = 0.0 if _no_formula(reading) else self.calibration.chance_right(reading)
+        return replace(reading, confidence=chance)
 
     def _decode(self, prepared: Sequence[_Prepared]) -> list[Reading]:
         """One reading a picture, in order, decoded in batches of like size."""
@@ -218,6 +240,10 @@ def _as_item(picture: Picture, number: int) -> Item:
     if isinstance(picture, str | Path):
         return Item(str(picture), Path(picture))
     return Item(f"picture {number}", picture)
+
+
+def _no_formula(reading: Reading) -> bool:
+    return "no_formula" in reading.warnings
 
 
 def _without_answer(picture: _Prepared) -> Reading:

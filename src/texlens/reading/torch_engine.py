@@ -20,6 +20,7 @@ class TorchEngine:
 
     def __init__(self, loaded: Loaded, *, max_new_tokens: int | None = None) -> None:
         self.contract = loaded.contract
+        self.folder = loaded.folder
         self.processor = loaded.processor
         self.decoder = GreedyDecoder(
             loaded.model, max_new_tokens=max_new_tokens or loaded.contract.max_new_tokens

@@ -1,0 +1,199 @@
+"""Fits a model's confidence to dev pictures, or reports how far it can be believed.
+
+    python benchmarks/calibration.py fit DATA.parquet[:FIRST:LAST] [MORE.parquet[:FIRST:LAST] ...]
+                                     [--model FOLDER]
+    python benchmarks/calibration.py report DATA.parquet[:FIRST:LAST] ... [--model FOLDER]
+
+`fit` writes `confidence.json` into the model's folder (default: the embedded model's; do so whenever
+its weights change). The first file is what the chance of being right is fitted to; all files, and
+100 formulas of the package's own grammar drawn by MathJax, are the pictures with a formula, against
+200 of `non_formulas.py` (set `dev`). A reading is right when `exprate_layout` is 1: it draws what the
+truth draws. `no_formula` is given below the chance that all but 0.5 % of the first file's pictures
+reach.
+
+`report` prints, for each file, the calibration error (ten bins of equally many readings, expected
+absolute difference between confidence and share of right readings) and how many of the wrong
+readings are among the 20 % least sure, for the calibrated confidence and for the geometric mean of
+the tokens' probabilities; and how often `no_formula` is given to these pictures and to 200 of the
+set `test`, by kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+from non_formulas import KINDS, draw
+from texlens.data.parquet import read_examples
+from texlens.data.synthesis import generate
+from texlens.metrics import score
+from texlens.model.load import EMBEDDED
+from texlens.reading import Reader
+from texlens.reading.confidence import (
+    Calibration,
+    Regression,
+    answer_features,
+    picture_features,
+)
+from texlens.reading.framing import NoInk, frame_picture
+from texlens.reading.pictures import open_picture
+from texlens.records import Reading
+from texlens.render import Size, png_many
+
+FALSE_ALARMS = 0.005
+Labelled = list[tuple[Image.Image, str]]
+
+
+def formulas(place: str) -> Labelled:
+    """The pictures and truths of a file, or of some of its rows."""
+    name, *limits = place.split(":")
+    rows = list(read_examples(Path(name)))
+    rows = rows[slice(*map(int, limits))] if limits else rows
+    return [(open_picture(row.image), row.latex_formula) for row in rows]
+
+
+def drawn_formulas(count: int) -> list[Image.Image]:
+    random = Random(0)
+    texts = [generate(random, tokens=random.randint(6, 70), depth=3) for _ in range(2 * count)]
+    sizes = [Size(em_px=em) for em in (12.0, 20.0, 34.0)]
+    drawn = [picture for size in sizes for picture in png_many(texts[: count // 2 + 1], size)]
+    return [open_picture(picture) for picture in drawn if isinstance(picture, bytes)][:count]
+
+
+def are_right(readings: Sequence[Reading], truths: Iterable[str]) -> list[bool]:
+    pairs = zip(truths, (reading.latex for reading in readings), strict=True)
+    return [value == 1.0 for value in score(pairs, ["exprate_layout"])["exprate_layout"].items]
+
+
+def uncalibrated(model: str | None, engine: str, second_look: bool) -> Reader:
+    reader = Reader(model, engine=engine, second_look=second_look)  # type: ignore[arg-type]
+    reader.calibration = None
+    return reader
+
+
+def formula_features(reader: Reader, pictures: Sequence[Image.Image]) -> list[dict[str, float]]:
+    """Of the pictures on which there is ink; the rest need no opinion."""
+    assert reader.frame is not None
+    found = []
+    for picture, reading in zip(pictures, reader.read_many(pictures), strict=True):
+        try:
+            framed = frame_picture(picture.convert("RGB"), reader.frame)
+        except NoInk:
+            continue
+        found.append({**answer_features(reading), **picture_features(framed, reading)})
+    return found
+
+
+def fit(places: Sequence[str], model: str | None, engine: str) -> None:
+    sets = [formulas(place) for place in places]
+    looks_once = uncalibrated(model, engine, second_look=False)
+    positive = [formula_features(looks_once, [image for image, _ in each]) for each in sets]
+    positive.append(formula_features(looks_once, drawn_formulas(100)))
+    negative = formula_features(looks_once, [image for _, image in draw(200, 1, "dev")])
+    every = [features for each in positive for features in each]
+    formula = Regression.fit(every + negative, [True] * len(every) + [False] * len(negative))
+    chances = [formula.chance(features) for features in positive[0]]
+    formula_from = float(np.quantile(chances, FALSE_ALARMS, method="lower"))
+
+    looks_again = uncalibrated(model, engine, second_look=True)
+    readings = list(looks_again.read_many(image for image, _ in sets[0]))
+    outcomes = are_right(readings, [truth for _, truth in sets[0]])
+    right = Regression.fit([answer_features(reading) for reading in readings], outcomes)
+    folder = Path(model) if model else EMBEDDED
+    names = ", ".join(Path(place).name for place in places)
+    weights = (folder / "model.safetensors").read_bytes()
+    Calibration(
+        right=right,
+        formula=formula,
+        formula_from=formula_from,
+        model_sha256=hashlib.sha256(weights).hexdigest(),
+        fitted_on=f"{names}; {len(readings)} readings, {sum(outcomes)} of them right; "
+        f"{len(every)} pictures with a formula, {len(negative)} without",
+    ).save(folder)
+    caught = sum(formula.chance(features) < formula_from for features in negative)
+    print(
+        f"{folder}: no_formula below {formula_from:.3f}; of {len(negative)} dev pictures with ink"
+    )
+    print(f"but without a formula {caught} get it; false alarms by set: ", end="")
+    print(
+        [
+            f"{sum(formula.chance(f) < formula_from for f in each)} of {len(each)}"
+            for each in positive
+        ]
+    )
+
+
+def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    order = np.argsort(confidences, kind="stable")
+    bins = np.array_split(order, 10)
+    sure, true = np.asarray(confidences), np.asarray(right, dtype=float)
+    return float(
+        sum(abs(sure[part].mean() - true[part].mean()) * len(part) for part in bins) / len(order)
+    )
+
+
+def caught_by_doubt(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """The share of wrong readings among the 20 % least sure."""
+    wrong = ~np.asarray(right)
+    doubtful = np.argsort(confidences, kind="stable")[: round(0.2 * len(wrong))]
+    return float(wrong[doubtful].sum() / max(1, wrong.sum()))
+
+
+def report(places: Sequence[str], model: str | None, engine: str) -> None:
+    reader = Reader(model, engine=engine)  # type: ignore[arg-type]
+    print(
+        "| pictures | n | right | confidence | mean | error | wrong in least sure 20 % | no_formula |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for place in places:
+        labelled = formulas(place)
+        pictures, truths = [image for image, _ in labelled], [truth for _, truth in labelled]
+        kinds = {
+            "calibrated": list(reader.read_many(pictures)),
+            "geometric mean": list(uncalibrated(model, engine, True).read_many(pictures)),
+        }
+        for kind, readings in kinds.items():
+            right = are_right(readings, truths)
+            sure = [reading.confidence for reading in readings]
+            alarms = sum("no_formula" in reading.warnings for reading in readings)
+            print(
+                f"| {Path(place).name} | {len(right)} | {np.mean(right):.3f} | {kind} "
+                f"| {np.mean(sure):.3f} | {calibration_error(sure, right):.3f} "
+                f"| {caught_by_doubt(sure, right):.2f} | {alarms} |",
+                flush=True,
+            )
+    labelled_kinds = draw(200, 2, "test")
+    readings = list(reader.read_many(image for _, image in labelled_kinds))
+    counts = {
+        kind: [
+            "no_formula" in reading.warnings
+            for reading, (own, _) in zip(readings, labelled_kinds, strict=True)
+            if own == kind
+        ]
+        for kind in KINDS
+    }
+    print("\n| without a formula | n | no_formula |\n|---|---|---|")
+    for kind, given in counts.items():
+        print(f"| {kind} | {len(given)} | {sum(given)} |")
+    total = sum(map(sum, counts.values()))
+    print(f"| all | {len(readings)} | {total} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", choices=["fit", "report"])
+    parser.add_argument("data", nargs="+", help="FILE.parquet or FILE.parquet:FIRST:LAST")
+    parser.add_argument("--model", help="a model's folder; default: the embedded model")
+    parser.add_argument("--engine", choices=["auto", "torch", "onnx"], default="auto")
+    arguments = parser.parse_args()
+    {"fit": fit, "report": report}[arguments.job](arguments.data, arguments.model, arguments.engine)
+
+
+if __name__ == "__main__":
+    main()
