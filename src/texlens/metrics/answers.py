@@ -53,7 +53,7 @@ class AnswerFaults(Metric):
         ]
 
 
-def has_loop(tokens: Sequence[str]) -> bool:
+def has_loop(tokens: Sequence[object]) -> bool:
     """Whether the tokens end in a loop, as the module describes it."""
     for period in range(1, len(tokens) // LOOP_REPEATS + 1):
         span = period * max(LOOP_REPEATS, -(-LOOP_MIN_TOKENS // period))

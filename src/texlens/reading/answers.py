@@ -11,20 +11,25 @@ _OPEN = re.compile("<answer>", re.IGNORECASE)
 _CLOSE = re.compile("</answer>", re.IGNORECASE)
 
 
+Cut = Literal["limit", "loop"]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The tokens written for one picture, without the end token.
 
-    `logprobs` has one entry more than `tokens` when the answer was ended by an end token.
+    `logprobs` has one entry more than `tokens` when the answer was ended by an end token; `cut`
+    says what made it end where the model would have gone on.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
+    cut: Cut | None = None
 
     @property
     def finished(self) -> bool:
         """Whether the model itself ended the answer."""
-        return len(self.logprobs) > len(self.tokens)
+        return self.cut is None and len(self.logprobs) > len(self.tokens)
 
     @property
     def confidence(self) -> float:

@@ -1,4 +1,4 @@
-"""Greedy decoding of a batch of pictures, by the lean forward pass where it fits the model."""
+"""Decoding a batch of pictures, by the lean forward pass where it fits the model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from torch import Tensor
 
 from texlens.reading import lean
 from texlens.reading.answers import Answer
-
-_COMPACT_BELOW = 0.8  # finished rows leave the batch when less than this share is still running
+from texlens.reading.writing import GREEDY, Drafts, Manner
 
 
 class GreedyDecoder:
@@ -29,61 +28,40 @@ class GreedyDecoder:
             with torch.inference_mode():
                 self._vision, self._text = lean.Vision(model), lean.Text(model)
 
-    def decode(self, inputs: dict[str, Tensor]) -> list[Answer]:
+    def decode(self, inputs: dict[str, Tensor], manner: Manner = GREEDY) -> list[Answer]:
         """One answer a row of a processor's batch: one picture a row, padded on the left."""
         with torch.inference_mode():
-            return self._write(inputs) if self.is_lean else self.generate(inputs)
+            return self._write(inputs, manner) if self.is_lean else self.generate(inputs, manner)
 
-    def generate(self, inputs: dict[str, Tensor]) -> list[Answer]:
+    def generate(self, inputs: dict[str, Tensor], manner: Manner = GREEDY) -> list[Answer]:
         """The same by the stock class."""
-        output = self.model.generate(
+        drafts = self._drafts(len(inputs["input_ids"]), manner)
+        self.model.generate(
             **inputs,
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
             num_beams=1,
             repetition_penalty=1.0,
-            output_logits=True,
-            return_dict_in_generate=True,
+            logits_processor=[_Writer(drafts, self.end_tokens[0])],
         )
-        written = output.sequences[:, inputs["input_ids"].shape[1] :]
-        scores = torch.stack(output.logits, dim=1).float().log_softmax(-1)
-        logprobs = scores.gather(-1, written[..., None])[..., 0].tolist()
-        answers = []
-        for tokens, row in zip(written.tolist(), logprobs, strict=True):
-            ends = [i for i, token in enumerate(tokens) if token in self.end_tokens]
-            length = ends[0] if ends else len(tokens)
-            answers.append(Answer(tuple(tokens[:length]), tuple(row[: length + bool(ends)])))
-        return answers
+        return drafts.answers()
 
-    def _write(self, inputs: dict[str, Tensor]) -> list[Answer]:
+    def _write(self, inputs: dict[str, Tensor], manner: Manner) -> list[Answer]:
         logits, cache, position = self.read_prompts(inputs)
-        tokens: list[list[int]] = [[] for _ in position]
-        logprobs: list[list[float]] = [[] for _ in position]
-        rows = list(range(len(position)))  # the answers that the rows of the batch belong to
-        running = [True] * len(rows)
-        for _ in range(self.max_new_tokens):
-            best, chosen = logits.max(-1)
-            scores = (best - logits.logsumexp(-1)).tolist()
-            for place, token in enumerate(chosen.tolist()):
-                if not running[place]:
-                    continue
-                logprobs[rows[place]].append(scores[place])
-                if token in self.end_tokens:
-                    running[place] = False
-                else:
-                    tokens[rows[place]].append(token)
-            if not any(running):
-                break
-            if sum(running) < _COMPACT_BELOW * len(running):
-                kept = torch.tensor([place for place, on in enumerate(running) if on])
-                kept = kept.to(chosen.device)
-                cache.keep(kept)
-                chosen, position = chosen[kept], position[kept]
-                rows = [row for row, on in zip(rows, running, strict=True) if on]
-                running = [True] * len(rows)
+        drafts = self._drafts(len(position), manner)
+        while True:
+            chosen = torch.tensor(_written(drafts, logits), device=logits.device)
+            if all(drafts.done):
+                return drafts.answers()
+            if (kept := drafts.leave()) is not None:
+                places = torch.tensor(kept, device=logits.device)
+                cache.keep(places)
+                chosen, position = chosen[places], position[places]
             logits = self.step(chosen, position, cache)
             position = position + 1
-        return [Answer(tuple(t), tuple(p)) for t, p in zip(tokens, logprobs, strict=True)]
+
+    def _drafts(self, count: int, manner: Manner) -> Drafts:
+        return Drafts(count, manner, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens)
 
     def read_prompts(self, inputs: dict[str, Tensor]) -> tuple[Tensor, lean.Cache, Tensor]:
         """Take in a processor's batch, one picture a row, by the lean pass.
@@ -130,3 +108,28 @@ class GreedyDecoder:
             states.append(state)
             positions.append(torch.cat([before, across + first, after.expand(3, -1)], dim=1))
         return states, positions
+
+
+class _Writer:
+    """Tells the stock `generate` the tokens that the drafts have chosen."""
+
+    def __init__(self, drafts: Drafts, end_token: int) -> None:
+        self._drafts, self._end_token = drafts, end_token
+
+    def __call__(self, _: Tensor, logits: Tensor) -> Tensor:
+        was_done = self._drafts.done
+        chosen = torch.tensor(_written(self._drafts, logits.float()), device=logits.device)
+        # An answer that was cut has no end token of its own.
+        chosen[torch.tensor(was_done, device=logits.device)] = self._end_token
+        return torch.full_like(logits, float("-inf")).scatter_(1, chosen[:, None], 0.0)
+
+
+def _written(drafts: Drafts, logits: Tensor) -> list[int]:
+    """The next token of each row, from its logits (rows, vocabulary)."""
+    best, likeliest = logits.max(-1)
+    total = logits.logsumexp(-1)
+    return drafts.write(
+        likeliest.tolist(),
+        (best - total).tolist(),
+        lambda row: (logits[row] - total[row]).cpu().numpy(),
+    )
