@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from texlens.engine import Drawing, Failure, get_engine
+from texlens.engine import Drawing, Engine, Failure, get_engine
 from texlens.engine.engine import MAX_CHARACTERS
 
 HOSTILE = {
@@ -233,3 +233,15 @@ def test_what_katex_accepts_of_real_formulas_can_be_drawn(shared_data: Path) -> 
     failures = [d for d in engine.draw(valid) if isinstance(d, Failure)]
     assert len(valid) >= 1_400
     assert len(failures) <= 2, failures
+
+
+def test_patience_multiplies_the_limits_of_time() -> None:
+    slow = r"\underbrace{" * 80 + "x" + "}" * 80
+    engine = Engine(patience=0.005)
+    try:
+        (drawn,) = engine.draw([slow])
+    finally:
+        engine.close()
+    assert isinstance(drawn, Failure)
+    assert drawn.kind == "timeout"
+    assert isinstance(get_engine().draw([slow])[0], Drawing)

@@ -43,9 +43,11 @@ class Engine:
 
     A formula that exceeds the time or memory limit fails alone: the context is rebuilt and the
     rest of its batch goes on. One engine may be used from several threads; calls take turns.
+    `patience` multiplies the limits of time, by the clock, for a process that is watched anyway.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience: float = 1.0) -> None:
+        self._patience = patience
         self._script = resources.files("texlens.engine").joinpath("js/engine.js").read_text("utf-8")
         self._lock = threading.Lock()
         self._context: MiniRacer | None = None
@@ -165,6 +167,7 @@ class Engine:
         return cast("list[Answer]", json.loads(told))
 
     def _evaluate(self, code: str, seconds: float = SECONDS_A_CALL) -> str:
+        seconds *= self._patience
         with self._lock:
             if self._context is None:
                 self._context = self._build()
@@ -250,12 +253,17 @@ def get_engine() -> Engine:
     A process forked from one with an engine gets its own; spawned ones are safer, since V8's
     threads do not survive a fork.
     """
-    global _engine
     if _engine is not None and not _engine.is_of_this_process:
         _engine.close()
-        _engine = None
-    if _engine is None:
-        _engine = Engine()
-        # Without this the interpreter can wait for V8's threads for ever at exit.
-        atexit.register(_engine.close)
+    if _engine is None or not _engine.is_of_this_process:
+        set_engine(Engine())
+    assert _engine is not None
     return _engine
+
+
+def set_engine(engine: Engine) -> None:
+    """Make this the engine of the process, closed at exit; before anything was drawn."""
+    global _engine
+    _engine = engine
+    # Without this the interpreter can wait for V8's threads for ever at exit.
+    atexit.register(engine.close)

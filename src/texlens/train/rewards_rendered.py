@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TextIO
 
+from texlens.engine import Engine, set_engine
 from texlens.latex import check
 from texlens.metrics.base import Pair
 from texlens.metrics.cache import DrawingStore
@@ -28,6 +29,9 @@ SECONDS_AN_ANSWER = 0.05
 # Longer formulas are not drawn: they would take longer than that. The longest of im2latex's 7,000
 # has 485; what is longer than this is almost always an answer that runs in circles.
 MAX_DRAWN_CHARACTERS = 2_000
+
+# The engine's limits are by the clock, which on a busy machine would decide rewards.
+_PATIENCE = 20.0
 
 READY = "ready"
 TRUTH_DRAWN = "truth"
@@ -167,6 +171,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's to handle
     if hasattr(signal, "SIGPROF"):
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    set_engine(Engine(patience=_PATIENCE))
     # What a library prints goes to standard error, not between the replies.
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
