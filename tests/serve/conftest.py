@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
-from serving import Server, until_ready
+from serving import Server
 
 from texlens.reading import Reader
 
@@ -22,7 +21,6 @@ def server() -> Iterator[Server]:
     """A running server on a free port."""
     running = Server()
     try:
-        asyncio.run(until_ready(running.url))
         yield running
     finally:
         if running.process.poll() is None:

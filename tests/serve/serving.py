@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import os
@@ -85,6 +84,8 @@ class Server:
         assert match, self.process.communicate()
         self.port = int(match[1])
         self.url = f"http://127.0.0.1:{self.port}"
+        # The socket listens already, so this waits until the server answers.
+        assert httpx.get(f"{self.url}/v1/health", timeout=60).status_code == 200
 
     def stop(self) -> str:
         """End it as Ctrl-C does, and return what it said on stderr."""
@@ -99,14 +100,3 @@ class Server:
         match = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert match is not None
         return int(match[1]) / 1024
-
-
-async def until_ready(url: str) -> None:
-    async with httpx.AsyncClient(base_url=url) as client:
-        for _ in range(600):
-            try:
-                assert (await client.get("/v1/health")).status_code == 200
-                return
-            except httpx.TransportError:
-                await asyncio.sleep(0.1)
-    raise TimeoutError(url)

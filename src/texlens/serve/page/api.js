@@ -4,11 +4,14 @@ const TOKEN = "texlens-token";
 const PATIENCE = 6; // tries while the server is busy
 
 // `http://host/#token=...` brings the token along; what stands behind # is never sent anywhere.
-const brought = new URLSearchParams(location.hash.slice(1)).get("token");
-if (brought) {
-  sessionStorage.setItem(TOKEN, brought);
+function takeBroughtToken() {
+  const brought = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!brought) return;
+  setToken(brought);
   history.replaceState(null, "", location.pathname);
 }
+takeBroughtToken();
+addEventListener("hashchange", takeBroughtToken);
 
 export class ServerError extends Error {}
 

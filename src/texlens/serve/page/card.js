@@ -6,7 +6,7 @@ import { doubtfulRanges, markedNodes, movedRanges } from "/marks.js";
 
 const PREVIEW_AFTER = 180; // milliseconds without a key
 const KEEP_AFTER = 800;
-const ZOOM = 1.35;
+const ZOOM = 1.6; // of the rendering: an em is 16 pixels in it
 const WARNINGS = {
   unfinished: "The answer was cut off: the formula is longer than the model's limit.",
   loop: "The answer runs in a circle.",

@@ -19,11 +19,10 @@ let limits = { max_body_bytes: Infinity, max_pixels: Infinity };
 function take(files) {
   const pictures = [...files].filter((file) => file.type.startsWith("image/"));
   notice(pictures.length < files.length ? "Only pictures can be read: the rest was left out." : "");
-  for (const file of pictures) {
-    const card = addCard(file, file.name || "Pasted picture");
-    queue.push(card);
-    started++;
-  }
+  // The newest stand on top, those that came together in their own order.
+  const cards = pictures.reverse().map((file) => addCard(file, file.name || "Pasted picture"));
+  queue.push(...cards.reverse());
+  started += cards.length;
   if (pictures.length) $("cards").firstElementChild.scrollIntoView({ block: "nearest" });
   work();
 }
