@@ -36,12 +36,11 @@ from texlens.metrics import score
 from texlens.model.load import EMBEDDED
 from texlens.reading import Reader
 from texlens.reading.confidence import (
+    CONFIDENCE_FILE,
     Calibration,
     Regression,
     answer_features,
-    picture_features,
 )
-from texlens.reading.framing import NoInk, frame_picture
 from texlens.reading.pictures import open_picture
 from texlens.records import Reading
 from texlens.render import Size, png_many
@@ -77,25 +76,17 @@ def uncalibrated(model: str | None, engine: str, second_look: bool) -> Reader:
     return reader
 
 
-def formula_features(reader: Reader, pictures: Sequence[Image.Image]) -> list[dict[str, float]]:
-    """Of the pictures on which there is ink; the rest need no opinion."""
-    assert reader.frame is not None
-    found = []
-    for picture, reading in zip(pictures, reader.read_many(pictures), strict=True):
-        try:
-            framed = frame_picture(picture.convert("RGB"), reader.frame)
-        except NoInk:
-            continue
-        found.append({**answer_features(reading), **picture_features(framed, reading)})
-    return found
+def features_of(reader: Reader, pictures: Iterable[Image.Image]) -> list[dict[str, float]]:
+    """Of the answers to pictures; where there is no ink there is no answer, and no opinion needed."""
+    return [answer_features(reading) for reading in reader.read_many(pictures) if reading.tokens]
 
 
 def fit(places: Sequence[str], model: str | None, engine: str) -> None:
     sets = [formulas(place) for place in places]
     looks_once = uncalibrated(model, engine, second_look=False)
-    positive = [formula_features(looks_once, [image for image, _ in each]) for each in sets]
-    positive.append(formula_features(looks_once, drawn_formulas(100)))
-    negative = formula_features(looks_once, [image for _, image in draw(200, 1, "dev")])
+    positive = [features_of(looks_once, (image for image, _ in each)) for each in sets]
+    positive.append(features_of(looks_once, drawn_formulas(100)))
+    negative = features_of(looks_once, (image for _, image in draw(200, 1, "dev")))
     every = [features for each in positive for features in each]
     formula = Regression.fit(every + negative, [True] * len(every) + [False] * len(negative))
     chances = [formula.chance(features) for features in positive[0]]
@@ -116,17 +107,15 @@ def fit(places: Sequence[str], model: str | None, engine: str) -> None:
         fitted_on=f"{names}; {len(readings)} readings, {sum(outcomes)} of them right; "
         f"{len(every)} pictures with a formula, {len(negative)} without",
     ).save(folder)
-    caught = sum(formula.chance(features) < formula_from for features in negative)
-    print(
-        f"{folder}: no_formula below {formula_from:.3f}; of {len(negative)} dev pictures with ink"
-    )
-    print(f"but without a formula {caught} get it; false alarms by set: ", end="")
-    print(
-        [
-            f"{sum(formula.chance(f) < formula_from for f in each)} of {len(each)}"
-            for each in positive
-        ]
-    )
+    below = [sum(formula.chance(f) < formula_from for f in each) for each in (*positive, negative)]
+    print(f"{folder / CONFIDENCE_FILE} is written; no_formula is given below {formula_from:.3f}:")
+    for name, count, each in zip(
+        (*places, "drawn formulas", "pictures with ink but no formula"),
+        below,
+        (*positive, negative),
+        strict=True,
+    ):
+        print(f"  {count:4} of {len(each):4}  {name}")
 
 
 def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:

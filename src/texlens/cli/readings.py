@@ -19,7 +19,7 @@ WARNINGS = {
     "unfinished": "the answer was cut off at the model's limit.",
     "loop": "the answer runs in a circle.",
     "does_not_parse": "the answer is not valid LaTeX.",
-    "no_formula": "no formula was found.",
+    "no_formula": "no formula was found that the model can read.",
     "no_answer": "the model gave no answer in the form it was taught.",
 }
 # A server that tells no probabilities: shown in place of the confidence.

@@ -1,9 +1,10 @@
 """How sure a reading is, as a chance that can be believed, and whether there is a formula at all.
 
 A model's own probabilities say which reading is surer than another, not how often such readings
-are right. Two logistic regressions (Platt, 1999) on a few numbers about a picture and its answer
-say that: the chance that the reading draws the picture's formula, and the chance that the picture
-shows a formula. Their coefficients belong to one set of weights and lie beside them in
+are right. Two logistic regressions (Platt, 1999) on a few numbers about an answer say that: the
+chance that the reading draws the picture's formula, and the chance that the picture shows a formula
+which the model can read. (Numbers about the picture, such as how densely its glyphs stand, added
+nothing on dev.) Their coefficients belong to one set of weights and lie beside them in
 `confidence.json`, which `benchmarks/calibration.py` writes. A model without that file reports the
 geometric mean of its tokens' probabilities and has no opinion on formulas.
 """
@@ -15,11 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from texlens.errors import InputError
-from texlens.reading.type_size import glyph_sizes
 from texlens.records import Reading
 from texlens.runs import write_text
 
@@ -92,14 +91,13 @@ class Calibration(BaseModel):
     model_sha256: str
     fitted_on: str
 
-    def has_formula(self, reading: Reading, picture: Image.Image) -> bool:
-        """Whether the picture, framed as the model saw it, shows a formula.
+    def has_formula(self, reading: Reading) -> bool:
+        """Whether the picture shows a formula.
 
-        As in `chance_right`, the reading's confidence is the geometric mean of its tokens'
+        As in `chance_right`, the reading's confidence must be the geometric mean of its tokens'
         probabilities.
         """
-        features = {**answer_features(reading), **picture_features(picture, reading)}
-        return self.formula.chance(features) >= self.formula_from
+        return self.formula.chance(answer_features(reading)) >= self.formula_from
 
     def chance_right(self, reading: Reading) -> float:
         """The chance that the reading draws what a formula's picture shows."""
@@ -134,21 +132,4 @@ def answer_features(reading: Reading) -> dict[str, float]:
         "log_worst": math.log(worst + _FLOOR),
         "log_tokens": math.log(1 + len(logprobs)),
         "faulty": float(bool(_FAULTS.intersection(reading.warnings))),
-    }
-
-
-def picture_features(picture: Image.Image, reading: Reading) -> dict[str, float]:
-    """How full of glyphs a framed picture is, and how many tokens were written for each.
-
-    Blind to how the ink looks, so that it holds for every font and pen.
-    """
-    ink = np.asarray(picture.convert("L"))
-    heights, widths = glyph_sizes(ink)
-    typical = float(np.median(np.sqrt(heights * widths))) if heights.size else 1.0
-    per_area = heights.size * typical**2 / ink.size
-    return {
-        "log_glyphs": math.log(1 + heights.size),
-        "log_tokens_per_glyph": math.log((1 + len(reading.tokens)) / (1 + heights.size)),
-        "log_glyphs_per_area": math.log(1e-4 + per_area),
-        "log_height": math.log(1 + picture.height / typical),
     }

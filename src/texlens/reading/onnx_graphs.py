@@ -221,7 +221,7 @@ class Text:
             first = stop
         return logits, cache
 
-    def step(self, tokens: Sequence[int], positions: Integers, cache: Cache) -> Floats:
+    def step(self, tokens: Sequence[int] | Integers, positions: Integers, cache: Cache) -> Floats:
         """Logits (rows, vocabulary) after one more token in each row, at these positions (rows).
 
         The array is overwritten by the next step.

@@ -121,8 +121,7 @@ class Reader:
             yield from map(self._with_chance, _checked(self._read_window(window)))
 
     def _read_window(self, window: Sequence[Item]) -> list[Reading]:
-        prepared = [self._prepare(item) for item in window]
-        readings = self._judged(prepared, self._decode(prepared))
+        readings = self._judged(self._decode([self._prepare(item) for item in window]))
         if self.frame is None or not self.second_look:
             return readings
         # What was read with doubt may have been read in a wrong size.
@@ -139,15 +138,15 @@ class Reader:
             readings[place] = replace(better, seconds=seconds)
         return readings
 
-    def _judged(self, prepared: Sequence[_Prepared], readings: Sequence[Reading]) -> list[Reading]:
+    def _judged(self, readings: list[Reading]) -> list[Reading]:
         """The readings, with the warning `no_formula` where the picture shows none."""
         if self.calibration is None:
-            return list(readings)
+            return readings
         return [
             reading
-            if picture.image is None or self.calibration.has_formula(reading, picture.image)
+            if not reading.tokens or self.calibration.has_formula(reading)
             else replace(reading, warnings=(*reading.warnings, "no_formula"))
-            for picture, reading in zip(prepared, readings, strict=True)
+            for reading in readings
         ]
 
     def _with_chance(self, reading: Reading) -> Reading:
