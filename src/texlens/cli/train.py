@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,13 +129,16 @@ def sft(
 
     out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
     summary = train_sft(config, out, afresh=force)
-    click.echo(json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out))
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks
+        text = json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out)
+        click.echo(text)
 
 
 @train.command()
 @_run_options
 @click.option(
-    "--prefilter", is_flag=True,
+    "--prefilter",
+    is_flag=True,
     help="Let the start answer the prompts first; train on those it gets right now and then.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")

@@ -36,7 +36,7 @@ def prefilter(
     *,
     sampling: Sampling,
     settings: RewardSettings,
-    pool: RewardPool,
+    pool: RewardPool | None,
     quiet: bool = False,
 ) -> Prompts:
     """The prompts that the model answers sometimes right and sometimes wrong.
@@ -94,7 +94,7 @@ def _answer(
     config: GrpoConfig,
     sampling: Sampling,
     settings: RewardSettings,
-    pool: RewardPool,
+    pool: RewardPool | None,
 ) -> Iterator[dict[str, Any]]:
     """The pass rate of every prompt of these numbered batches."""
     assert config.prefilter is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,14 @@ from texlens.train.completions import Asked, CompletionLog
 from texlens.train.grpo_pictures import encode_each_picture_once, like_pictures
 from texlens.train.grpo_sampling import Sampling, lean_decoder, sample
 from texlens.train.rewards import BatchRewards
+from texlens.train.tuning_run import OWN
+
+_LOGGED = {  # theirs to ours
+    "kl": "kl",
+    "entropy": "entropy",
+    "clip_ratio/region_mean": "clipped",
+    "step_time": "seconds_a_step",
+}
 
 
 class FormulaGrpoTrainer(GRPOTrainer):
@@ -61,7 +69,7 @@ class FormulaGrpoTrainer(GRPOTrainer):
         else:
             inputs, kinds = self._different_prompts(prompt_ids, multimodal_fields)
             drawn = sample(decoder, inputs, kinds, self.sampling), None
-        self._metrics["train"]["seconds_drawing"].append(time.perf_counter() - start)
+        self._note({"seconds_drawing": time.perf_counter() - start})
         return drawn
 
     def _different_prompts(
@@ -89,13 +97,24 @@ class FormulaGrpoTrainer(GRPOTrainer):
         asked = [Asked(row["id"], row["prompt"], row["image"]) for row in inputs]
         asked, scored = gather_object(asked), gather_object(self.rewards.last)
         if self.completions is not None and self.accelerator.is_main_process:
-            summary = self.completions.add(self.state.global_step + 1, asked, scored)
-            for name, value in summary.items():
-                self._metrics["train"][f"completions/{name}"].append(value)
+            self._note(self.completions.add(self.state.global_step + 1, asked, scored))
         return batch
 
     def _calculate_rewards(self, *args: Any) -> torch.Tensor:
         start = time.perf_counter()
         rewards: torch.Tensor = super()._calculate_rewards(*args)
-        self._metrics["train"]["seconds_rewarding"].append(time.perf_counter() - start)
+        self._note({"seconds_rewarding": time.perf_counter() - start})
         return rewards
+
+    def _note(self, values: Mapping[str, float]) -> None:
+        """Have these averaged over the steps of a log line, and written into it."""
+        for name, value in values.items():
+            self._metrics["train"][OWN + name].append(value)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As TRL's; of its own measures, some go into the run's log."""
+        measures = self._metrics["train"]
+        for theirs, ours in _LOGGED.items():
+            if theirs in measures:
+                measures[OWN + ours] = list(measures[theirs])
+        super().log(logs, start_time)

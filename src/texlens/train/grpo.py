@@ -1,0 +1,252 @@
+"""GRPO: reinforcement learning on pictures of formulas, with rewards that look at the answer.
+
+Read from top to bottom: a run finds its start, prepares its prompts, may choose among them by what
+the start makes of them, and trains. It can be killed at any time and goes on from its last
+checkpoint. `adapters` makes the network, `grpo_prompts` and `grpo_prefilter` what it is asked,
+`grpo_sampling` draws the answers, `rewards` judges them, `completions` records them, `tuning_run`
+keeps the run's folder.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import PrinterCallback
+from trl.trainer.grpo_config import GRPOConfig as TrlConfig
+
+from texlens.errors import InputError
+from texlens.model.load import Loaded, load_model
+from texlens.train.adapters import count_parameters, load_for_training, precision_of
+from texlens.train.budget import Budget
+from texlens.train.completions import RECORDS, CompletionLog
+from texlens.train.config_grpo import GrpoConfig
+from texlens.train.dev import DevReader
+from texlens.train.grpo_prefilter import PASS_RATES, prefilter
+from texlens.train.grpo_prompts import Prompts, prepare_prompts, within_limit
+from texlens.train.grpo_sampling import Sampling
+from texlens.train.grpo_trainer import FormulaGrpoTrainer
+from texlens.train.rewards import RENDERED, BatchRewards, RewardSettings
+from texlens.train.rewards_pool import RewardPool
+from texlens.train.tuning_run import TuningRun, save_weights
+
+_MERGED_START = "base"
+
+
+def train_grpo(config: GrpoConfig, out: Path, *, afresh: bool = False) -> dict[str, Any]:
+    """Train by a recipe, and leave adapter or model in `out`.
+
+    What it leaves is what `train_sft` does, and `rewards.jsonl` (a line a completion),
+    `completions/` (pages), `prefilter.jsonl` (pass rates, with a prefilter) and, where an adapter
+    was merged first, `base/`: the model that the new adapter belongs to.
+
+    Returns what `run.json` holds.
+    Raises InputError when model, data or settings cannot be used, or the run in `out` was begun
+    with other settings.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    _require_vllm(config)
+    config = config.model_copy(update={"optimizer": _optimizer(config)})
+    run = TuningRun(config, out, afresh=afresh)
+    groups = config.groups_per_step(run.processes)
+    if afresh and run.writes:
+        for name in (PASS_RATES, RECORDS):
+            (out / name).unlink(missing_ok=True)
+    loaded = within_limit(_start(config, run), config.max_prompt_tokens)
+    prompts = prepare_prompts(config, loaded)
+    sampling, settings = _limits(config, loaded)
+    with RewardPool(workers=1) as pool:
+        budget = Budget(config, steps_per_epoch=1)  # the prefilter is training time, too
+        budget.go_on()
+        if config.prefilter is not None:
+            prompts = prefilter(
+                prompts, loaded, config, out, sampling=sampling, settings=settings, pool=pool
+            )
+        budget.pause()
+        spent = budget.minutes
+        budget = Budget(config, steps_per_epoch=max(1, len(prompts.table) // groups))
+        budget.minutes = spent
+        trained, total = count_parameters(loaded.model)
+        run.write_start(prompts.record, {"trained": trained, "total": total})
+        checkpoint = run.resume(budget)
+        log = CompletionLog(
+            out,
+            config.rewards,
+            page_every=config.page_every,
+            resumed_after=None if checkpoint is None else int(checkpoint.rpartition("-")[2]),
+        )
+        trainer = Trainer(
+            config, run, loaded, prompts, budget,
+            rewards=BatchRewards(config.rewards, settings, pool),
+            sampling=sampling,
+            completions=log if run.writes else None,
+        )  # fmt: skip
+        trainer.train(resume_from_checkpoint=checkpoint)
+    return run.finish(loaded, step=trainer.state.global_step, minutes=budget.minutes)
+
+
+class Trainer(FormulaGrpoTrainer):
+    """The trainer of GRPO with our schedule, and checkpoints that are whole."""
+
+    def __init__(
+        self,
+        config: GrpoConfig,
+        run: TuningRun,
+        loaded: Loaded,
+        prompts: Prompts,
+        budget: Budget,
+        **kwargs: Any,
+    ) -> None:
+        self.run, self.budget = run, budget
+        dev = DevReader(config.dev, config.dev_metrics)
+        super().__init__(
+            model=loaded.model,
+            args=trl_arguments(config, run, budget, loaded.contract.max_new_tokens),
+            train_dataset=prompts.table,
+            processing_class=loaded.processor,
+            callbacks=run.callbacks(loaded, budget, dev),
+            **kwargs,
+        )
+        self.remove_callback(PrinterCallback)  # the run's own log speaks
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Warm-up and cosine over the run's budget, be it steps or minutes."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = self.budget.schedule(optimizer or self.optimizer)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.run.seal_checkpoint(self.state.global_step, self.budget)
+
+    def create_model_card(self, *arguments: Any, **settings: Any) -> None:
+        """Nothing: a run writes its own card."""
+
+
+def trl_arguments(
+    config: GrpoConfig, run: TuningRun, budget: Budget, max_new_tokens: int
+) -> TrlConfig:
+    """A recipe in TRL's terms."""
+    vllm: dict[str, Any] = {}
+    if config.vllm is not None:
+        vllm = {
+            "use_vllm": True,
+            "vllm_mode": config.vllm.mode,
+            "vllm_server_base_url": config.vllm.server,
+            "vllm_gpu_memory_utilization": config.vllm.memory,
+        }
+    return TrlConfig(
+        output_dir=str(run.checkpoints),
+        max_steps=budget.last_step,
+        per_device_train_batch_size=config.batch,
+        gradient_accumulation_steps=config.accumulation,
+        num_generations=config.num_generations,
+        num_iterations=config.num_iterations,
+        max_completion_length=max_new_tokens,
+        mask_truncated_completions=config.mask_truncated_completions,
+        temperature=config.temperature,
+        beta=config.beta,
+        epsilon=config.epsilon,
+        loss_type=config.loss_type,
+        scale_rewards=config.scale_rewards,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.gradient_norm,
+        optim=config.optimizer,
+        bf16=precision_of(config) == "bfloat16",
+        use_cpu=_on_cpu(config),
+        gradient_checkpointing=config.gradient_checkpointing,
+        seed=config.seed,
+        data_seed=config.seed,
+        logging_steps=config.log_every,
+        logging_nan_inf_filter=False,
+        report_to=run.reporters(),
+        save_steps=config.checkpoint_every,
+        disable_tqdm=True,
+        **vllm,
+    )
+
+
+def _start(config: GrpoConfig, run: TuningRun) -> Loaded:
+    """The network to train: a base, an adapter to go on with, or one merged into its base.
+
+    On a CPU the weights stay in float32, and `precision: bfloat16` is of the arithmetic of training
+    alone: so the lean pass can draw the answers, and the adapter fits the base as it is read.
+    """
+    changes: dict[str, Any] = {}
+    if _on_cpu(config) and config.quantisation is None:
+        changes["precision"] = "float32"
+    if config.adapter_use == "merge":
+        folder = run.out / _MERGED_START
+        if run.writes and (run.checkpoint() is None or not folder.is_dir()):
+            start = load_model(config.model, config.adapter, dtype="float32", device="cpu")
+            save_weights(
+                Loaded(start.model.merge_and_unload(), start.processor, start.contract), folder
+            )
+        _wait_for_all()
+        changes |= {"model": str(folder), "adapter": None}
+    return load_for_training(config.model_copy(update=changes))
+
+
+def _pool(config: GrpoConfig) -> AbstractContextManager[RewardPool | None]:
+    """The processes that draw answers; none for rewards that need no drawing."""
+    needed = config.prefilter is not None or not RENDERED.isdisjoint(config.rewards)
+    return RewardPool() if needed else nullcontext()
+
+
+def _limits(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, RewardSettings]:
+    """How answers are drawn and judged, by the contract of the run."""
+    generation = loaded.model.generation_config
+    ends = generation.eos_token_id
+    end_tokens = tuple(ends) if isinstance(ends, list | tuple) else (ends,)
+    if loaded.processor.tokenizer.eos_token_id is not None:
+        end_tokens = (*end_tokens, loaded.processor.tokenizer.eos_token_id)
+    longest = loaded.contract.max_new_tokens
+    sampling = Sampling(
+        temperature=config.temperature,
+        max_new_tokens=longest,
+        end_tokens=end_tokens,
+        forbidden_tokens=(int(loaded.model.config.image_token_id),),
+    )
+    settings = RewardSettings(
+        answer_format=loaded.contract.answer_format,
+        max_tokens=longest,
+        overlong_buffer=longest // 5,
+        end_tokens=frozenset(end_tokens),
+    )
+    return sampling, settings
+
+
+def _optimizer(config: GrpoConfig) -> str:
+    """The recipe's optimiser, or plain AdamW where its 8 bits are not to be had."""
+    if "8bit" in config.optimizer and importlib.util.find_spec("bitsandbytes") is None:
+        print(
+            f"{config.optimizer} needs bitsandbytes, which is not installed: plain AdamW instead.",
+            file=sys.stderr,
+        )
+        return "adamw_torch"
+    return config.optimizer
+
+
+def _require_vllm(config: GrpoConfig) -> None:
+    if config.vllm is not None and importlib.util.find_spec("vllm") is None:
+        raise InputError(
+            "Answers drawn by vLLM need the Python package 'vllm', which is not installed: install "
+            "a version that TRL knows (docs/grpo.md), or leave vllm out of the recipe."
+        )
+
+
+def _on_cpu(config: GrpoConfig) -> bool:
+    return config.device == "cpu" or not torch.cuda.is_available()
+
+
+def _wait_for_all() -> None:
+    from accelerate import PartialState
+
+    PartialState().wait_for_everyone()
