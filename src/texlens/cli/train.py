@@ -136,6 +136,7 @@ def sft(
 
 @train.command()
 @_run_options
+@_dry_run_options
 @click.option(
     "--prefilter",
     is_flag=True,
@@ -149,6 +150,9 @@ def grpo(
     out: Path | None,
     resume: bool,
     force: bool,
+    dry_run: bool,
+    devices: int,
+    layout: str,
     prefilter: bool,
     as_json: bool,
 ) -> None:
@@ -167,6 +171,9 @@ def grpo(
     if minutes is not None:
         changes |= {"minutes": minutes, "steps": None, "epochs": None}
     config = load_recipe(recipe, GrpoConfig, changes)
+    if dry_run:
+        click.echo(_dry_run(config, devices, layout, as_json=as_json))
+        return
     if prefilter and config.prefilter is None:
         config = config.model_copy(update={"prefilter": Prefilter()})
     from texlens.train.grpo import train_grpo
