@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def load_for_training(config: TuningConfig) -> Loaded:
     the recipe's LoRA.
     """
     require_extra("Fine-tuning", "train", "trl", "peft", "accelerate", "datasets")
+    # Old names of settings that the libraries still use among themselves.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\b")
     device = training_device(config.device)
     start = load_model(
         config.model,

@@ -50,7 +50,9 @@ def write_curves(records: Iterable[dict[str, Any]], folder: Path, *, x: str = "s
     writer.writerows(rows)
     write_bytes(folder / "curves.csv", table.getvalue().encode("utf-8"))
     values = {name: {row[name] for row in rows if row.get(name) is not None} for name in names[1:]}
-    curves = [n for n in names[1:] if len(values[n]) > 1 and n not in ("minutes", "pictures")]
+    curves = [
+        n for n in names[1:] if len(values[n]) > 1 and n not in ("minutes", "pictures", "epoch")
+    ]
     try:
         import matplotlib
     except ImportError:

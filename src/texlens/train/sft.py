@@ -61,7 +61,9 @@ def train_sft(config: SftConfig, out: Path, *, afresh: bool = False) -> dict[str
     dev = DevReader(config.dev, config.dev_metrics)
     trainer = Trainer(config, run, loaded, data, collator, order, budget, dev)
     trainer.train(resume_from_checkpoint=run.resume(budget))
-    return run.finish(loaded, step=trainer.state.global_step, minutes=budget.minutes)
+    whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) if run.is_sharded else None
+    step = trainer.state.global_step
+    return run.finish(loaded, step=step, minutes=budget.minutes, state=whole)
 
 
 class Trainer(SFTTrainer):
@@ -149,4 +151,5 @@ def trl_arguments(config: SftConfig, run: TuningRun, budget: Budget) -> TrlConfi
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,
         ddp_find_unused_parameters=False,
+        ddp_timeout=4 * 3600,  # seconds that the others wait while the first reads dev pictures
     )

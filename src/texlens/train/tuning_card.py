@@ -14,6 +14,7 @@ def write_card(path: Path, summary: dict[str, Any]) -> None:
     lora = config["lora"]
     how = "in full" if lora is None else f"by LoRA of rank {lora['rank']}, alpha {lora['alpha']}"
     base = contract["base"] or "the small model that comes with TexLens"
+    examples = config["batch"] * config["accumulation"] * summary["processes"]
     trained, total = summary["parameters"]["trained"], summary["parameters"]["total"]
     files = "\n".join(
         f"| `{Path(file['parquet']).name}` | {file['rows']} | {file['kept']} | "
@@ -31,9 +32,8 @@ publish it.
 - Base: {base}
 - Licence: {contract["licence"] or "that of the base; look it up"}
 - Trained: {", ".join(config["parts"])}, {how}; {trained:,} of {total:,} weights
-- Budget: {summary["step"]} steps of {config["batch"]} x {config["accumulation"]} x
-  {summary["processes"]} examples, {summary["minutes"]:.1f} minutes, learning rate
-  {config["learning_rate"]:g}, seed {config["seed"]}
+- Budget: {summary["step"]} steps of {examples} examples, {summary["minutes"]:.1f} minutes,
+  learning rate {config["learning_rate"]:g}, seed {config["seed"]}
 - Prompt: "{contract["instruction"]}" (the whole contract is in `texlens.json`)
 
 ## Data

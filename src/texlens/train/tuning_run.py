@@ -75,6 +75,12 @@ class TuningRun:
                 )
 
     @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds only a part of the weights (FSDP, DeepSpeed)."""
+        flags = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+        return any(os.environ.get(flag, "false") == "true" for flag in flags)
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
         return self.out / CHECKPOINTS
@@ -151,6 +157,12 @@ class TuningRun:
     def callbacks(self, loaded: Loaded, budget: Budget, dev: DevReader) -> list[TrainerCallback]:
         """What the trainer is to do at each step, beside training."""
         found: list[TrainerCallback] = [_Clock(budget), _Dev(self, loaded, budget, dev)]
+        if self.writes and self.is_sharded and dev.sets:
+            print(
+                "The dev sets are not read while the weights are spread over processes: "
+                "`texlens evaluate` reads the finished weights.",
+                file=sys.stderr,
+            )
         if self.writes:
             found.append(_Log(self, budget))
             if "tensorboard" in self.config.report_to:
@@ -267,7 +279,7 @@ class _Clock(TrainerCallback):
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.budget.go_on()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -303,6 +315,8 @@ class _Dev(TrainerCallback):
         self.read_at = step
         if not self.run.writes or not self.dev.sets:
             return
+        if self.run.is_sharded:
+            return  # no process holds a network to read with
         self.budget.pause()
         readings = self.dev.read(self.loaded, self.run.out)
         values = record_of(readings)
@@ -311,7 +325,6 @@ class _Dev(TrainerCallback):
         if self.run.config.best_metric is not None:
             self.run.keep_best(self.loaded, readings, step)
         self.run.write_curves()
-        self.budget.go_on()
 
 
 class _Log(TrainerCallback):
