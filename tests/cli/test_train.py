@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image, ImageDraw
 
+from texlens.cli.merge import merge
 from texlens.cli.train import recipes, train
+from texlens.data.parquet import write_examples
 from texlens.data.printed import FormulaSource, Plan, write_shards
 from texlens.errors import TexlensError
+from texlens.records import Example
 from texlens.train.config import load_recipe
 from texlens.train.config_pretrain import PretrainConfig
 
@@ -91,3 +97,93 @@ def test_what_is_wrong_is_one_sentence(
     assert status == 2
     assert complaint in said
     assert "\n" not in said.strip()
+
+
+def sft(*arguments: str | Path) -> tuple[int, str]:
+    """Run `texlens train sft` in this process: exit status and what it said, or its error."""
+    result = CliRunner().invoke(train, ["sft", *map(str, arguments)])
+    if isinstance(result.exception, TexlensError):
+        return result.exception.exit_status, str(result.exception)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout
+
+
+@pytest.fixture
+def tuning(model_folder: Path, shared_picture: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "tune.yaml"
+    path.write_text(
+        f"""
+model: {model_folder}
+data: [{{parquet: {shared_picture}}}]
+dev: [{{name: printed, parquet: {shared_picture}, sample: 1}}]
+dev_metrics: [exact, edit_tokens]
+lora: {{rank: 2, alpha: 4}}
+steps: 2
+batch: 2
+accumulation: 1
+device: cpu
+workers: 0
+report_to: []
+"""
+    )
+    return path
+
+
+@pytest.fixture
+def shared_picture(tmp_path: Path) -> Path:
+    """A Parquet file of three pictures of one formula."""
+    stream = io.BytesIO()
+    picture = Image.new("L", (90, 40), 255)
+    ImageDraw.Draw(picture).text((10, 12), "x + y = z", fill=0)
+    picture.save(stream, "PNG")
+    examples = [Example(f"{i}", stream.getvalue(), "x + y = z") for i in range(3)]
+    write_examples(tmp_path / "three.parquet", examples)
+    return tmp_path / "three.parquet"
+
+
+def test_fine_tuning_from_the_command_line(tuning: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    status, said = sft(tuning, "--out", out)
+    assert status == 0
+    assert "2 steps" in said
+    assert "printed_exact" in said
+    assert said.strip().endswith(f"Written: {out / 'adapter'}")
+    status, said = sft(tuning, "--out", out)
+    assert (status, "holds a finished result" in said) == (2, True)
+    status, said = sft(tuning, "--out", out, "--force", "--set", "lora=", "--json")
+    summary = json.loads(said)
+    assert (status, summary["weights"]) == (0, "model")
+    assert (out / "model" / "texlens.json").is_file()
+    assert not (out / "adapter").exists()
+
+
+def test_what_is_wrong_with_fine_tuning_is_one_sentence(tuning: Path, tmp_path: Path) -> None:
+    for setting, complaint in (
+        ("data.0.parquet=absent.parquet", "absent.parquet"),
+        ("data.0.rows=[7, 9]", "none of 7 to 9"),
+        ("cutoff=5", "No example of"),
+        ("model=absent", "no folder 'absent'"),
+        ("adapter=absent/adapter", "adapter 'absent/adapter' cannot be continued"),
+        ("learning_rte=1", "nearest: 'learning_rate'"),
+        ("report_to=[wandb]", "'wandb' of report_to is not installed"),
+    ):
+        status, said = sft(tuning, "--out", tmp_path / "out", "--set", setting)
+        assert status == 2, setting
+        assert complaint in said
+        assert "\n" not in said
+        assert not any((tmp_path / "out").glob("*")), setting
+    status, said = sft(tuning, "--out", tmp_path / "out", "--resume")
+    assert (status, "no checkpoint to go on from" in said) == (2, True)
+
+
+def test_an_adapter_is_merged_from_the_command_line(tuning: Path, tmp_path: Path) -> None:
+    assert sft(tuning, "--out", tmp_path / "out")[0] == 0
+    arguments = [str(tmp_path / "out" / "adapter"), "--out", str(tmp_path / "merged"), "--json"]
+    result = CliRunner().invoke(merge, arguments)
+    assert result.exception is None
+    assert json.loads(result.stdout)["dtype"] == "float32"
+    assert (tmp_path / "merged" / "model.safetensors").is_file()
+    again = CliRunner().invoke(merge, arguments).exception
+    assert "holds a finished result" in str(again)
+    none = CliRunner().invoke(merge, [str(tmp_path), "--out", str(tmp_path / "m")]).exception
+    assert "holds no adapter" in str(none)

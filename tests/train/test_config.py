@@ -9,6 +9,7 @@ import pytest
 from texlens.errors import InputError
 from texlens.train.config import load_recipe, parse_changes, recipe_names, recipe_text
 from texlens.train.config_pretrain import PretrainConfig
+from texlens.train.config_sft import SftConfig
 
 
 @pytest.mark.parametrize("name", ["pretrain_small", "pretrain_generalist"])
@@ -82,3 +83,73 @@ def test_a_recipe_that_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path / "recipe.yaml").write_text(content)
         with pytest.raises(InputError, match=complaint):
             load_recipe(str(tmp_path / "recipe.yaml"), PretrainConfig)
+
+
+SFT = [f"sft_{stage}_{n}" for stage in ("printed", "handwritten") for n in ("small", "3b", "7b")]
+
+
+@pytest.mark.parametrize("name", SFT)
+def test_recipes_of_both_stages_are_whole_and_name_no_machine(name: str) -> None:
+    config = load_recipe(name, SftConfig)
+    assert recipe_names()[name] == config.description != ""
+    assert all(file.parquet.parts[0] == "data" for file in (*config.data, *config.dev))
+    assert [dev.name for dev in config.dev] == ["printed", "handwritten"]
+    stage = name.split("_")[1]
+    assert config.best_metric == (stage, "cdm")
+    if stage == "handwritten":
+        first = name.replace("handwritten", "printed")
+        assert config.adapter == f"runs/{first}/adapter"
+        assert config.lora == load_recipe(first, SftConfig).lora
+        assert config.parts == load_recipe(first, SftConfig).parts
+
+
+def test_the_published_settings_are_those_of_the_3b_recipes() -> None:
+    first, second = (load_recipe(f"sft_{s}_3b", SftConfig) for s in ("printed", "handwritten"))
+    for config in (first, second):
+        assert config.lora is not None
+        assert (config.lora.rank, config.learning_rate, config.warmup) == (8, 5e-5, 0.05)
+        assert (config.weight_decay, config.cutoff) == (0.01, 4096)
+        assert config.precision == "bfloat16"
+    assert (first.batch, first.accumulation, first.epochs) == (4, 2, 1)
+    assert (second.batch, second.accumulation, second.epochs) == (2, 2, 24)
+    assert first.contract.max_pixels == 262_144
+    assert first.dev_every == 500
+
+
+def test_dev_rows_are_not_trained_on() -> None:
+    for name in ("sft_printed_small", "sft_handwritten_small"):
+        config = load_recipe(name, SftConfig)
+        for dev in config.dev:
+            for file in config.data:
+                if file.parquet == dev.parquet:
+                    assert file.rows is not None
+                    assert dev.rows is not None
+                    assert file.rows[1] <= dev.rows[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("steps=5", "exactly one of steps, epochs, minutes"),
+        ("epochs=", "exactly one of steps, epochs, minutes"),
+        ("lora.rnk=2", r"\(nearest: 'rank'\)"),
+        ("parts=[tail]", "parts.0: .*'language_model', 'vision' or 'merger'"),
+        ("parts=[]", "parts: .*at least 1"),
+        ("contract.max_pixel=5", r"\(nearest: 'max_pixels'\)"),
+        ("data.0.share=0.5", "a file without share"),
+        ("dev.0.name=a_b", "dev.0.name"),
+        ("dev.1.name=printed", "two dev sets have one name"),
+        ("dev_metrics=[speed]", "'speed' is no metric"),
+        ("best=printed.speed", "best: write it as"),
+        ("best=screen.cdm", "best: write it as"),
+    ],
+)
+def test_a_wrong_setting_of_fine_tuning_is_named(setting: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint) as raised:
+        load_recipe("sft_printed_small", SftConfig, parse_changes((setting,)))
+    assert "\n" not in str(raised.value)
+
+
+def test_four_bit_weights_are_not_trained_in_full() -> None:
+    with pytest.raises(InputError, match="4 bits cannot be trained"):
+        load_recipe("sft_printed_7b", SftConfig, parse_changes(("lora=",)))

@@ -62,10 +62,6 @@ class TuningRun:
         self.writes = int(os.environ.get("RANK", "0")) == 0
         self.parameters: dict[str, int] = {}
         self._writer: Any = None  # TensorBoard's
-        if self.writes:
-            out.mkdir(parents=True, exist_ok=True)
-            if afresh:
-                self._throw_away()
         self._compare()
         for tracker in config.report_to:
             if importlib.util.find_spec(tracker) is None:
@@ -112,9 +108,11 @@ class TuningRun:
             )
 
     def write_start(self, data: dict[str, Any], parameters: dict[str, int]) -> None:
-        """Write the resolved settings and the record of the data."""
+        """Write the resolved settings and the record of the data; afresh, throw away what was."""
         self.parameters = parameters
         if self.writes:
+            if self.afresh:
+                self._throw_away()
             document = yaml.safe_dump(self.config.document(), sort_keys=False, allow_unicode=True)
             runs.write_text(self.out / _CONFIG, document)
             runs.write_json(self.out / _DATA, data)
