@@ -7,7 +7,7 @@
 `fit` writes `confidence.json` into the model's folder (default: the embedded model's; do so whenever
 its weights change). The first file is what the chance of being right is fitted to; all files, and
 100 formulas of the package's own grammar drawn by MathJax, are the pictures with a formula, against
-200 of `non_formulas.py` (set `dev`). A reading is right when `exprate_layout` is 1: it draws what the
+120 of `non_formulas.py` (set `dev`). A reading is right when `exprate_layout` is 1: it draws what the
 truth draws. `no_formula` is given below the chance that all but 0.5 % of the first file's pictures
 reach.
 
@@ -86,7 +86,7 @@ def fit(places: Sequence[str], model: str | None, engine: str) -> None:
     looks_once = uncalibrated(model, engine, second_look=False)
     positive = [features_of(looks_once, (image for image, _ in each)) for each in sets]
     positive.append(features_of(looks_once, drawn_formulas(100)))
-    negative = features_of(looks_once, (image for _, image in draw(200, 1, "dev")))
+    negative = features_of(looks_once, (image for _, image in draw(120, 1, "dev")))
     every = [features for each in positive for features in each]
     formula = Regression.fit(every + negative, [True] * len(every) + [False] * len(negative))
     chances = [formula.chance(features) for features in positive[0]]

@@ -60,7 +60,7 @@ class _Painter:
 
     def paragraph(self) -> Image.Image:
         font = self.font(12, 22)
-        lines = [self.text(self.random.randint(5, 10)) for _ in range(self.random.randint(2, 9))]
+        lines = [self.text(self.random.randint(4, 8)) for _ in range(self.random.randint(2, 6))]
         return self._set_text("\n".join(lines), font, self.random.choice(_INKS), "white")
 
     def headline(self) -> Image.Image:
@@ -69,7 +69,7 @@ class _Painter:
 
     def code(self) -> Image.Image:
         lines = []
-        for _ in range(self.random.randint(3, 10)):
+        for _ in range(self.random.randint(3, 7)):
             words = [*re.findall("[a-z]{2,}", self.text(4).lower()), "value"]
             form = self.random.choice(
                 ["def {0}({1}):", "    {0} = {1}()", "    return {0}", "import {0}", "# {0} {1}"]
@@ -110,7 +110,7 @@ class _Painter:
         return image
 
     def chart(self) -> Image.Image:
-        width, height = self.random.randint(200, 420), self.random.randint(150, 300)
+        width, height = self.random.randint(150, 300), self.random.randint(110, 200)
         image = Image.new("RGB", (width, height), "white")
         draw = ImageDraw.Draw(image)
         draw.line((30, 10, 30, height - 25, width - 10, height - 25), fill="black", width=2)
@@ -125,7 +125,7 @@ class _Painter:
         return image
 
     def window(self) -> Image.Image:
-        width, height = self.random.randint(260, 480), self.random.randint(160, 320)
+        width, height = self.random.randint(220, 340), self.random.randint(110, 200)
         image = Image.new("RGB", (width, height), "#f0f0f0")
         draw = ImageDraw.Draw(image)
         font = self.font(11, 15)
