@@ -349,12 +349,11 @@ def test_a_token_is_asked_for(page: Page) -> None:
 
 
 def test_an_address_may_bring_the_token(page: Page, server: Server) -> None:
-    tokens: list[str | None] = []
-    page.on("request", lambda request: tokens.append(request.headers.get("authorization")))
     page.goto("/#token=brought")
     expect(page).to_have_url(f"{server.url}/")
-    give(page, EULER)
-    assert tokens[-1] == "Bearer brought"
+    with page.expect_request("**/v1/read") as asked:
+        give(page, EULER)
+    assert asked.value.headers["authorization"] == "Bearer brought"
 
 
 def test_the_description_of_the_api(page: Page) -> None:
