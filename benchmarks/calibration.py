@@ -134,6 +134,13 @@ def caught_by_doubt(confidences: Sequence[float], right: Sequence[bool]) -> floa
     return float(wrong[doubtful].sum() / max(1, wrong.sum()))
 
 
+def geometric_mean(reading: Reading) -> float:
+    """Of the tokens' probabilities; the end token's is not in the reading."""
+    if not reading.tokens:
+        return 0.0
+    return float(np.exp(np.mean([token.logprob for token in reading.tokens])))
+
+
 def report(places: Sequence[str], model: str | None, engine: str) -> None:
     reader = Reader(model, engine=engine)  # type: ignore[arg-type]
     print(
@@ -143,14 +150,13 @@ def report(places: Sequence[str], model: str | None, engine: str) -> None:
     for place in places:
         labelled = formulas(place)
         pictures, truths = [image for image, _ in labelled], [truth for _, truth in labelled]
-        kinds = {
-            "calibrated": list(reader.read_many(pictures)),
-            "geometric mean": list(uncalibrated(model, engine, True).read_many(pictures)),
-        }
-        for kind, readings in kinds.items():
-            right = are_right(readings, truths)
-            sure = [reading.confidence for reading in readings]
-            alarms = sum("no_formula" in reading.warnings for reading in readings)
+        readings = list(reader.read_many(pictures))
+        right = are_right(readings, truths)
+        alarms = sum("no_formula" in reading.warnings for reading in readings)
+        for kind, sure in {
+            "calibrated": [reading.confidence for reading in readings],
+            "geometric mean": [geometric_mean(reading) for reading in readings],
+        }.items():
             print(
                 f"| {Path(place).name} | {len(right)} | {np.mean(right):.3f} | {kind} "
                 f"| {np.mean(sure):.3f} | {calibration_error(sure, right):.3f} "
