@@ -217,8 +217,19 @@ def _space(width: str) -> list[Element]:
 
 
 def _delimited(element: Element, color: str | None) -> Element:
-    properties = _properties("dPr", begChr=element.get("open", ""), endChr=element.get("close", ""))
-    return _math("d", [properties, _math("e", _row(element, color))])
+    """Delimiters around parts, with the sign of `\\middle` between them."""
+    parts: list[list[Element]] = [[]]
+    between = None
+    for child in element:
+        if child.tag == "mo" and child.get("stretchy") == "true":
+            between = text_of(child)
+            parts.append([])
+        else:
+            parts[-1].append(child)
+    properties = _properties(
+        "dPr", begChr=element.get("open", ""), sepChr=between, endChr=element.get("close", "")
+    )
+    return _math("d", [properties, *(_math("e", _row(part, color)) for part in parts)])
 
 
 def _scripted(element: Element, color: str | None) -> Element:

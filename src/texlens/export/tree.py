@@ -83,8 +83,11 @@ def _cleaned(element: Element) -> list[Element]:
         row = _row(element)
         color = element.get("mathcolor")
         return [_made("colored", row, mathcolor=color)] if color and row else row
-    if tag in ("mpadded", "semantics", "math"):
-        return _row(element)
+    if tag in ("mpadded", "semantics"):
+        row = _row(element)
+        # Something unseen and without width only made room above and below.
+        is_strut = element.get("width") == "0" and all(part.tag == "mphantom" for part in row)
+        return [] if is_strut else row
     if tag in _ROWS:
         return [_made(tag, _row(element), **element.attrib)]
     if tag in ("mtable", "mtr"):

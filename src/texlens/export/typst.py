@@ -36,6 +36,7 @@ _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _RELATIONS = frozenset(
     ("=", "<", ">", "∣", "∥", "~", "∼", "≈", "≡", "->", "<-", "=>", "<=", ">=", "!=")
 )
+_ARROWS = frozenset("→←↔⇒⇐⇔↦⟶⟵⟹⟸")
 _LARGE = frozenset("∑∏∐⋃⋂⨁⨂⨀⨄⨆⋁⋀")
 _ACCENTS = {
     "^": "hat", "ˆ": "hat", "~": "tilde", "˜": "tilde", "¯": "macron", "→": "arrow", "⃗": "arrow",
@@ -53,10 +54,11 @@ _VARIANTS = {
     "bold-sans-serif": "bold(sans({}))", "sans-serif-italic": "italic(sans({}))",
     "sans-serif-bold-italic": "italic(bold(sans({})))",
 }  # fmt: skip
-_PAIRS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", "⌊": "⌋", "⌈": "⌉", "|": "|", "‖": "‖"}
-_CLOSING = frozenset(")]}⟩⌋⌉")
+_PAIRS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", "⌊": "⌋", "⌈": "⌉", "⟦": "⟧", "|": "|", "‖": "‖"}
+_CLOSING = frozenset(")]}⟩⌋⌉⟧")
+_EMPTY = '""'  # where a call must have an argument, or scripts a base
 _SPACES = {"0.167em": "thin", "0.222em": "med", "0.278em": "thick", "1em": "quad", "2em": "wide"}
-_SPECIAL = re.compile(r"([\\#$&\"_^/~`@'*,;:()\[\]{}])")
+_SPECIAL = re.compile(r"([\\#$&\"_^/~`@'*,;:()\[\]{}⟨⟩⌊⌋⌈⌉⟦⟧])")
 
 
 def typst_of(tree: Element) -> str:
@@ -105,10 +107,16 @@ def _mark_brackets(parent: Element) -> None:
     not tell it on which side it stands.
     """
     waiting: list[Element] = []
+    before = None
     for child in parent:
         sign = child[0] if child.tag in ("msub", "msup", "msubsup") else child
         text = text_of(sign) if sign.tag == "mo" else ""
-        if text in _CALLS and any(text_of(bar) == text for bar in waiting[-1:]):
+        if (
+            text in _CALLS
+            and waiting
+            and text_of(waiting[-1]) == text
+            and waiting[-1] is not before
+        ):
             waiting.pop().set("written", f"{_CALLS[text]}(")
             sign.set("written", ")")
         elif text in _PAIRS and sign is child:
@@ -118,11 +126,11 @@ def _mark_brackets(parent: Element) -> None:
                 waiting.pop()
             if waiting and _PAIRS[text_of(waiting[-1])] == text:
                 opening = waiting.pop()
-                if text in (")", "]"):
-                    opening.set("written", text_of(opening))
-                    sign.set("written", text)
+                opening.set("written", text_of(opening))
+                sign.set("written", text)
             elif text != "⟩":
                 waiting.clear()
+        before = child
 
 
 # Bars in pairs, and the functions that set them.
@@ -140,7 +148,7 @@ def _written(element: Element) -> str:
         case "mo":
             return _operator(element)
         case "mtext":
-            return _quoted(text_of(element))
+            return _text(element)
         case "mspace":
             return _space(a.get("width", "0em"))
         case "mrow":
@@ -150,9 +158,9 @@ def _written(element: Element) -> str:
         case "mfrac":
             return _fraction(element)
         case "msqrt":
-            return f"sqrt({_row(element)})"
+            return f"sqrt({_row(element) or _EMPTY})"
         case "mroot":
-            return f"root({_written(element[1])}, {_written(element[0])})"
+            return f"root({_written(element[1])}, {_written(element[0]) or _EMPTY})"
         case "msub" | "msup" | "msubsup" | "munder" | "mover" | "munderover":
             return _scripts(element)
         case "mmultiscripts":
@@ -184,6 +192,15 @@ def _quoted(text: str) -> str:
     return json.dumps(text.replace("\xa0", " "), ensure_ascii=False)
 
 
+def _text(element: Element) -> str:
+    quoted, variant = _quoted(text_of(element)), element.get("mathvariant")
+    if variant in (None, "normal") or quoted == "space":
+        return quoted
+    if variant == "italic":
+        return f"italic({quoted})"
+    return _styled(quoted, variant)
+
+
 def _styled(written: str, variant: str | None) -> str:
     return _VARIANTS[variant].format(written) if variant in _VARIANTS else written
 
@@ -208,12 +225,16 @@ def _operator(element: Element) -> str:
     text = text_of(element)
     if text == APPLY_FUNCTION:
         return ""
+    if element.get("stretchy") == "true" and text in _SIDES:  # \\middle
+        return f"mid({_escaped(text)})"
     if "written" in element.attrib:
         return element.attrib["written"]
     if text in _CALLS:
         return f'class("normal", {text})'
     if len(text) > 1 and text.isalpha():
         return text if text in _FUNCTIONS else f"op({_quoted(text)}, limits: #true)"
+    if len(text) > 1 and text.isascii():  # relations that MathJax made one, and Typst would too
+        return " ".join(_NAMES.get(sign) or _escaped(sign) for sign in text)
     return _NAMES.get(text) or _escaped(text)
 
 
@@ -236,14 +257,14 @@ def _fenced(element: Element) -> str:
     if len(element) == 1 and element[0].tag == "mtable":
         table = element[0]
         if (first, last) == ("{", "") and len(table[0]) <= 2 and "columnlines" not in table.attrib:
-            rows = (" & ".join(_row(cell) for cell in row) for row in table)
+            rows = (" & quad ".join(_row(cell) for cell in row) for row in table)
             return f"cases({', '.join(rows)})"
         if first or last:
             return _table(table, _delimiters(first, last))
     if len(element) == 1 and element[0].tag == "mfrac" and (first, last) == ("(", ")"):
         fraction = element[0]
         if fraction.get("linethickness") == "0":
-            return f"binom({_written(fraction[0])}, {_written(fraction[1])})"
+            return f"binom({_written(fraction[0]) or _EMPTY}, {_written(fraction[1]) or _EMPTY})"
     inner = _row(element)
     if first in ("(", "[") and _PAIRS[first] == last:
         return f"{first}{inner}{last}"
@@ -264,7 +285,7 @@ _SIDES = frozenset("()[]{}|‖⟨⟩⌊⌋⌈⌉")
 
 
 def _fraction(element: Element) -> str:
-    above, below = _written(element[0]), _written(element[1])
+    above, below = _written(element[0]) or _EMPTY, _written(element[1]) or _EMPTY
     if element.get("linethickness") == "0":
         return f"mat(delim: #none, {above}; {below})"
     if element.get("bevelled") == "true":
@@ -299,14 +320,14 @@ def _marked(base: Element, below: Element | None, above: Element | None) -> str 
         name = _ABOVE.get(sign) if stretched or sign not in _ACCENTS else None
         name = name or _ACCENTS.get(sign)
         if name is not None and (name not in ("arrow", "arrow.l") or base.tag != "mo"):
-            return f"{name}({_written(base)})"
+            return f"{name}({_written(base) or _EMPTY})"
     if above is None and below is not None and below.tag == "mo" and text_of(below) in _BELOW:
-        return f"{_BELOW[text_of(below)]}({_written(base)})"
+        return f"{_BELOW[text_of(below)]}({_written(base) or _EMPTY})"
     label = above if below is None else below if above is None else None
     if label is not None and base.tag in ("mover", "munder") and base[1].tag == "mo":
         name = (_ABOVE if base.tag == "mover" else _BELOW).get(text_of(base[1]))
         if name in ("overbrace", "underbrace") and (base.tag == "mover") == (below is None):
-            return f"{name}({_written(base[0])}, {_written(label)})"
+            return f"{name}({_written(base[0]) or _EMPTY}, {_written(label) or _EMPTY})"
     return None
 
 
@@ -323,7 +344,7 @@ _PRIMES = {"′": 1, "″": 2, "‴": 3, "⁗": 4}
 def _base(base: Element, *, limits: bool) -> str:
     """What scripts are attached to, told where to put them if that is not what Typst would do."""
     if is_empty(base):
-        return '""'
+        return _EMPTY
     written = _written(base)
     if base.tag == "mo" and text_of(base) in _LARGE:
         return written if limits else f"scripts({written})"
@@ -332,15 +353,19 @@ def _base(base: Element, *, limits: bool) -> str:
     if limits:
         operator = base.tag in ("mo", "mi") and text_of(base) in _FUNCTIONS
         names_limits = written.endswith("limits: #true)")
+        if base.tag == "mo" and text_of(base) in _ARROWS:  # as long as what stands over it
+            return f"stretch({written})"
         return written if names_limits or operator else f"limits({written})"
     if base.tag == "mrow":
-        return f"attach({written})" if written else '""'
+        return f"attach({written})" if written else _EMPTY
     return _shielded(written)
 
 
 def _shielded(written: str) -> str:
     """A base that Typst would take apart (`#text(...)`, brackets of a row) made one."""
-    return f"attach({written})" if written.startswith("#") or not written else written
+    if not written:
+        return _EMPTY
+    return f"attach({written})" if written.startswith("#") else written
 
 
 def _script(script: Element) -> str:
@@ -359,7 +384,7 @@ def _multiscripts(element: Element) -> str:
         for corner, part in corners.items()
         if part.tag != "none" and not is_empty(part)
     ]
-    return f"attach({', '.join([_written(parts[0]), *given])})"
+    return f"attach({', '.join([_written(parts[0]) or _EMPTY, *given])})"
 
 
 def _is_aligned(table: Element) -> bool:
@@ -384,21 +409,33 @@ def _table(table: Element, delimiters: str) -> str:
     if aligned is not None:
         return f"mat(delim: {delimiters}, {'; '.join(aligned)})"
     options = [f"delim: {delimiters}"]
-    sides = set(table.get("columnalign", "center").split())
-    if len(sides) == 1 and sides <= {"left", "right"}:
-        options.append(f"align: #{sides.pop()}")
+    columns = max(map(len, table), default=1)
+    sides = table.get("columnalign", "center").split()
+    sides = (sides + [sides[-1]] * columns)[:columns]
+    if sides in (["left"] * columns, ["right"] * columns):
+        options.append(f"align: #{sides[0]}")
+        sides = ["center"] * columns
     lines = [
         f"{name}: ({', '.join(f'{place},' for place in places)})"
         for name, places in (
             ("hline", _lines(table.get("rowlines"), len(table) - 1)),
-            ("vline", _lines(table.get("columnlines"), max(map(len, table), default=1) - 1)),
+            ("vline", _lines(table.get("columnlines"), columns - 1)),
         )
         if places
     ]
     if lines:
         options.append(f"augment: #({', '.join(lines).replace(',)', ',)')})")
-    rows = "; ".join(", ".join(_row(cell) for cell in row) for row in table)
+    rows = "; ".join(
+        ", ".join(_cell(cell, side) for cell, side in zip(row, sides, strict=False))
+        for row in table
+    )
     return f"mat({', '.join(options)}, {rows})"
+
+
+def _cell(cell: Element, side: str) -> str:
+    """A cell with the alignment point that its column needs where not all are aligned alike."""
+    written = _row(cell)
+    return f"& {written}" if side == "left" else f"{written} &" if side == "right" else written
 
 
 def _lines(kinds: str | None, gaps: int) -> list[int]:
@@ -409,7 +446,7 @@ def _lines(kinds: str | None, gaps: int) -> list[int]:
 
 
 def _enclosed(element: Element) -> str:
-    inner = _row(element)
+    inner = _row(element) or _EMPTY
     notations = set(element.get("notation", "").split())
     if {"updiagonalstrike", "downdiagonalstrike"} <= notations:
         return f"cancel(cross: #true, {inner})"
