@@ -13,7 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import openai
 import pytest
+import uvicorn
 from serving import FORMULA, OTHER, Server, data_address, problem
+from starlette.types import Receive, Scope, Send
+
+from texlens.serve import listen
 
 
 def raw(server: Server, *parts: bytes, close: bool = False) -> bytes:
@@ -96,6 +100,35 @@ def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
     finally:
         for connection in connections:
             connection.close()
+
+
+def test_a_head_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    monkeypatch.setattr(listen, "HEAD_SECONDS", 0.2)
+    running = uvicorn.Server(
+        uvicorn.Config(app, http=listen.PatientProtocol, lifespan="off", log_level="error")
+    )
+    listening = listen.open_socket("127.0.0.1", 0)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+    try:
+        for whole, rest in [(b"", b""), (b"", request), (request + b"\r\n", request)]:
+            with socket.create_connection(listening.getsockname(), timeout=10) as connection:
+                if whole:
+                    connection.sendall(whole)
+                    assert b" 200 " in connection.recv(4096)
+                connection.sendall(rest)
+                start = time.monotonic()
+                while connection.recv(4096):  # until the server hangs up
+                    pass
+                assert time.monotonic() - start < 4  # uvicorn itself waits 5 s between requests
+    finally:
+        running.should_exit = True
+        thread.join()
 
 
 def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

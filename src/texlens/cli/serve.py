@@ -21,12 +21,22 @@ from texlens.cli.model_options import ModelOptions, model_options
     "--allow-host", "names", multiple=True, metavar="NAME",
     help="A further host name that the server answers to.",
 )  # fmt: skip
+@click.option(
+    "--queue", type=click.IntRange(min=64), default=256, show_default=True,
+    help="Pictures that may wait; more are turned away for a moment (503).",
+)  # fmt: skip
+@click.option(
+    "--max-seconds", type=click.FloatRange(min=1), default=60.0, show_default=True,
+    help="How long a request may wait for its readings. More for a large model without a GPU.",
+)  # fmt: skip
 @model_options
 def serve(
     host: str,
     port: int,
     token: str | None,
     names: tuple[str, ...],
+    queue: int,
+    max_seconds: float,
     model_options: ModelOptions,
 ) -> None:
     """Read pictures over HTTP: a page in the browser, an API, an OpenAI-compatible endpoint.
@@ -47,9 +57,10 @@ def serve(
     doors = doors_for(is_public=not is_loopback(host), names=names, token=token)
     listening = open_socket(host, port)
 
-    from texlens.serve import create_app
+    from texlens.serve import Limits, create_app
 
     reader = model_options.open()
     address = f"[{host}]" if ":" in host else host
     click.echo(f"TexLens reads at http://{address}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
-    run(create_app(reader, doors=doors), listening)
+    limits = Limits(waiting=queue, answer_seconds=max_seconds)
+    run(create_app(reader, limits=limits, doors=doors), listening)

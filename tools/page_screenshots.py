@@ -1,0 +1,53 @@
+"""Draw the pictures of the page in `docs/`: a real browser, a real server, the example pictures.
+
+    texlens serve &
+    python tools/page_screenshots.py http://127.0.0.1:8000/ docs
+
+Needs playwright and a Chromium (its own, or the system's as `chromium`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib import resources
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+DEMO = Path(str(resources.files("texlens") / "demo"))
+
+
+def give(page: Page, *names: str) -> None:
+    page.set_input_files("#choose", [DEMO / name for name in names])
+    expect(page.locator(".rendered:not([hidden])")).to_have_count(len(names), timeout=60_000)
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(500)  # transitions
+
+
+def main() -> None:
+    url, folder = sys.argv[1], Path(sys.argv[2])
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or playwright.chromium.executable_path
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1100, "height": 480})
+        page.goto(url)
+        page.screenshot(path=folder / "page_start.png")
+        page.set_viewport_size({"width": 1100, "height": 930})
+        give(page, "04-faraday.png", "21-handwriting.jpg")
+        page.screenshot(path=folder / "page_light.png")
+        page.emulate_media(color_scheme="dark")
+        page.screenshot(path=folder / "page_dark.png")
+
+        context = browser.new_context(
+            viewport={"width": 390, "height": 780}, has_touch=True, is_mobile=True
+        )
+        phone = context.new_page()
+        phone.goto(url)
+        give(phone, "21-handwriting.jpg")
+        phone.screenshot(path=folder / "page_phone.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
