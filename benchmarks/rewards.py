@@ -7,9 +7,8 @@ Completions are those of a GRPO run, equal answers to a truth once, or made: 8 t
 file, all different, with 1 to 6 of the formula's letters and digits replaced (seed 0). Prints, for
 `cdm`, `layout` and KaTeX validity with nothing cached: completions per second of processor time in
 one process, and by the clock through a pool of one worker; all rewards by the clock; and how long
-an answer that takes too long to draw holds up its batch. Of a run also the share of rewards in a
-step: its batches are rewarded again, and the time is put against what the step took by the run's
-log. On a machine that others use processor time is the fairer figure.
+an answer that takes too long to draw holds up its batch. Of a run also the share of rewards in the
+time of a step, as it logged it. On a machine that others use processor time is the fairer figure.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import platform
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 from texlens.data.parquet import read_examples
 from texlens.train.completions import RECORDS
@@ -62,28 +60,11 @@ def of_a_run(run: Path) -> Groups:
     return {truth: answers for truth, answers in groups.items() if answers}
 
 
-def share_of_steps(run: Path, pool: RewardPool) -> tuple[int, float, float]:
-    """Steps, the seconds that rewarding them takes now, and the seconds that they took."""
-    speeds = {
-        record["step"]: record["examples_per_second"]
-        for record in read_log(run / "log.jsonl")
-        if "examples_per_second" in record
-    }
-    batches: dict[int, list[dict[str, Any]]] = {}
-    for record in read_log(run / RECORDS):
-        if record["step"] in speeds:
-            batches.setdefault(record["step"], []).append(record)
-    start = time.perf_counter()
-    for batch in batches.values():
-        score_completions(
-            [record["response"] for record in batch],
-            [record["truth"] for record in batch],
-            rewards=batch[0]["rewards"],
-            settings=RewardSettings("plain"),
-            pool=pool,
-        )
-    rewarding = time.perf_counter() - start
-    return len(batches), rewarding, sum(len(b) / speeds[step] for step, b in batches.items())
+def share_of_steps(run: Path) -> tuple[int, float, float]:
+    """Logged steps of a run, and the mean seconds of rewarding and of a whole step."""
+    log = [record for record in read_log(run / "log.jsonl") if "seconds_rewarding" in record]
+    rewarding = sum(record["seconds_rewarding"] for record in log) / len(log)
+    return len(log), rewarding, sum(record["seconds_a_step"] for record in log) / len(log)
 
 
 def processor_seconds(groups: Groups) -> float:
@@ -150,12 +131,10 @@ def main() -> None:
         )
 
     if arguments.run:
-        with RewardPool(1) as pool:  # nothing is remembered
-            pool.score([("x", "x")])
-            steps, rewarding, training = share_of_steps(arguments.run, pool)
+        lines, rewarding, whole = share_of_steps(arguments.run)
         print(
-            f"{steps} steps of the run: rewards {rewarding:.1f} s of {training:.1f} s, "
-            f"{rewarding / training:.1%}"
+            f"of the run, by {lines} lines of its log: rewards take {rewarding:.2f} s of the "
+            f"{whole:.2f} s of a step, {rewarding / whole:.1%}"
         )
 
 

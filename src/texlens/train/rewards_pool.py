@@ -126,18 +126,18 @@ class RewardPool:
             else:
                 self._ready.put(process)
                 return seen
-        _log.warning("Processes for rewards die of the answer %.200r: its reward is 0.", answers[0])
+        _log.warning("Processes for rewards die of the answer %.80r: its reward is 0.", answers[0])
         return [Rendered(error="the process for rewards died")] * len(answers)
 
     def _after_timeout(
         self, truth: str, answers: Sequence[str], truth_was_drawn: bool
     ) -> list[Rendered]:
         if not truth_was_drawn:
-            _log.warning("The truth %.200r cannot be drawn in time: no rewards.", truth)
+            _log.warning("The truth %.80r cannot be drawn in time: no rewards.", truth)
             return [Rendered(error="the truth cannot be drawn in time")] * len(answers)
         if len(answers) > 1:
             return [self._score_portion(truth, [answer])[0] for answer in answers]
-        _log.warning("The answer %.200r takes too long: its reward is 0.", answers[0])
+        _log.warning("The answer %.80r takes too long: its reward is 0.", answers[0])
         self.timeouts += 1
         return [Rendered(error=TIMEOUT)]
 

@@ -176,7 +176,10 @@ def main() -> None:
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     sys.stdin.reconfigure(encoding="ascii")  # type: ignore[union-attr]
-    serve(sys.stdin, replies, float(sys.argv[1]))
+    try:
+        serve(sys.stdin, replies, float(sys.argv[1]))
+    except BrokenPipeError:  # the other process has ended
+        os._exit(1)
 
 
 if __name__ == "__main__":
