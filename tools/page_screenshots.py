@@ -30,10 +30,8 @@ def main() -> None:
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or playwright.chromium.executable_path
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1100, "height": 480})
+        page = browser.new_page(viewport={"width": 1100, "height": 1130})
         page.goto(url)
-        page.screenshot(path=folder / "page_start.png")
-        page.set_viewport_size({"width": 1100, "height": 930})
         give(page, "04-faraday.png", "21-handwriting.jpg")
         page.screenshot(path=folder / "page_light.png")
         page.emulate_media(color_scheme="dark")

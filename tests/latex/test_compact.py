@@ -43,6 +43,7 @@ def test_any_text_is_taken(text: str) -> None:
             r"\begin{array}{cc}a & b \\ c & d \end{array}",
         ),
         (r"\text { if  so } x", r"\text{ if so }x"),
+        (r"a = - b + ( - c ) - d", "a = -b + (-c) - d"),
         ("", ""),
     ],
 )

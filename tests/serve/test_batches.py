@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 
 import httpx
 import pytest
@@ -12,7 +12,7 @@ from serving import chat, client_of, data_address, png, problem
 
 from texlens.reading.sources import Item
 from texlens.records import Reading
-from texlens.serve import Limits
+from texlens.serve import Limits, create_app
 from texlens.serve.batches import ReadingQueue
 from texlens.serve.problems import Problem
 
@@ -152,6 +152,41 @@ def test_pictures_of_a_client_that_left_are_not_read() -> None:
     finally:
         queue.close()
     assert reader.seen == ["first", "last"]
+
+
+def test_the_request_of_a_client_that_left_ends() -> None:
+    reader = Gated(is_open=False)
+    app = create_app(reader)
+    request = httpx.Request("POST", "http://localhost/v1/read", files=[("file", png(4, 4))])
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/read",
+        "query_string": b"",
+        "headers": [
+            (name.lower().encode(), value.encode()) for name, value in request.headers.items()
+        ],
+    }
+    body = {"type": "http.request", "body": request.read(), "more_body": False}
+
+    async def client_leaves() -> None:
+        async def receive() -> dict[str, object]:
+            if body in sent:
+                await started(reader)
+                return {"type": "http.disconnect"}
+            sent.append(body)
+            return body
+
+        async def send(message: MutableMapping[str, object]) -> None:
+            sent.append(message)
+
+        sent: list[object] = []
+        async with app.router.lifespan_context(app):
+            async with asyncio.timeout(5):
+                await app(scope, receive, send)
+            reader.gate.set()
+
+    asyncio.run(client_leaves())
 
 
 def test_a_fault_hurts_only_the_picture_that_caused_it(caplog: pytest.LogCaptureFixture) -> None:

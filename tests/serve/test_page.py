@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from serving import DEMO, Server
 
@@ -208,6 +209,14 @@ def test_errors_are_sentences(page: Page, tmp_path: Path) -> None:
     text.write_text("no picture")
     page.set_input_files("#choose", text)
     expect(page.locator("#notice")).to_contain_text("Only pictures")
+
+
+def test_a_picture_beyond_the_limits_is_made_smaller(page: Page, tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    with Image.open(GAUSS) as gauss:
+        gauss.convert("L").resize((8000, 5000)).save(large)
+    give(page, large)
+    expect(page.locator(".failed")).to_be_hidden()
 
 
 def test_a_busy_server_is_asked_again(page: Page) -> None:

@@ -33,7 +33,7 @@ def _is_apart(words: list[str], place: int) -> bool:
     if before in TEXT_COMMANDS or word in _CLOSING or before in _OPEN:
         return False
     if before in _RELATIONS:
-        is_sign = before in "+-" and (place < 2 or words[place - 2] in _OPEN)
+        is_sign = before in "+-" and (place < 2 or words[place - 2] in _OPEN | _RELATIONS)
         return not is_sign
     if word in _RELATIONS or before in ("\\\\", ",", ";"):
         return True

@@ -17,7 +17,7 @@ from texlens.errors import InputError
 
 HEAD_SECONDS = 20.0
 _GRACE_SECONDS = 30  # for requests at work when the server is told to stop
-_CONNECTIONS = 1000
+_CONNECTIONS = 500  # each takes a file descriptor, of which there are often 1024
 _BACKLOG = 256
 
 

@@ -5,6 +5,7 @@ import { Card } from "/card.js";
 import { earlier, forgetAll, keep } from "/history.js";
 
 const AT_ONCE = 8; // pictures on their way to the server
+const SMALLER_PIXELS = 12e6; // of a picture that the server would refuse as it is
 const TOLD_FOR = 1600; // milliseconds that a button shows what it did
 
 const $ = (id) => document.getElementById(id);
@@ -68,12 +69,20 @@ async function withinLimits(picture) {
     return picture; // the server will say what is wrong with it
   }
   const pixels = bitmap.width * bitmap.height;
-  if (pixels <= limits.max_pixels && picture.size <= 0.9 * limits.max_body_bytes) return picture;
-  const scale = Math.min(1, Math.sqrt(Math.min(limits.max_pixels, 12e6) / pixels));
+  const fits = pixels <= limits.max_pixels && picture.size <= 0.9 * limits.max_body_bytes;
+  if (!fits) picture = await smaller(bitmap, Math.min(1, Math.sqrt(SMALLER_PIXELS / pixels)));
+  bitmap.close();
+  return picture;
+}
+
+function smaller(bitmap, scale) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.floor(bitmap.width * scale);
   canvas.height = Math.floor(bitmap.height * scale);
-  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "white"; // under what is transparent
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
 }
 
@@ -235,7 +244,10 @@ onTokenNeeded(
   () =>
     new Promise((resolve) => {
       const dialog = $("token");
-      if (!dialog.open) dialog.showModal();
+      if (!dialog.open) {
+        dialog.returnValue = "";
+        dialog.showModal();
+      }
       dialog.addEventListener("close", () => resolve(dialog.returnValue === "given"), { once: true });
     }),
 );
