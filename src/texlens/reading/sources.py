@@ -14,9 +14,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from texlens.errors import InputError, require_extra
 from texlens.reading.pictures import SUFFIXES
 
 STANDARD_INPUT = "-"
+DATA_SET = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ def find_pictures(names: Iterable[str]) -> Iterator[Item]:
     """The pictures that the names lead to, in the names' order; a folder's own, sorted by path.
 
     A name is a file, a folder (searched with its sub-folders for pictures by their suffix), a
-    pattern such as `scans/*.png`, or `-` for one picture on standard input. A file that exists is
+    pattern such as `scans/*.png`, a data set (`.parquet`, whose rows give their ids as names), or
+    `-` for one picture on standard input. A file that exists is
     taken as such, whatever its name looks like.
     """
     for name in names:
@@ -40,10 +43,23 @@ def find_pictures(names: Iterable[str]) -> Iterator[Item]:
             yield Item("standard input", sys.stdin.buffer.read())
         elif Path(name).is_dir():
             yield from _in_folder(Path(name))
+        elif name.lower().endswith(DATA_SET) and Path(name).is_file():
+            yield from _in_data_set(Path(name))
         elif glob.has_magic(name) and not os.path.lexists(name):
             yield from _matching(name)
         else:
             yield Item(name, Path(name))
+
+
+def _in_data_set(path: Path) -> Iterator[Item]:
+    require_extra("Reading a data set", "data", "pyarrow")
+    from texlens.data.parquet import read_examples
+
+    try:
+        for example in read_examples(path):
+            yield Item(example.id, example.image)
+    except InputError as error:
+        yield Item(str(path), None, str(error))
 
 
 def _matching(pattern: str) -> Iterator[Item]:
