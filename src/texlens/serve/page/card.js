@@ -6,13 +6,15 @@ import { doubtfulRanges, markedNodes, movedRanges } from "/marks.js";
 
 const PREVIEW_AFTER = 180; // milliseconds without a key
 const KEEP_AFTER = 800;
+const LITTLE = 0.85; // confidence below which a reading stands out
 const ZOOM = 1.6; // of the rendering: an em is 16 pixels in it
 const WARNINGS = {
   unfinished: "The answer was cut off: the formula is longer than the model's limit.",
   loop: "The answer runs in a circle.",
   does_not_parse: "The answer is not valid LaTeX.",
-  no_formula: "No formula was found in this picture.",
+  no_formula: "No formula was found that the model can read.",
   no_answer: "The model gave no answer in the form it was taught.",
+  no_logprobs: "The model's server does not say how sure it is.",
 };
 
 let count = 0;
@@ -105,8 +107,9 @@ export class Card {
     this.reading = reading;
     const sureness = this.element.querySelector(".sureness");
     const percent = Math.floor(100 * reading.confidence);
-    if (reading.latex) sureness.textContent = `${percent} % sure`;
-    sureness.dataset.level = reading.confidence < 0.85 ? "low" : "high";
+    const isKnown = reading.latex && !reading.warnings.includes("no_logprobs");
+    if (isKnown) sureness.textContent = `${percent} % sure`;
+    sureness.dataset.level = reading.confidence < LITTLE ? "low" : "high";
     const warnings = this.element.querySelector(".warnings");
     warnings.textContent = reading.warnings.map((w) => WARNINGS[w] ?? w.replaceAll("_", " ")).join(" ");
     warnings.hidden = reading.warnings.length === 0;
