@@ -18,6 +18,7 @@ from texlens.model.contract import Contract
 from texlens.model.load import EMBEDDED, Quantisation, load_model
 from texlens.reading.answers import Answer
 from texlens.reading.framing import Frame
+from texlens.reading.writing import GREEDY, Manner
 
 EngineName = Literal["auto", "torch", "onnx"]
 
@@ -26,7 +27,8 @@ class Engine(Protocol):
     """A loaded model.
 
     `prompt` is the text before the answer, `frame` how pictures are to be laid out (None: as they
-    are), `batch_size` how many it takes well at a time, `folder` where its weights lie.
+    are), `batch_size` how many it takes well at a time, `folder` where its weights lie,
+    `vocabulary` how many tokens it knows, `end_tokens` those that end an answer.
     """
 
     contract: Contract
@@ -34,14 +36,16 @@ class Engine(Protocol):
     frame: Frame | None
     batch_size: int
     folder: Path | None
+    vocabulary: int
+    end_tokens: tuple[int, ...]
 
     @property
     def fingerprint(self) -> str:
         """A hash over a sample of every tensor of the model."""
         ...
 
-    def decode(self, pictures: Sequence[Image.Image]) -> list[Answer]:
-        """The answer to each picture (mode RGB)."""
+    def decode(self, pictures: Sequence[Image.Image], manner: Manner = GREEDY) -> list[Answer]:
+        """The answer to each picture (mode RGB), written in this manner."""
         ...
 
     def text(self, tokens: Sequence[int]) -> str:

@@ -13,8 +13,8 @@ limit everything closes. Needs nothing but numpy, and knows nothing of the decod
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ Bools = npt.NDArray[np.bool_]
 _SHARE_OF_PIECES = 0.9  # of a tokeniser's entries, for a guard to fit
 _NEVER = np.int16(np.iinfo(np.int16).max)
 _OUT_OF_REACH = 10_000  # the price of what cannot be written with these tokens
+_MOST_TOKENS = 20_000  # a tokeniser that knows more does not have LaTeX alone in mind
 _MAX_CACHED = 4096  # lists of tokens, two bytes an entry
 
 
@@ -45,11 +46,11 @@ class Place(NamedTuple):
 class Guard:
     """The language in the tokens of one model.
 
-    `texts`: the text of every token, in the order of their numbers, None for special tokens;
-    `end_tokens`: those that end an answer. See `token_texts` and `Guard.fits`.
+    `texts`: the text of every token, in the order of their numbers, empty for special tokens;
+    `end_tokens`: those that end an answer.
     """
 
-    def __init__(self, texts: Sequence[str | None], end_tokens: Sequence[int]) -> None:
+    def __init__(self, texts: Sequence[str], end_tokens: Sequence[int]) -> None:
         self._texts = texts
         self._end_tokens = frozenset(end_tokens)
         self._known = {text.removeprefix(" ") for text in texts if text}
@@ -64,7 +65,7 @@ class Guard:
         self._alike = [np.array(tokens) for tokens in alike.values()]
 
     @staticmethod
-    def fits(texts: Sequence[str | None]) -> bool:
+    def fits(texts: Sequence[str]) -> bool:
         """Whether these tokens are pieces of LaTeX, each with at most the space before it."""
         known = pieces()
         judged = [text.removeprefix(" ") for text in texts if text and text.isprintable()]
@@ -86,7 +87,7 @@ class Guard:
         """The place after this token; None if it may not come there. An end token changes nothing."""
         if token in self._end_tokens:
             return place if self._may_end(place.state, place.begun) else None
-        text = self._texts[token] if token < len(self._texts) else None
+        text = self._texts[token] if token < len(self._texts) else ""
         after = self._follow(place.state, place.begun, text) if text else None
         if after is None or self._price_to_end(*after) > place.left - 2:
             return None
@@ -194,11 +195,14 @@ class Guard:
         return len(piece) if self._known.issuperset(piece) else _OUT_OF_REACH
 
 
-def token_texts(tokenizer: Any) -> list[str | None]:
-    """The text of every token of a `transformers` tokeniser, None for its special tokens."""
-    special = set(tokenizer.all_special_ids) | {
-        number for number, token in tokenizer.added_tokens_decoder.items() if token.special
-    }
-    return [
-        None if token in special else tokenizer.decode([token]) for token in range(len(tokenizer))
-    ]
+def guard_for(
+    text: Callable[[Sequence[int]], str], vocabulary: int, end_tokens: Sequence[int]
+) -> Guard | None:
+    """The guard of a model with so many tokens, whose text (`` if special) `text` gives.
+
+    None where a guard does not fit.
+    """
+    if vocabulary > _MOST_TOKENS:
+        return None
+    texts = [text([token]) for token in range(vocabulary)]
+    return Guard(texts, end_tokens) if Guard.fits(texts) else None

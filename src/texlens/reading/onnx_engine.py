@@ -26,9 +26,9 @@ from texlens.reading.onnx_graphs import (
     load_weights,
 )
 from texlens.reading.onnx_pictures import PatchMaker, embedded_prompt, prompt_positions
+from texlens.reading.writing import GREEDY, Drafts, Manner
 
 _BATCH_SIZE = 64
-_COMPACT_BELOW = 0.8  # finished rows leave the batch when less than this share is still running
 
 
 class OnnxEngine:
@@ -54,6 +54,7 @@ class OnnxEngine:
         self.prompt = _prompt(folder, self.contract)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
+        self.vocabulary = self._tokenizer.get_vocab_size()
         ids = np.array(self._tokenizer.encode(self.prompt, add_special_tokens=False).ids)
         place = int(np.flatnonzero(ids == config["image_token_id"])[0])
         self._before, self._after = ids[:place], ids[place + 1 :]
@@ -75,37 +76,23 @@ class OnnxEngine:
         text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text
 
-    def decode(self, pictures: Sequence[Image.Image]) -> list[Answer]:
-        """The answer to each picture (mode RGB), written greedily."""
+    def decode(self, pictures: Sequence[Image.Image], manner: Manner = GREEDY) -> list[Answer]:
+        """The answer to each picture (mode RGB), written in this manner."""
         states, positions = self._prompts(pictures)
         logits, cache = self._text.read_prompts(states, positions)
         position = np.array([places.max() + 1 for places in positions])
-        tokens: list[list[int]] = [[] for _ in states]
-        logprobs: list[list[float]] = [[] for _ in states]
-        rows = list(range(len(states)))  # the answers that the rows of the batch belong to
-        running = [True] * len(rows)
-        for _ in range(self.max_new_tokens):
-            chosen = logits.argmax(axis=-1)
-            scores = _logprobs(logits, chosen)
-            for place, token in enumerate(chosen.tolist()):
-                if not running[place]:
-                    continue
-                logprobs[rows[place]].append(float(scores[place]))
-                if token in self.end_tokens:
-                    running[place] = False
-                else:
-                    tokens[rows[place]].append(token)
-            if not any(running):
-                break
-            if sum(running) < _COMPACT_BELOW * len(running):
-                kept = [place for place, on in enumerate(running) if on]
+        drafts = Drafts(
+            len(states), manner, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
+        )
+        while True:
+            chosen: Integers = np.array(_written(drafts, logits))
+            if all(drafts.done):
+                return drafts.answers()
+            if (kept := drafts.leave()) is not None:
                 cache.keep(kept)
                 chosen, position = chosen[kept], position[kept]
-                rows = [rows[place] for place in kept]
-                running = [True] * len(rows)
             logits = self._text.step(chosen, position, cache)
             position = position + 1
-        return [Answer(tuple(t), tuple(p)) for t, p in zip(tokens, logprobs, strict=True)]
 
     def _prompts(self, pictures: Sequence[Image.Image]) -> tuple[list[Floats], list[Integers]]:
         """Each picture's prompt, embedded (length, width), and its positions (3, length)."""
@@ -124,11 +111,14 @@ class OnnxEngine:
         return states, positions
 
 
-def _logprobs(logits: Floats, chosen: Integers) -> Floats:
-    """The logarithm of the probability of one token a row; logits (rows, vocabulary)."""
+def _written(drafts: Drafts, logits: Floats) -> list[int]:
+    """The next token of each row, from its logits (rows, vocabulary)."""
+    likeliest = logits.argmax(axis=-1)
     highest = logits.max(axis=-1)
     total = np.log(np.exp(logits - highest[:, None]).sum(axis=-1)) + highest
-    return np.asarray(logits[np.arange(len(logits)), chosen] - total)
+    return drafts.write(
+        likeliest.tolist(), (highest - total).tolist(), lambda row: logits[row] - total[row]
+    )
 
 
 def _end_tokens(folder: Path) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,14 +20,15 @@ from texlens.reading.answers import Answer, parse_answer
 from texlens.reading.confidence import load_calibration
 from texlens.reading.engine import Engine, EngineName, open_engine
 from texlens.reading.framing import NoInk, frame_picture
+from texlens.reading.guards import Guard, guard_for
 from texlens.reading.pictures import open_picture
+from texlens.reading.second_look import Look, best, further_looks
 from texlens.reading.sources import Item
+from texlens.reading.writing import Manner
 from texlens.records import Reading, Token
 
 Picture = str | Path | bytes | Image.Image | Item
 
-_DOUBT = 0.95  # confidence below which a picture is read again (one in twenty of im2latex's)
-_OTHER_SIZES = (1 / 1.4, 1 / 1.2, 1.2, 1.4)  # 1.4: as when letters are taken for scripts
 _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
 
 
@@ -50,8 +52,11 @@ class Reader:
     `model`: a folder or hub name of a Qwen2.5-VL, None for the embedded small model, or a `Loaded`
     one; `adapter`: a LoRA adapter for it; `engine`, `device`, `dtype`, `quantisation`: what runs it
     (`open_engine`). `batch_size`: pictures at a time, None for 64 with a small model and 8 with a
-    large one; `max_new_tokens`: None for the contract's limit; `second_look`: whether a specialist
-    reads a picture in other sizes when it doubts its answer.
+    large one; `max_new_tokens`: None for the contract's limit.
+
+    `guards`: whether the answer is held to the language (where a guard fits the model's tokens);
+    `second_look`: whether doubtful pictures are read again, in other sizes and with a little
+    temperature; `best_of`: how often every picture is read, for the best answer to count.
 
     `name` says which model it is, `engine` what runs it, `contract` what it must be used by,
     `frame` how pictures are laid out (None: as they are), `calibration` what makes a chance of its
@@ -71,7 +76,9 @@ class Reader:
         quantisation: Quantisation | None = None,
         batch_size: int | None = None,
         max_new_tokens: int | None = None,
+        guards: bool = True,
         second_look: bool = True,
+        best_of: int = 1,
     ) -> None:
         self.name = _name(model, adapter)
         self.engine = (
@@ -90,7 +97,9 @@ class Reader:
         self.contract = self.engine.contract
         self.frame = self.engine.frame
         self.calibration = load_calibration(self.engine.folder)
+        self.guard = _guard_for(self.engine) if guards else None
         self.second_look = second_look
+        self.best_of = best_of
         self.max_new_tokens = max_new_tokens or self.contract.max_new_tokens
         self.batch_size = batch_size or self.engine.batch_size
 
@@ -121,22 +130,26 @@ class Reader:
             yield from map(self._with_chance, _checked(self._read_window(window)))
 
     def _read_window(self, window: Sequence[Item]) -> list[Reading]:
-        readings = self._judged(self._decode([self._prepare(item) for item in window]))
-        if self.frame is None or not self.second_look:
-            return readings
-        # What was read with doubt may have been read in a wrong size.
-        again = [
-            (place, zoom)
-            for place, reading in enumerate(readings)
-            if reading.tokens and reading.confidence < _DOUBT and not _no_formula(reading)
-            for zoom in _OTHER_SIZES
-        ]
-        others = self._decode([self._prepare(window[place], zoom) for place, zoom in again])
-        for (place, _), other in zip(again, others, strict=True):
-            seconds = readings[place].seconds + other.seconds
-            better = max(readings[place], other, key=lambda reading: reading.confidence)
-            readings[place] = replace(better, seconds=seconds)
+        prepared = [self._prepare(item) for item in window]
+        readings = self._judged(self._decode(prepared, Look()))
+        again: dict[Look, list[int]] = defaultdict(list)
+        for place, reading in enumerate(readings):
+            if reading.tokens and not _no_formula(reading):
+                for look in self._further_looks(reading):
+                    again[look].append(place)
+        candidates: dict[int, list[Reading]] = defaultdict(list)
+        for look, places in again.items():
+            others = self._decode([self._prepare(window[p], look.zoom) for p in places], look)
+            for place, other in zip(places, others, strict=True):
+                candidates[place].append(other)
+        for place, others in candidates.items():
+            readings[place] = _best(prepared[place].image, [readings[place], *others])
         return readings
+
+    def _further_looks(self, reading: Reading) -> list[Look]:
+        if self.best_of == 1 and not self.second_look:
+            return []
+        return further_looks(reading, self.best_of, can_zoom=self.frame is not None)
 
     def _judged(self, readings: list[Reading]) -> list[Reading]:
         """The readings, with the warning `no_formula` where the picture shows none."""
@@ -156,8 +169,9 @@ class Reader:
         chance = 0.0 if _no_formula(reading) else self.calibration.chance_right(reading)
         return replace(reading, confidence=chance)
 
-    def _decode(self, prepared: Sequence[_Prepared]) -> list[Reading]:
+    def _decode(self, prepared: Sequence[_Prepared], look: Look) -> list[Reading]:
         """One reading a picture, in order, decoded in batches of like size."""
+        manner = Manner(self.guard, look.temperature, look.seed)
         readings = [_without_answer(picture) for picture in prepared]
         order = [place for place, picture in enumerate(prepared) if picture.image is not None]
         order.sort(key=lambda place: prepared[place].area)
@@ -165,7 +179,8 @@ class Reader:
             places = order[first : first + self.batch_size]
             batch = [prepared[place] for place in places]
             start = time.perf_counter()
-            answers = self.engine.decode([picture.image for picture in batch if picture.image])
+            images = [picture.image for picture in batch if picture.image is not None]
+            answers = self.engine.decode(images, manner)
             share = (time.perf_counter() - start) / len(batch)
             for place, picture, answer in zip(places, batch, answers, strict=True):
                 readings[place] = self._reading(picture, answer, share)
@@ -192,7 +207,7 @@ class Reader:
         latex = unwrap(found or "")
         faults = {
             "unfinished": not answer.finished,
-            "loop": has_loop(tokenize(latex)),
+            "loop": answer.cut == "loop" or has_loop(tokenize(latex)),
             "no_answer": found is None,
         }
         tokens = tuple(
@@ -212,6 +227,13 @@ class Reader:
 def _name(model: str | Path | Loaded | None, adapter: str | Path | None) -> str:
     name = "a loaded model" if isinstance(model, Loaded) else str(model or "the embedded model")
     return f"{name} with {adapter}" if adapter is not None else name
+
+
+def _guard_for(engine: Engine) -> Guard | None:
+    """The guard of a model that answers with nothing but LaTeX, if one fits its tokens."""
+    if engine.contract.answer_format != "plain":
+        return None
+    return guard_for(engine.text, engine.vocabulary, engine.end_tokens)
 
 
 def _in_torch(loaded: Loaded, max_new_tokens: int | None) -> Engine:
@@ -239,6 +261,14 @@ def _as_item(picture: Picture, number: int) -> Item:
     if isinstance(picture, str | Path):
         return Item(str(picture), Path(picture))
     return Item(f"picture {number}", picture)
+
+
+def _best(image: Image.Image | None, candidates: Sequence[Reading]) -> Reading:
+    """The candidate that counts, with the seconds that all of them took."""
+    start = time.perf_counter()
+    chosen = candidates[0 if image is None else best(image, candidates)]
+    seconds = sum(reading.seconds for reading in candidates) + time.perf_counter() - start
+    return replace(chosen, seconds=seconds)
 
 
 def _no_formula(reading: Reading) -> bool:

@@ -11,6 +11,7 @@ from texlens.model.load import Loaded
 from texlens.reading.answers import Answer
 from texlens.reading.decoding import GreedyDecoder
 from texlens.reading.framing import frame_for
+from texlens.reading.writing import GREEDY, Manner
 
 _SMALL_MODEL = 100_000_000  # parameters
 
@@ -31,6 +32,8 @@ class TorchEngine:
             loaded.contract.messages(), tokenize=False, add_generation_prompt=True
         )
         self.frame = frame_for(loaded.contract, loaded.processor.image_processor)
+        self.vocabulary = len(loaded.processor.tokenizer)
+        self.end_tokens = self.decoder.end_tokens
         self._device = loaded.model.device
 
     @property
@@ -45,8 +48,8 @@ class TorchEngine:
                 digest.update(sample.numpy().tobytes())
         return digest.hexdigest()
 
-    def decode(self, pictures: Sequence[Image.Image]) -> list[Answer]:
-        """The answer to each picture (mode RGB)."""
+    def decode(self, pictures: Sequence[Image.Image], manner: Manner = GREEDY) -> list[Answer]:
+        """The answer to each picture (mode RGB), written in this manner."""
         inputs = self.processor(
             text=[self.prompt] * len(pictures),
             images=list(pictures),
@@ -59,7 +62,7 @@ class TorchEngine:
                 }
             },
         )
-        return self.decoder.decode(dict(inputs.to(self._device)))
+        return self.decoder.decode(dict(inputs.to(self._device)), manner)
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of tokens, without special ones."""

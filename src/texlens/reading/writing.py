@@ -136,10 +136,7 @@ class Drafts:
             return
         draft.tokens.append(token)
         guard, place = self._manner.guard, draft.place
-        if guard is None or place is None:
-            is_at_limit = draft.left <= 0
-        else:
-            is_at_limit = guard.is_short(place)
+        is_at_limit = guard.is_short(place) if guard and place else draft.left <= 0
         if is_at_limit:
             draft.cut = draft.cut or "limit"
         elif len(draft.tokens) % _LOOP_CHECK == 0 and has_loop(draft.tokens):

@@ -1,0 +1,129 @@
+"""What guards, second looks and best-of-N give, and what they cost: one table a data set.
+
+    python benchmarks/guards.py DATA.parquet[:FIRST:LAST] ... [--model FOLDER] [--best-of 3 5]
+                                [--non-formulas 200]
+
+The same pictures are read in every way, in turns of 64, so that all ways share the machine's good
+and bad minutes. `parses`: by KaTeX; `finished`: ended by the model itself, not at the limit or in a
+loop; `exact`: the normal form is the truth's; `layout` and `exprate` of layout as in docs/metrics.md.
+`cost` is CPU seconds against the guarded way without second looks, `pictures/s` is wall time.
+Pictures without a formula have no truth: they must parse and finish.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from non_formulas import draw
+from texlens.data.parquet import read_examples
+from texlens.latex import katex_valid, normalize
+from texlens.metrics import score
+from texlens.model.load import load_model
+from texlens.reading import Reader
+from texlens.reading.pictures import open_picture
+from texlens.records import Reading
+
+TURN = 64  # pictures
+CUT = frozenset({"unfinished", "loop"})
+
+
+@dataclass
+class Way:
+    """One way of reading, and what it has read so far."""
+
+    name: str
+    reader: Reader
+    readings: list[Reading] = field(default_factory=list)
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+    def read(self, pictures: Sequence[Image.Image]) -> None:
+        """Read some more pictures."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        self.readings += self.reader.read_many(pictures)
+        self.cpu_s += time.process_time() - cpu
+        self.wall_s += time.perf_counter() - wall
+
+
+def formulas(place: str) -> tuple[list[Image.Image], list[str]]:
+    """The pictures and truths of a file, or of some of its rows."""
+    name, *limits = place.split(":")
+    rows = list(read_examples(Path(name)))
+    rows = rows[slice(*map(int, limits))] if limits else rows
+    return [open_picture(row.image) for row in rows], [row.latex_formula for row in rows]
+
+
+def table(
+    title: str, pictures: Sequence[Image.Image], truths: list[str] | None, ways: list[Way]
+) -> None:
+    for way in ways:
+        way.readings, way.cpu_s, way.wall_s = [], 0.0, 0.0
+    for first in range(0, len(pictures), TURN):
+        for way in ways:
+            way.read(pictures[first : first + TURN])
+    print(f"\n{title}, {len(pictures)} pictures\n")
+    print("| way | parses | finished | exact | layout | exprate | pictures/s | cost |")
+    print("|---|---|---|---|---|---|---|---|")
+    plain = next(way for way in ways if way.name == "guards").cpu_s
+    for way in ways:
+        texts = [reading.latex for reading in way.readings]
+        finished = [not CUT.intersection(reading.warnings) for reading in way.readings]
+        shares = [mean(katex_valid(texts)), mean(finished)]
+        if truths is not None:
+            exact = [normalize(a) == normalize(b) for a, b in zip(texts, truths, strict=True)]
+            pairs = zip(truths, texts, strict=True)
+            layout = score(pairs, ["layout", "exprate_layout"])
+            shares += [mean(exact), layout["layout"].value, layout["exprate_layout"].value]
+        cells = [f"{share:.4f}" for share in shares] + ["-"] * (5 - len(shares))
+        print(
+            f"| {way.name} | {' | '.join(cells)} | {len(pictures) / way.wall_s:.2f} "
+            f"| {way.cpu_s / plain:.2f} |",
+            flush=True,
+        )
+
+
+def mean(values: Sequence[bool]) -> float:
+    return sum(values) / len(values)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", nargs="*", help="FILE.parquet or FILE.parquet:FIRST:LAST")
+    parser.add_argument("--model", help="a model's folder; default: the embedded model")
+    parser.add_argument("--best-of", type=int, nargs="*", default=[3, 5])
+    parser.add_argument("--non-formulas", type=int, default=200)
+    arguments = parser.parse_args()
+
+    loaded = load_model(arguments.model, device="cpu")
+    ways = [
+        Way("no guards", Reader(loaded, guards=False, second_look=False)),
+        Way("guards", Reader(loaded, second_look=False)),
+        Way("guards, second look", Reader(loaded)),
+        *(Way(f"guards, best of {n}", Reader(loaded, best_of=n)) for n in arguments.best_of),
+    ]
+    print(f"{platform.processor() or platform.machine()}, {ways[0].reader.name}, float32")
+    warm_up = [image for _, image in draw(8, 3, "dev")]
+    for way in ways:
+        way.read(warm_up)
+    for place in arguments.data:
+        pictures, truths = formulas(place)
+        table(
+            Path(place.split(":")[0]).name + place[len(place.split(":")[0]) :],
+            pictures,
+            truths,
+            ways,
+        )
+    if arguments.non_formulas:
+        pictures = [image for _, image in draw(arguments.non_formulas, 2, "test")]
+        table("pictures without a formula", pictures, None, ways)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""How like a picture its reading is, when the reading is drawn anew.
+
+Type, weight of the ink and exact size differ between a picture and a drawing of the same formula.
+So both are cropped to their ink and brought to one size; what remains is where ink stands, a little
+blurred. The measure is the cosine of the two arrays of ink, times how well their proportions agree.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+
+from texlens.engine import Failure
+from texlens.render import Size, png_many
+
+Ink = npt.NDArray[np.float32]
+"""Grey values (height, width) from 0 (ground) to 1 (the darkest ink), cropped to the ink."""
+
+_EM_PIXELS = 12.0  # size of the type in which the two are compared
+_OVERSAMPLING = 2
+_BLUR_EMS = 0.1
+_MOST_PIXELS = 2_000_000  # of a picture; a larger one is reduced first
+_FAINTEST = 0.12
+
+
+def likenesses(picture: Image.Image, formulas: Sequence[str]) -> list[float]:
+    """How like each formula's drawing is to the picture (ink dark on white), from 0 to 1.
+
+    0 for a formula that cannot be drawn, or has no ink.
+    """
+    while picture.width * picture.height > _MOST_PIXELS:
+        picture = picture.reduce(2)
+    seen = _ink(picture)
+    if seen is None:
+        return [0.0] * len(formulas)
+    return [
+        0.0
+        if isinstance(result, Failure) or (drawn := _ink(Image.open(io.BytesIO(result)))) is None
+        else _likeness(seen, drawn)
+        for result in png_many(formulas, Size(em_px=_OVERSAMPLING * _EM_PIXELS))
+    ]
+
+
+def _ink(picture: Image.Image) -> Ink | None:
+    """The ink of a picture; None where there is none."""
+    ink = 1.0 - np.asarray(picture.convert("L"), dtype=np.float32) / 255.0
+    inked = ink > _FAINTEST
+    if not inked.any():
+        return None
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    cropped: Ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return cropped
+
+
+def _likeness(seen: Ink, drawn: Ink) -> float:
+    height, width = (max(1, round(side / _OVERSAMPLING)) for side in drawn.shape)
+    one, other = (_blurred(ink, width, height) for ink in (seen, drawn))
+    norm = float(np.linalg.norm(one) * np.linalg.norm(other))
+    cosine = float((one * other).sum()) / norm if norm else 0.0
+    proportions = math.log(seen.shape[1] / seen.shape[0] * drawn.shape[0] / drawn.shape[1])
+    return cosine * math.exp(-abs(proportions))
+
+
+def _blurred(ink: Ink, width: int, height: int) -> Ink:
+    resized = Image.fromarray(ink).resize((width, height), Image.Resampling.BOX)
+    margin = round(3 * _BLUR_EMS * _EM_PIXELS)
+    padded = np.pad(np.asarray(resized), margin)
+    blurred: Ink = ndimage.gaussian_filter(padded, _BLUR_EMS * _EM_PIXELS)
+    return blurred
