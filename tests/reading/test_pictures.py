@@ -178,3 +178,27 @@ def test_paths_that_lead_nowhere(tmp_path: Path, name: str) -> None:
     (tmp_path / "dangling.png").symlink_to(tmp_path / "gone.png")
     with pytest.raises(InputError, match=name):
         open_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "LA", "I;16", "F"])
+def test_a_large_picture_is_shrunk_before_anything_else(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("texlens.reading.pictures.KEPT_PIXELS", 10_000)
+    grey = np.full((403, 299), 255, dtype=np.uint8)
+    grey[100:200, 60:120] = 0
+    image = Image.fromarray(grey)
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    elif mode == "F":
+        image = Image.fromarray(grey.astype(np.float32) / 255)
+    else:
+        image = image.convert(mode)
+    path = tmp_path / ("large.tiff" if mode in ("CMYK", "F") else "large.png")
+    image.save(path)
+    opened = open_picture(path)
+    assert opened.width * opened.height <= 10_000
+    scale = opened.height / 403
+    dark = np.argwhere(np.asarray(opened.convert("L")) < 128)
+    assert dark.min(0) == pytest.approx([100 * scale, 60 * scale], abs=1.5)
+    assert dark.max(0) == pytest.approx([200 * scale, 120 * scale], abs=1.5)

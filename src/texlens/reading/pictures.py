@@ -8,6 +8,7 @@ tried; SVG and PDF are no input.
 from __future__ import annotations
 
 import io
+import math
 import stat
 import warnings
 from pathlib import Path
@@ -22,6 +23,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp",
 
 MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 256 * 2**20
+KEPT_PIXELS = 16_000_000  # what is larger is shrunk as soon as it is decoded
 
 # Pictures whose every pixel is nearly as light as the white they were laid on hold white ink.
 _WHITE_ENOUGH = 224
@@ -29,6 +31,8 @@ _WHITE_ENOUGH = 224
 
 def open_picture(source: Path | bytes) -> Image.Image:
     """The first frame of a picture as an upright RGB image; transparent parts become white.
+
+    A picture of more than `KEPT_PIXELS` is shrunk by a whole number to no more than that.
 
     A picture drawn in white on nothing is laid on black instead, where it can be seen.
 
@@ -44,7 +48,11 @@ def open_picture(source: Path | bytes) -> Image.Image:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(image.width, image.height, name)
-                return _on_white(ImageOps.exif_transpose(image))
+                smaller = _shrinking(image.width, image.height)
+                if smaller > 1:  # a JPEG can be decoded at half its size, or less
+                    image.draft(None, (image.width // smaller, image.height // smaller))
+                ImageOps.exif_transpose(image, in_place=True)
+                return _on_white(_within_limits(image))
     except (UnidentifiedImageError, SyntaxError) as error:
         raise InputError(
             f"{name} is not a picture that TexLens reads (PNG, JPEG, WebP, TIFF, BMP or GIF)."
@@ -89,6 +97,37 @@ def _check_size(width: int, height: int, name: str) -> None:
         )
 
 
+def _shrinking(width: int, height: int) -> int:
+    """By which whole number the sides of a picture are divided."""
+    return math.ceil(math.sqrt(width * height / KEPT_PIXELS))
+
+
+def _within_limits(image: Image.Image) -> Image.Image:
+    """The picture, shrunk where it is too large: here, since every later step makes a copy."""
+    smaller = _shrinking(image.width, image.height)
+    if smaller <= 1:
+        return image
+    if image.mode.startswith(("I", "F")):
+        return _deep_grey_shrunk(image, smaller)
+    if image.mode in ("P", "PA", "1"):
+        transparent = image.mode == "PA" or "transparency" in image.info
+        image = image.convert("RGBA" if transparent else "RGB")
+    return image.reduce(smaller)
+
+
+def _deep_grey_shrunk(image: Image.Image, smaller: int) -> Image.Image:
+    """Means over squares of pixels, in the values that the picture has."""
+    values = np.asarray(image)
+    rows, columns = (length // smaller * smaller for length in values.shape)
+    total = np.zeros((rows // smaller, columns // smaller), dtype=np.float32)
+    for row in range(smaller):
+        for column in range(smaller):
+            total += values[row:rows:smaller, column:columns:smaller]
+    mean = total / smaller**2
+    # Mode I keeps the meaning of the range, which mode F would lose.
+    return Image.fromarray(mean if image.mode == "F" else np.rint(mean).astype(np.int32))
+
+
 def _on_white(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return _from_deep_grey(image).convert("RGB")
@@ -108,7 +147,7 @@ def _from_deep_grey(image: Image.Image) -> Image.Image:
     16-bit pictures use the whole range, so their values keep their meaning; the range of the other
     two is unknown and is stretched from the least value to the greatest.
     """
-    values = np.asarray(image).astype(np.float64)
+    values = np.asarray(image).astype(np.float32)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if image.mode != "F" and low >= 0 and high <= 65535:
         low, high = 0.0, 65535.0 if high > 255 else 255.0
