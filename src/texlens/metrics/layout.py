@@ -94,7 +94,13 @@ class Layout(Metric):
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value of each key a pair."""
         truths, predictions = self._draw(pairs, drawings)
-        return [self._score(t, p) for t, p in zip(truths, predictions, strict=True)]
+        # Answers to one truth, as rewards have them, share its sequence.
+        different = {id(truth): truth for truth in truths if not isinstance(truth, Failure)}
+        sequences = {key: reading_sequence(truth) for key, truth in different.items()}
+        return [
+            self._score(t, sequences.get(id(t), []), p)
+            for t, p in zip(truths, predictions, strict=True)
+        ]
 
     def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
         """Which boxes of the two drawings show the same sign; None where one cannot be drawn."""
@@ -116,7 +122,9 @@ class Layout(Metric):
 
     def compare(self, truth: Drawing, prediction: Drawing) -> tuple[float, Errors]:
         """The score of two drawings, 0..1, and the errors behind it."""
-        first, second = reading_sequence(truth), reading_sequence(prediction)
+        return self._compare(reading_sequence(truth), reading_sequence(prediction))
+
+    def _compare(self, first: Sequence[Item], second: Sequence[Item]) -> tuple[float, Errors]:
         errors = self.aligner.compare(first, second)
         return self.value(errors, first, second), errors
 
@@ -138,7 +146,9 @@ class Layout(Metric):
         drawn = drawings.draw(texts)
         return drawn[::2], drawn[1::2]
 
-    def _score(self, truth: Drawing | Failure, prediction: Drawing | Failure) -> ItemScore:
+    def _score(
+        self, truth: Drawing | Failure, sequence: Sequence[Item], prediction: Drawing | Failure
+    ) -> ItemScore:
         if isinstance(truth, Failure):
             nothing = dict.fromkeys(self.keys)
             return ItemScore(nothing, (f"the truth cannot be drawn: {truth.message}",))
@@ -147,7 +157,7 @@ class Layout(Metric):
             value = 0.0
             warnings = (f"the prediction cannot be drawn: {prediction.message}",)
         else:
-            value, _ = self.compare(truth, prediction)
+            value, _ = self._compare(sequence, reading_sequence(prediction))
         return ItemScore({"layout": value, "exprate_layout": float(value == 1)}, warnings)
 
 

@@ -280,9 +280,11 @@ def _judge(
     published_answer = answer = parse_answer(text, settings.answer_format or "think_answer")
     if answer is None and settings.answer_format is None and not _SOME_TAG.search(text):
         answer = text.strip()
-    error = None if answer is not None else "the response has no answer"
+    error = None
     if not truth.strip():
         error = "the truth is empty"
+    elif not answer:
+        error = "the response has no answer" if answer is None else "the answer is empty"
     response_tokens = tokenize(text)
     answer_tokens = response_tokens if answer is None else tokenize(answer)
     length = len(response_tokens) if ids is None else len(ids)
