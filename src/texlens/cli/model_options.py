@@ -43,6 +43,25 @@ _OPTIONS = (
     click.option("--int8", is_flag=True, help="8-bit weights, on a CPU."),
     click.option("--4bit", "four_bit", is_flag=True, help="4-bit weights (needs bitsandbytes)."),
     click.option(
+        "--best-of",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Read every picture so often; the answer that looks most like it counts.",
+    ),
+    click.option(
+        "--guards/--no-guards",
+        default=True,
+        show_default=True,
+        help="Let the model write nothing but LaTeX that parses.",
+    ),
+    click.option(
+        "--second-look/--no-second-look",
+        default=True,
+        show_default=True,
+        help="Read doubtful pictures again, in other sizes.",
+    ),
+    click.option(
         "--endpoint",
         metavar="URL",
         help="Read by an OpenAI-compatible server, such as http://localhost:8000/v1. A token for it "
@@ -78,6 +97,9 @@ class ModelOptions:
     dtype: str
     int8: bool
     four_bit: bool
+    best_of: int
+    guards: bool
+    second_look: bool
     endpoint: str | None
     contract: Path | None
     concurrency: int | None
@@ -106,6 +128,9 @@ class ModelOptions:
             dtype=self.dtype,
             quantisation="int8" if self.int8 else "nf4" if self.four_bit else None,
             batch_size=self.batch_size,
+            guards=self.guards,
+            second_look=self.second_look,
+            best_of=self.best_of,
         )
 
     def _open_remote(self, endpoint: str) -> RemoteReader:
@@ -114,6 +139,11 @@ class ModelOptions:
             raise InputError(
                 "With --endpoint the server decides how its model runs: leave out --adapter, "
                 "--batch-size, --device, --engine, --dtype, --int8 and --4bit."
+            )
+        if (self.best_of, self.guards, self.second_look) != (1, True, True):
+            raise InputError(
+                "With --endpoint every picture is read once: leave out --best-of, --guards and "
+                "--second-look."
             )
         if self.model is None:
             raise InputError(

@@ -130,6 +130,7 @@ def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:
         "model_sha256": reader.fingerprint,
         "contract": reader.contract.model_dump(),
         "max_new_tokens": reader.max_new_tokens,
+        "care": reader.care,
         "versions": provenance("torch", "transformers", "peft", "pillow"),
     }
 

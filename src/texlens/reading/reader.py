@@ -104,6 +104,15 @@ class Reader:
         self.batch_size = batch_size or self.engine.batch_size
 
     @property
+    def care(self) -> dict[str, int]:
+        """What else decides a reading: guards, second looks, and how often a picture is read."""
+        return {
+            "guards": self.guard is not None,
+            "second_look": self.second_look,
+            "best_of": self.best_of,
+        }
+
+    @property
     def fingerprint(self) -> str:
         """A hash over a sample of every tensor of the model."""
         return self.engine.fingerprint
