@@ -64,7 +64,7 @@ def _likeness(seen: Ink, drawn: Ink) -> float:
     norm = float(np.linalg.norm(one) * np.linalg.norm(other))
     cosine = float((one * other).sum()) / norm if norm else 0.0
     proportions = math.log(seen.shape[1] / seen.shape[0] * drawn.shape[0] / drawn.shape[1])
-    return cosine * math.exp(-abs(proportions))
+    return min(1.0, cosine) * math.exp(-abs(proportions))
 
 
 def _blurred(ink: Ink, width: int, height: int) -> Ink:
