@@ -8,7 +8,7 @@
 its weights change). The first file is what the chance of being right is fitted to; all files, and
 100 formulas of the package's own grammar drawn by MathJax, are the pictures with a formula, against
 120 of `non_formulas.py` (set `dev`). A reading is right when `exprate_layout` is 1: it draws what the
-truth draws. `no_formula` is given below the chance that all but 0.5 % of the first file's pictures
+truth draws. `no_formula` is given below the chance that all but 0.5 % of the pictures with a formula
 reach.
 
 `report` prints, for each file, the calibration error (ten bins of equally many readings, expected
@@ -89,7 +89,7 @@ def fit(places: Sequence[str], model: str | None, engine: str) -> None:
     negative = features_of(looks_once, (image for _, image in draw(120, 1, "dev")))
     every = [features for each in positive for features in each]
     formula = Regression.fit(every + negative, [True] * len(every) + [False] * len(negative))
-    chances = [formula.chance(features) for features in positive[0]]
+    chances = [formula.chance(features) for features in every]
     formula_from = float(np.quantile(chances, FALSE_ALARMS, method="lower"))
 
     looks_again = uncalibrated(model, engine, second_look=True)
