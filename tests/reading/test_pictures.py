@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from texlens.errors import InputError
-from texlens.reading.pictures import open_picture
+from texlens.reading.pictures import near_size, open_picture
 
 
 def mark(mode: str = "RGB", ground: object = "white", ink: object = "black") -> Image.Image:
@@ -202,3 +202,10 @@ def test_a_large_picture_is_shrunk_before_anything_else(
     dark = np.argwhere(np.asarray(opened.convert("L")) < 128)
     assert dark.min(0) == pytest.approx([100 * scale, 60 * scale], abs=1.5)
     assert dark.max(0) == pytest.approx([200 * scale, 120 * scale], abs=1.5)
+
+
+def test_near_a_size_is_left_to_the_model() -> None:
+    near = near_size(Image.new("RGB", (4000, 3000)), 262_144)
+    assert 4 * 262_144 <= near.width * near.height <= 9 * 262_144
+    small = Image.new("RGB", (1000, 1000))
+    assert near_size(small, 262_144) is small

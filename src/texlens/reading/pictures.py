@@ -65,6 +65,15 @@ def open_picture(source: Path | bytes) -> Image.Image:
         raise InputError(f"{name} is damaged or cut short: {_reason(error)}.") from error
 
 
+def near_size(image: Image.Image, max_pixels: int) -> Image.Image:
+    """The picture, shrunk by a whole number if it is far larger than a model will take.
+
+    What is left has at least four times `max_pixels`: the model's own resampling does the rest.
+    """
+    smaller = math.isqrt(image.width * image.height // (4 * max_pixels))
+    return image.reduce(smaller) if smaller > 1 else image
+
+
 def as_png(image: Image.Image, *, max_side: int) -> bytes:
     """The picture as a PNG file, shrunk where a side is longer than `max_side` pixels."""
     small = image.copy()

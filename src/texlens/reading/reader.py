@@ -21,7 +21,7 @@ from texlens.reading.confidence import load_calibration
 from texlens.reading.engine import Engine, EngineName, open_engine
 from texlens.reading.framing import NoInk, frame_picture
 from texlens.reading.guards import Guard, guard_for
-from texlens.reading.pictures import open_picture
+from texlens.reading.pictures import near_size, open_picture
 from texlens.reading.second_look import Look, best, further_looks
 from texlens.reading.sources import Item
 from texlens.reading.writing import Manner
@@ -205,6 +205,8 @@ class Reader:
                 image = image.convert("RGB")
                 if self.frame is not None:
                     image = frame_picture(image, self.frame, zoom).convert("RGB")
+                else:  # many wait at a time
+                    image = near_size(image, self.contract.max_pixels)
         except InputError as problem:
             image, error = None, str(problem)
         except NoInk:
