@@ -21,6 +21,8 @@ from texlens.train.config_pretrain import PretrainConfig
 from texlens.train.config_sft import SftConfig
 from texlens.train.pretrain_pictures import read_shard
 
+Spied = tuple[dict[str, Tensor], tuple[int, ...]]
+
 
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -92,20 +94,21 @@ def tuning(model_folder: Path, pictures: Path) -> Callable[..., SftConfig]:
 
 
 @pytest.fixture
-def inputs_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Reader, bytes], dict[str, Tensor]]:
-    """What a reader hands its network for a picture."""
-    seen: list[dict[str, Tensor]] = []
+def spy(monkeypatch: pytest.MonkeyPatch) -> Callable[[Reader, bytes], Spied]:
+    """What a reader hands its network for a picture, and the tokens that come back."""
+    seen: list[Spied] = []
     honest = GreedyDecoder.decode
 
-    def decode(decoder: GreedyDecoder, inputs: dict[str, Tensor]) -> Any:
-        seen.append(dict(inputs))
-        return honest(decoder, inputs)
+    def decode(decoder: GreedyDecoder, inputs: dict[str, Tensor], *rest: Any) -> Any:
+        answers = honest(decoder, inputs, *rest)
+        seen.append((dict(inputs), answers[0].tokens))
+        return answers
 
     monkeypatch.setattr(GreedyDecoder, "decode", decode)
 
-    def inputs(reader: Reader, picture: bytes) -> dict[str, Tensor]:
+    def read(reader: Reader, picture: bytes) -> Spied:
         seen.clear()
         reader.read(picture)
         return seen[0]
 
-    return inputs
+    return read

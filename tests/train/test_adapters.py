@@ -11,10 +11,8 @@ import pytest
 import torch
 
 from texlens.data.parquet import read_examples
-from texlens.latex import unwrap
 from texlens.model.load import load_model
 from texlens.model.merge import merge_adapter
-from texlens.model.processor import load_processor
 from texlens.model.published import build_on_meta
 from texlens.reading import Reader
 from texlens.train.adapters import count_parameters, load_for_training, lora_targets, part_of
@@ -23,7 +21,7 @@ from texlens.train.config_tuning import Part
 from texlens.train.sft import train_sft
 
 Tuning = Callable[..., SftConfig]
-InputsOf = Callable[[Reader, bytes], dict[str, torch.Tensor]]
+Spy = Callable[[Reader, bytes], tuple[dict[str, torch.Tensor], tuple[int, ...]]]
 PARTS: tuple[Part, ...] = ("language_model", "vision", "merger")
 
 
@@ -68,7 +66,7 @@ def test_the_contract_is_the_base_s_with_the_recipe_s_changes(tuning: Tuning) ->
 
 
 def test_adapter_on_base_merged_and_stock_read_the_same(
-    tuning: Tuning, pictures: Path, inputs_of: InputsOf, tmp_path: Path
+    tuning: Tuning, pictures: Path, spy: Spy, tmp_path: Path
 ) -> None:
     """A trained adapter, read by TexLens, merged, and by plain peft on plain transformers."""
     from peft import PeftModel
@@ -80,12 +78,17 @@ def test_adapter_on_base_merged_and_stock_read_the_same(
     record = merge_adapter(tmp_path / "run" / "adapter", tmp_path / "merged")
     images = [example.image for example in read_examples(pictures, 6)]
     base = [
-        r.latex for r in Reader(config.model, device="cpu", second_look=False).read_many(images)
+        r.latex
+        for r in Reader(config.model, device="cpu", guards=False, second_look=False).read_many(
+            images
+        )
     ]
-    tuned = Reader(config.model, tmp_path / "run" / "adapter", device="cpu", second_look=False)
+    tuned = Reader(
+        config.model, tmp_path / "run" / "adapter", device="cpu", guards=False, second_look=False
+    )
     read = [r.latex for r in tuned.read_many(images)]
     assert read != base
-    merged = Reader(tmp_path / "merged", device="cpu", second_look=False)
+    merged = Reader(tmp_path / "merged", device="cpu", guards=False, second_look=False)
     assert [r.latex for r in merged.read_many(images)] == read
     assert merged.contract == tuned.contract
     assert record["dtype"] == "float32"
@@ -95,14 +98,15 @@ def test_adapter_on_base_merged_and_stock_read_the_same(
     whole = Qwen2_5_VLForConditionalGeneration.from_pretrained(
         tmp_path / "merged", dtype=torch.float32
     ).eval()
-    tokenizer = load_processor(config.model).tokenizer
-    for network in (stock, whole):
-        for image, expected in zip(images, read, strict=True):
-            inputs = inputs_of(tuned, image)
+    for image in images:
+        inputs, tokens = spy(tuned, image)
+        assert len(tokens) > 2
+        for network in (stock, whole):
             with torch.inference_mode():
                 written = network.generate(**inputs, max_new_tokens=24, do_sample=False)
-            answer = written[0, inputs["input_ids"].shape[1] :]
-            assert unwrap(tokenizer.decode(answer, skip_special_tokens=True).strip()) == expected
+            # The reader stops where the answer only repeats itself; transformers writes on.
+            answer = written[0, inputs["input_ids"].shape[1] :].tolist()
+            assert tuple(answer[: len(tokens)]) == tokens
 
 
 def test_a_merged_model_keeps_the_type_of_its_base(tuning: Tuning, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import yaml
 from safetensors.torch import load_file
 
 from texlens.errors import InputError, TexlensError
+from texlens.train.adapters import load_for_training
 from texlens.train.config_sft import SftConfig
 from texlens.train.curves import read_log
+from texlens.train.examples import prepare_examples
 from texlens.train.sft import Trainer, train_sft
 
 Tuning = Callable[..., SftConfig]
@@ -150,3 +153,38 @@ def test_four_bits_train(tuning: Tuning, tmp_path: Path) -> None:
     assert any("lora_B" in name and weight.any() for name, weight in weights.items())
     assert all("visual" not in name for name in weights)
     assert summary["parameters"]["total"] > 70_000
+
+
+def test_gradient_checkpointing_changes_no_number(tuning: Tuning, tmp_path: Path) -> None:
+    settings = {"steps": 3, "lora": {"rank": 4, "alpha": 8}}
+    train_sft(tuning(**settings), tmp_path / "without")
+    train_sft(tuning(**settings, gradient_checkpointing=True), tmp_path / "with")
+    for name, weight in adapter(tmp_path / "without").items():
+        torch.testing.assert_close(weight, adapter(tmp_path / "with")[name], rtol=1e-4, atol=1e-6)
+
+
+def test_bfloat16_trains_an_adapter_in_float32(tuning: Tuning, tmp_path: Path) -> None:
+    train_sft(tuning(precision="bfloat16", steps=4), tmp_path)
+    assert {weight.dtype for weight in adapter(tmp_path).values()} == {torch.float32}
+    losses = [record["loss"] for record in read_log(tmp_path / "log.jsonl")]
+    assert losses[-1] < losses[0]
+
+
+def test_the_answer_with_tags_is_taught_where_the_contract_asks_for_it(
+    tuning: Tuning, tmp_path: Path
+) -> None:
+    contract = {"answer_format": "think_answer", "system": "Think, then answer."}
+    summary = train_sft(tuning(contract=contract, steps=1), tmp_path)
+    assert summary["contract"]["answer_format"] == "think_answer"
+    loaded = load_for_training(tuning(contract=contract))
+    data = prepare_examples(tuning().data, loaded, cutoff=4096, quiet=True)
+    answer = loaded.processor.tokenizer.decode(data.table[0]["answer"])
+    assert re.fullmatch(r"<think>.*</think>\s*<answer>.*</answer><\|im_end\|>", answer, re.DOTALL)
+
+
+@pytest.mark.slow
+def test_pictures_opened_in_another_process_are_the_same(tuning: Tuning, tmp_path: Path) -> None:
+    train_sft(tuning(steps=3), tmp_path / "here")
+    train_sft(tuning(steps=3, workers=1), tmp_path / "there")
+    for name, weight in adapter(tmp_path / "here").items():
+        assert torch.equal(weight, adapter(tmp_path / "there")[name]), name

@@ -18,7 +18,7 @@ from texlens.train.config_tuning import DataFile, DevSet
 from texlens.train.examples import FineTuningData, dev_examples, prepare_examples
 from texlens.train.sft_batches import IGNORED, AnswerCollator, LengthGroupedOrder, check_batches
 
-InputsOf = Callable[[Reader, bytes], dict[str, torch.Tensor]]
+Spy = Callable[[Reader, bytes], tuple[dict[str, torch.Tensor], tuple[int, ...]]]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_loss_is_on_the_answer_and_its_end_alone(
 
 
 def test_training_sees_what_reading_sees(
-    model_folder: Path, pictures: Path, data: FineTuningData, inputs_of: InputsOf
+    model_folder: Path, pictures: Path, data: FineTuningData, spy: Spy
 ) -> None:
     """The prompt's tokens and the pixels of a batch are those of `Reader` for the same picture."""
     loaded = load_model(model_folder, device="cpu")
@@ -55,7 +55,7 @@ def test_training_sees_what_reading_sees(
     examples = list(read_examples(pictures))
     for place in (0, 25, 59):
         batch = AnswerCollator(loaded, data.prompt)([data.table[place]])
-        read = inputs_of(reader, examples[place].image)
+        read, _ = spy(reader, examples[place].image)
         assert torch.equal(batch["pixel_values"], read["pixel_values"])
         assert torch.equal(batch["image_grid_thw"], read["image_grid_thw"])
         prompt = read["input_ids"].shape[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from texlens.errors import InputError
-from texlens.model.load import Loaded, load_model
+from texlens.model.load import load_model
 from texlens.runs import provenance, write_json
 
 MARKER = "merge.json"  # written last: a folder that has it is finished
@@ -22,18 +22,20 @@ def merge_adapter(
 ) -> dict[str, Any]:
     """Add an adapter to the weights of its base and write the sum, with processor and contract.
 
-    `model` is the base; None: the one that the adapter names. The sum is computed in float32 and
-    then rounded once to `dtype`; `auto` is the type of the base's own weights. `out` must be an
-    empty folder.
+    `model` is the base; None: the one that the adapter names. Each sum is computed in float32 and
+    rounded once to `dtype`; `auto` is the type of the base's own weights. `out` must be an empty
+    folder.
 
     Returns what `merge.json` holds.
     Raises InputError when base or adapter cannot be loaded.
     """
     base = model if model is not None else base_of(adapter)
-    loaded = load_model(base, adapter, dtype="float32", device="cpu")
-    network = loaded.model.merge_and_unload()
     kind = _stored_dtype(base) if dtype == "auto" else dtype
-    save_model(Loaded(network, loaded.processor, loaded.contract), out, dtype=kind)
+    loaded = load_model(base, adapter, dtype=kind, device="cpu")
+    network = _sum(loaded.model)
+    network.save_pretrained(out)
+    loaded.processor.save_pretrained(out)
+    loaded.contract.save(out)
     record = {
         "model": str(base),
         "adapter": str(adapter),
@@ -45,15 +47,18 @@ def merge_adapter(
     return record
 
 
-def save_model(loaded: Loaded, folder: Path, *, dtype: str) -> None:
-    """Write a plain model with its processor and its contract, weights rounded to `dtype`."""
-    import torch
+def _sum(network: Any) -> Any:
+    """The plain model with the adapters' products added to its weights, layer by layer."""
+    from peft.tuners.lora import LoraLayer
 
-    network = loaded.model.to(getattr(torch, dtype))
-    network.config.dtype = getattr(torch, dtype)
-    network.save_pretrained(folder)
-    loaded.processor.save_pretrained(folder)
-    loaded.contract.save(folder)
+    layers: list[Any] = [module for module in network.modules() if isinstance(module, LoraLayer)]
+    for layer in layers:
+        weight = layer.get_base_layer().weight
+        for name in layer.active_adapters:
+            # PEFT's own merge adds in the weights' type: a small update is lost in bfloat16.
+            delta = layer.get_delta_weight(name).float()
+            weight.data = (weight.data.float() + delta).to(weight.dtype)
+    return network.unload()
 
 
 def base_of(adapter: str | Path) -> str:

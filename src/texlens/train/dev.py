@@ -52,8 +52,8 @@ class DevReader:
         was_training = loaded.model.training
         loaded.model.eval()
         try:
-            # Each picture is read once: a second look in other sizes would hide what is learnt.
-            reader = Reader(readable(loaded), second_look=False)
+            # What the network writes by itself: guards and second looks would hide what it learnt.
+            reader = Reader(readable(loaded), guards=False, second_look=False)
             results = [self._read_set(reader, name, examples) for name, examples in self.sets]
         finally:
             loaded.model.train(was_training)
