@@ -10,7 +10,9 @@ keeps the run's folder.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from texlens.errors import InputError
 from texlens.model.load import Loaded, load_model
 from texlens.train.adapters import count_parameters, load_for_training, precision_of
 from texlens.train.budget import Budget
-from texlens.train.completions import RECORDS, CompletionLog
+from texlens.train.completions import PAGES, RECORDS, CompletionLog
 from texlens.train.config_grpo import GrpoConfig
 from texlens.train.dev import DevReader
 from texlens.train.grpo_prefilter import PASS_RATES, prefilter
@@ -54,23 +56,26 @@ def train_grpo(config: GrpoConfig, out: Path, *, afresh: bool = False) -> dict[s
     config = config.model_copy(update={"optimizer": _optimizer(config)})
     run = TuningRun(config, out, afresh=afresh)
     groups = config.groups_per_step(run.processes)
-    if afresh and run.writes:
-        for name in (PASS_RATES, RECORDS):
-            (out / name).unlink(missing_ok=True)
     loaded = within_limit(_start(config, run), config.max_prompt_tokens)
     prompts = prepare_prompts(config, loaded)
     sampling, settings = _limits(config, loaded)
-    with RewardPool(workers=1) as pool:
-        budget = Budget(config, steps_per_epoch=1)  # the prefilter is training time, too
-        budget.go_on()
+    if run.writes:
+        out.mkdir(parents=True, exist_ok=True)
+        if afresh:
+            _throw_away(out)
+    with _pool(config) as pool:
+        began = time.monotonic()
         if config.prefilter is not None:
+            # The first process answers; the others wait, and read what it found.
+            if not run.writes:
+                _wait_for_all()
             prompts = prefilter(
                 prompts, loaded, config, out, sampling=sampling, settings=settings, pool=pool
             )
-        budget.pause()
-        spent = budget.minutes
+            if run.writes:
+                _wait_for_all()
         budget = Budget(config, steps_per_epoch=max(1, len(prompts.table) // groups))
-        budget.minutes = spent
+        budget.minutes = (time.monotonic() - began) / 60  # choosing prompts is part of the run
         trained, total = count_parameters(loaded.model)
         run.write_start(prompts.record, {"trained": trained, "total": total})
         checkpoint = run.resume(budget)
@@ -87,7 +92,9 @@ def train_grpo(config: GrpoConfig, out: Path, *, afresh: bool = False) -> dict[s
             completions=log if run.writes else None,
         )  # fmt: skip
         trainer.train(resume_from_checkpoint=checkpoint)
-    return run.finish(loaded, step=trainer.state.global_step, minutes=budget.minutes)
+    whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) if run.is_sharded else None
+    step = trainer.state.global_step
+    return run.finish(loaded, step=step, minutes=budget.minutes, state=whole)
 
 
 class Trainer(FormulaGrpoTrainer):
@@ -192,6 +199,13 @@ def _start(config: GrpoConfig, run: TuningRun) -> Loaded:
         _wait_for_all()
         changes |= {"model": str(folder), "adapter": None}
     return load_for_training(config.model_copy(update=changes))
+
+
+def _throw_away(out: Path) -> None:
+    """Remove what GRPO alone leaves of an earlier run."""
+    for name in (PASS_RATES, RECORDS):
+        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / PAGES, ignore_errors=True)
 
 
 def _pool(config: GrpoConfig) -> AbstractContextManager[RewardPool | None]:

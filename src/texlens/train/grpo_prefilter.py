@@ -42,8 +42,8 @@ def prefilter(
     """The prompts that the model answers sometimes right and sometimes wrong.
 
     An answer is right when its normal form is the truth's, or it is drawn the same (`layout` 1).
-    Writes `prefilter.jsonl` into `out`, a line a prompt: id, answers, right. Prompts that are
-    there are not answered again, so a run that was killed goes on.
+    Writes `prefilter.jsonl` into `out`, a line a prompt: id, answers, right, temperature. Prompts
+    that are there are not answered again, so a run that was killed goes on.
 
     Raises InputError when too few prompts are left for one step.
     """
@@ -52,14 +52,19 @@ def prefilter(
     random = torch.Generator().manual_seed(config.seed)
     order = torch.randperm(len(prompts.table), generator=random).tolist()[: settings_.prompts]
     path = out / PASS_RATES
-    known = {record["id"]: record for record in read_log(path)}
-    write_json_lines(path, known.values())  # without the line that a kill cut short
+    known = {
+        record["id"]: record
+        for record in read_log(path)
+        if (record["answers"], record["temperature"]) == (settings_.answers, config.temperature)
+    }
     ids = prompts.table["id"]
     batches = [
         (number, order[first : first + settings_.batch])
         for number, first in enumerate(range(0, len(order), settings_.batch))
     ]
     missing = [batch for batch in batches if any(ids[place] not in known for place in batch[1])]
+    if missing:
+        write_json_lines(path, known.values())  # without the line that a kill cut short
     with path.open("a", encoding="utf-8") as file:
         for record in progress(
             _answer(prompts, missing, loaded, config, sampling, settings, pool),
@@ -124,4 +129,6 @@ def _answer(
         right = [s.exact or s.rewards["layout"] >= _SAME_DRAWING for s in scored]
         for row, name in enumerate(rows["id"]):
             own = right[row * count : (row + 1) * count]
-            yield {"id": name, "answers": count, "right": sum(own)}
+            yield {
+                "id": name, "answers": count, "right": sum(own), "temperature": config.temperature,
+            }  # fmt: skip

@@ -62,6 +62,11 @@ class TuningRun:
         self.writes = int(os.environ.get("RANK", "0")) == 0
         self.parameters: dict[str, int] = {}
         self._writer: Any = None  # TensorBoard's
+        if config.minutes is not None and self.processes > 1:
+            raise InputError(
+                "A budget of minutes is for one process, since the clocks of several would part: "
+                "give steps or epochs."
+            )
         self._compare()
         for tracker in config.report_to:
             if importlib.util.find_spec(tracker) is None:
