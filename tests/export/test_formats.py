@@ -134,6 +134,12 @@ def test_a_sum_in_word_reaches_to_the_next_sign() -> None:
     assert alone.tag == f"{{{MATH}}}r"  # no empty box to fill in
 
 
+def test_colours_are_kept() -> None:
+    assert convert(r"\color{orange} x", "typst") == '$ #text(fill: rgb("#ff8000"), $x$) $'
+    assert '<w:color w:val="FF8000" />' in omml(r"\color{orange} x")
+    assert convert(r"\color[rgb]{0.5,0,1} x", "typst") == '$ #text(fill: rgb("#7f00ff"), $x$) $'
+
+
 def test_latex_forms_stand_in_a_document() -> None:
     assert convert("$$ x $$", "inline") == "$x$"
     assert convert("x % note", "inline") == "$x $"

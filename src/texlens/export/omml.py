@@ -193,7 +193,7 @@ def _run(leaf: Element, color: str | None) -> Element:
 
 def _text_run(text: str, properties: list[Element], color: str | None) -> Element:
     run = _math("r", [_math("rPr", properties)] if properties else [])
-    if color is not None and color.startswith("#") and len(color) == 7:
+    if color is not None:
         painted = Element(f"{{{WORD}}}rPr")
         painted.append(Element(f"{{{WORD}}}color", {f"{{{WORD}}}val": color[1:].upper()}))
         run.append(painted)

@@ -9,7 +9,7 @@ MathJax says much that only a browser needs. What is left here, as `xml.etree` e
     mfrac msqrt mroot menclose mphantom
     msub msup msubsup munder mover munderover mmultiscripts
     mtable mtr mtd
-    colored mathcolor               what a colour command reaches
+    colored mathcolor               what a colour command reaches; the colour is #rrggbb
 
 Every argument (of a fraction, a script, ...) is exactly one element, an `mrow` if need be; `fenced`,
 `msqrt`, `menclose`, `mphantom`, `mtd`, `colored` and `mrow` hold a row of them.
@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element, fromstring
+
+from PIL import ImageColor
 
 APPLY_FUNCTION = "\u2061"
 _INVISIBLE = "\u2062\u2063\u2064"  # times, separator, plus
@@ -80,9 +82,7 @@ def _cleaned(element: Element) -> list[Element]:
             row[0].set("operator", "true")
         return row
     if tag == "mstyle":
-        row = _row(element)
-        color = element.get("mathcolor")
-        return [_made("colored", row, mathcolor=color)] if color and row else row
+        return _colored(_row(element), element.get("mathcolor"))
     if tag in ("mpadded", "semantics"):
         row = _row(element)
         # Something unseen and without width only made room above and below.
@@ -108,7 +108,17 @@ def _leaf(element: Element) -> list[Element]:
     if leaf.tag == "mi" and len(text) > 1 and leaf.get("data-mjx-auto-op") != "false":
         leaf.set("operator", "true")
     color = leaf.attrib.pop("mathcolor", None)
-    return [_made("colored", [leaf], mathcolor=color)] if color else [leaf]
+    return _colored([leaf], color)
+
+
+def _colored(row: list[Element], value: str | None) -> list[Element]:
+    """A row in a colour as MathML gives it: its name, or numbers; as it is where that is none."""
+    try:
+        red, green, blue = ImageColor.getrgb(value or "")[:3]
+    except ValueError:
+        return row
+    color = f"#{red:02x}{green:02x}{blue:02x}"
+    return [_made("colored", row, mathcolor=color)] if row else row
 
 
 def _fenced(row: Element) -> list[Element]:

@@ -172,7 +172,8 @@ def _written(element: Element) -> str:
         case "mphantom":
             return f"#hide({_equation(_row(element))})" if len(element) else ""
         case "colored":
-            return f"#text(fill: {_color(a['mathcolor'])}, {_equation(_row(element))})"
+            color = _quoted(a["mathcolor"])
+            return f"#text(fill: rgb({color}), {_equation(_row(element))})"
     return _row(element)
 
 
@@ -243,13 +244,6 @@ def _space(width: str) -> str:
     if named or not re.fullmatch(r"-?[\d.]+(em|pt|cm|mm|in)", width):
         return named or ""
     return f"#h({width})" if float(re.sub(r"[a-z]+", "", width)) else ""
-
-
-def _color(value: str) -> str:
-    return f'rgb("{value}")' if value.startswith("#") else f'rgb("{_COLORS.get(value, "#000000")}")'
-
-
-_COLORS = {"red": "#ff0000", "green": "#008000", "blue": "#0000ff", "white": "#ffffff"}
 
 
 def _fenced(element: Element) -> str:
