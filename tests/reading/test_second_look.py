@@ -92,7 +92,7 @@ def test_the_answer_that_looks_like_the_picture_counts() -> None:
 def test_whole_answers_count_before_faulty_ones_and_these_before_broken_ones() -> None:
     seen = picture(FORMULAS[1])
     broken, cut, whole = (
-        reading(FORMULAS[1] + " }", 0.99),
+        reading(FORMULAS[1] + " }", 0.99, ("does_not_parse",)),
         reading(FORMULAS[1], 0.98, ("unfinished",)),
         reading(FORMULAS[0], 0.5),
     )

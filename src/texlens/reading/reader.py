@@ -136,7 +136,7 @@ class Reader:
         batches = 1  # the first readings come soon, later ones in better sorted windows
         while window := list(islice(remaining, self.batch_size * batches)):
             batches = min(2 * batches, _WINDOW_BATCHES)
-            yield from map(self._with_chance, _checked(self._read_window(window)))
+            yield from map(self._with_chance, self._read_window(window))
 
     def _read_window(self, window: Sequence[Item]) -> list[Reading]:
         prepared = [self._prepare(item) for item in window]
@@ -166,7 +166,7 @@ class Reader:
             return readings
         return [
             reading
-            if not reading.tokens or self.calibration.has_formula(reading)
+            if _no_formula(reading) or not reading.tokens or self.calibration.has_formula(reading)
             else replace(reading, warnings=(*reading.warnings, "no_formula"))
             for reading in readings
         ]
@@ -193,7 +193,7 @@ class Reader:
             share = (time.perf_counter() - start) / len(batch)
             for place, picture, answer in zip(places, batch, answers, strict=True):
                 readings[place] = self._reading(picture, answer, share)
-        return readings
+        return _checked(readings)
 
     def _prepare(self, item: Item, zoom: float = 1.0) -> _Prepared:
         """Open and frame a picture, `zoom` times as large as its type asks for."""

@@ -15,7 +15,6 @@ from itertools import cycle, islice
 
 from PIL import Image
 
-from texlens.latex import katex_valid
 from texlens.reading.likeness import likenesses
 from texlens.records import Reading
 
@@ -23,7 +22,9 @@ DOUBT = 0.95  # confidence below which a picture is read again (one in twenty of
 _SIZES = (1 / 1.2, 1.2, 1 / 1.4, 1.4)  # 1.4: as when letters are taken for scripts
 _TEMPERATURE = 0.5
 _LIKENESS_WEIGHT = 2.0  # nats of a token's mean log-probability that a likeness of 1 is worth
-_FAULTS = frozenset({"unfinished", "loop", "no_answer"})
+_CUT = frozenset({"unfinished", "loop"})
+_BROKEN = frozenset({"no_answer", "does_not_parse", "no_formula"})
+_FAULTS = _CUT | _BROKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +62,15 @@ def best(picture: Image.Image, readings: Sequence[Reading]) -> int:
     highest of the mean log-probability of the tokens plus likeness to the picture (dark on white).
     """
     different = list(dict.fromkeys(reading.latex for reading in readings))
-    parses = dict(zip(different, katex_valid(different), strict=True))
-    if len(different) == 1:
-        likeness = {different[0]: 0.0}
-    else:
+    likeness = dict.fromkeys(different, 0.0)
+    if len(different) > 1:
         likeness = dict(zip(different, likenesses(picture, different), strict=True))
 
     def rank(place: int) -> tuple[bool, bool, float]:
         reading = readings[place]
         return (
-            parses[reading.latex],
-            not _FAULTS.intersection(reading.warnings),
+            not _BROKEN.intersection(reading.warnings),
+            not _CUT.intersection(reading.warnings),
             math.log(max(reading.confidence, 1e-9)) + _LIKENESS_WEIGHT * likeness[reading.latex],
         )
 
