@@ -15,7 +15,7 @@ from serving import FORMULA, OTHER, chat, client_of, data_address, png, problem
 
 from texlens.errors import InputError
 from texlens.reading import Reader
-from texlens.serve import Limits
+from texlens.serve import Limits, body
 from texlens.serve.gate import Doors, doors_for
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
@@ -75,6 +75,12 @@ def test_a_bad_picture_among_good_ones(reader: Reader) -> None:
     assert "error" not in good
     assert "not PNG" in nonsense["error"]
     assert "empty" in empty["error"]
+
+
+def test_pictures_that_are_too_large_together(reader: Reader) -> None:
+    said = answer(reader, upload(*[png(4, 4)] * 3), Limits(request_pixels=40))
+    assert said.status_code == 413
+    assert "together" in problem(said)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +154,7 @@ def test_a_body_that_is_too_large_by_its_length_or_as_it_comes(reader: Reader) -
     async def endless() -> Any:
         yield PART
         while True:
-            yield b"x" * 1000
+            yield b"x" * 100_000
 
     for content in (PART + b"x" * 10_001, endless()):
         said = answer(reader, post("/v1/read", content=content, headers=FORM), limits)
@@ -169,7 +175,9 @@ def test_bodies_together_have_a_bound_too(reader: Reader) -> None:
     assert afterwards == 200
 
 
-def test_a_body_that_comes_too_slowly(reader: Reader) -> None:
+def test_a_body_that_comes_too_slowly(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "DRAIN_SECONDS", 0.1)
+
     async def slow() -> Any:
         yield b"--xx"
         await asyncio.sleep(30)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import json
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,19 +12,26 @@ import httpx
 import openai
 import pytest
 import uvicorn
+from click.testing import CliRunner
 from serving import FORMULA, OTHER, Server, data_address, problem
 from starlette.types import Receive, Scope, Send
 
+from texlens.cli.serve import serve
+from texlens.errors import InputError
 from texlens.serve import listen
 
 
-def raw(server: Server, *parts: bytes, close: bool = False) -> bytes:
-    """Send bytes as they are; the answer, if there is one."""
+def raw(server: Server, *parts: bytes, end: str = "wait") -> bytes:
+    """Send bytes as they are, and wait for the answer; or "close"; or "half-close", and wait."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         try:
             for part in parts:
                 connection.sendall(part)
-            return b"" if close else connection.recv(65536)
+            if end == "close":
+                return b""
+            if end == "half-close":
+                connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
         except ConnectionError:  # the server had heard enough
             return b""
 
@@ -72,20 +77,43 @@ def test_a_body_of_60_mb_is_refused_and_costs_no_memory(server: Server) -> None:
     assert server.memory_mb < before + 100
 
 
-def test_clients_that_leave_or_lie(server: Server) -> None:
-    head = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\n"
-    form = head + b"Content-Type: multipart/form-data; boundary=xx\r\nContent-Length: 5000\r\n\r\n"
-    raw(server, form, b"--xx\r\n", close=True)  # leaves in the middle of the body
-    raw(server, b"POST /v1/re", close=True)  # in the middle of the head
-    raw(server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", close=True)  # before the answer
-    assert raw(server, b"\x16\x03\x01 no HTTP at all\r\n\r\n").startswith(b"HTTP/1.1 400")
+CLOSE = b"Connection: close\r\n"
+POST = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\n" + CLOSE
+FORM = b"Content-Type: multipart/form-data; boundary=xx\r\n"
+PART = b'--xx\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+
+
+def test_clients_that_leave(server: Server) -> None:
+    head = POST + FORM + b"Content-Length: 5000\r\n\r\n"
+    raw(server, head, PART, end="close")  # in the middle of the body
+    raw(server, b"POST /v1/re", end="close")  # in the middle of the head
+    raw(server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", end="close")  # before the answer
     raw(server, b"GET /" + b"a" * 200_000)  # a head without end
-    assert b" 404 " in raw(server, b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert b" 421 " in raw(server, b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
-    body = b'{"pictures":['
-    lie = head + b"Content-Type: application/json\r\nContent-Length: -5\r\n\r\n"
-    assert raw(server, lie, body).startswith(b"HTTP/1.1 4")
     assert httpx.get(f"{server.url}/v1/health").json()["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\x16\x03\x01 no HTTP at all\r\n\r\n", 400),
+        (POST + FORM + b"Content-Length: -5\r\n\r\n", 400),
+        (b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n" + CLOSE + b"\r\n", 404),
+        (b"GET / HTTP/1.1\r\nHost: evil.example\r\n" + CLOSE + b"\r\n", 421),
+        (POST + FORM + b"Content-Length: 5000\r\n\r\n" + PART, 400),  # a body cut short
+        (POST + b"Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{", 400),
+        (POST + FORM + b"Transfer-Encoding: chunked\r\n\r\n3\r\n--x\r\n", 400),
+        # Refused at once, while the client still sends.
+        (POST + b"Content-Length: 9000000\r\n\r\n" + b"x" * 9_000_000, 415),
+        (POST + FORM + b"Content-Length: 40000000\r\n\r\n" + b"x" * 40_000_000, 413),
+    ],
+)
+def test_clients_that_lie(server: Server, request_: bytes, status: int) -> None:
+    answer = raw(server, request_, end="half-close")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), answer[:300]
+    document = json.loads(body)
+    assert document["status"] == status
+    assert document["detail"].endswith(".")
 
 
 def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
@@ -131,28 +159,19 @@ def test_a_head_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         thread.join()
 
 
-def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "texlens", "serve", *arguments],
-        capture_output=True, text=True, timeout=60, env={**os.environ, **environment},
-    )  # fmt: skip
-
-
 def test_arguments_that_cannot_work(server: Server) -> None:
-    without_token = serve("--host", "0.0.0.0")
-    assert without_token.returncode == 2
-    assert "--token" in without_token.stderr
-    taken = serve("--port", str(server.port))
-    assert taken.returncode == 2
-    assert f"port {server.port}" in taken.stderr
-    bad_token = serve("--port", "0", TEXLENS_TOKEN="two words")
-    assert bad_token.returncode == 2
-    assert "printable ASCII" in bad_token.stderr
-    no_host = serve("--host", "no.such.host.invalid", "--token", "t")
-    assert no_host.returncode == 2
-    for result in (without_token, taken, bad_token, no_host):
-        assert len(result.stderr.strip().splitlines()) == 1
-        assert result.stdout == ""
+    def refusal(*arguments: str, **environment: str) -> str:
+        result = CliRunner().invoke(serve, arguments, env=environment)
+        assert isinstance(result.exception, InputError), result
+        assert result.output == ""
+        return str(result.exception)
+
+    assert "--token" in refusal("--host", "0.0.0.0")
+    assert "--token" in refusal("--host", "::")
+    assert f"port {server.port}" in refusal("--port", str(server.port))
+    assert "printable ASCII" in refusal("--port", "0", TEXLENS_TOKEN="two words")
+    assert "no.such.host.invalid" in refusal("--host", "no.such.host.invalid", "--token", "t")
+    assert "no/such/folder" in refusal("--port", "0", "--model", "no/such/folder")
 
 
 def test_the_end_waits_for_requests_at_work(server: Server) -> None:  # the last test of this server

@@ -15,7 +15,7 @@ from texlens import __version__
 from texlens.latex.compact import compact
 from texlens.records import Reading
 from texlens.serve.batches import BatchReader, ReadingQueue
-from texlens.serve.body import Allowance, read_json
+from texlens.serve.body import Allowance, Drain, read_json
 from texlens.serve.completions import ChatRequest, completion, completion_stream, picture_of
 from texlens.serve.drawing import ANSWER_TYPES, Easel, RenderRequest
 from texlens.serve.gate import Doors, Gate
@@ -64,6 +64,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.add_middleware(Gate, doors=doors)
+    app.add_middleware(Drain)
     answer_problems(app)
 
     async def read(request: Request, pictures: list[Received]) -> list[Reading]:

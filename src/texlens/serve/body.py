@@ -7,6 +7,7 @@ What clients send at the same time shares one allowance, so memory is bounded wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from texlens.serve.limits import Limits
 from texlens.serve.problems import Problem, busy, sentence_of
@@ -23,6 +26,8 @@ from texlens.serve.problems import Problem, busy, sentence_of
 Model = TypeVar("Model", bound=BaseModel)
 
 _LONGEST_NAME = 120
+_DRAINED_BYTES = 64 * 2**20
+DRAIN_SECONDS = 2.0
 
 
 class Allowance:
@@ -113,6 +118,40 @@ async def read_form(request: Request, limits: Limits, held: Held) -> list[Upload
     return form.uploads
 
 
+class Drain:
+    """ASGI middleware that lets a client finish before it is refused, within bounds.
+
+    A connection that is closed while the client still sends is reset, and the answer can be lost
+    on its way. What comes is thrown away. A client that waits for `100 Continue` sends nothing.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; before its answer begins, take in the rest of its body."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        has_body = "content-length" in headers or "transfer-encoding" in headers
+        is_coming = has_body and "expect" not in headers
+
+        async def received() -> Message:
+            nonlocal is_coming
+            message = await receive()
+            is_coming = message.get("more_body", False)
+            return message
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start" and is_coming:
+                bytes_left = _DRAINED_BYTES
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(DRAIN_SECONDS):
+                        while is_coming and bytes_left > 0:
+                            bytes_left -= len((await received()).get("body", b""))
+            await send(message)
+
+        await self.app(scope, received, sent)
+
+
 async def _chunks(request: Request, limits: Limits, held: Held) -> AsyncIterator[bytes]:
     too_long = Problem(
         413, f"The body is larger than the {limits.body_bytes / 2**20:.3g} MiB allowed."
@@ -122,10 +161,12 @@ async def _chunks(request: Request, limits: Limits, held: Held) -> AsyncIterator
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > limits.body_bytes:
         raise too_long
+    received = 0
     try:
         async with asyncio.timeout(limits.upload_seconds):
             async for chunk in request.stream():
-                if held.bytes + len(chunk) > limits.body_bytes:
+                received += len(chunk)
+                if received > limits.body_bytes:
                     raise too_long
                 held.take(len(chunk))
                 yield chunk
@@ -133,6 +174,8 @@ async def _chunks(request: Request, limits: Limits, held: Held) -> AsyncIterator
         raise Problem(
             408, f"The body did not arrive within {limits.upload_seconds:g} seconds."
         ) from error
+    if received < int(length):
+        raise Problem(400, "The body is cut short: it is shorter than its Content-Length.")
 
 
 @dataclass(slots=True)

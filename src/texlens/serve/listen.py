@@ -9,11 +9,13 @@ import logging
 import signal
 import socket
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from texlens.errors import InputError
+from texlens.serve.problems import Problem, problem_response
 
 HEAD_SECONDS = 20.0
 _GRACE_SECONDS = 30  # for requests at work when the server is told to stop
@@ -88,14 +90,38 @@ class PatientProtocol(H11Protocol):
         super().data_received(data)
         self._watch()
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Answer a body that is cut short: its client may still listen.
+
+        After a whole request the end means that the client has gone, as browsers do.
+        """
+        if self._is_at_work and self.cycle.more_body:
+            self.cycle.more_body = self.cycle.keep_alive = False
+            self.cycle.message_event.set()
+            return True
+        return None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, and hang up."""
+        answer = problem_response(Problem(400, "That is not valid HTTP."))
+        head = h11.Response(
+            status_code=400, headers=[*answer.raw_headers, (b"connection", b"close")]
+        )
+        for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_watch()
         super().connection_lost(exc)
 
+    @property
+    def _is_at_work(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _watch(self) -> None:
-        at_work = self.cycle is not None and not self.cycle.response_complete
-        if at_work:
+        if self._is_at_work:
             self._stop_watch()
         elif self._idle is None and not self.transport.is_closing():
             self._idle = self.loop.call_later(HEAD_SECONDS, self.transport.close)

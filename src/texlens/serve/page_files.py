@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 # Its own scripts and styles and nothing from elsewhere; pictures also from the page's own memory.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 # Address -> media type; the file has the same name. No part of an address is looked up on disk.
@@ -21,6 +21,7 @@ _FILES = {
     "/copying.js": "text/javascript",
     "/history.js": "text/javascript",
     "/marks.js": "text/javascript",
+    "/pictures.js": "text/javascript",
     "/docs.js": "text/javascript",
     "/icon.svg": "image/svg+xml",
 }

@@ -49,6 +49,7 @@ class Received:
     """A picture as it came; `status` is the HTTP status of its error, where it has one."""
 
     item: Item
+    pixels: int = 0
     status: int = 200
 
 
@@ -72,9 +73,16 @@ async def receive_pictures(request: Request, limits: Limits, held: Held) -> list
         raise Problem(415, "Send a multipart form with the field 'file', or JSON.")
     if not uploads:
         raise Problem(422, "The request holds no picture.")
-    return await asyncio.to_thread(
+    pictures = await asyncio.to_thread(
         lambda: [inspect(upload, place, limits) for place, upload in enumerate(uploads)]
     )
+    if sum(picture.pixels for picture in pictures) > limits.request_pixels:
+        raise Problem(
+            413,
+            f"The pictures have together more pixels than the {limits.request_pixels:,} allowed in "
+            "a request: send several requests.",
+        )
+    return pictures
 
 
 def _decoded(asked: ReadRequest) -> list[Upload]:
@@ -111,26 +119,29 @@ def inspect(upload: Upload, place: int, limits: Limits) -> Received:
     Nothing is decoded here: a small file that would unpack to a huge picture costs nothing.
     """
     name = upload.name or f"picture {place + 1}"
-    fault = _fault(upload.content, limits.pixels)
-    if fault is None:
-        return Received(Item(name, upload.content))
-    status, error = fault
-    return Received(Item(name, None, error), status)
+    try:
+        pixels = _pixels(upload.content, limits.pixels)
+    except Problem as problem:
+        return Received(Item(name, None, problem.detail), status=problem.status)
+    return Received(Item(name, upload.content), pixels)
 
 
-def _fault(content: bytes, most_pixels: int) -> tuple[int, str] | None:
+def _pixels(content: bytes, most: int) -> int:
     if not content:
-        return 422, "The picture is empty (0 bytes)."
+        raise Problem(422, "The picture is empty (0 bytes).")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = image.size
-    except Image.DecompressionBombError:
-        return 413, f"The picture has more pixels than the {most_pixels:,} allowed."
-    except Exception:  # a parser of headers may raise anything over a hostile file
-        return 415, "The picture is not PNG, JPEG, WebP, TIFF, BMP or GIF, or its head is damaged."
-    if width * height > most_pixels:
-        return 413, (
-            f"The picture is {width:,} x {height:,} pixels, more than the {most_pixels:,} "
-            "allowed: crop it to the formula."
+    except Image.DecompressionBombError as error:
+        raise Problem(413, f"The picture has more pixels than the {most:,} allowed.") from error
+    except Exception as error:  # a parser of headers may raise anything over a hostile file
+        raise Problem(
+            415, "The picture is not PNG, JPEG, WebP, TIFF, BMP or GIF, or its head is damaged."
+        ) from error
+    if width * height > most:
+        raise Problem(
+            413,
+            f"The picture is {width:,} x {height:,} pixels, more than the {most:,} allowed: "
+            "crop it to the formula.",
         )
-    return None
+    return width * height

@@ -11,6 +11,11 @@ function element(name, content = [], className = "") {
   return made;
 }
 
+/** Text whose parts between backticks are code. */
+function prose(text) {
+  return text.split("`").map((part, place) => (place % 2 ? element("code", part) : part));
+}
+
 function resolved(schema) {
   return schema?.$ref ? description.components.schemas[schema.$ref.split("/").at(-1)] : schema;
 }
@@ -34,7 +39,7 @@ function table(schema) {
     return element("tr", [
       element("td", element("code", name)),
       element("td", typeOf(field)),
-      element("td", notes.filter(Boolean).join(" ")),
+      element("td", prose(notes.filter(Boolean).join(" "))),
     ]);
   });
   const head = element("tr", ["field", "type", ""].map((text) => element("th", text)));
@@ -56,7 +61,7 @@ function tables(schema, seen = new Set()) {
 
 function operation(address, method, details) {
   const title = element("p", [element("span", method.toUpperCase(), "method"), address], "address");
-  const parts = [title, element("p", details.description ?? details.summary)];
+  const parts = [title, element("p", prose(details.description ?? details.summary))];
   for (const [kind, { schema }] of Object.entries(details.requestBody?.content ?? {})) {
     parts.push(element("h3", `Body: ${kind}`), ...tables(schema));
   }

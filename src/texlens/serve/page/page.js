@@ -3,9 +3,9 @@
 import { health, onTokenNeeded, setToken } from "/api.js";
 import { Card } from "/card.js";
 import { earlier, forgetAll, keep } from "/history.js";
+import { thumbnail, withinLimits } from "/pictures.js";
 
 const AT_ONCE = 8; // pictures on their way to the server
-const SMALLER_PIXELS = 12e6; // of a picture that the server would refuse as it is
 const TOLD_FOR = 1600; // milliseconds that a button shows what it did
 
 const $ = (id) => document.getElementById(id);
@@ -56,34 +56,8 @@ async function work() {
 }
 
 async function readCard(card) {
-  card.picture = await withinLimits(card.picture);
+  card.picture = await withinLimits(card.picture, limits);
   if (await card.read()) tell(`${card.name} is read.`);
-}
-
-/** A picture larger than the server takes is made smaller here. */
-async function withinLimits(picture) {
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(picture);
-  } catch {
-    return picture; // the server will say what is wrong with it
-  }
-  const pixels = bitmap.width * bitmap.height;
-  const fits = pixels <= limits.max_pixels && picture.size <= 0.9 * limits.max_body_bytes;
-  if (!fits) picture = await smaller(bitmap, Math.min(1, Math.sqrt(SMALLER_PIXELS / pixels)));
-  bitmap.close();
-  return picture;
-}
-
-function smaller(bitmap, scale) {
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.floor(bitmap.width * scale);
-  canvas.height = Math.floor(bitmap.height * scale);
-  const context = canvas.getContext("2d");
-  context.fillStyle = "white"; // under what is transparent
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
 }
 
 function showProgress() {
@@ -179,7 +153,7 @@ async function store(card) {
     name: card.name,
     latex: card.latex,
     reading: card.reading,
-    picture: card.picture,
+    picture: await thumbnail(card.picture),
   });
   await showEarlier();
 }
