@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from texlens.latex import katex_valid
 from texlens.model.load import Loaded, load_model
 from texlens.reading import lean
 from texlens.reading.decoding import GreedyDecoder
+from texlens.reading.guards import guard_for
+from texlens.reading.writing import Manner
 
 SIZES = [(64, 32), (160, 32), (64, 48), (160, 32), (96, 96), (400, 64), (32, 32)]
 
@@ -61,6 +65,27 @@ def test_tokens_and_probabilities_match_stock_generate(loaded: Loaded) -> None:
     for mine, theirs in zip(ours, stock, strict=True):
         assert mine.finished == theirs.finished
         assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-3)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_guarded_answers_match_stock_generate(loaded: Loaded, temperature: float) -> None:
+    decoder = GreedyDecoder(loaded.model, max_new_tokens=16)
+    tokenizer = loaded.processor.tokenizer
+
+    def text(tokens: Sequence[int]) -> str:
+        return str(tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    guard = guard_for(text, len(tokenizer), decoder.end_tokens)
+    assert guard is not None
+    manner = Manner(guard, temperature)
+    batch = inputs(loaded)
+    ours, stock = decoder.decode(batch, manner), decoder.generate(batch, manner)
+    assert [answer.tokens for answer in ours] == [answer.tokens for answer in stock]
+    assert [answer.cut for answer in ours] == [answer.cut for answer in stock]
+    assert len({answer.tokens for answer in ours}) > 3
+    for mine, theirs in zip(ours, stock, strict=True):
+        assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-3)
+    assert all(katex_valid([text(answer.tokens) for answer in ours]))
 
 
 def test_rows_that_end_early_leave_the_others_alone(loaded: Loaded) -> None:
