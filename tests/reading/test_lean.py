@@ -15,7 +15,7 @@ from PIL import Image
 from texlens.latex import katex_valid
 from texlens.model.load import Loaded, load_model
 from texlens.reading import lean
-from texlens.reading.decoding import GreedyDecoder
+from texlens.reading.decoding import Decoder
 from texlens.reading.guards import guard_for
 from texlens.reading.writing import Manner
 
@@ -56,7 +56,7 @@ def test_vision_matches_the_stock_tower(loaded: Loaded) -> None:
 
 
 def test_tokens_and_probabilities_match_stock_generate(loaded: Loaded) -> None:
-    decoder = GreedyDecoder(loaded.model, max_new_tokens=24)
+    decoder = Decoder(loaded.model, max_new_tokens=24)
     assert decoder.is_lean
     batch = inputs(loaded)
     ours, stock = decoder.decode(batch), decoder.generate(batch)
@@ -69,7 +69,7 @@ def test_tokens_and_probabilities_match_stock_generate(loaded: Loaded) -> None:
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
 def test_guarded_answers_match_stock_generate(loaded: Loaded, temperature: float) -> None:
-    decoder = GreedyDecoder(loaded.model, max_new_tokens=16)
+    decoder = Decoder(loaded.model, max_new_tokens=16)
     tokenizer = loaded.processor.tokenizer
 
     def text(tokens: Sequence[int]) -> str:
@@ -90,7 +90,7 @@ def test_guarded_answers_match_stock_generate(loaded: Loaded, temperature: float
 
 def test_rows_that_end_early_leave_the_others_alone(loaded: Loaded) -> None:
     """Makes frequent tokens end tokens, so that rows end at different steps."""
-    decoder = GreedyDecoder(loaded.model, max_new_tokens=24)
+    decoder = Decoder(loaded.model, max_new_tokens=24)
     batch = inputs(loaded)
     free = decoder.decode(batch)
     ends = {answer.tokens[2 + 3 * row] for row, answer in enumerate(free[:5])}

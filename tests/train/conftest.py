@@ -15,7 +15,7 @@ from torch import Tensor
 from texlens.data.parquet import write_examples
 from texlens.data.printed import FormulaSource, Plan, write_shards
 from texlens.reading import Reader
-from texlens.reading.decoding import GreedyDecoder
+from texlens.reading.decoding import Decoder
 from texlens.records import Example
 from texlens.train.config_pretrain import PretrainConfig
 from texlens.train.config_sft import SftConfig
@@ -97,14 +97,14 @@ def tuning(model_folder: Path, pictures: Path) -> Callable[..., SftConfig]:
 def spy(monkeypatch: pytest.MonkeyPatch) -> Callable[[Reader, bytes], Spied]:
     """What a reader hands its network for a picture, and the tokens that come back."""
     seen: list[Spied] = []
-    honest = GreedyDecoder.decode
+    honest = Decoder.decode
 
-    def decode(decoder: GreedyDecoder, inputs: dict[str, Tensor], *rest: Any) -> Any:
+    def decode(decoder: Decoder, inputs: dict[str, Tensor], *rest: Any) -> Any:
         answers = honest(decoder, inputs, *rest)
         seen.append((dict(inputs), answers[0].tokens))
         return answers
 
-    monkeypatch.setattr(GreedyDecoder, "decode", decode)
+    monkeypatch.setattr(Decoder, "decode", decode)
 
     def read(reader: Reader, picture: bytes) -> Spied:
         seen.clear()

@@ -12,8 +12,8 @@ from texlens.reading.answers import Answer
 from texlens.reading.writing import GREEDY, Drafts, Manner
 
 
-class GreedyDecoder:
-    """Greedy decoding with a Qwen2.5-VL, or a PEFT model around one.
+class Decoder:
+    """Decoding with a Qwen2.5-VL, or a PEFT model around one.
 
     A model that the lean pass does not support goes through the stock `generate`.
     """

@@ -9,7 +9,7 @@ from PIL import Image
 
 from texlens.model.load import Loaded
 from texlens.reading.answers import Answer
-from texlens.reading.decoding import GreedyDecoder
+from texlens.reading.decoding import Decoder
 from texlens.reading.framing import frame_for
 from texlens.reading.writing import GREEDY, Manner
 
@@ -23,7 +23,7 @@ class TorchEngine:
         self.contract = loaded.contract
         self.folder = loaded.folder
         self.processor = loaded.processor
-        self.decoder = GreedyDecoder(
+        self.decoder = Decoder(
             loaded.model, max_new_tokens=max_new_tokens or loaded.contract.max_new_tokens
         )
         count = sum(parameter.numel() for parameter in loaded.model.parameters())

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from texlens.reading import lean
-from texlens.reading.decoding import GreedyDecoder
+from texlens.reading.decoding import Decoder
 
 _COMPACT_BELOW = 0.8  # ended rows leave the batch when less than this share is still running
 
@@ -32,7 +32,7 @@ class Sampling:
     forbidden_tokens: tuple[int, ...] = ()
 
 
-def lean_decoder(model: Any) -> GreedyDecoder | None:
+def lean_decoder(model: Any) -> Decoder | None:
     """A lean decoder with the weights that `model` has now; None where the lean pass cannot.
 
     `model`: a Qwen2.5-VL, or a PEFT model around one, whose adapter is merged into a copy.
@@ -45,7 +45,7 @@ def lean_decoder(model: Any) -> GreedyDecoder | None:
         bare = copy.deepcopy(model).merge_and_unload()
     if not lean.is_supported(bare):
         return None
-    return GreedyDecoder(bare, max_new_tokens=0)
+    return Decoder(bare, max_new_tokens=0)
 
 
 def draw(
@@ -84,7 +84,7 @@ def _up_to_end(tokens: list[int], end_tokens: Sequence[int]) -> list[int]:
 
 @torch.inference_mode()
 def sample(
-    decoder: GreedyDecoder, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
+    decoder: Decoder, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
 ) -> list[list[int]]:
     """Draw answers with torch's global generator.
 
