@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
 from texlens.data.parquet import read_examples
 from texlens.model.load import load_model
@@ -18,6 +19,7 @@ from texlens.reading import Reader
 from texlens.train.adapters import count_parameters, load_for_training, lora_targets, part_of
 from texlens.train.config_sft import SftConfig
 from texlens.train.config_tuning import Part
+from texlens.train.folded_lora import FoldedLora, fold_lora
 from texlens.train.sft import train_sft
 
 Tuning = Callable[..., SftConfig]
@@ -118,3 +120,48 @@ def test_a_merged_model_keeps_the_type_of_its_base(tuning: Tuning, tmp_path: Pat
     train_sft(tuning(model=str(half), steps=1), tmp_path / "run")
     assert merge_adapter(tmp_path / "run" / "adapter", tmp_path / "m")["dtype"] == "bfloat16"
     assert next(load_model(tmp_path / "m").model.parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_folded_lora_is_the_same_function(half: bool) -> None:
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(torch.nn.Linear(24, 40), torch.nn.SiLU(), torch.nn.Linear(40, 8))
+    lora = LoraConfig(r=4, lora_alpha=12, target_modules=["0", "2"])
+    network = get_peft_model(plain, lora)
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.3)
+    x = torch.randn(50, 24)
+
+    def results() -> list[torch.Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            output = network(x)
+        network.zero_grad()
+        output.float().pow(2).sum().backward()
+        return [output.detach(), *(p.grad.clone() for p in network.parameters() if p.requires_grad)]
+
+    stock = results()
+    fold_lora(network)
+    assert sum(isinstance(module, FoldedLora) for module in network.modules()) == 2
+    for ours, theirs in zip(results(), stock, strict=True):
+        scale = float(theirs.float().abs().max())
+        torch.testing.assert_close(
+            ours.float(), theirs.float(), rtol=0, atol=(0.05 if half else 1e-5) * scale
+        )
+    with network.disable_adapter():
+        torch.testing.assert_close(network(x), plain_output(network, x))
+
+
+def plain_output(network: Any, x: torch.Tensor) -> torch.Tensor:
+    """The output of the frozen layers alone."""
+    layers = network.base_model.model
+    first, last = layers[0].base_layer, layers[2].base_layer
+    output: torch.Tensor = last(torch.nn.functional.silu(first(x)))
+    return output
+
+
+def test_lora_with_dropout_is_not_folded(tuning: Tuning) -> None:
+    for dropout, folded in ((0.1, False), (0.0, True)):
+        lora = {"rank": 2, "alpha": 4, "dropout": dropout}
+        network = load_for_training(tuning(lora=lora)).model
+        assert any(isinstance(module, FoldedLora) for module in network.modules()) == folded

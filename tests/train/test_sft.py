@@ -163,10 +163,19 @@ def test_gradient_checkpointing_changes_no_number(tuning: Tuning, tmp_path: Path
         torch.testing.assert_close(weight, adapter(tmp_path / "with")[name], rtol=1e-4, atol=1e-6)
 
 
-def test_bfloat16_trains_an_adapter_in_float32(tuning: Tuning, tmp_path: Path) -> None:
-    train_sft(tuning(precision="bfloat16", steps=4), tmp_path)
-    assert {weight.dtype for weight in adapter(tmp_path).values()} == {torch.float32}
-    losses = [record["loss"] for record in read_log(tmp_path / "log.jsonl")]
+@pytest.mark.parametrize("lora", [{"rank": 4, "alpha": 8}, None])
+def test_bfloat16_trains_weights_in_float32(
+    tuning: Tuning, pictures: Path, lora: Any, tmp_path: Path
+) -> None:
+    dev = [{"name": "printed", "parquet": str(pictures), "rows": [58, 60]}]
+    config = tuning(precision="bfloat16", steps=4, lora=lora, parts=["merger"], dev=dev)
+    summary = train_sft(config, tmp_path)
+    assert "printed_cdm" in summary["dev"]
+    folder = tmp_path / ("model" if lora is None else "adapter")
+    weights = load_file(next(folder.glob("*.safetensors")))
+    trained = {w.dtype for name, w in weights.items() if "lora" in name or "merger" in name}
+    assert trained == {torch.float32}
+    losses = [r["loss"] for r in read_log(tmp_path / "log.jsonl") if "loss" in r]
     assert losses[-1] < losses[0]
 
 

@@ -29,6 +29,8 @@ _LINEAR_LAYERS: dict[Part, str] = {
     "merger": r"model\.visual\.merger\.mlp\.[02]",
 }
 
+_SMALL = 100_000_000  # parameters
+
 
 def load_for_training(config: TuningConfig) -> Loaded:
     """The network that a recipe trains, on its device, with processor and contract.
@@ -69,6 +71,10 @@ def load_for_training(config: TuningConfig) -> Loaded:
         network = get_peft_model(network, lora_config(config))
     else:
         network, contract = _continued(network, config, start)
+    if config.lora is not None and config.quantisation is None and is_small(network):
+        from texlens.train.folded_lora import fold_lora
+
+        fold_lora(network)
     base = config.model or contract.base
     contract = config.contract.applied_to(contract).model_copy(update={"base": base})
     return Loaded(network, start.processor, contract)
@@ -111,6 +117,11 @@ def count_parameters(network: torch.nn.Module) -> tuple[int, int]:
         total += count
         trained += count if parameter.requires_grad else 0
     return trained, total
+
+
+def is_small(network: torch.nn.Module) -> bool:
+    """Whether a network is so small that copies of its weights cost nothing."""
+    return sum(parameter.numel() for parameter in network.parameters()) <= _SMALL
 
 
 def training_device(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,17 @@ def read_log(path: Path, *, up_to_step: int | None = None) -> list[dict[str, Any
     return records
 
 
-def write_curves(records: Iterable[dict[str, Any]], folder: Path, *, x: str = "step") -> None:
+def write_curves(
+    records: Iterable[dict[str, Any]],
+    folder: Path,
+    *,
+    x: str = "step",
+    sets: Sequence[str] = (),
+) -> None:
     """Write `curves.csv` and, where matplotlib is installed, `curves.png` into a run's folder.
 
     The table has every numeric field of the records; those that change over `x` become curves.
+    Fields `SET_METRIC` of different `sets` share one picture a metric.
     """
     rows = list(records)
     names = [x]
@@ -60,20 +67,28 @@ def write_curves(records: Iterable[dict[str, Any]], folder: Path, *, x: str = "s
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    if not curves:
+    pictures: dict[str, list[str]] = {}
+    for name in curves:
+        owner = next((f"{part}_" for part in sets if name.startswith(f"{part}_")), "")
+        pictures.setdefault(name.removeprefix(owner), []).append(name)
+    if not pictures:
         return
-    columns = min(3, len(curves))
-    lines = -(-len(curves) // columns)
+    columns = min(3, len(pictures))
+    lines = -(-len(pictures) // columns)
     figure, axes = pyplot.subplots(
         lines, columns, figsize=(4.2 * columns, 2.8 * lines), squeeze=False
     )
-    for axis in axes.flat[len(curves) :]:
+    for axis in axes.flat[len(pictures) :]:
         axis.set_visible(False)
-    for axis, name in zip(axes.flat, curves, strict=False):
-        points = [(row[x], row[name]) for row in rows if x in row and row.get(name) is not None]
-        mark = "o-" if len(points) < 40 else "-"
-        axis.plot(*zip(*points, strict=True), mark, markersize=3, linewidth=1.2)
-        axis.set_title(name.replace("_", " "), fontsize=10)
+    for axis, (title, names_in_it) in zip(axes.flat, pictures.items(), strict=False):
+        for name in names_in_it:
+            points = [(row[x], row[name]) for row in rows if x in row and row.get(name) is not None]
+            mark = "o-" if len(points) < 40 else "-"
+            label = name.removesuffix(f"_{title}")
+            axis.plot(*zip(*points, strict=True), mark, markersize=3, linewidth=1.2, label=label)
+        if len(names_in_it) > 1:
+            axis.legend(fontsize=8)
+        axis.set_title(title.replace("_", " "), fontsize=10)
         axis.set_xlabel(x)
         axis.grid(alpha=0.3)
     figure.tight_layout()

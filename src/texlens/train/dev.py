@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,10 +19,9 @@ from texlens.model.load import Loaded
 from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction
+from texlens.train.adapters import is_small
 from texlens.train.config_tuning import DevSet
 from texlens.train.examples import dev_examples
-
-_SMALL = 100_000_000  # parameters: a network up to this size is copied and merged to be read with
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,10 @@ class DevReader:
         loaded.model.eval()
         try:
             # What the network writes by itself: guards and second looks would hide what it learnt.
-            reader = Reader(readable(loaded), guards=False, second_look=False)
-            results = [self._read_set(reader, name, examples) for name, examples in self.sets]
+            copied = readable(loaded)
+            reader = Reader(copied, guards=False, second_look=False)
+            with _half_precision(copied.model):
+                results = [self._read_set(reader, name, examples) for name, examples in self.sets]
         finally:
             loaded.model.train(was_training)
             if torch.cuda.is_available():
@@ -80,17 +82,21 @@ class DevReader:
         return Readings(name, predictions, {key: score.value for key, score in scores.items()})
 
 
+def _half_precision(network: Any) -> torch.autocast:
+    """Arithmetic in bfloat16 where frozen weights are kept in it and trained ones are not."""
+    kinds = {parameter.dtype for parameter in network.parameters()}
+    return torch.autocast(network.device.type, torch.bfloat16, enabled=torch.bfloat16 in kinds)
+
+
 def readable(loaded: Loaded) -> Loaded:
-    """The network as it is read with fastest: a small one with its adapter merged into a copy."""
+    """The network as it reads fastest: a small one as a copy in float32, its adapter merged."""
     network = loaded.model
-    if not hasattr(network, "merge_and_unload"):
+    if getattr(network, "is_loaded_in_4bit", False) or not is_small(network):
         return loaded
-    if sum(parameter.numel() for parameter in network.parameters()) > _SMALL:
-        return loaded
-    if getattr(network, "is_loaded_in_4bit", False):
-        return loaded
-    merged = copy.deepcopy(network).merge_and_unload().eval()
-    return Loaded(merged, loaded.processor, loaded.contract)
+    network = copy.deepcopy(network).float()
+    if hasattr(network, "merge_and_unload"):
+        network = network.merge_and_unload()
+    return Loaded(network.eval(), loaded.processor, loaded.contract)
 
 
 def record_of(readings: Sequence[Readings]) -> dict[str, float]:

@@ -199,7 +199,7 @@ class TuningRun:
 
     def write_curves(self) -> None:
         """Draw what the log holds so far."""
-        write_curves(self.log(), self.out)
+        write_curves(self.log(), self.out, sets=[dev.name for dev in self.config.dev])
 
     def keep_best(self, loaded: Loaded, readings: list[Readings], step: int) -> None:
         """Keep these weights in `best` if they read the chosen set better than any before."""
