@@ -211,6 +211,10 @@ def test_watching_reads_what_is_written_to_its_end(server: str, tmp_path: Path) 
         formula(size=(202, 60)).save(folder / ".hidden.png")
         (folder / ".hidden.png").rename(folder / "renamed.png")
         assert process.stdout.readline().endswith("renamed.png\t0.99\tx % y\n")
+        for _ in range(100):  # printed first, then written
+            if (out / "renamed.tex").exists():
+                break
+            time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
     finally:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -75,7 +76,7 @@ def read(
     _check_out(out, force=force)
     if copy:
         require_copying()
-    items = iter([clipboard_picture()]) if clipboard else find_pictures(pictures)
+    items = chain([clipboard_picture()] if clipboard else [], find_pictures(pictures))
     comparisons = Comparisons(save_rendering, force=force) if save_rendering is not None else None
     reader = model_options.open()
     if comparisons is None:
