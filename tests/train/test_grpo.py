@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -287,3 +291,34 @@ def test_the_command(recipe: Recipe, tmp_path: Path) -> None:
         train, ["grpo", str(path), "--set", "num_generations=3", "--out", str(tmp_path / "other")]
     )
     assert "no multiple of num_generations" in str(broken.exception)
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_groups_of_a_step(recipe: Recipe, tmp_path: Path) -> None:
+    """The answers of both are recorded once, in whole groups, and one adapter is written."""
+    path, out = tmp_path / "two.yaml", tmp_path / "run"
+    config = recipe(device="cpu", batch=6, prefilter=None, steps=2)
+    path.write_text(yaml.safe_dump(config.document()))
+    launch = Path(grpo.__file__).with_name("launch") / "ddp.yaml"
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(launch),
+            "-m", "texlens", "train", "grpo", str(path), "--out", str(out),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MASTER_PORT": "29512"},
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [json.loads(line) for line in (out / "rewards.jsonl").read_text().splitlines()]
+    for step in (1, 2):
+        groups = Counter(line["id"] for line in lines if line["step"] == step)
+        assert sorted(groups.values()) == [4, 4, 4]  # 2 x 6 answers, one group across both
+    assert json.loads((out / "run.json").read_text())["processes"] == 2
+
+
+def test_minutes_are_for_one_process(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="minutes is for one process"):
+        train_grpo(recipe(steps=None, minutes=1), tmp_path)

@@ -17,6 +17,7 @@ from texlens.render import png_many
 from texlens.train import grpo_prefilter
 from texlens.train.config import load_recipe, recipe_names
 from texlens.train.config_grpo import GrpoConfig
+from texlens.train.config_sft import SftConfig
 from texlens.train.grpo_prefilter import PASS_RATES, prefilter
 from texlens.train.grpo_prompts import prepare_prompts, within_limit
 from texlens.train.grpo_sampling import Sampling
@@ -222,6 +223,8 @@ def test_the_shipped_recipes_are_whole() -> None:
     for name in names:
         recipe = load_recipe(name, GrpoConfig)
         assert recipe.groups_per_step() >= 1
+    warm_up = load_recipe("sft_tagged_small", SftConfig)
+    assert warm_up.contract.system == PROMPTS["think_answer"].system
     published = load_recipe("grpo_3b", GrpoConfig)
     assert published.contract.answer_format == "think_answer"
     assert published.contract.system == PROMPTS["think_answer"].system

@@ -358,7 +358,7 @@ class _Log(TrainerCallback):
         record |= {
             ours: float(f"{logs[theirs]:.6g}") for theirs, ours in _LOGGED.items() if theirs in logs
         }
-        record |= {name[len(OWN) :]: logs[name] for name in logs if name.startswith(OWN)}
+        record |= {name[len(OWN) :]: round(logs[name], 6) for name in logs if name.startswith(OWN)}
         examples = steps * self.run.config.examples_per_step(self.run.processes)
         record["examples_per_second"] = round(examples / max(seconds, 1e-9), 2)
         self.run.append(record)
