@@ -29,7 +29,7 @@ from texlens.train.rewards_rendered import Renderer
 
 ANSWERS_A_FORMULA = 8
 LETTERS = ["x", "y", "a", "i", "n", "0", "1", "2", r"\alpha", r"\beta"]
-MONSTER = r"\underbrace{" * 150 + "x" + "}" * 150
+MONSTER = r"\color{red}" * 180 + "x"
 
 Groups = dict[str, list[str]]  # the answers to every truth
 

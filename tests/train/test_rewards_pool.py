@@ -18,8 +18,8 @@ from texlens.train.rewards_rendered import MAX_DRAWN_CHARACTERS
 # Each takes far longer than an answer may, is short enough to be drawn, and KaTeX parses it.
 MONSTERS = [
     r"\color{red}" * 180 + "x",
-    r"\underbrace{" * 150 + "x" + "}" * 150,
-    r"\widehat{" * 180 + "x" + "}" * 180,
+    r"\begin{array}{c}" + "x&" * 900 + r"\end{array}",
+    r"\color{red}" * 180 + "y",
 ]
 
 
@@ -59,10 +59,16 @@ def test_a_process_that_dies_by_itself_is_replaced(pool: RewardPool) -> None:
     assert pool.score([("x", "x")])[0].cdm == 1
 
 
-def test_only_so_many_characters_are_drawn(pool: RewardPool) -> None:
-    seen = pool.score([("x", "x " * 1_000_000)])[0]
-    assert "too many to draw" in (seen.error or "")
-    assert not seen.valid
+def test_what_is_too_large_is_not_even_tried(pool: RewardPool) -> None:
+    timeouts = pool.timeouts
+    nested = r"\sqrt{" * 200 + "x" + "}" * 200
+    seen = pool.score([("x", "x " * 1_000_000), ("x", nested), (nested, "x")])
+    assert [s.error for s in seen] == [
+        "the answer has 2000000 characters, too many to draw",
+        "the answer is nested 200 deep, too deep to draw",
+        "the truth is nested 200 deep, too deep to draw",
+    ]
+    assert pool.timeouts == timeouts
 
 
 def test_processes_that_cannot_start_are_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ SECONDS_AN_ANSWER = 0.05
 # Longer formulas are not drawn: they would take longer than that. The longest of im2latex's 7,000
 # has 485; what is longer than this is almost always an answer that runs in circles.
 MAX_DRAWN_CHARACTERS = 2_000
+MAX_DRAWN_DEPTH = 40  # of braces, environments and \\left inside one another; im2latex has 7
 
 # The engine's limits are by the clock, which on a busy machine would decide rewards.
 _PATIENCE = 20.0
@@ -75,25 +77,23 @@ class Renderer:
 
     def draw_truth(self, truth: str) -> None:
         """Draw a truth, so that the time it takes is not counted to its first answer."""
-        if truth != self._drawn_truth and len(truth) <= MAX_DRAWN_CHARACTERS:
+        if truth != self._drawn_truth and not _too_large("truth", truth):
             self._compare(truth, [""])  # nothing is cheaply compared
         self._drawn_truth = truth
 
     def score(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
         """Compare answers with their truth; math wrappers are taken off. One result an answer."""
-        if len(truth) > MAX_DRAWN_CHARACTERS:
-            error = f"the truth has {len(truth)} characters, too many to draw"
+        if error := _too_large("truth", truth):
             return [Rendered(found.katex, error=error) for found in check(answers)]
         seen: dict[str, Rendered] = {}
-        short = []
+        small = []
         for answer in answers:
-            if len(answer) > MAX_DRAWN_CHARACTERS:
-                error = f"the answer has {len(answer)} characters, too many to draw"
+            if error := _too_large("answer", answer):
                 seen[answer] = Rendered(error=error)
             else:
-                short.append(answer)
+                small.append(answer)
         valid = []
-        for answer, found in zip(short, check(short), strict=True):
+        for answer, found in zip(small, check(small), strict=True):
             if found.katex:
                 valid.append(answer)
             else:
@@ -114,6 +114,25 @@ class Renderer:
             )
             for cdm, layout in zip(*both, strict=True)
         ]
+
+
+_NESTING = re.compile(r"\\(?:begin|end|left|right)(?![A-Za-z])|\\.|[{}]", re.DOTALL)
+_DEEPER, _HIGHER = frozenset(["{", r"\begin", r"\left"]), frozenset(["}", r"\end", r"\right"])
+
+
+def _too_large(name: str, formula: str) -> str | None:
+    """Why a formula is not even tried; None for one that is small enough."""
+    if len(formula) > MAX_DRAWN_CHARACTERS:
+        return f"the {name} has {len(formula)} characters, too many to draw"
+    depth = deepest = 0
+    for token in _NESTING.findall(formula):
+        depth += (token in _DEEPER) - (token in _HIGHER)
+        deepest = max(deepest, depth)
+    return (
+        f"the {name} is nested {deepest} deep, too deep to draw"
+        if deepest > MAX_DRAWN_DEPTH
+        else None
+    )
 
 
 @contextmanager
