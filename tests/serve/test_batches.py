@@ -10,6 +10,7 @@ import httpx
 import pytest
 from serving import chat, client_of, data_address, png, problem
 
+from texlens.errors import TexlensError
 from texlens.reading.sources import Item
 from texlens.records import Reading
 from texlens.serve import Limits, create_app
@@ -221,6 +222,24 @@ def test_a_fault_is_a_problem_document_without_details() -> None:
     answer = asyncio.run(client_asks())
     assert answer.status_code == 500
     assert "secret" not in problem(answer)
+
+
+def test_a_model_that_cannot_be_reached_is_no_fault_of_the_pictures() -> None:
+    class Unreachable(Gated):
+        def read_many(self, pictures: Iterable[Item]) -> Iterator[Reading]:
+            self.batches.append([item.name for item in pictures])
+            raise TexlensError("The server at http://model cannot be reached.")
+
+    reader = Unreachable()
+
+    async def client_asks() -> httpx.Response:
+        async with client_of(reader) as client:
+            return await client.post("/v1/read", files=[("file", png(4, 4))] * 3)
+
+    answer = asyncio.run(client_asks())
+    assert answer.status_code == 502
+    assert problem(answer) == "The server at http://model cannot be reached."
+    assert len(reader.batches) == 1
 
 
 def test_closing_turns_away_what_waits() -> None:

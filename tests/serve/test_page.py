@@ -293,7 +293,7 @@ def test_light_and_dark(page: Page) -> None:
 
 def test_phone_width(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    give(page, DEMO / "20-determinant.png", GAUSS)
+    give(page, ENERGY, GAUSS)
     expect(page.locator(".rendered").nth(1)).to_be_visible()
     page.locator(READ).nth(1).fill("+".join(["x"] * 200))
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from texlens import __version__
+from texlens.errors import TexlensError
 from texlens.latex.compact import compact
 from texlens.records import Reading
 from texlens.serve.batches import BatchReader, ReadingQueue
@@ -77,12 +78,14 @@ def create_app(
         except TimeoutError as error:
             seconds = f"{limits.answer_seconds:g} seconds"
             raise busy(f"There was no reading within {seconds}: try again later.", 10) from error
+        except TexlensError as error:
+            raise Problem(502, str(error)) from error
 
     @app.post(
         "/v1/read",
         summary="Read pictures of formulas",
         response_model=Readings,
-        responses=problems(400, 401, 403, 408, 413, 415, 422, 503),
+        responses=problems(400, 401, 403, 408, 413, 415, 422, 502, 503),
         openapi_extra=pictures_body(),
     )
     async def read_pictures(request: Request) -> Response:
@@ -118,7 +121,7 @@ def create_app(
     @app.post(
         "/v1/chat/completions",
         summary="Read a picture, for OpenAI clients",
-        responses=problems(400, 401, 403, 408, 413, 415, 422, 503),
+        responses=problems(400, 401, 403, 408, 413, 415, 422, 502, 503),
         openapi_extra=json_body(ChatRequest),
     )
     async def chat(request: Request) -> Response:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from texlens.errors import TexlensError
 from texlens.reading.sources import Item
 from texlens.records import Reading
 from texlens.serve.problems import busy
@@ -136,6 +137,10 @@ class ReadingQueue:
     def _read(self, batch: list[_Job]) -> None:
         try:
             readings = list(self._reader.read_many([job.item for job in batch]))
+        except TexlensError as error:  # no picture is to blame, but the model's server, say
+            for job in batch:
+                job.answer.set_exception(error)
+            return
         except Exception as error:
             if len(batch) > 1:  # find the one to blame; the others get their readings
                 for job in batch:

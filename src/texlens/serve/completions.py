@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from texlens.records import Reading
-from texlens.serve.body import Upload
+from texlens.serve.forms import Upload
 from texlens.serve.pictures import decode_picture
 from texlens.serve.problems import Problem
 

@@ -14,15 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from texlens.reading.pictures import FORMATS
 from texlens.reading.sources import Item
-from texlens.serve.body import (
-    Held,
-    Upload,
-    media_type,
-    plain_name,
-    read_form,
-    read_json,
-    too_many_pictures,
-)
+from texlens.serve.body import Held, media_type, read_json
+from texlens.serve.forms import Upload, plain_name, read_form, too_many_pictures
 from texlens.serve.limits import Limits
 from texlens.serve.problems import Problem
 
