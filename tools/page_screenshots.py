@@ -35,6 +35,7 @@ def main() -> None:
         give(page, "04-faraday.png", "21-handwriting.jpg")
         page.screenshot(path=folder / "page_light.png")
         page.emulate_media(color_scheme="dark")
+        page.wait_for_timeout(500)
         page.screenshot(path=folder / "page_dark.png")
 
         context = browser.new_context(

@@ -18,6 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from texlens.cli.serve import serve
 from texlens.errors import InputError
+from texlens.model.load import EMBEDDED
+from texlens.reading.remote import RemoteReader
 from texlens.serve import listen
 
 
@@ -59,6 +61,14 @@ def test_openai_client(server: Server) -> None:
     picture["image_url"] = {"url": "http://127.0.0.1/a.png"}
     with pytest.raises(openai.UnprocessableEntityError, match="never fetched"):
         client.chat.completions.create(model="texlens", messages=messages)  # type: ignore[arg-type]
+
+
+def test_one_texlens_reads_by_another(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEXLENS_API_KEY", raising=False)
+    here = httpx.post(f"{server.url}/v1/read", files={"file": OTHER}).json()["readings"][0]
+    reading = RemoteReader(f"{server.url}/v1", "texlens", contract=EMBEDDED).read(OTHER)
+    assert reading.latex == here["latex"]
+    assert len(reading.tokens) == len(here["tokens"])
 
 
 def test_a_body_of_60_mb_is_refused_and_costs_no_memory(server: Server) -> None:

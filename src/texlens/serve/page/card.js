@@ -6,7 +6,7 @@ import { doubtfulRanges, markedNodes, movedRanges } from "/marks.js";
 
 const PREVIEW_AFTER = 180; // milliseconds without a key
 const KEEP_AFTER = 800;
-const LITTLE = 0.85; // confidence below which a reading stands out
+const LITTLE = 0.7; // confidence below which a reading stands out
 const ZOOM = 1.6; // of the rendering: an em is 16 pixels in it
 const WARNINGS = {
   unfinished: "The answer was cut off: the formula is longer than the model's limit.",
