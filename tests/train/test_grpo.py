@@ -182,8 +182,13 @@ class Killed(Exception):
     """Stands for the end of the process."""
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(recipe: Recipe, tmp_path: Path) -> None:
-    config = recipe(steps=4, checkpoint_every=2, lora={"rank": 4, "alpha": 8, "dropout": 0.1})
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    recipe: Recipe, tmp_path: Path, beta: float
+) -> None:
+    config = recipe(
+        steps=4, checkpoint_every=2, lora={"rank": 4, "alpha": 8, "dropout": 0.1}, beta=beta
+    )
     train_grpo(config, tmp_path / "whole")
     honest = Trainer.training_step
 
@@ -228,7 +233,7 @@ def test_it_starts_from_an_adapter_continued_or_merged(
 
 
 def test_all_weights_are_trained_without_lora(recipe: Recipe, tmp_path: Path) -> None:
-    config = recipe(lora=None, steps=2, learning_rate=1e-3)
+    config = recipe(lora=None, steps=2, learning_rate=1e-3, beta=0.1)
     summary = train_grpo(config, tmp_path)
     assert summary["weights"] == "model"
     name = "model.language_model.layers.0.mlp.up_proj.weight"
