@@ -160,6 +160,7 @@ def test_fine_tuning_from_the_command_line(tuning: Path, tmp_path: Path) -> None
 def test_what_is_wrong_with_fine_tuning_is_one_sentence(tuning: Path, tmp_path: Path) -> None:
     for setting, complaint in (
         ("data.0.parquet=absent.parquet", "absent.parquet"),
+        ("dev.0.parquet=absent.parquet", "absent.parquet"),
         ("data.0.rows=[7, 9]", "none of 7 to 9"),
         ("cutoff=5", "No example of"),
         ("model=absent", "no folder 'absent'"),

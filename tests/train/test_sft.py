@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -15,6 +16,7 @@ import yaml
 from safetensors.torch import load_file
 
 from texlens.errors import InputError, TexlensError
+from texlens.train import budget
 from texlens.train.adapters import load_for_training
 from texlens.train.config_sft import SftConfig
 from texlens.train.curves import read_log
@@ -113,11 +115,13 @@ def test_other_settings_do_not_go_on(tuning: Tuning, tmp_path: Path) -> None:
 
 
 def test_a_budget_in_minutes_ends_the_run_and_the_learning_rate(
-    tuning: Tuning, tmp_path: Path
+    tuning: Tuning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    summary = train_sft(tuning(steps=None, minutes=0.02, log_every=1, lora=None), tmp_path)
-    assert summary["step"] > 1
-    assert summary["minutes"] >= 0.02
+    clock = itertools.count()  # a second passes each time one looks
+    monkeypatch.setattr(budget, "monotonic", lambda: float(next(clock)))
+    summary = train_sft(tuning(steps=None, minutes=0.6, log_every=1, lora=None), tmp_path)
+    assert 4 < summary["step"] < 36
+    assert 0.6 <= summary["minutes"] < 0.8
     rates = [record["learning_rate"] for record in read_log(tmp_path / "log.jsonl")]
     assert rates[-1] < 0.5 * max(rates)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+from time import monotonic
 from typing import Any
 
 import torch
@@ -36,18 +36,18 @@ class Budget:
     @property
     def minutes(self) -> float:
         """Minutes of training so far."""
-        running = 0.0 if self._since is None else time.monotonic() - self._since
+        running = 0.0 if self._since is None else monotonic() - self._since
         return self._before + running / 60
 
     @minutes.setter
     def minutes(self, value: float) -> None:
         self._before = value
-        self._since = None if self._since is None else time.monotonic()
+        self._since = None if self._since is None else monotonic()
 
     def go_on(self) -> None:
         """Let the clock run."""
         if self._since is None:
-            self._since = time.monotonic()
+            self._since = monotonic()
 
     def pause(self) -> None:
         """Stop the clock."""

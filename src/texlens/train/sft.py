@@ -42,23 +42,19 @@ def train_sft(config: SftConfig, out: Path, *, afresh: bool = False) -> dict[str
     """
     transformers.utils.logging.disable_progress_bar()
     run = TuningRun(config, out, afresh=afresh)
+    dev = DevReader(config.dev, config.dev_metrics)
     loaded = load_for_training(config)
     data = prepare_examples(config.data, loaded, cutoff=config.cutoff)
     collator = AnswerCollator(loaded, data.prompt)
     check_batches(collator, data.table)
-    order = order_of(
-        data.table, config.data,
-        examples_per_step=config.examples_per_step(run.processes), seed=config.seed,
-    )  # fmt: skip
+    per_step = config.examples_per_step(run.processes)
+    order = order_of(data.table, config.data, examples_per_step=per_step, seed=config.seed)
     trained, total = count_parameters(loaded.model)
     run.write_start(
         data.record | {"padding": round(order.padding(config.batch), 4)},
         {"trained": trained, "total": total},
     )
-    budget = Budget(
-        config, steps_per_epoch=-(-len(order) // config.examples_per_step(run.processes))
-    )
-    dev = DevReader(config.dev, config.dev_metrics)
+    budget = Budget(config, steps_per_epoch=-(-len(order) // per_step))
     trainer = Trainer(config, run, loaded, data, collator, order, budget, dev)
     trainer.train(resume_from_checkpoint=run.resume(budget))
     whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) if run.is_sharded else None

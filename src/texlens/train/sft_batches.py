@@ -156,9 +156,11 @@ def check_batches(collator: AnswerCollator, table: Any) -> None:
         collator([table[place]])
 
 
-def order_of(table: Any, files: Sequence[DataFile], *, examples_per_step: int, seed: int) -> Any:
+def order_of(
+    table: Any, files: Sequence[DataFile], *, examples_per_step: int, seed: int
+) -> LengthGroupedOrder:
     """The order in which a recipe takes its examples."""
+    shares = [file.share for file in files]
     return LengthGroupedOrder(
-        table["length"], table["file"], [file.share for file in files],
-        examples_per_step=examples_per_step, seed=seed,
-    )  # fmt: skip
+        table["length"], table["file"], shares, examples_per_step=examples_per_step, seed=seed
+    )
