@@ -10,7 +10,7 @@ Shards have the format of `texlens.data.printed`; every shard depends on the see
 alone. Beside a trainer:
 
     python -m texlens.data.written --out DIR --ink TrainINKML --captions train.tsv \\
-        --pictures 200000 --processes 8
+        --pictures 200000 --processes 8 [--only PREPARED.parquet]
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from typing import Final
 import numpy as np
 
 from texlens.data.ink import Ink, InkError, InkStyle, Stroke, draw_ink, parse_inkml
+from texlens.data.items import Drop
+from texlens.data.parquet import read_examples
 from texlens.data.printed import write_shard
 from texlens.data.printed_looks import Grey, Printed, crop_to_ink
 from texlens.data.sources.crohme import Crohme
@@ -36,11 +38,11 @@ from texlens.reading.type_size import type_size
 
 # Symbols that may take each other's place: of one height, and with nothing hung on their shape.
 _ALIKE: Final = (
-    tuple("acemnorsuvwxz") + (r"\alpha", r"\sigma", r"\pi", r"\theta"),
+    (*tuple("acemnorsuvwxz"), r"\alpha", r"\sigma", r"\pi", r"\theta"),
     tuple("0123456789"),
-    tuple("bdfhklt") + (r"\lambda",),
-    tuple("ABCEFGHILMNPRSTVXY") + (r"\Delta",),
-    tuple("gpqyj") + (r"\mu", r"\gamma", r"\beta", r"\phi"),
+    (*tuple("bdfhklt"), r"\lambda"),
+    (*tuple("ABCEFGHILMNPRSTVXY"), r"\Delta"),
+    (*tuple("gpqyj"), r"\mu", r"\gamma", r"\beta", r"\phi"),
 )
 _CLASS: Final = {name: kind for kind, names in enumerate(_ALIKE) for name in names}
 _SMALL: Final = InkStyle(symbol_px=14.0, line_px=1.3, max_side_px=900)
@@ -140,17 +142,21 @@ def _box(strokes: Sequence[Stroke]) -> tuple[Stroke, Stroke]:
     return points.min(axis=0), np.ptp(points, axis=0)
 
 
-def read_inks(folder: Path, captions: Path | None) -> list[Written]:
+def read_inks(folder: Path, captions: Path | None, only: Path | None = None) -> list[Written]:
     """The usable inks under a folder of CROHME, with their formulas.
+
+    `only`: a prepared Parquet file; inks whose ids it lacks are left out.
 
     Raises InputError when there is none.
     """
+    ids = None if only is None else {example.id for example in read_examples(only)}
     inks = []
-    source = Crohme(folder, captions)
-    for reference in source.references():
-        if not isinstance(reference, tuple):
+    for reference in Crohme(folder, captions).references():
+        if isinstance(reference, Drop):
             continue
         path, caption = reference
+        if ids is not None and path.removesuffix(".inkml") not in ids:
+            continue
         try:
             ink = parse_inkml((folder / path).read_bytes())
         except InkError:
@@ -216,12 +222,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--ink", type=Path, required=True)
     parser.add_argument("--captions", type=Path)
+    parser.add_argument("--only", type=Path)
     parser.add_argument("--pictures", type=int, required=True)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--per-shard", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    inks = read_inks(given.ink, given.captions)
+    inks = read_inks(given.ink, given.captions, given.only)
     print(f"{len(inks)} inks", flush=True)
     for number in write_shards(
         given.out, inks, given.pictures, given.per_shard, given.seed, given.processes
