@@ -4,7 +4,8 @@ A pushdown automaton over pieces: a command, `\begin{array}`, `\left(`, or one c
 whose pieces were all allowed and after which `Grammar.accepts` is true parses in KaTeX: groups,
 `\left` and environments close, known commands have their arguments, no atom has two subscripts, and
 `&` stands only in environments. What KaTeX does not know is no part of the language, and neither
-are definitions, colours, labels, and environments that are a display of their own.
+are definitions, colours, labels, characters beyond ASCII, and environments that are a display of their
+own.
 
 A `State` is a value: it can be kept, compared and continued in several ways.
 """

@@ -27,7 +27,7 @@ _SHARE_OF_PIECES = 0.9  # of a tokeniser's entries, for a guard to fit
 _NEVER = np.int16(np.iinfo(np.int16).max)
 _OUT_OF_REACH = 10_000  # the price of what cannot be written with these tokens
 _MOST_TOKENS = 20_000  # a tokeniser that knows more does not have LaTeX alone in mind
-_MAX_CACHED = 4096  # lists of tokens, two bytes an entry
+_MAX_CACHED = 4_000_000  # entries of two bytes, in lists of all tokens
 
 
 class Place(NamedTuple):
@@ -115,7 +115,7 @@ class Guard:
         key = (state.signature, begun)
         changes = self._changes.get(key)
         if changes is None:
-            if len(self._changes) >= _MAX_CACHED:
+            if len(self._changes) * len(self._texts) > _MAX_CACHED:
                 self._changes.clear()
             price = self.grammar.price_to_end(state)
             changes = np.full(len(self._texts), _NEVER, dtype=np.int16)
