@@ -254,6 +254,7 @@ class PretrainRun:
             progress.step += 1
             progress.pictures += len(batch.chosen)
             progress.minutes = (time.monotonic() - began) / 60
+            self.data.take_new_shards()
             if progress.step % config.log_every == 0:
                 figures = torch.stack(window).double().cpu()
                 figures = figures[figures[:, 2].isfinite()]
@@ -280,7 +281,6 @@ class PretrainRun:
                 }
                 append_log(log_path, record)
                 print(_line(record), file=sys.stderr, flush=True)
-                self.data.take_new_shards()
                 window, window_from = [], (time.monotonic(), progress.pictures)
             if progress.minutes - last_dev >= config.dev_minutes:
                 scores = self.read_dev(log_path)
