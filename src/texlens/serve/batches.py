@@ -17,11 +17,13 @@ from texlens.reading.sources import Item
 from texlens.records import Reading
 from texlens.serve.problems import busy
 
-# A batch is closed when no picture has come for a gap, and after the patience at the latest.
-# Clients that were answered together come back one after another; a batch without the last of
-# them would leave them to a second, small one.
+# A batch is closed when no picture has come for a gap, and after the patience at the latest. Clients
+# that were answered together come back one after another; a batch that did not wait for them would
+# split them into two lots for ever, read in turn. Such a wait may take a share of the time that
+# reading them all will take.
 GAP_SECONDS = 0.004
-PATIENCE_SECONDS = 0.03
+WAIT_SHARE = 0.1
+PATIENCE_SECONDS = 0.1
 
 _log = logging.getLogger("texlens.serve")
 
@@ -54,6 +56,7 @@ class ReadingQueue:
         self._changed = threading.Condition()
         self._is_closed = False
         self._seconds_a_picture = 0.05  # a running mean; the start is a guess
+        self._expected = 0  # pictures, if every client just answered sends as many again
         self._thread = threading.Thread(target=self._run, name="texlens-reader", daemon=True)
 
     @property
@@ -111,6 +114,7 @@ class ReadingQueue:
             self._read([job for job in batch if job.answer.set_running_or_notify_cancel()])
             share = (time.perf_counter() - start) / len(batch)
             self._seconds_a_picture += 0.2 * (share - self._seconds_a_picture)
+            self._expected = len(batch) + len(self._waiting)
 
     def _next_batch(self) -> list[_Job]:
         """The pictures of the next batch, waited for; none when the queue is closed."""
@@ -127,11 +131,15 @@ class ReadingQueue:
 
     def _gather(self, size: int) -> None:
         """Wait until pictures for a full batch have come, or no more come."""
-        latest = time.monotonic() + PATIENCE_SECONDS
-        while len(self._waiting) < size and not self._is_closed:
-            count = len(self._waiting)
+        start = time.monotonic()
+        while (count := len(self._waiting)) < size and not self._is_closed:
             self._changed.wait(GAP_SECONDS)
-            if len(self._waiting) <= count or time.monotonic() > latest:
+            waited = time.monotonic() - start
+            if len(self._waiting) <= count:  # nothing came
+                worth = WAIT_SHARE * self._seconds_a_picture * self._expected
+                if count >= self._expected or waited > worth:
+                    break
+            if waited > PATIENCE_SECONDS:
                 break
 
     def _read(self, batch: list[_Job]) -> None:
