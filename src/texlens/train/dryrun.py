@@ -39,11 +39,16 @@ Layout = Literal["ddp", "fsdp2", "zero2"]
 
 PARTS: tuple[Part, ...] = ("language_model", "vision", "merger")
 
-UTILISATION = 0.30
-"""The part of a card's published peak that a step reaches, for the estimate of time."""
+UTILISATION = 0.15
+"""The part of a card's published peak that a step reaches with all it executes, for the estimate of
+time. The 3B with LoRA on an H100: 0.10 with sequences of 210 tokens, 0.16 with 866
+(`benchmarks/train_large.py`). Cards with less arithmetic for their memory come nearer their peak."""
 
-SECONDS_A_LAYER = 0.0065
-"""Below this a layer's forward and backward pass is bound by kernel launches, not by arithmetic."""
+SECONDS_A_LAYER = 0.007
+"""A layer's forward and backward pass takes no less, however small the batch: its kernels have to be
+launched. Measured in the same run, as is how much longer that takes with checkpointing."""
+
+CHECKPOINTING_LAUNCHES = 1.8
 
 SECONDS_TO_DECODE = 0.0008
 """For a layer of the language model to write one token by transformers' `generate` on a GPU."""
@@ -341,7 +346,9 @@ def _seconds(flops: float, peak: float, shape: Any, config: TuningConfig, answer
     """
     depth = shape.text_config.num_hidden_layers
     layers = depth + shape.vision_config.depth
-    launches = layers * SECONDS_A_LAYER * (4 / 3 if config.gradient_checkpointing else 1)
+    launches = layers * SECONDS_A_LAYER
+    if config.gradient_checkpointing:
+        launches *= CHECKPOINTING_LAUNCHES
     seconds = config.accumulation * max(flops / (peak * UTILISATION), launches)
     if isinstance(config, GrpoConfig):
         seconds = config.num_iterations * seconds + answer * depth * SECONDS_TO_DECODE
