@@ -97,6 +97,20 @@ def test_one_picture_is_printed_alone(model_folder: Path, bad_folder: Path) -> N
     assert latex == alone.rstrip("\n")
 
 
+@pytest.mark.slow
+def test_a_reading_is_held_to_the_language_unless_told_otherwise(
+    model_folder: Path, bad_folder: Path
+) -> None:
+    warnings = {}
+    for care in ([], ["--best-of", "3"], ["--no-guards", "--no-second-look"]):
+        status, output, _ = run("--model", model_folder, *care, "--json", bad_folder / "good.png")
+        assert status == 0
+        (reading,) = json.loads(output)["readings"]
+        warnings[tuple(care)] = reading["warnings"]
+    assert "does_not_parse" not in warnings[()] + warnings[("--best-of", "3")]
+    assert "unfinished" in warnings[("--no-guards", "--no-second-look")]  # random weights
+
+
 def test_a_hub_out_of_reach_is_one_sentence(
     bad_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
