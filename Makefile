@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up: they need Python 3.11+, make and PyPI.
-# Where PyPI's torch would bring CUDA, `make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu`
-# takes the CPU build instead.
+# Only the tests need torch. Where PyPI's would bring CUDA,
+# `make test TORCH_INDEX=https://download.pytorch.org/whl/cpu` takes the CPU build instead.
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -42,7 +42,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
-	$(PIP) -e '.[model]'
+	$(PIP) -e '.[read]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python $(INPUTS)
