@@ -1,6 +1,7 @@
 """How much faster is reading in batches than the stock `generate`, one picture at a time?
 
     python benchmarks/reading.py [--model FOLDER] [--data FILE.parquet] [--pictures 128]
+                                 [--batch-size N] [--threads N]
 
 Without --data the pictures are formulas of the package's own grammar, drawn by MathJax. Both sides
 open and frame the same pictures and run the same weights in float32, greedily, with a cache, the
