@@ -56,6 +56,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, afresh: bool = False) -> dict[s
     config = config.model_copy(update={"optimizer": _optimizer(config)})
     run = TuningRun(config, out, afresh=afresh)
     groups = config.groups_per_step(run.processes)
+    dev = DevReader(config.dev, config.dev_metrics)
     loaded = within_limit(_start(config, run), config.max_prompt_tokens)
     prompts = prepare_prompts(config, loaded)
     sampling, settings = _limits(config, loaded)
@@ -86,7 +87,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, afresh: bool = False) -> dict[s
             resumed_after=None if checkpoint is None else int(checkpoint.rpartition("-")[2]),
         )
         trainer = Trainer(
-            config, run, loaded, prompts, budget,
+            config, run, loaded, prompts, budget, dev,
             rewards=BatchRewards(config.rewards, settings, pool),
             sampling=sampling,
             completions=log if run.writes else None,
@@ -107,10 +108,10 @@ class Trainer(FormulaGrpoTrainer):
         loaded: Loaded,
         prompts: Prompts,
         budget: Budget,
+        dev: DevReader,
         **kwargs: Any,
     ) -> None:
         self.run, self.budget = run, budget
-        dev = DevReader(config.dev, config.dev_metrics)
         super().__init__(
             model=loaded.model,
             args=trl_arguments(config, run, budget, loaded.contract.max_new_tokens),
