@@ -108,12 +108,13 @@ def main() -> None:
         Way("guards, second look", Reader(loaded)),
         *(Way(f"guards, best of {n}", Reader(loaded, best_of=n)) for n in arguments.best_of),
     ]
-    print(f"{platform.processor() or platform.machine()}, {ways[0].reader.name}, float32")
-    warm_up = [image for _, image in draw(8, 3, "dev")]
-    for way in ways:
-        way.read(warm_up)
+    print(
+        f"{platform.processor() or platform.machine()}, {ways[0].reader.name}, float32", flush=True
+    )
     for place in arguments.data:
         pictures, truths = formulas(place)
+        for way in ways[:2]:  # warm-up
+            way.read(pictures[:2])
         table(
             Path(place.split(":")[0]).name + place[len(place.split(":")[0]) :],
             pictures,
