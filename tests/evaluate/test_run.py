@@ -64,7 +64,7 @@ def test_every_item_is_read_and_scored(reader: Reader, data: DataSet, tmp_path: 
     assert [line["id"] for line in lines(out / "items.jsonl")] == [e.id for e in examples()]
     assert document == json.loads((out / "metrics.json").read_text())
     assert document["metrics"]["exact"]["n"] == len(examples())
-    assert set(document["breakdown"]) == {"length", "lines", "source", "kind"}
+    assert set(document["breakdown"]) == {"length", "lines", "arrays", "source", "kind"}
     assert {kind: group["n"] for kind, group in document["breakdown"]["kind"].items()} == {
         "printed": 10,
         "screen": 1,

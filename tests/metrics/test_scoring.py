@@ -197,7 +197,7 @@ def test_hostile_predictions_score_next_to_nothing(name: str) -> None:
     assert good.values["layout"] == good.values["cdm"] == 1
 
 
-def test_the_breakdown_groups_by_length_lines_and_source() -> None:
+def test_the_breakdown_groups_by_length_lines_arrays_and_source() -> None:
     items = [
         Prediction("1", "x", "x", {"source": "a"}),
         Prediction("2", "x + " * 10 + "y", "x", {"source": "b"}),
@@ -211,6 +211,7 @@ def test_the_breakdown_groups_by_length_lines_and_source() -> None:
     assert named == {
         "length": [("1-10", 2, 0.5), ("11-25", 1, 0.0)],
         "lines": [("1", 2, 0.5), ("2", 1, 0.0)],
+        "arrays": [("none", 2, 0.5), ("array, matrix, cases or the like", 1, 0.0)],
         "source": [("a", 1, 1.0), ("b", 2, 0.0)],
     }
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "recipes": ("train", "List the recipes that training knows."),
     "merge": ("merge", "Merge a LoRA adapter into its base."),
     "evaluate": ("evaluate", "Run a model over a data set and score it."),
+    "compare": ("compare", "Set evaluations side by side."),
     "demo": ("demo", "Read the example pictures and write a report."),
     "doctor": ("doctor", "Say what is installed here and what works."),
 }

@@ -57,6 +57,15 @@ class DataSet:
         rows = count_examples(self.path)
         return rows if self.limit is None else min(rows, self.limit)
 
+    def sha256(self) -> str:
+        """A hash over every id, picture and truth, in order."""
+        content = hashlib.sha256()
+        for example in self.examples():
+            for part in (example.id.encode(), example.image, example.latex_formula.encode()):
+                content.update(len(part).to_bytes(8, "little"))
+                content.update(part)
+        return content.hexdigest()
+
 
 def evaluate(
     reader: Reader | RemoteReader,
@@ -117,15 +126,10 @@ def evaluate(
 
 def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:
     """All that decides the predictions of a run."""
-    content = hashlib.sha256()
-    for example in data.examples():
-        for part in (example.id.encode(), example.image, example.latex_formula.encode()):
-            content.update(len(part).to_bytes(8, "little"))
-            content.update(part)
     return {
         "data": data.path.name,
         "limit": data.limit,
-        "data_sha256": content.hexdigest(),
+        "data_sha256": data.sha256(),
         "model": reader.name,
         "model_sha256": reader.fingerprint,
         "contract": reader.contract.model_dump(),

@@ -69,7 +69,7 @@ def report_html(
     sort_key = next((key for key in _SORT_KEYS if key in keys), keys[0] if keys else "")
     # An item without a value, its truth cannot be drawn, stands behind all others.
     worst_first = sorted(items, key=lambda item: _goodness(item, sort_key, absent=2.0))[:limit]
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = page_asset("report.css"), page_asset("report.js")
     environment = Environment(
         loader=PackageLoader("texlens.metrics"), autoescape=True, trim_blocks=True
     )
@@ -86,8 +86,8 @@ def report_html(
         left_out=len(items) - len(worst_first),
         style=Markup(style),  # ours, allowed by hash
         script=Markup(script),
-        style_hash=Markup(_csp_hash(style)),
-        script_hash=Markup(_csp_hash(script)),
+        style_hash=Markup(csp_hash(style)),
+        script_hash=Markup(csp_hash(script)),
     )
     # Lone surrogates, which a JSON file can hold, have no UTF-8.
     return html.encode("utf-8", errors="replace").decode()
@@ -101,7 +101,7 @@ def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dic
     drawn = svg_many([unwrap(text) for item in items for text in (item.gt, item.pred)])
     contexts = []
     for item, truth, prediction in zip(items, drawn[::2], drawn[1::2], strict=True):
-        gt_pieces, pred_pieces = _marked_differences(item.gt, item.pred)
+        gt_pieces, pred_pieces = marked_differences(item.gt, item.pred)
         contexts.append(
             {
                 "id": item.id,
@@ -123,7 +123,7 @@ def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dic
                 ),
                 "columns": item.columns,
                 "warnings": item.warnings,
-                "picture": _data_address(item.picture) if item.picture else None,
+                "picture": data_address(item.picture) if item.picture else None,
                 "sides": [
                     _side_context("truth", truth, gt_pieces),
                     _side_context("reading", prediction, pred_pieces),
@@ -138,13 +138,13 @@ def _side_context(
 ) -> dict[str, Any]:
     context = {"name": name, "pieces": pieces, "drawing": None, "failure": None}
     if isinstance(drawn, str):
-        context["drawing"] = _data_address(drawn.encode("utf-8", errors="replace"))
+        context["drawing"] = data_address(drawn.encode("utf-8", errors="replace"))
     else:
         context["failure"] = f"cannot be drawn: {drawn.message}"
     return context
 
 
-def _marked_differences(gt: str, pred: str) -> tuple[list[tuple[str, bool]], ...]:
+def marked_differences(gt: str, pred: str) -> tuple[list[tuple[str, bool]], ...]:
     """The normal forms in runs of tokens, each with whether the other text lacks it."""
     from rapidfuzz.distance import Indel
 
@@ -171,7 +171,8 @@ def _goodness(item: ReportItem, key: str, *, absent: T) -> float | T:
     return absent if value is None else goodness(key, value)
 
 
-def _data_address(picture: bytes) -> str:
+def data_address(picture: bytes) -> str:
+    """A PNG, JPEG or SVG as an address that holds it."""
     if picture.startswith(b"\x89PNG"):
         kind = "png"
     elif picture.startswith(b"\xff\xd8"):
@@ -181,10 +182,12 @@ def _data_address(picture: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
-def _asset(name: str) -> str:
+def page_asset(name: str) -> str:
+    """A file of `templates/`: the style and the script that pages carry."""
     return resources.files("texlens.metrics").joinpath("templates", name).read_text("utf-8")
 
 
-def _csp_hash(text: str) -> str:
+def csp_hash(text: str) -> str:
+    """The source expression that lets a content security policy allow exactly this text."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

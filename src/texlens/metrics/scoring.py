@@ -28,6 +28,7 @@ MAX_UNDRAWABLE_SHARE = 0.01
 # Upper ends of the groups of the breakdown.
 _TOKEN_GROUPS = (10, 25, 50, 100, 200)
 _LINE_GROUPS = (1, 2, 5)
+_ARRAY_GROUPS = ((0, "none"), (1, "array, matrix, cases or the like"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,9 @@ class Group:
 class Scoring:
     """The result of scoring a corpus.
 
-    `items` stand in the order of `predictions`; `breakdown` maps `length`, `lines` and, where the
-    predictions name them, `source` and `kind` to their groups; `warnings` concern the run as a whole.
+    `items` stand in the order of `predictions`; `breakdown` maps `length`, `lines`, `arrays` and,
+    where the predictions name them, `source` and `kind` to their groups; `warnings` concern the run
+    as a whole.
     """
 
     scores: dict[str, Score]
@@ -218,6 +220,7 @@ def _breakdown(
     kinds = {
         "length": [_interval_name(result.tokens, _TOKEN_GROUPS) for result in results],
         "lines": [_interval_name(result.lines, _LINE_GROUPS) for result in results],
+        "arrays": [_ARRAY_GROUPS[r"\begin" in prediction.gt] for prediction in predictions],
     }
     for field in ("source", "kind"):
         named = [str(p.extra.get(field) or "") for p in predictions]

@@ -12,6 +12,7 @@ _BREAKDOWN_KEYS = ("bleu", "edit_tokens", "exprate", "cdm", "exprate_cdm", "layo
 BREAKDOWN_TITLES = {
     "length": "tokens of the truth",
     "lines": "lines of the truth",
+    "arrays": "arrays in the truth",
     "source": "source",
     "kind": "kind",
 }
@@ -44,7 +45,7 @@ def metrics_table(scores: dict[str, Score]) -> str:
         )
         for key, score in scores.items()
     ]
-    return _table(("metric", "value", "95 % interval", "n", "truths not drawn"), rows)
+    return markdown_table(("metric", "value", "95 % interval", "n", "truths not drawn"), rows)
 
 
 def _breakdown_table(title: str, groups: Sequence[Group]) -> str:
@@ -54,14 +55,15 @@ def _breakdown_table(title: str, groups: Sequence[Group]) -> str:
         (group.name, str(group.n), *(_number(group.values[key]) for key in keys))
         for group in groups
     ]
-    return _table((title, "n", *keys), rows)
+    return markdown_table((title, "n", *keys), rows)
 
 
 def _number(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.4f}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its columns aligned: the first to the left, the others to the right."""
     cells = [[_cell(text) for text in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []

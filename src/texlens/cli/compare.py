@@ -1,0 +1,51 @@
+"""`texlens compare`: evaluations side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--out", required=True, type=_PATH, help="The folder to write.")
+@click.option(
+    "--data", multiple=True, type=_PATH,
+    help="A Parquet file that the runs have read, for the pictures of wins and losses.",
+)  # fmt: skip
+@click.option(
+    "--published", is_flag=True,
+    help="Add what the published reports found, in tables marked as not comparable.",
+)  # fmt: skip
+@click.option("--title", default="Comparison", show_default=True, help="The heading of the page.")
+@click.option("--force", is_flag=True, help="Replace a finished result.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+def compare(
+    runs: tuple[str, ...],
+    out: Path,
+    data: tuple[Path, ...],
+    published: bool,
+    title: str,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Compare evaluations: tables, intervals, significance against the first, wins and losses.
+
+    RUN is a folder that `texlens evaluate` wrote, of one model or of a suite, or NAME=FOLDER to
+    call its model so. Numbers of different signatures are not put into one column.
+    """
+    from texlens.evaluate.compare import PAGE
+    from texlens.evaluate.compare import compare as run
+    from texlens.evaluate.compare_runs import find_runs
+
+    document = run(find_runs(runs), out, data=data, published=published, title=title, force=force)
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    text = (out / "compare.md").read_text(encoding="utf-8")
+    click.echo(text.split("\n\n## ")[1].partition("\n\n")[2] + "\n")
+    click.echo(f"Written: {out / PAGE}")
