@@ -75,7 +75,9 @@ def test_what_is_no_setting(setting: str) -> None:
 
 
 def test_a_recipe_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"one of .*pretrain_generalist, pretrain_handwriting, pretrain_small"):
+    with pytest.raises(
+        InputError, match=r"one of .*pretrain_generalist, pretrain_handwriting, pretrain_small"
+    ):
         load_recipe("pretrain_smal", PretrainConfig)
     with pytest.raises(InputError, match="cannot be read"):
         load_recipe(str(tmp_path / "absent.yaml"), PretrainConfig)
