@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "merge": ("merge", "Merge a LoRA adapter into its base."),
     "evaluate": ("evaluate", "Run a model over a data set and score it."),
     "compare": ("compare", "Set evaluations side by side."),
+    "pipeline": ("pipeline", "Prepare, train, evaluate and compare, in one command."),
     "demo": ("demo", "Read the example pictures and write a report."),
     "doctor": ("doctor", "Say what is installed here and what works."),
 }

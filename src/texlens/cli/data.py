@@ -85,8 +85,8 @@ def prepare(
 ) -> None:
     """Bring a corpus to clean, normalised, split Parquet.
 
-    SOURCE is latex-formulas, crohme, hme100k, hmer, unimer, unsloth-latex-ocr, im2latex, folder or
-    synthetic.
+    SOURCE is latex-formulas, crohme, hme100k, hmer, unimer, unsloth-latex-ocr, im2latex, folder,
+    synthetic or unseen-fonts.
     """
     from texlens.data.clean import Limits
     from texlens.data.prepare import Plan

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,12 @@ def compare(
     return document
 
 
+def page_style() -> str:
+    """The style of pages of tables: that of all reports, and what such pages add."""
+    own = resources.files("texlens.evaluate").joinpath("templates", "compare.css")
+    return page_asset("report.css") + own.read_text("utf-8")
+
+
 def _document(comparison: Comparison) -> dict[str, Any]:
     sets: dict[str, Any] = {}
     for run in comparison.runs:
@@ -156,7 +163,7 @@ def _page(comparison: Comparison) -> str:
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
 
-    style = page_asset("report.css")
+    style = page_style()
     environment = Environment(
         loader=PackageLoader("texlens.evaluate"), autoescape=True, trim_blocks=True
     )

@@ -104,7 +104,7 @@ class _Column:
 
     @property
     def width(self) -> int:
-        return self.base.shape[1]
+        return int(self.base.shape[1])
 
 
 def _column(metric: Metric, key: str, pair: Runs, ids: Sequence[str]) -> _Column:

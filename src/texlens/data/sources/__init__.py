@@ -17,6 +17,7 @@ from texlens.data.sources.im2latex import Im2latex
 from texlens.data.sources.synthetic import Synthetic
 from texlens.data.sources.tables import ParquetCorpus
 from texlens.data.sources.unimer import SUBSETS, Unimer
+from texlens.data.sources.unseen_fonts import UnseenFonts
 from texlens.errors import InputError
 from texlens.records import Kind
 
@@ -31,6 +32,7 @@ NAMES: dict[str, tuple[str, str] | None] = {
     "im2latex": None,
     "folder": None,
     "synthetic": None,
+    "unseen-fonts": None,
 }
 
 PUBLISHED_PRINTED_SIZES = (53_000, 800, 1_000)
@@ -87,7 +89,7 @@ def open_source(
     for option, value, sources in (
         ("--captions", captions, ("crohme", "hmer", "folder")),
         ("--subset", subset, ("unimer",)),
-        ("--count", count, ("synthetic",)),
+        ("--count", count, ("synthetic", "unseen-fonts")),
     ):
         if value is not None and name not in sources:
             raise InputError(
@@ -95,6 +97,10 @@ def open_source(
             )
     if name == "synthetic":
         return Synthetic(kind, tuple(paths), count, seed)
+    if name == "unseen-fonts":
+        if paths:
+            raise InputError("'unseen-fonts' makes its own formulas: leave out --from.")
+        return UnseenFonts(count, seed)
     hub = NAMES[name]
     if not paths:
         if hub is None:

@@ -1,0 +1,127 @@
+"""The report's first page: what was done, what it was done with, what came out, where to look."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from texlens.data.parquet import read_examples
+from texlens.data.preview import contact_sheet
+from texlens.evaluate.compare import PAGE, page_style
+from texlens.evaluate.compare_runs import EvaluatedRun
+from texlens.evaluate.compare_tables import Table, overview_table
+from texlens.metrics.report import csp_hash, data_address
+from texlens.pipeline.config import PipelineConfig
+from texlens.runs import write_text
+
+INDEX = "index.html"
+_PICTURES_SHOWN = 12  # of each set
+
+
+def write_index(
+    out: Path,
+    config: PipelineConfig,
+    runs: Sequence[EvaluatedRun],
+    steps: Sequence[dict[str, Any]],
+) -> None:
+    """Write `report/index.html` into the folder of a finished pipeline.
+
+    Args:
+        out: the pipeline's folder.
+        config: what it did.
+        runs: its evaluations.
+        steps: a record a step: `step`, `seconds`, `what`.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader
+    from markupsafe import Markup
+
+    style = page_style()
+    loaders = [PackageLoader(f"texlens.{part}") for part in ("pipeline", "evaluate")]
+    environment = Environment(loader=ChoiceLoader(loaders), autoescape=True, trim_blocks=True)
+    html = environment.get_template("index.html").render(
+        title=config.description or "Pipeline",
+        heading=config.heading,
+        overview=overview_table(runs),
+        compare=PAGE,
+        data=_data_table(out, config),
+        shared=_shared_table(out),
+        sheets=[(name, _sheet(out / "data" / name / "test.parquet")) for name in config.sets],
+        stages=_stages_table(out, config) if config.stages else None,
+        curves=[
+            (stage.name, data_address((out / "stages" / stage.name / "curves.png").read_bytes()))
+            for stage in config.stages
+            if (out / "stages" / stage.name / "curves.png").is_file()
+        ],
+        evaluations=[
+            (run.set, run.model, f"../evaluations/{run.set}/{run.model}/report.html")
+            for run in runs
+        ],
+        steps=_steps_table(steps),
+        style=Markup(style),  # ours, allowed by hash
+        style_hash=Markup(csp_hash(style)),
+    )
+    write_text(out / "report" / INDEX, html.encode("utf-8", errors="replace").decode())
+
+
+def _data_table(out: Path, config: PipelineConfig) -> Table:
+    rows = []
+    for name, plan in config.sets.items():
+        document = json.loads((out / "data" / name / "dataset.json").read_text("utf-8"))
+        counts = document["counts"]
+        dropped = sum(n for reasons in document["dropped"].values() for n in reasons.values())
+        cells = [str(counts.get(split, 0)) for split in ("train", "validation", "test")]
+        rows.append((name, plan.source, plan.kind, *cells, str(dropped)))
+    header = ("set", "source", "kind", "train", "validation", "test", "left out")
+    return Table("Data", header, tuple(rows), "data/SET/dropped.jsonl names what was left out.")
+
+
+def _shared_table(out: Path) -> Table:
+    leaks = json.loads((out / "audit" / "audit.json").read_text("utf-8"))["leaks"]
+    rows = [
+        (
+            leak["of"],
+            leak["also_in"],
+            *(str(leak[k]) for k in ("items", "by_formula", "by_picture")),
+        )
+        for leak in leaks
+        if leak["by_formula"] or leak["by_picture"]
+    ]
+    header = ("set", "shares with", "items", "by formula", "by picture")
+    note = "" if rows else "No two sets share a formula or a picture."
+    return Table("What the sets share", header, tuple(rows), note)
+
+
+def _stages_table(out: Path, config: PipelineConfig) -> Table:
+    rows = []
+    for stage in config.stages:
+        run = json.loads((out / "stages" / stage.name / "run.json").read_text("utf-8"))
+        rehearsed = [f"{share:.0%} {name}" for name, share in stage.rehearse.items()]
+        rows.append(
+            (
+                stage.name,
+                stage.job,
+                ", ".join([*stage.data, *rehearsed]),
+                str(run["step"]),
+                f"{run['minutes']:.1f}",
+                f"{run['parameters']['trained']:,}",
+                f"{run['config']['learning_rate']:g}",
+            )
+        )
+    header = ("stage", "job", "data", "steps", "minutes", "weights trained", "learning rate")
+    return Table("Training", header, tuple(rows))
+
+
+def _steps_table(steps: Sequence[dict[str, Any]]) -> Table:
+    rows = [(step["step"], f"{step['seconds']:.0f}", step["what"]) for step in steps]
+    total = sum(step["seconds"] for step in steps)
+    note = f"{total / 60:.1f} minutes in all, those of steps that were kept included."
+    return Table("Steps", ("step", "seconds", "in this run"), tuple(rows), note)
+
+
+def _sheet(path: Path) -> str:
+    stream = io.BytesIO()
+    contact_sheet(read_examples(path, _PICTURES_SHOWN)).save(stream, "PNG", optimize=True)
+    return data_address(stream.getvalue())
