@@ -29,9 +29,14 @@ def diagnose() -> list[Finding]:
     findings.append(_engine())
     findings.append(_picture())
     for extra, modules in (
-        ("data", ("pyarrow", "cv2")),
+        ("read", ("onnxruntime", "tokenizers", "safetensors")),
+        ("serve", ("fastapi", "uvicorn")),
+        ("docx", ("docx",)),
+        ("remote", ("openai",)),
+        ("desk", ("pyperclip", "watchfiles")),
+        ("data", ("pyarrow", "cv2", "matplotlib")),
         ("model", ("torch", "transformers", "peft")),
-        ("train", ("matplotlib",)),
+        ("train", ("trl", "accelerate", "datasets")),
     ):
         missing = [name for name in modules if importlib.util.find_spec(name) is None]
         detail = f"pip install 'texlens[{extra}]'" if missing else _versions(modules)
@@ -77,5 +82,5 @@ def _accelerator() -> Finding:
 
 
 def _versions(modules: tuple[str, ...]) -> str:
-    names = {"cv2": "opencv-python-headless"}
+    names = {"cv2": "opencv-python-headless", "docx": "python-docx"}
     return ", ".join(f"{name} {metadata.version(names.get(name, name))}" for name in modules)
