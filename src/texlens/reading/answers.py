@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from texlens.latex.wrappers import strip
+
 _OPEN = re.compile("<answer>", re.IGNORECASE)
 _CLOSE = re.compile("</answer>", re.IGNORECASE)
 
@@ -41,20 +43,22 @@ class Answer:
 
 
 def parse_answer(response: str, form: Literal["plain", "think_answer"]) -> str | None:
-    """The answer in a response, stripped; None when the form asks for tags and they are missing.
+    r"""The answer in a response, stripped; None when the form asks for tags and they are missing.
+
+    A space that belongs to a last `\ ` stays.
 
     `think_answer`: the last `<answer>...</answer>`, whatever its case; a pair is an opening tag and
     the first closing tag after it, as the expression `<answer>.*?</answer>` finds them. `plain`:
     all of it.
     """
     if form == "plain":
-        return response.strip()
+        return strip(response)
     answer = None
     # One search after the other: the expression takes quadratic time where tags are never closed.
     end = 0
     while (opened := _OPEN.search(response, end)) and (
         closed := _CLOSE.search(response, opened.end())
     ):
-        answer = response[opened.end() : closed.start()].strip()
+        answer = strip(response[opened.end() : closed.start()])
         end = closed.end()
     return answer
