@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all their own set-up: they need Python 3.11+, make and PyPI.
+# `make demo`, `make pipeline` and `make test` do all their own set-up: they need Python 3.11+, make and PyPI.
 # Only the tests need torch. Where PyPI's would bring CUDA,
 # `make test TORCH_INDEX=https://download.pytorch.org/whl/cpu` takes the CPU build instead.
 
@@ -14,10 +14,13 @@ WORKERS ?= 2
 # Two processes of several threads each on two cores are far slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all check format clean
+.PHONY: demo pipeline test test-all check format clean
 
 demo: $(VENV)/.demo
 	OMP_NUM_THREADS= $(BIN)/texlens demo --out demo-out --force
+
+pipeline: $(VENV)/.pipeline
+	$(BIN)/texlens pipeline pipeline_quick --out pipeline-out
 
 test: $(VENV)/.dev check
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
@@ -35,7 +38,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo-out build dist
+	rm -rf $(VENV) demo-out pipeline-out build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "TexLens needs Python 3.11 or newer"'
@@ -45,6 +48,10 @@ $(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
 	$(PIP) -e '.[read]'
 	touch $@
 
+$(VENV)/.pipeline: $(VENV)/bin/python $(INPUTS)
+	$(PIP) -e '.[train]'
+	touch $@ $(VENV)/.demo
+
 $(VENV)/.dev: $(VENV)/bin/python $(INPUTS)
 	$(PIP) -e '.[dev]'
-	touch $@ $(VENV)/.demo
+	touch $@ $(VENV)/.demo $(VENV)/.pipeline

@@ -24,6 +24,7 @@ from texlens.evaluate.compare_tables import (
     runs_table,
     set_tables,
     signatures,
+    unlike_readings,
 )
 from texlens.evaluate.published import published_tables
 from texlens.metrics.registry import KEYS
@@ -92,7 +93,7 @@ def compare(
     galleries = [make_gallery(bases[r.set], r, pictures.get(r.set, {})) for r in others]
     comparison = Comparison(
         title,
-        tuple(introduction),
+        (*introduction, *unlike_readings(runs, runs[0].model)),
         tuple(runs),
         {(run.set, run.model): differences(bases[run.set], run, KEYS) for run in others},
         tuple(gallery for gallery in galleries if gallery is not None),

@@ -16,6 +16,8 @@ RECOGNITION = ("bleu", "edit_chars", "cdm", "exprate_cdm")
 VALIDITY = ("rouge_l", "brace_valid", "katex_valid", "compiles")
 FURTHER = ("edit_tokens", "exact", "exprate", "layout", "exprate_layout")
 OVERVIEW = ("bleu", "cdm", "exprate_cdm")
+_NO_CONDITIONS = ("base", "licence", "max_new_tokens")  # of a contract; the limit is the run's own
+_SHORT = 40  # characters: longer conditions, such as prompts, are named without their content
 _BREAKDOWN = ("bleu", "edit_tokens", "cdm", "exprate_cdm", "layout")
 
 # (set, model) -> key -> difference from the base
@@ -38,20 +40,42 @@ class Table:
 
 
 def overview_table(runs: Sequence[EvaluatedRun]) -> Table:
-    """Every model on every set: a row a model, for each set the columns of the published ablation."""
-    sets, keys = names(run.set for run in runs), _computed(runs, OVERVIEW)
-    by_place = {(run.set, run.model): run for run in runs}
-    counts = {run.set: run.document["n"] for run in runs}
-    rows = []
-    for model in names(run.model for run in runs):
-        cells = [model]
-        for set_ in sets:
-            run = by_place.get((set_, model))
-            cells += ["" if run is None else _number(_value(run, key)) for key in keys]
-        rows.append(tuple(cells))
-    header = ("model", *(f"{set_}: {key}" for set_ in sets for key in keys))
-    note = "n: " + ", ".join(f"{set_} {n}" for set_, n in counts.items()) + "."
-    return Table("All models on all sets", header, tuple(rows), note)
+    """Every model on every set, with the columns of the published ablation."""
+    keys = _computed(runs, OVERVIEW) or _computed(runs, KEYS)[:3]
+    rows = [
+        (run.set, run.model, str(run.document["n"]), *(_number(_value(run, k)) for k in keys))
+        for name in names(run.set for run in runs)
+        for run in runs
+        if run.set == name
+    ]
+    return Table("All models on all sets", ("set", "model", "n", *keys), tuple(rows))
+
+
+def unlike_readings(runs: Sequence[EvaluatedRun], base: str) -> list[str]:
+    """A sentence for each model whose readings were not made under the base's conditions.
+
+    Their numbers compare what is used, prompt and limits included, and not the weights alone.
+    """
+    conditions = {run.model: _conditions(run) for run in runs}
+    sentences = []
+    for model, found in conditions.items():
+        other = [
+            f"{name} ({conditions[base].get(name)} and {found.get(name)})"
+            if len(f"{conditions[base].get(name)}{found.get(name)}") < _SHORT
+            else name
+            for name in {**conditions[base], **found}
+            if conditions[base].get(name) != found.get(name)
+        ]
+        if other:
+            sentences.append(f"{base} and {model} did not read alike: {', '.join(other)}.")
+    return sentences
+
+
+def _conditions(run: EvaluatedRun) -> dict[str, Any]:
+    about = run.document["run"]
+    contract = {k: v for k, v in about.get("contract", {}).items() if k not in _NO_CONDITIONS}
+    limit = {"max_new_tokens": about.get("max_new_tokens")}
+    return {**contract, **limit, **about.get("care", {})}
 
 
 def set_tables(runs: Sequence[EvaluatedRun], found: Differences, base: str) -> list[Table]:

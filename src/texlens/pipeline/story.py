@@ -82,9 +82,13 @@ def run_pipeline(config: PipelineConfig, out: Path, *, quiet: bool = False) -> d
         The content of `compare.json`.
 
     Raises:
-        InputError: a corpus, a recipe or the model cannot be used. Every recipe is read before
-            the first step runs.
+        InputError: a corpus, a recipe or the model cannot be used. That every file is there and
+            every recipe whole is seen before the first step runs.
     """
+    for name, plan in config.sets.items():
+        for file in (*plan.files, *([plan.captions] if plan.captions else [])):
+            if not file.exists():
+                raise InputError(f"There is no '{file}', which the set '{name}' is made of.")
     story = _Story(config, out, Steps(out, quiet=quiet))
     for place, stage in enumerate(config.stages):
         # A mistake in the last stage must not cost the hours of the first.
@@ -131,11 +135,10 @@ class _Story:
             f"prepare_{name}",
             {"plan": plan.model_dump(mode="json"), "seed": seed, "files": hash_files(files)},
             self._data(name) / PREPARED,
-            lambda afresh: prepare(
+            lambda: prepare(
                 data_plan,
                 self._data(name),
                 workers=self.config.workers,
-                force=afresh,
                 quiet=self.steps.quiet,
             ),
         )
@@ -157,7 +160,7 @@ class _Story:
             "audit",
             {"data": [self._data_hash(name) for name in self.config.sets]},
             self.out / "audit" / "audit.json",
-            lambda afresh: audit(folders, self.out / "audit", force=True),
+            lambda: audit(folders, self.out / "audit"),
         )
 
     def _data(self, name: str) -> Path:
@@ -207,12 +210,12 @@ class _Story:
         out = self.out / "stages" / stage.name
         names = dict.fromkeys((*stage.data, *stage.rehearse, *self.config.sets))
 
-        def work(afresh: bool) -> None:
-            open_out_folder(out, marker=TRAINED, force=afresh)
+        def work() -> None:
+            open_out_folder(out, marker=TRAINED, force=False)
             if isinstance(recipe, GrpoConfig):
-                train_grpo(recipe, out, afresh=afresh)
+                train_grpo(recipe, out)
             else:
-                train_sft(recipe, out, afresh=afresh)
+                train_sft(recipe, out)
 
         self.steps.run(
             f"train_{stage.name}",
@@ -241,7 +244,7 @@ class _Story:
         plan = Plan(check_keys(reading.metrics))
         reader: list[Reader] = []  # opened when the first set needs it
 
-        def read(name: str, afresh: bool) -> None:
+        def read(name: str) -> None:
             if not reader:
                 reader.append(
                     Reader(
@@ -258,7 +261,6 @@ class _Story:
                 self._evaluation(name, weights),
                 plan,
                 workers=self.config.workers,
-                force=afresh,
                 quiet=self.steps.quiet,
             )
 
@@ -291,14 +293,13 @@ class _Story:
                 "published": self.config.published,
             },
             report / COMPARED,
-            lambda afresh: compare(
+            lambda: compare(
                 runs,
                 report,
                 data=[Path(self._split(name, "test")) for name in self.config.sets],
                 published=self.config.published,
                 title="Comparison",
                 introduction=heading,
-                force=True,
             ),
         )
         write_index(self.out, self.config, runs, self.steps.records)

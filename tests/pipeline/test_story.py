@@ -1,0 +1,174 @@
+"""The whole pipeline on a toy: what it leaves, what it keeps, how it goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from texlens.cli.pipeline import pipeline as command
+from texlens.errors import InputError
+from texlens.evaluate import run as evaluation
+from texlens.pipeline.config import PipelineConfig
+from texlens.pipeline.story import run_pipeline
+from texlens.train.config import load_recipe, recipe_names
+
+SETTINGS = {
+    "lora": {"rank": 2, "alpha": 4}, "epochs": None, "steps": 2, "batch": 2, "dev_every": 100,
+    "dev_metrics": ["exact"], "checkpoint_every": 1, "log_every": 1, "workers": 0, "report_to": [],
+    "device": "cpu",
+}  # fmt: skip
+SMALL = {"source": "synthetic", "max_tokens": 40}
+
+
+@pytest.fixture(scope="module")
+def document(model_folder: Path) -> dict[str, Any]:
+    """A pipeline of two sets and one stage, on a model of a few ten thousand weights."""
+    return {
+        "description": "Toy",
+        "heading": "Mechanics only, no claim <toy>",
+        "model": str(model_folder),
+        "sets": {
+            "printed": SMALL | {"count": 12, "sizes": [4, 1, 2]},
+            "unseen": {"source": "unseen-fonts", "count": 6, "sizes": [0, 0, 2]},
+        },
+        "stages": [
+            {
+                "name": "stage1", "job": "sft", "recipe": "sft_printed_small", "data": ["printed"],
+                "settings": SETTINGS,
+            }
+        ],
+        "reading": {
+            "guards": False, "second_look": False, "metrics": ["bleu", "exact", "edit_tokens"],
+        },
+    }  # fmt: skip
+
+
+def steps(out: Path) -> dict[str, int]:
+    """When the record of each step was last written."""
+    return {path.stem: path.stat().st_mtime_ns for path in (out / "steps").glob("*.json")}
+
+
+def changed(document: dict[str, Any], **settings: Any) -> PipelineConfig:
+    copy = json.loads(json.dumps(document))
+    copy["stages"][0]["settings"] |= settings.pop("stage", {})
+    return PipelineConfig.model_validate(copy | settings)
+
+
+def test_a_toy_is_told_kept_changed_and_resumed(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def dies(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    # It dies in the middle: while the base is scored.
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "score_predictions", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run_pipeline(changed(document), out, quiet=True)
+    begun = steps(out)
+    assert set(begun) == {"prepare_printed", "prepare_unseen", "audit", "evaluate_base_printed"}
+    predictions = out / "evaluations" / "printed" / "base" / "predictions.jsonl"
+    read_at = predictions.stat().st_mtime_ns
+
+    result = run_pipeline(changed(document), out, quiet=True)
+    finished = steps(out)
+    for name in ("prepare_printed", "prepare_unseen", "audit"):
+        assert finished[name] == begun[name]
+    assert predictions.stat().st_mtime_ns == read_at  # read before it died, not again
+    assert list(result["sets"]) == ["printed", "unseen"]
+    assert list(result["sets"]["printed"]["models"]) == ["base", "stage1"]
+    assert result["sets"]["unseen"]["models"]["stage1"]["n"] == 2
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert page.index("Mechanics only, no claim &lt;toy&gt;") < page.index("<h1>")
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+    for link in {part.split('"')[0] for part in page.split('href="')[1:]}:
+        assert (out / "report" / link).resolve().is_file(), link
+
+    run_pipeline(changed(document), out, quiet=True)
+    assert steps(out) == finished  # nothing was done again
+    kept = json.loads((out / "steps" / "train_stage1.json").read_text())
+    assert kept["state"] == "done"
+
+    # Another learning rate: only what follows from it is done again.
+    other = run_pipeline(changed(document, stage={"learning_rate": 0.01}), out, quiet=True)
+    again = steps(out)
+    assert {name for name in again if again[name] != finished[name]} == {
+        "train_stage1", "evaluate_stage1_printed", "evaluate_stage1_unseen", "compare",
+    }  # fmt: skip
+    assert other["sets"]["printed"]["models"]["base"] == result["sets"]["printed"]["models"]["base"]
+
+
+def test_mistakes_are_found_before_anything_is_done(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="learning_rat"):
+        run_pipeline(changed(document, stage={"learning_rat": 1}), out, quiet=True)
+    assert not out.exists()
+    file = tmp_path / "mine.yaml"
+    for key, value, complaint in (
+        ("sets.printed.source", "synthetik", "there is no source 'synthetik'"),
+        ("stages.0.data", ["absent"], "'absent', which is no set"),
+        ("stages.0.name", "base", "'base' is taken"),
+        ("reading.metrics", ["bluu"], "'bluu' is no metric"),
+        ("set", {}, "there is no setting 'set'"),
+    ):
+        file.write_text(yaml.safe_dump(document))
+        with pytest.raises(InputError, match=complaint):
+            load_recipe(str(file), PipelineConfig, {key: value})
+
+
+def test_a_set_without_test_items_is_named(document: dict[str, Any], tmp_path: Path) -> None:
+    sets = {"printed": SMALL | {"count": 2, "sizes": [2, 0, 0]}}
+    with pytest.raises(InputError, match="The set 'printed' has no test items"):
+        run_pipeline(changed(document, sets=sets), tmp_path / "out", quiet=True)
+
+
+@pytest.mark.parametrize("name", ["pipeline_quick", "pipeline_full"])
+def test_shipped_pipelines_are_whole(name: str, tmp_path: Path) -> None:
+    config = load_recipe(name, PipelineConfig)
+    assert recipe_names()[name] == config.description != ""
+    assert [stage.name for stage in config.stages] == ["stage1", "stage2", "grpo"]
+    assert len(config.sets) == 4
+    if name == "pipeline_quick":
+        assert "no claim" in config.heading
+        assert not any(plan.files for plan in config.sets.values())
+    else:  # its corpora are not here: that is said before anything is done
+        with pytest.raises(InputError, match=r"no 'data/CROHME', which the set 'handwritten'"):
+            run_pipeline(config, tmp_path / "out", quiet=True)
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_quick_pipeline_with_all_its_stages_in_miniature(tmp_path: Path) -> None:
+    """Every stage of the shipped file, GRPO too, with budgets of one step."""
+    os.chdir(tmp_path)
+    short = {"minutes": None, "steps": 1, "batch": 4}
+    changes: dict[str, Any] = {
+        f"stages.{n}.settings.{k}": v for n in range(2) for k, v in short.items()
+    }
+    changes |= {
+        "stages.2.settings.steps": 1, "workers": 1,
+        **{f"sets.{name}.count": 24 for name in ("printed", "handwritten", "unseen_fonts", "screen")},
+        **{f"sets.{name}.sizes": [8, 2, 2] for name in ("printed", "handwritten")},
+        **{f"sets.{name}.sizes": [0, 0, 2] for name in ("unseen_fonts", "screen")},
+    }  # fmt: skip
+    arguments = [
+        part for key, value in changes.items() for part in ("--set", f"{key}={json.dumps(value)}")
+    ]
+    result = CliRunner().invoke(command, ["pipeline_quick", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "Mechanics only, no claim" in result.stdout
+    assert "| grpo" in result.stdout
+    assert (tmp_path / "runs" / "pipeline_quick" / "report" / "index.html").is_file()
