@@ -1,5 +1,5 @@
-# `make demo`, `make pipeline` and `make test` do all their own set-up: they need Python 3.11+, make and PyPI.
-# Only the tests need torch. Where PyPI's would bring CUDA,
+# `make demo`, `make pipeline` and `make test` do all their own set-up: they need Python 3.11+,
+# make and PyPI. Only the pipeline and the tests need torch. Where PyPI's would bring CUDA,
 # `make test TORCH_INDEX=https://download.pytorch.org/whl/cpu` takes the CPU build instead.
 
 PYTHON ?= python3
@@ -50,7 +50,7 @@ $(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
 
 $(VENV)/.pipeline: $(VENV)/bin/python $(INPUTS)
 	$(PIP) -e '.[train]'
-	touch $@ $(VENV)/.demo
+	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python $(INPUTS)
 	$(PIP) -e '.[dev]'
