@@ -8,7 +8,7 @@ from typing import Any
 
 from texlens.evaluate.compare_bootstrap import Difference
 from texlens.evaluate.compare_runs import EvaluatedRun
-from texlens.metrics.registry import KEYS
+from texlens.metrics.registry import KEYS, goodness
 from texlens.metrics.table import BREAKDOWN_TITLES, markdown_table
 
 # Recognition as in published tables, then what they ask of generated LaTeX, then what TexLens adds.
@@ -161,6 +161,8 @@ def _differences_table(
         if (run.set, run.model) in found
     ]
     note = "Paired bootstrap over items: difference, 95 % interval, two-sided p; * where p < 0.05."
+    if distances := [key for key in keys if goodness(key, 0.0) == 1.0]:
+        note += f" Less is better: {', '.join(distances)}."
     return Table(f"{title}: against {base}", ("model", *keys), tuple(rows), note)
 
 
