@@ -18,7 +18,7 @@ ENERGY = DEMO / "12-energy.tiff"
 GAUSS = DEMO / "08-gauss.png"
 READ = "textarea.latex"
 # Under the load of other tests a reading can take long.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 
 DROP_OR_PASTE = """
 async ([kind, address]) => {
