@@ -137,8 +137,12 @@ def precision_of(config: TuningConfig) -> str:
     """`float32` or `bfloat16`: what a recipe's `auto` means here."""
     if config.precision != "auto":
         return config.precision
-    on_gpu = config.device != "cpu" and torch.cuda.is_available()
-    return "bfloat16" if on_gpu else "float32"
+    return "float32" if on_cpu(config) else "bfloat16"
+
+
+def on_cpu(config: TuningConfig) -> bool:
+    """Whether a recipe trains on the CPU here."""
+    return config.device == "cpu" or not torch.cuda.is_available()
 
 
 def attention_of(config: TuningConfig) -> str:

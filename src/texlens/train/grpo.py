@@ -17,14 +17,13 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers
 from transformers import PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig as TrlConfig
 
 from texlens.errors import InputError
 from texlens.model.load import Loaded, load_model
-from texlens.train.adapters import count_parameters, load_for_training, precision_of
+from texlens.train.adapters import count_parameters, load_for_training, on_cpu
 from texlens.train.budget import Budget
 from texlens.train.completions import PAGES, RECORDS, CompletionLog
 from texlens.train.config_grpo import GrpoConfig
@@ -150,10 +149,7 @@ def trl_arguments(
             "vllm_gpu_memory_utilization": config.vllm.memory,
         }
     return TrlConfig(
-        output_dir=str(run.checkpoints),
-        max_steps=budget.last_step,
-        per_device_train_batch_size=config.batch,
-        gradient_accumulation_steps=config.accumulation,
+        **run.trl_settings(budget),
         num_generations=config.num_generations,
         num_iterations=config.num_iterations,
         max_completion_length=max_new_tokens,
@@ -163,19 +159,6 @@ def trl_arguments(
         epsilon=config.epsilon,
         loss_type=config.loss_type,
         scale_rewards=config.scale_rewards,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.gradient_norm,
-        optim=config.optimizer,
-        bf16=precision_of(config) == "bfloat16",
-        use_cpu=_on_cpu(config),
-        gradient_checkpointing=config.gradient_checkpointing,
-        seed=config.seed,
-        data_seed=config.seed,
-        logging_steps=config.log_every,
-        logging_nan_inf_filter=False,
-        report_to=run.reporters(),
-        save_steps=config.checkpoint_every,
         disable_tqdm=True,
         **vllm,
     )
@@ -188,7 +171,7 @@ def _start(config: GrpoConfig, run: TuningRun) -> Loaded:
     alone: so the lean pass can draw the answers, and the adapter fits the base as it is read.
     """
     changes: dict[str, Any] = {}
-    if _on_cpu(config) and config.quantisation is None:
+    if on_cpu(config) and config.quantisation is None:
         changes["precision"] = "float32"
     if config.adapter_use == "merge":
         folder = run.out / _MERGED_START
@@ -255,10 +238,6 @@ def _require_vllm(config: GrpoConfig) -> None:
             "Answers drawn by vLLM need the Python package 'vllm', which is not installed: install "
             "a version that TRL knows (docs/grpo.md), or leave vllm out of the recipe."
         )
-
-
-def _on_cpu(config: GrpoConfig) -> bool:
-    return config.device == "cpu" or not torch.cuda.is_available()
 
 
 def _wait_for_all() -> None:

@@ -19,7 +19,7 @@ from trl.trainer.sft_config import SFTConfig as TrlConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from texlens.model.load import Loaded
-from texlens.train.adapters import count_parameters, load_for_training, precision_of
+from texlens.train.adapters import count_parameters, load_for_training
 from texlens.train.budget import Budget
 from texlens.train.config_sft import SftConfig
 from texlens.train.dev import DevReader
@@ -117,25 +117,8 @@ class _Epochs(TrainerCallback):
 
 def trl_arguments(config: SftConfig, run: TuningRun, budget: Budget) -> TrlConfig:
     """A recipe in TRL's terms."""
-    half = precision_of(config) == "bfloat16"
     return TrlConfig(
-        output_dir=str(run.checkpoints),
-        max_steps=budget.last_step,
-        per_device_train_batch_size=config.batch,
-        gradient_accumulation_steps=config.accumulation,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.gradient_norm,
-        optim=config.optimizer,
-        bf16=half,
-        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
-        gradient_checkpointing=config.gradient_checkpointing,
-        seed=config.seed,
-        data_seed=config.seed,
-        logging_steps=config.log_every,
-        logging_nan_inf_filter=False,
-        report_to=run.reporters(),
-        save_steps=config.checkpoint_every,
+        **run.trl_settings(budget),
         eval_strategy="no",
         disable_tqdm=not sys.stderr.isatty(),
         dataloader_num_workers=config.workers,

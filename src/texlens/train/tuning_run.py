@@ -23,6 +23,7 @@ from transformers import TrainerCallback
 from texlens import runs
 from texlens.errors import InputError, TexlensError
 from texlens.model.load import Loaded
+from texlens.train.adapters import on_cpu, precision_of
 from texlens.train.budget import Budget
 from texlens.train.config_tuning import TuningConfig
 from texlens.train.curves import append_log, read_log, write_curves
@@ -188,6 +189,29 @@ class TuningRun:
             importlib.import_module("wandb").log(
                 {f"dev/{name}": value for name, value in values.items()}
             )
+
+    def trl_settings(self, budget: Budget) -> dict[str, Any]:
+        """What both of TRL's trainers are told, in the terms of its configurations."""
+        config = self.config
+        return {
+            "output_dir": str(self.checkpoints),
+            "max_steps": budget.last_step,
+            "per_device_train_batch_size": config.batch,
+            "gradient_accumulation_steps": config.accumulation,
+            "learning_rate": config.learning_rate,
+            "weight_decay": config.weight_decay,
+            "max_grad_norm": config.gradient_norm,
+            "optim": config.optimizer,
+            "bf16": precision_of(config) == "bfloat16",
+            "use_cpu": on_cpu(config),
+            "gradient_checkpointing": config.gradient_checkpointing,
+            "seed": config.seed,
+            "data_seed": config.seed,
+            "logging_steps": config.log_every,
+            "logging_nan_inf_filter": False,
+            "report_to": self.reporters(),
+            "save_steps": config.checkpoint_every,
+        }
 
     def reporters(self) -> list[str]:
         """The trackers that transformers is to set up itself."""
