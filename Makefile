@@ -11,6 +11,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 INPUTS := pyproject.toml constraints.txt
 WORKERS ?= 2
 
+# A test process that dies fails the run at once and names its test: replacing it can wait for ever
+# (https://github.com/pytest-dev/pytest-xdist/issues/1378).
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
+
 # Two processes of several threads each on two cores are far slower than one.
 export OMP_NUM_THREADS ?= 1
 
@@ -23,10 +27,10 @@ pipeline: $(VENV)/.pipeline
 	$(BIN)/texlens pipeline pipeline_quick --out pipeline-out
 
 test: $(VENV)/.dev check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow
+	$(PYTEST) -m slow
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

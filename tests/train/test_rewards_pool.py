@@ -56,6 +56,7 @@ def test_a_truth_that_cannot_be_drawn_gives_zero(pool: RewardPool) -> None:
 def test_a_process_that_dies_by_itself_is_replaced(pool: RewardPool) -> None:
     for process in list(pool._processes):
         process._process.kill()
+        process._process.wait()  # now writing to it fails
     assert pool.score([("x", "x")])[0].cdm == 1
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 
 import click
@@ -61,13 +60,14 @@ class _LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
     """Pictures of formulas to LaTeX: read, score, prepare data, train, evaluate."""
+    # Within click, which ends `texlens ... | head` in silence. SIGPIPE stays ignored, as Python
+    # leaves it: it would also end a training run of which a process for rewards dies.
+    click.get_current_context().call_on_close(sys.stdout.flush)
 
 
 def main() -> None:
     """Run the command line, ending the process with the design's exit status."""
     debug = "--debug" in sys.argv or bool(os.environ.get("TEXLENS_DEBUG"))
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `texlens ... | head` ends in silence
     try:
         # Without its standalone mode click returns the status of `ctx.exit`; commands return None.
         status = cli(standalone_mode=False) or 0

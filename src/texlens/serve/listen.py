@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import signal
 import socket
 
 import h11
@@ -51,10 +50,6 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 def run(app: FastAPI, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; requests at work are finished first."""
-    if hasattr(signal, "SIGPIPE"):
-        # The command line lets this signal end `texlens ... | head`; here it would let any client
-        # that closes its connection too early end the server.
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each bad form
     config = uvicorn.Config(
         app,
