@@ -6,9 +6,16 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from texlens.train.config import Settings
+    from texlens.train.config_tuning import TuningConfig
+
+_Config = TypeVar("_Config", bound="Settings")
+_TUNING = ("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
 
 
 @click.group()
@@ -76,13 +83,9 @@ def pretrain(
     RECIPE is a shipped recipe's name (see `texlens recipes`) or a YAML file. A run that was
     stopped goes on from its last checkpoint when the same command is given again.
     """
-    from texlens.train.config import load_recipe, parse_changes
     from texlens.train.config_pretrain import PretrainConfig
 
-    changes = parse_changes(settings)
-    if minutes is not None:
-        changes |= {"minutes": minutes, "steps": None}
-    config = load_recipe(recipe, PretrainConfig, changes)
+    config = _config(PretrainConfig, recipe, settings, minutes)
     _require("pyarrow", "torch", "transformers")
     from texlens.train.pretrain import CHECKPOINT, MARKER
     from texlens.train.pretrain import pretrain as run
@@ -113,25 +116,16 @@ def sft(
     stopped goes on from its last checkpoint when the same command is given again. Several devices:
     `accelerate launch -m texlens train sft RECIPE`.
     """
-    from texlens.train.config import load_recipe, parse_changes
     from texlens.train.config_sft import SftConfig
 
-    changes = parse_changes(settings)
-    if minutes is not None:
-        changes |= {"minutes": minutes, "steps": None, "epochs": None}
-    config = load_recipe(recipe, SftConfig, changes)
+    config = _config(SftConfig, recipe, settings, minutes)
     if dry_run:
         click.echo(_dry_run(config, devices, layout, as_json=as_json))
         return
-    _require("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
+    _require(*_TUNING)
     from texlens.train.sft import train_sft
-    from texlens.train.tuning_run import CHECKPOINTS, MARKER
 
-    out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
-    summary = train_sft(config, out, afresh=force)
-    if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks
-        text = json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out)
-        click.echo(text)
+    _tune(train_sft, config, recipe, out, resume=resume, force=force, as_json=as_json)
 
 
 @train.command()
@@ -162,26 +156,51 @@ def grpo(
     stopped goes on from its last checkpoint when the same command is given again. Several devices:
     `accelerate launch -m texlens train grpo RECIPE`.
     """
-    from texlens.train.config import load_recipe, parse_changes
-
-    _require("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
     from texlens.train.config_grpo import GrpoConfig, Prefilter
 
-    changes = parse_changes(settings)
-    if minutes is not None:
-        changes |= {"minutes": minutes, "steps": None, "epochs": None}
-    config = load_recipe(recipe, GrpoConfig, changes)
+    config = _config(GrpoConfig, recipe, settings, minutes)
     if dry_run:
         click.echo(_dry_run(config, devices, layout, as_json=as_json))
         return
     if prefilter and config.prefilter is None:
         config = config.model_copy(update={"prefilter": Prefilter()})
+    _require(*_TUNING)
     from texlens.train.grpo import train_grpo
+
+    _tune(train_grpo, config, recipe, out, resume=resume, force=force, as_json=as_json)
+
+
+def _config(
+    kind: type[_Config], recipe: str, settings: tuple[str, ...], minutes: float | None
+) -> _Config:
+    """A recipe with the changes of the command line; `--minutes` replaces every other budget."""
+    from texlens.train.config import load_recipe, parse_changes
+
+    changes = parse_changes(settings)
+    if minutes is not None:
+        others = {"steps", "epochs"} & set(kind.model_fields)
+        changes |= {"minutes": minutes} | dict.fromkeys(others)
+    return load_recipe(recipe, kind, changes)
+
+
+def _tune(
+    run: Callable[..., dict[str, Any]],
+    config: TuningConfig,
+    recipe: str,
+    out: Path | None,
+    *,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Fine-tune, and say what came of it."""
     from texlens.train.tuning_run import CHECKPOINTS, MARKER
 
     out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
-    summary = train_grpo(config, out, afresh=force)
-    click.echo(json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out))
+    summary = run(config, out, afresh=force)
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks
+        text = json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out)
+        click.echo(text)
 
 
 def _dry_run(config: Any, devices: int, layout: Any, *, as_json: bool) -> str:
