@@ -151,18 +151,16 @@ def audit(
 @click.option("--force", is_flag=True, help="Replace the PNG.")
 def preview(file: Path, out: Path, limit: int, force: bool) -> None:
     """Draw a contact sheet of the first pictures of a Parquet file."""
-    import io
 
     from texlens.data.parquet import read_examples
     from texlens.data.preview import contact_sheet
     from texlens.errors import InputError
+    from texlens.png import encode_png
     from texlens.runs import write_bytes
 
     if out.exists() and not force:
         raise InputError(f"'{out}' is there already: give another --out, or --force.")
-    buffer = io.BytesIO()
-    contact_sheet(read_examples(file, limit)).save(buffer, "PNG")
-    write_bytes(out, buffer.getvalue())
+    write_bytes(out, encode_png(contact_sheet(read_examples(file, limit))))
     click.echo(f"Written: {out}")
 
 

@@ -6,7 +6,6 @@ and the file format) is also in another set.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import io
 from collections import Counter
@@ -25,6 +24,7 @@ from texlens.data.items import SPLITS
 from texlens.data.parquet import read_examples
 from texlens.errors import InputError, MissingExtra
 from texlens.latex import normalize
+from texlens.png import data_address
 from texlens.runs import open_out_folder, write_bytes, write_json, write_text
 
 MARKER = "audit.json"
@@ -246,4 +246,4 @@ def _page(reports: list[SetReport], document: dict[str, Any], histograms: bytes)
 
 def _data_uri(image: bytes) -> str:
     """A picture for the page."""
-    return "data:image/png;base64," + base64.b64encode(as_png(image)).decode()
+    return data_address(as_png(image))

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from texlens.data.parquet import read_examples
 from texlens.model.contract import Contract
+from texlens.png import encode_png
 from texlens.records import Example
 from texlens.runs import atomic_write, write_json
 
@@ -84,9 +85,7 @@ def as_png(content: bytes) -> bytes:
             rgba = picture.convert("RGBA")
             white = Image.new("RGBA", rgba.size, "white")
             picture = Image.alpha_composite(white, rgba)
-        buffer = io.BytesIO()
-        picture.convert("L" if picture.mode in ("1", "L") else "RGB").save(buffer, "PNG")
-    return buffer.getvalue()
+        return encode_png(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
 
 
 def answer_text(contract: Contract, latex: str) -> str:

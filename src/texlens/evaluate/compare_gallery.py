@@ -7,7 +7,6 @@ not, and in the truth what the worse reading lacks.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +19,8 @@ from texlens.evaluate.run import DataSet
 from texlens.metrics.batches import Plan
 from texlens.metrics.explain import explain
 from texlens.metrics.registry import goodness
-from texlens.metrics.report import data_address, marked_differences
+from texlens.metrics.report import marked_differences
+from texlens.png import data_address, encode_png
 from texlens.records import Prediction
 
 ITEMS_SHOWN = 4  # wins, and losses, of each run on each set
@@ -145,6 +145,4 @@ def _painted(prediction: Prediction, key: str) -> str | None:
         pictures = explain(prediction, Plan((metric,))).pictures
     except InputError:  # it cannot be drawn
         return None
-    stream = io.BytesIO()
-    pictures[metric][1].save(stream, "PNG", optimize=True)
-    return data_address(stream.getvalue())
+    return data_address(encode_png(pictures[metric][1], optimize=True))

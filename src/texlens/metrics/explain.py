@@ -6,7 +6,6 @@ box of the matching that it lies in. Ink that the metric does not judge stays gr
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import re
@@ -21,6 +20,7 @@ from PIL import Image, ImageDraw
 from texlens.errors import InputError
 from texlens.metrics.base import Drawings, Side
 from texlens.metrics.batches import BatchScorer, ItemResult, Plan
+from texlens.png import data_address, encode_png
 from texlens.records import Prediction
 from texlens.runs import write_bytes, write_text
 
@@ -70,7 +70,7 @@ def write_explanation(out: Path, explanation: Explanation) -> tuple[Path, Path]:
     """Write `explain/ID.png` and `explain/ID.html` into `out`; returns their paths."""
     name = _file_name(explanation.prediction.id)
     picture, page = out / "explain" / f"{name}.png", out / "explain" / f"{name}.html"
-    write_bytes(picture, _png(_sheet(explanation)))
+    write_bytes(picture, encode_png(_sheet(explanation), optimize=True))
     write_text(page, _html(explanation))
     return picture, page
 
@@ -155,13 +155,7 @@ def _html(explanation: Explanation) -> str:
 
 
 def _address(picture: Image.Image) -> str:
-    return f"data:image/png;base64,{base64.b64encode(_png(picture)).decode()}"
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return data_address(encode_png(picture, optimize=True))
 
 
 def _file_name(id_: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from texlens.metrics.registry import goodness
 from texlens.metrics.table import BREAKDOWN_TITLES
+from texlens.png import data_address
 from texlens.records import Score
 
 if TYPE_CHECKING:
@@ -169,17 +170,6 @@ T = TypeVar("T")
 def _goodness(item: ReportItem, key: str, *, absent: T) -> float | T:
     value = item.values.get(key)
     return absent if value is None else goodness(key, value)
-
-
-def data_address(picture: bytes) -> str:
-    """A PNG, JPEG or SVG as an address that holds it."""
-    if picture.startswith(b"\x89PNG"):
-        kind = "png"
-    elif picture.startswith(b"\xff\xd8"):
-        kind = "jpeg"
-    else:
-        kind = "svg+xml"
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def page_asset(name: str) -> str:

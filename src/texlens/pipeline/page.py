@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +12,9 @@ from texlens.data.preview import contact_sheet
 from texlens.evaluate.compare import PAGE, page_style
 from texlens.evaluate.compare_runs import EvaluatedRun
 from texlens.evaluate.compare_tables import Table, overview_table
-from texlens.metrics.report import csp_hash, data_address
+from texlens.metrics.report import csp_hash
 from texlens.pipeline.config import PipelineConfig
+from texlens.png import data_address, encode_png
 from texlens.runs import write_text
 
 INDEX = "index.html"
@@ -122,6 +122,5 @@ def _steps_table(steps: Sequence[dict[str, Any]]) -> Table:
 
 
 def _sheet(path: Path) -> str:
-    stream = io.BytesIO()
-    contact_sheet(read_examples(path, _PICTURES_SHOWN)).save(stream, "PNG", optimize=True)
-    return data_address(stream.getvalue())
+    sheet = contact_sheet(read_examples(path, _PICTURES_SHOWN))
+    return data_address(encode_png(sheet, optimize=True))

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from texlens.errors import InputError
+from texlens.png import encode_png
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
@@ -78,9 +79,7 @@ def as_png(image: Image.Image, *, max_side: int) -> bytes:
     """The picture as a PNG file, shrunk where a side is longer than `max_side` pixels."""
     small = image.copy()
     small.thumbnail((max_side, max_side))
-    stream = io.BytesIO()
-    small.save(stream, "PNG", optimize=True)
-    return stream.getvalue()
+    return encode_png(small, optimize=True)
 
 
 def _read(path: Path) -> bytes:

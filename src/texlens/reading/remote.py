@@ -7,7 +7,6 @@ some chance in it, when the server is busy (429), fails (5xx) or breaks off.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import os
@@ -25,6 +24,7 @@ from texlens.errors import InputError, TexlensError, require_extra
 from texlens.latex import katex_valid, tokenize, unwrap
 from texlens.metrics.answers import has_loop
 from texlens.model.contract import CONTRACT_FILE, Contract, load_contract
+from texlens.png import data_address
 from texlens.reading.answers import parse_answer
 from texlens.reading.framing import Frame, NoInk, frame_picture
 from texlens.reading.pictures import as_png, open_picture
@@ -153,9 +153,8 @@ class RemoteReader:
         """The server's answer to a picture. Raises InputError when there is none."""
         import openai
 
-        address = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
         user = [
-            {"type": "image_url", "image_url": {"url": address}},
+            {"type": "image_url", "image_url": {"url": data_address(content)}},
             {"type": "text", "text": self.contract.instruction},
         ]
         messages: Any = [

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from texlens.errors import InputError
+from texlens.png import encode_png
 from texlens.reading.pictures import SUFFIXES, open_picture
 from texlens.reading.sources import Item
 from texlens.records import Reading
@@ -53,7 +54,7 @@ class Comparisons:
         for reading in readings:
             picture = self._waiting.popleft()
             if reading.error is None and picture.picture is not None:
-                content = _png(compare_picture(picture.picture, reading.latex))
+                content = encode_png(compare_picture(picture.picture, reading.latex))
                 write_bytes(self._folder / self._file_name(picture.name), content)
             yield reading
 
@@ -113,9 +114,3 @@ def _sentence(text: str) -> Image.Image:
     image = Image.new("RGB", (width, 36), "white")
     ImageDraw.Draw(image).text((8, 8), shown, font=font, fill="#a00000")
     return image
-
-
-def _png(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from PIL import Image
 
 from texlens.engine import Failure, get_engine
 from texlens.errors import InputError
+from texlens.png import encode_png
 from texlens.render.overlay import overlay
 from texlens.render.picture import Size, png_many, svg_many
 from texlens.render.sheet import contact_sheet
@@ -42,7 +42,7 @@ def render_to(job: RenderJob, out: Path, *, force: bool = False) -> list[tuple[i
         raise InputError("There is no formula to draw.")
     if job.form == "sheet":
         _refuse_overwriting(out, force)
-        write_bytes(out, _png_bytes(contact_sheet(job.formulas, job.size)))
+        write_bytes(out, encode_png(contact_sheet(job.formulas, job.size)))
         drawn = get_engine().draw(job.formulas)
         return [(n, d.message) for n, d in enumerate(drawn, 1) if isinstance(d, Failure)]
     single = out.suffix.lower() in _FORMS
@@ -68,7 +68,7 @@ def _contents(job: RenderJob, form: str) -> list[bytes | str]:
     if job.boxes:
         em_px = job.size.em_px or 40.0
         return [
-            p.message if isinstance(p, Failure) else _png_bytes(p)
+            p.message if isinstance(p, Failure) else encode_png(p)
             for p in overlay(job.formulas, em_px=em_px)
         ]
     if form == "svg":
@@ -96,15 +96,9 @@ def _by_tex(job: RenderJob, form: str) -> list[bytes | str]:
         raise InputError("--tex draws PNG without boxes.")
     dpi = job.size.dpi or job.size.pixels_an_em(1.0) * 7.227
     return [
-        p.message if isinstance(p, TexFailure) else _png_bytes(Image.fromarray(p))
+        p.message if isinstance(p, TexFailure) else encode_png(Image.fromarray(p))
         for p in render_tex(job.formulas, dpi=dpi, display=job.display)
     ]
-
-
-def _png_bytes(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _refuse_overwriting(path: Path, force: bool) -> None:

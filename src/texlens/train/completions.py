@@ -7,8 +7,6 @@ is self-contained, escapes what the model wrote, and may load or run nothing.
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import sys
 from collections import Counter, deque
@@ -18,6 +16,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
+from texlens.png import data_address, encode_png
 from texlens.runs import write_json_lines, write_text
 from texlens.train.curves import read_log
 from texlens.train.rewards import ScoredCompletion
@@ -265,7 +264,7 @@ def _drawings(scored: Sequence[ScoredCompletion]) -> dict[str, str]:
     wanted = [text for text in texts if text and len(text) <= MAX_DRAWN_CHARACTERS]
     drawn = svg_many([unwrap(text) for text in wanted])
     return {
-        text: _address(svg.encode("utf-8", errors="replace"), "svg+xml")
+        text: data_address(svg.encode("utf-8", errors="replace"))
         for text, svg in zip(wanted, drawn, strict=True)
         if isinstance(svg, str)
     }
@@ -274,12 +273,4 @@ def _drawings(scored: Sequence[ScoredCompletion]) -> dict[str, str]:
 def _picture_address(picture: Image | bytes | None) -> str | None:
     if picture is None:
         return None
-    if isinstance(picture, bytes):
-        return _address(picture, "png" if picture.startswith(b"\x89PNG") else "jpeg")
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return _address(buffer.getvalue(), "png")
-
-
-def _address(picture: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+    return data_address(picture if isinstance(picture, bytes) else encode_png(picture))

@@ -7,7 +7,6 @@ seed and its number alone; only the look of a printed batch is shared, by `BLOCK
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +26,7 @@ from texlens.data.sources.base import Reference, read_caption_lines
 from texlens.data.synthesis import generate
 from texlens.data.synthesis_recombine import Recombiner
 from texlens.errors import InputError
+from texlens.png import encode_png
 from texlens.records import Kind
 
 BLOCK = 200  # items that share a look: fonts are loaded once a TeX run
@@ -77,7 +77,9 @@ class Synthetic:
                 if isinstance(picture, str):
                     yield Drop(label, "draw", picture)
                 else:
-                    yield RawItem(label, _png(picture), formula, self.kind, self.name)
+                    yield RawItem(
+                        label, encode_png(Image.fromarray(picture)), formula, self.kind, self.name
+                    )
 
     def _made(self, number: int) -> str:
         return _maker(self.lists, self.kind)(Random(f"{self.seed}/formula/{number}"))
@@ -140,9 +142,3 @@ def _degraded(grey: Picture, medium: Medium, rng: np.random.Generator) -> Pictur
     if rng.random() < 0.5:
         return framed
     return degrade_as(framed, medium, rng, strength=float(rng.uniform(0.1, 0.7)))
-
-
-def _png(picture: Picture) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return buffer.getvalue()
