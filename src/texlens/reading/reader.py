@@ -23,11 +23,9 @@ from texlens.reading.framing import NoInk, frame_picture
 from texlens.reading.guards import Guard, guard_for
 from texlens.reading.pictures import near_size, open_picture
 from texlens.reading.second_look import Look, best, further_looks
-from texlens.reading.sources import Item
+from texlens.reading.sources import Item, Picture, as_item
 from texlens.reading.writing import Manner
 from texlens.records import Reading, Token
-
-Picture = str | Path | bytes | Image.Image | Item
 
 _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
 
@@ -132,7 +130,7 @@ class Reader:
 
         A picture that cannot be opened gives a reading with an `error`, and the rest goes on.
         """
-        remaining = (_as_item(picture, number) for number, picture in enumerate(pictures, start=1))
+        remaining = (as_item(picture, number) for number, picture in enumerate(pictures, start=1))
         batches = 1  # the first readings come soon, later ones in better sorted windows
         while window := list(islice(remaining, self.batch_size * batches)):
             batches = min(2 * batches, _WINDOW_BATCHES)
@@ -264,14 +262,6 @@ def read(picture: Picture) -> Reading:
     Raises InputError when the picture cannot be opened.
     """
     return _default_reader().read(picture)
-
-
-def _as_item(picture: Picture, number: int) -> Item:
-    if isinstance(picture, Item):
-        return picture
-    if isinstance(picture, str | Path):
-        return Item(str(picture), Path(picture))
-    return Item(f"picture {number}", picture)
 
 
 def _best(image: Image.Image | None, candidates: Sequence[Reading]) -> Reading:

@@ -28,8 +28,7 @@ from texlens.png import data_address
 from texlens.reading.answers import parse_answer
 from texlens.reading.framing import Frame, NoInk, frame_picture
 from texlens.reading.pictures import as_png, open_picture
-from texlens.reading.reader import Picture
-from texlens.reading.sources import Item
+from texlens.reading.sources import Item, Picture, as_item
 from texlens.records import Reading, Token
 
 TOKEN_VARIABLE = "TEXLENS_API_KEY"
@@ -116,7 +115,7 @@ class RemoteReader:
         pool = ThreadPoolExecutor(self.concurrency)
         try:
             for number, picture in enumerate(pictures, start=1):
-                waiting.append(pool.submit(self._read_one, _as_item(picture, number)))
+                waiting.append(pool.submit(self._read_one, as_item(picture, number)))
                 while waiting[0].done() or len(waiting) > _WAITING * self.concurrency:
                     yield waiting.popleft().result()
                     if not waiting:
@@ -271,14 +270,6 @@ def _visual_token_px(folder: Path | None) -> int:
         return int(settings["patch_size"]) * int(settings["merge_size"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{path}' does not say patch_size and merge_size.") from error
-
-
-def _as_item(picture: Picture, number: int) -> Item:
-    if isinstance(picture, Item):
-        return picture
-    if isinstance(picture, str | Path):
-        return Item(str(picture), Path(picture))
-    return Item(f"picture {number}", picture)
 
 
 def _tokens(choice: Any) -> tuple[Token, ...]:

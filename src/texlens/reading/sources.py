@@ -30,6 +30,19 @@ class Item:
     error: str | None = None
 
 
+Picture = str | Path | bytes | Image.Image | Item
+"""What a reader takes: a path, the bytes of a file, a picture, or one of these with a name."""
+
+
+def as_item(picture: Picture, number: int) -> Item:
+    """A picture with the name its reading will carry: its path, or else its number."""
+    if isinstance(picture, Item):
+        return picture
+    if isinstance(picture, str | Path):
+        return Item(str(picture), Path(picture))
+    return Item(f"picture {number}", picture)
+
+
 def find_pictures(names: Iterable[str]) -> Iterator[Item]:
     """The pictures that the names lead to, in the names' order; a folder's own, sorted by path.
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from transformers import PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig as TrlConfig
 
 from texlens.errors import InputError
@@ -34,6 +33,7 @@ from texlens.train.grpo_sampling import Sampling
 from texlens.train.grpo_trainer import FormulaGrpoTrainer
 from texlens.train.rewards import RENDERED, BatchRewards, RewardSettings
 from texlens.train.rewards_pool import RewardPool
+from texlens.train.run_trainer import RunTrainer
 from texlens.train.tuning_run import TuningRun, save_weights
 
 _MERGED_START = "base"
@@ -97,8 +97,8 @@ def train_grpo(config: GrpoConfig, out: Path, *, afresh: bool = False) -> dict[s
     return run.finish(loaded, step=step, minutes=budget.minutes, state=whole)
 
 
-class Trainer(FormulaGrpoTrainer):
-    """The trainer of GRPO with our schedule, and checkpoints that are whole."""
+class Trainer(RunTrainer, FormulaGrpoTrainer):
+    """The trainer of GRPO for a run of ours."""
 
     def __init__(
         self,
@@ -110,8 +110,9 @@ class Trainer(FormulaGrpoTrainer):
         dev: DevReader,
         **kwargs: Any,
     ) -> None:
-        self.run, self.budget = run, budget
         super().__init__(
+            run,
+            budget,
             model=loaded.model,
             args=trl_arguments(config, run, budget, loaded.contract.max_new_tokens),
             train_dataset=prompts.table,
@@ -119,21 +120,6 @@ class Trainer(FormulaGrpoTrainer):
             callbacks=run.callbacks(loaded, budget, dev),
             **kwargs,
         )
-        self.remove_callback(PrinterCallback)  # the run's own log speaks
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Warm-up and cosine over the run's budget, be it steps or minutes."""
-        if self.lr_scheduler is None:
-            self.lr_scheduler = self.budget.schedule(optimizer or self.optimizer)
-            self._created_lr_scheduler = True
-        return self.lr_scheduler
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        self.run.seal_checkpoint(self.state.global_step, self.budget)
-
-    def create_model_card(self, *arguments: Any, **settings: Any) -> None:
-        """Nothing: a run writes its own card."""
 
 
 def trl_arguments(

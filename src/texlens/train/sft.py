@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import PrinterCallback, TrainerCallback
+from transformers import TrainerCallback
 from trl.trainer.sft_config import SFTConfig as TrlConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -24,6 +24,7 @@ from texlens.train.budget import Budget
 from texlens.train.config_sft import SftConfig
 from texlens.train.dev import DevReader
 from texlens.train.examples import FineTuningData, prepare_examples
+from texlens.train.run_trainer import RunTrainer
 from texlens.train.sft_batches import AnswerCollator, LengthGroupedOrder, check_batches, order_of
 from texlens.train.tuning_run import TuningRun
 
@@ -62,8 +63,8 @@ def train_sft(config: SftConfig, out: Path, *, afresh: bool = False) -> dict[str
     return run.finish(loaded, step=step, minutes=budget.minutes, state=whole)
 
 
-class Trainer(SFTTrainer):
-    """TRL's trainer with our order of examples, our schedule, and checkpoints that are whole."""
+class Trainer(RunTrainer, SFTTrainer):
+    """TRL's trainer for a run of ours, with our order of examples."""
 
     def __init__(
         self,
@@ -76,8 +77,10 @@ class Trainer(SFTTrainer):
         budget: Budget,
         dev: DevReader,
     ) -> None:
-        self.run, self.order, self.budget = run, order, budget
+        self.order = order
         super().__init__(
+            run,
+            budget,
             model=loaded.model,
             args=trl_arguments(config, run, budget),
             data_collator=collator,
@@ -85,24 +88,9 @@ class Trainer(SFTTrainer):
             processing_class=loaded.processor,
             callbacks=[_Epochs(order), *run.callbacks(loaded, budget, dev)],
         )
-        self.remove_callback(PrinterCallback)  # the run's own log speaks
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedOrder:
         return self.order
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Warm-up and cosine over the run's budget, be it steps or minutes."""
-        if self.lr_scheduler is None:
-            self.lr_scheduler = self.budget.schedule(optimizer or self.optimizer)
-            self._created_lr_scheduler = True
-        return self.lr_scheduler
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        self.run.seal_checkpoint(self.state.global_step, self.budget)
-
-    def create_model_card(self, *arguments: Any, **settings: Any) -> None:
-        """Nothing: a run writes its own card."""
 
 
 class _Epochs(TrainerCallback):
