@@ -1,0 +1,50 @@
+"""What several seeds of one experiment say together.
+
+    python benchmarks/across_seeds.py runs/stages-0 runs/stages-1 runs/stages-2 \\
+        --change base_handwritten:stage1_handwritten stage1_handwritten:stage2_handwritten
+
+Every folder holds the `values.json` of one seed (`two_stages.py`, `grpo_arms.py`), over the same
+pictures. For every measure: both values, averaged; the change of every seed; their mean with its
+95 % bootstrap interval over pictures (each picture's change averaged over seeds first); the smallest
+effect that could have been seen; and the standard deviation between seeds, which the interval does
+not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from paired import changes, mean, read_values, summary
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--change", nargs="+", required=True, metavar="BEFORE:AFTER")
+    parser.add_argument("--measures", nargs="+", default=None)
+    arguments = parser.parse_args()
+    seeds = [read_values(folder) for folder in arguments.runs]
+    for pair in arguments.change:
+        before, _, after = pair.partition(":")
+        print(f"\n{before} to {after}, n {len(seeds[0][before]['exact'])}, {len(seeds)} seeds\n")
+        print("| measure | before | after | seeds | mean [95 %], detectable | deviation |")
+        print("|---|---:|---:|---|---:|---:|")
+        for measure in arguments.measures or seeds[0][before]:
+            levels = [np.mean([mean(s[name][measure]) for s in seeds]) for name in (before, after)]
+            change = np.array([changes(s[before][measure], s[after][measure]) for s in seeds])
+            found = summary(change.mean(axis=0))
+            each = np.nanmean(change, axis=1)
+            deviation = f"{each.std(ddof=1):.3f}" if len(each) > 1 else "-"
+            print(
+                f"| {measure} | {levels[0]:.3f} | {levels[1]:.3f} | "
+                f"{', '.join(f'{value:+.3f}' for value in each)} | "
+                f"{found['change']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}], "
+                f"{found['detectable']:.3f} | {deviation} |"
+            )
+
+
+if __name__ == "__main__":
+    main()

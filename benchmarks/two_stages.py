@@ -1,0 +1,72 @@
+"""Does print alone hurt handwriting, and does rehearsal mend it? Both stages, by one seed.
+
+    python benchmarks/two_stages.py --base FOLDER --seed 1 --steps 288 260 --out runs/stages-1 \\
+        --printed im2latex_val.parquet --handwritten crohme_2014.parquet
+
+Trains the recipes `sft_printed_small` and, from its adapter, `sft_handwritten_small` with so many
+steps, in `OUT/stage1` and `OUT/stage2`; the data they name must be there. A stage that has ended is
+not trained again, one that was stopped goes on. Base and both stages then read the same `--items`
+pictures, printed and handwritten, each once and without guards; `values.json` keeps what each
+reading is worth. `across_seeds.py` makes the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from paired import read, write_values
+from texlens.reading import Reader
+from texlens.train.config import load_recipe, parse_changes
+from texlens.train.config_sft import SftConfig
+from texlens.train.config_tuning import DevSet
+from texlens.train.sft import train_sft
+from texlens.train.tuning_run import MARKER
+
+RECIPES = {"stage1": "sft_printed_small", "stage2": "sft_handwritten_small"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--steps", type=int, nargs=2, default=(288, 260), help="of each stage")
+    parser.add_argument("--printed", type=Path, required=True)
+    parser.add_argument("--handwritten", type=Path, required=True)
+    parser.add_argument("--items", type=int, default=300)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    out: Path = arguments.out
+    sets = [
+        DevSet(name="printed", parquet=arguments.printed, sample=arguments.items),
+        DevSet(name="handwritten", parquet=arguments.handwritten, sample=arguments.items),
+    ]
+    values = {}
+    adapter: Path | None = None
+    for name in ("base", *RECIPES):
+        if name in RECIPES:
+            own = {
+                "model": str(arguments.base),
+                "adapter": None if adapter is None else str(adapter),
+                "seed": arguments.seed,
+                "steps": arguments.steps[list(RECIPES).index(name)],
+                "epochs": None,
+                "precision": "bfloat16",
+            }
+            config = load_recipe(RECIPES[name], SftConfig, own | parse_changes(arguments.set))
+            if not (out / name / MARKER).is_file():
+                train_sft(config, out / name)
+            adapter = out / name / "adapter"
+        reader = Reader(arguments.base, adapter, guards=False, second_look=False)
+        for pictures in sets:
+            key = f"{name}_{pictures.name}"
+            values[key] = read(reader, pictures, out, key)
+    write_values(values, out)
+
+
+if __name__ == "__main__":
+    main()
