@@ -7,8 +7,7 @@
 answers in tags (recipe `sft_tagged_small`), which all arms then do. The arms:
 
 - `published`: GRPO with the published rewards;
-- `ours`: GRPO with the rewards of the drawn answer, on prompts chosen by pass rate; the time that
-  choosing takes is part of the arm's;
+- `ours`: GRPO with the rewards of the drawn answer;
 - `control`: supervised fine-tuning on the same pictures.
 
 Each trains a new adapter of the same rank on the same layers for `--minutes`, the reading of dev
@@ -64,11 +63,16 @@ def recipes(arguments: argparse.Namespace) -> dict[str, GrpoConfig | SftConfig]:
         shared["dev"] = [{"name": "dev", "parquet": str(arguments.dev), "rows": arguments.dev_rows,
                           "sample": 100}]  # fmt: skip
     shared["best"] = None
-    grpo = shared | {"adapter_use": "continue"}
+    grpo = shared | {
+        "adapter_use": "continue",
+        "learning_rate": 1.0e-3,
+        "temperature": 1.0,
+        "num_generations": 8,
+    }
     own: dict[str, dict[str, Any]] = {
-        "published": grpo | {"rewards": PUBLISHED, "prefilter": None},
+        "published": grpo | {"rewards": PUBLISHED},
         "ours": grpo,
-        "control": shared | {"learning_rate": 1.0e-4},
+        "control": shared,
     }
     for setting in arguments.set:
         arm, _, rest = setting.partition(".")
