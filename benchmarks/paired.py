@@ -59,7 +59,9 @@ def write_values(values: dict[str, Values], out: Path) -> None:
 
 
 def read_values(out: Path) -> dict[str, Values]:
-    """What an experiment kept."""
+    """What an experiment kept; ends the script where it kept nothing yet."""
+    if not (out / _VALUES).is_file():
+        raise SystemExit(f"'{out}' has no {_VALUES}: its experiment has not ended.")
     values: dict[str, Values] = json.loads((out / _VALUES).read_text())
     return values
 
