@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_SIGNATURES = (
+    (b"\x89PNG", "png"),
+    (b"\xff\xd8", "jpeg"),
+    (b"RIFF", "webp"),
+    (b"GIF8", "gif"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+)
+
 
 def encode_png(picture: Image, *, optimize: bool = False) -> bytes:
     """The picture as a PNG file; `optimize` takes longer and makes it smaller."""
@@ -18,11 +28,6 @@ def encode_png(picture: Image, *, optimize: bool = False) -> bytes:
 
 
 def data_address(picture: bytes) -> str:
-    """A PNG, JPEG or SVG file as an address that holds it."""
-    if picture.startswith(b"\x89PNG"):
-        kind = "png"
-    elif picture.startswith(b"\xff\xd8"):
-        kind = "jpeg"
-    else:
-        kind = "svg+xml"
+    """A picture file as an address that holds it: of a kind in _SIGNATURES, else an SVG."""
+    kind = next((kind for sign, kind in _SIGNATURES if picture.startswith(sign)), "svg+xml")
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

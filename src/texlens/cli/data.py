@@ -151,7 +151,6 @@ def audit(
 @click.option("--force", is_flag=True, help="Replace the PNG.")
 def preview(file: Path, out: Path, limit: int, force: bool) -> None:
     """Draw a contact sheet of the first pictures of a Parquet file."""
-
     from texlens.data.parquet import read_examples
     from texlens.data.preview import contact_sheet
     from texlens.errors import InputError
