@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paired import changes, mean, read_values, summary
+from paired import cell, changes, mean, read_values, summary
 
 
 def main() -> None:
@@ -41,8 +41,7 @@ def main() -> None:
             print(
                 f"| {measure} | {levels[0]:.3f} | {levels[1]:.3f} | "
                 f"{', '.join(f'{value:+.3f}' for value in each)} | "
-                f"{found['change']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}], "
-                f"{found['detectable']:.3f} | {deviation} |"
+                f"{cell(found)} | {deviation} |"
             )
 
 

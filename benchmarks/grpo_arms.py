@@ -22,7 +22,6 @@ Writes `arms.md`: for every measure its value at the start, the paired change of
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 from pathlib import Path
@@ -30,7 +29,7 @@ from typing import Any
 
 import torch
 
-from paired import FORMAT, Values, cell, changes, mean, read, summary, write_values
+from paired import FORMAT, Values, cell, changes, mean, read, summary, train, write_values
 from texlens import runs
 from texlens.metrics.base import BOOTSTRAP_SIGNATURE
 from texlens.reading import Reader
@@ -38,7 +37,6 @@ from texlens.train.config import load_recipe, parse_changes
 from texlens.train.config_grpo import GrpoConfig
 from texlens.train.config_sft import SftConfig
 from texlens.train.config_tuning import DevSet
-from texlens.train.tuning_run import MARKER
 
 PUBLISHED = {"tag_presence": 1, "tag_order": 1, "validity_similarity": 1, "exact_match_bonus": 1}
 ARMS = ("published", "ours", "control")
@@ -86,20 +84,6 @@ def recipes(arguments: argparse.Namespace) -> dict[str, GrpoConfig | SftConfig]:
     }
 
 
-def train(config: GrpoConfig | SftConfig, out: Path) -> dict[str, Any]:
-    """Train an arm, unless it has ended; what its `run.json` holds."""
-    if (out / MARKER).is_file():
-        finished: dict[str, Any] = json.loads((out / MARKER).read_text())
-        return finished
-    if isinstance(config, GrpoConfig):
-        from texlens.train.grpo import train_grpo
-
-        return train_grpo(config, out)
-    from texlens.train.sft import train_sft
-
-    return train_sft(config, out)
-
-
 def table(values: dict[str, Values], summaries: dict[str, Any]) -> str:
     """The result in Markdown."""
     start = values["start"]
@@ -138,7 +122,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    arguments.out.mkdir(parents=True, exist_ok=True)
 
     held_out = DevSet(name="heldout", parquet=arguments.held_out, sample=arguments.items)
     out, model = arguments.out, arguments.model

@@ -1,4 +1,4 @@
-"""What the experiments on trained models share: reading fixed pictures, and paired changes.
+"""What the experiments on trained models share: training once, fixed pictures, paired changes.
 
 An experiment writes the value of every measure on every picture into `values.json`, by the name of
 the model that read them: what is compared later is always the same pictures.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,11 @@ from texlens.metrics.scoring import score_predictions
 from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Prediction
+from texlens.train.config_grpo import GrpoConfig
+from texlens.train.config_sft import SftConfig
 from texlens.train.config_tuning import DevSet
 from texlens.train.examples import dev_examples
+from texlens.train.tuning_run import MARKER
 
 METRICS = (
     "layout", "exprate_cdm", "cdm", "exact", "edit_tokens", "rouge_l", "brace_valid", "katex_valid",
@@ -32,6 +36,20 @@ _VALUES = "values.json"
 
 Values = dict[str, list[float | None]]
 """By measure, of every picture in order. `format`: the answer ended by itself and could be used."""
+
+
+def train(config: GrpoConfig | SftConfig, out: Path) -> dict[str, Any]:
+    """Train, unless the run in `out` has ended; what its `run.json` holds."""
+    if (out / MARKER).is_file():
+        finished: dict[str, Any] = json.loads((out / MARKER).read_text())
+        return finished
+    if isinstance(config, GrpoConfig):
+        from texlens.train.grpo import train_grpo
+
+        return train_grpo(config, out)
+    from texlens.train.sft import train_sft
+
+    return train_sft(config, out)
 
 
 def read(reader: Reader, pictures: DevSet, out: Path, name: str) -> Values:

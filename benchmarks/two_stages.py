@@ -17,13 +17,11 @@ from pathlib import Path
 
 import torch
 
-from paired import read, write_values
+from paired import read, train, write_values
 from texlens.reading import Reader
 from texlens.train.config import load_recipe, parse_changes
 from texlens.train.config_sft import SftConfig
 from texlens.train.config_tuning import DevSet
-from texlens.train.sft import train_sft
-from texlens.train.tuning_run import MARKER
 
 RECIPES = {"stage1": "sft_printed_small", "stage2": "sft_handwritten_small"}
 
@@ -58,8 +56,7 @@ def main() -> None:
                 "precision": "bfloat16",
             }
             config = load_recipe(RECIPES[name], SftConfig, own | parse_changes(arguments.set))
-            if not (out / name / MARKER).is_file():
-                train_sft(config, out / name)
+            train(config, out / name)
             adapter = out / name / "adapter"
         reader = Reader(arguments.base, adapter, guards=False, second_look=False)
         for pictures in sets:
