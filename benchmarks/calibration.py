@@ -30,8 +30,8 @@ import numpy as np
 from PIL import Image
 
 from non_formulas import KINDS, draw
+from texlens.data.formulas.grammar import generate
 from texlens.data.parquet import read_examples
-from texlens.data.synthesis import generate
 from texlens.metrics import score
 from texlens.model.load import EMBEDDED
 from texlens.reading import Reader
@@ -41,7 +41,7 @@ from texlens.reading.confidence import (
     Regression,
     answer_features,
 )
-from texlens.reading.pictures import open_picture
+from texlens.reading.pictures.opening import open_picture
 from texlens.records import Reading
 from texlens.render import Size, png_many
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from texlens.metrics.base import Pair
 from texlens.metrics.cache import DrawingStore
-from texlens.metrics.cdm import Cdm
+from texlens.metrics.cdm.metric import Cdm
 
 TOLERANCE = 0.001  # scores are rounded to three places; below this they agree
 BATCH = 64

@@ -33,10 +33,10 @@ from paired import FORMAT, Values, cell, changes, mean, read, summary, train, wr
 from texlens import runs
 from texlens.metrics.base import BOOTSTRAP_SIGNATURE
 from texlens.reading import Reader
-from texlens.train.config import load_recipe, parse_changes
-from texlens.train.config_grpo import GrpoConfig
-from texlens.train.config_sft import SftConfig
-from texlens.train.config_tuning import DevSet
+from texlens.train.grpo.settings import GrpoConfig
+from texlens.train.run.config import load_recipe, parse_changes
+from texlens.train.run.settings import DevSet
+from texlens.train.sft.settings import SftConfig
 
 PUBLISHED = {"tag_presence": 1, "tag_order": 1, "validity_similarity": 1, "exact_match_bonus": 1}
 ARMS = ("published", "ours", "control")

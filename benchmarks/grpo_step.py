@@ -27,13 +27,13 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from texlens.model.load import EMBEDDED, Loaded, load_model
-from texlens.train.adapters import lora_config
-from texlens.train.config_grpo import GrpoConfig
-from texlens.train.grpo import _limits
-from texlens.train.grpo_prompts import Prompts, prepare_prompts, within_limit
-from texlens.train.grpo_trainer import FormulaGrpoTrainer
-from texlens.train.rewards import BatchRewards
-from texlens.train.rewards_pool import RewardPool
+from texlens.train.grpo.prompts import Prompts, prepare_prompts, within_limit
+from texlens.train.grpo.settings import GrpoConfig
+from texlens.train.grpo.train import _limits
+from texlens.train.grpo.trainer import FormulaGrpoTrainer
+from texlens.train.rewards.functions import BatchRewards
+from texlens.train.rewards.pool import RewardPool
+from texlens.train.run.adapters import lora_config
 
 PROMPTS, ANSWERS = 8, 6
 

@@ -27,7 +27,7 @@ from texlens.latex import katex_valid, normalize
 from texlens.metrics import score
 from texlens.model.load import load_model
 from texlens.reading import Reader
-from texlens.reading.pictures import open_picture
+from texlens.reading.pictures.opening import open_picture
 from texlens.records import Reading
 
 TURN = 64  # pictures

@@ -21,7 +21,7 @@ from texlens.engine import Failure
 from texlens.latex import normalize, tokenize
 from texlens.metrics.base import Drawings, Metric, Pair
 from texlens.metrics.cache import DrawingStore
-from texlens.metrics.layout import formula
+from texlens.metrics.layout.metric import formula
 from texlens.metrics.registry import build_metrics
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "im2latex_train.parquet"

@@ -27,9 +27,9 @@ from scipy.stats import pearsonr, spearmanr
 from texlens.engine import Drawing
 from texlens.metrics.base import Pair
 from texlens.metrics.cache import DrawingStore
-from texlens.metrics.layout import Layout, formula
-from texlens.metrics.layout_align import Aligner, Costs
-from texlens.metrics.layout_sequence import reading_sequence
+from texlens.metrics.layout.alignment import Aligner, Costs
+from texlens.metrics.layout.metric import Layout, formula
+from texlens.metrics.layout.sequence import reading_sequence
 from texlens.metrics.registry import build_metrics
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -21,11 +21,11 @@ from texlens.metrics.scoring import score_predictions
 from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Prediction
-from texlens.train.config_grpo import GrpoConfig
-from texlens.train.config_sft import SftConfig
-from texlens.train.config_tuning import DevSet
-from texlens.train.examples import dev_examples
-from texlens.train.tuning_run import MARKER
+from texlens.train.grpo.settings import GrpoConfig
+from texlens.train.run.examples import dev_examples
+from texlens.train.run.run_folder import MARKER
+from texlens.train.run.settings import DevSet
+from texlens.train.sft.settings import SftConfig
 
 METRICS = (
     "layout", "exprate_cdm", "cdm", "exact", "edit_tokens", "rouge_l", "brace_valid", "katex_valid",
@@ -44,10 +44,10 @@ def train(config: GrpoConfig | SftConfig, out: Path) -> dict[str, Any]:
         finished: dict[str, Any] = json.loads((out / MARKER).read_text())
         return finished
     if isinstance(config, GrpoConfig):
-        from texlens.train.grpo import train_grpo
+        from texlens.train.grpo.train import train_grpo
 
         return train_grpo(config, out)
-    from texlens.train.sft import train_sft
+    from texlens.train.sft.train import train_sft
 
     return train_sft(config, out)
 

@@ -41,8 +41,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 import texlens.engine
-from texlens.data.hand import write_formulas
-from texlens.data.ink import InkError, draw_ink, encode_png, parse_inkml
+from texlens.data.pictures.hand import write_formulas
+from texlens.data.pictures.ink import InkError, draw_ink, encode_png, parse_inkml
 from texlens.engine import get_engine
 from texlens.latex import katex_valid, normalize, unwrap
 from texlens.render import same_picture

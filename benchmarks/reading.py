@@ -24,12 +24,12 @@ from typing import Any
 
 import torch
 
+from texlens.data.formulas.grammar import generate
 from texlens.data.parquet import read_examples
-from texlens.data.synthesis import generate
 from texlens.model.load import EMBEDDED, load_model
 from texlens.reading import Reader
-from texlens.reading.framing import frame_picture
-from texlens.reading.pictures import open_picture
+from texlens.reading.pictures.framing import frame_picture
+from texlens.reading.pictures.opening import open_picture
 from texlens.render import Size, png_many
 
 

@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 
 from texlens.data.parquet import read_examples
-from texlens.train.completions import RECORDS
-from texlens.train.curves import read_log
-from texlens.train.rewards import NAMES, RewardSettings, score_completions
-from texlens.train.rewards_pool import TIMEOUT, RewardPool, portions
-from texlens.train.rewards_rendered import Renderer
+from texlens.train.grpo.completions import RECORDS
+from texlens.train.rewards.functions import NAMES, RewardSettings, score_completions
+from texlens.train.rewards.pool import TIMEOUT, RewardPool, portions
+from texlens.train.rewards.rendered import Renderer
+from texlens.train.run.curves import read_log
 
 ANSWERS_A_FORMULA = 8
 LETTERS = ["x", "y", "a", "i", "n", "0", "1", "2", r"\alpha", r"\beta"]

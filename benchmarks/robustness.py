@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 from texlens.data.parquet import read_examples
 from texlens.metrics import score
 from texlens.reading import Reader
-from texlens.reading.pictures import open_picture
+from texlens.reading.pictures.opening import open_picture
 
 SCALES = (0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0)
 KEYS = ["exact", "exprate_layout", "layout"]

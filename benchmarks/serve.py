@@ -40,7 +40,7 @@ MOST_GROWTH = 1.10  # memory at the end of the minute over that after its first 
 
 
 def drawn_formulas(count: int) -> list[bytes]:
-    from texlens.data.synthesis import generate
+    from texlens.data.formulas.grammar import generate
     from texlens.render import Size, png_many
 
     random = Random(0)

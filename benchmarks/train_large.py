@@ -10,7 +10,7 @@ over a language model of 4 bits (nf4, double quantisation) where bitsandbytes is
 vision attention batched by length; loss on the answers' tokens, computed in parts.
 
 For each setting: examples/s, tokens/s (all tokens of the sequences), utilisation as model FLOPs
-(see `texlens.train.dryrun_cost`) over the card's published dense bfloat16 peak, the same with the
+(see `texlens.train.plan.cost`) over the card's published dense bfloat16 peak, the same with the
 operations that checkpointing runs again, the driver's busy percentage, the peak of allocated
 memory, and beside it what `--dry-run` estimates. Writes train_large.json into --out, or $OUT.
 Needs torch, transformers and peft; not the rest of TexLens' dependencies.
@@ -41,8 +41,8 @@ from torch.utils.checkpoint import checkpoint
 
 from texlens.model.published import model_config
 from texlens.model.vision_attention import batch_vision_attention
-from texlens.train.dryrun_cost import Batch, Training, activation_bytes, step_flops
-from texlens.train.dryrun_cost import peak_flops as published_peak
+from texlens.train.plan.cost import Batch, Training, activation_bytes, step_flops
+from texlens.train.plan.cost import peak_flops as published_peak
 
 PROMPT = 30  # tokens of the system's and the user's sentences and of the chat form
 RANK = 8

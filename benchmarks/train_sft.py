@@ -33,16 +33,16 @@ import torch
 import transformers
 from PIL import Image
 
+from texlens.data.formulas.grammar import generate
 from texlens.data.parquet import read_examples, write_examples
-from texlens.data.synthesis import generate
 from texlens.model.load import EMBEDDED
 from texlens.records import Example
 from texlens.render import Size, png_many
-from texlens.train.adapters import load_for_training, lora_config
-from texlens.train.config_sft import SftConfig
-from texlens.train.examples import prepare_examples
-from texlens.train.sft import Trainer as OurTrainer
-from texlens.train.sft import train_sft
+from texlens.train.run.adapters import load_for_training, lora_config
+from texlens.train.run.examples import prepare_examples
+from texlens.train.sft.settings import SftConfig
+from texlens.train.sft.train import Trainer as OurTrainer
+from texlens.train.sft.train import train_sft
 
 
 def drawn_examples(count: int) -> list[Example]:
@@ -90,7 +90,7 @@ class Clock:
 def ours(config: SftConfig, out: Path) -> tuple[Clock, float]:
     with Clock().watching(OurTrainer) as clock:
         train_sft(config, out)
-    from texlens.train.curves import read_log
+    from texlens.train.run.curves import read_log
 
     return clock, read_log(out / "log.jsonl")[-1]["loss"]
 

@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw
 from texlens.cli.merge import merge
 from texlens.cli.train import recipes, train
 from texlens.data.parquet import write_examples
-from texlens.data.printed import FormulaSource, Plan, write_shards
+from texlens.data.pictures.printed import FormulaSource, Plan, write_shards
 from texlens.errors import TexlensError
 from texlens.records import Example
-from texlens.train.config import load_recipe
-from texlens.train.config_pretrain import PretrainConfig
+from texlens.train.pretrain.settings import PretrainConfig
+from texlens.train.run.config import load_recipe
 
 RECIPE = """
 description: tiny

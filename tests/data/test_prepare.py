@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from texlens.data.clean import Limits
+from texlens.data.corpora import open_source
 from texlens.data.parquet import read_examples
 from texlens.data.prepare import Plan, _begin, _clean, prepare
-from texlens.data.sources import open_source
 from texlens.errors import InputError
 
 CAPTIONS = [

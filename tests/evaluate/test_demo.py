@@ -11,8 +11,8 @@ from texlens.evaluate.demo import PAGE, Demo, demo_pictures
 from texlens.latex import normalize
 from texlens.model.load import EMBEDDED
 from texlens.reading import Reader
-from texlens.reading.framing import Frame, frame_picture
-from texlens.reading.pictures import open_picture
+from texlens.reading.pictures.framing import Frame, frame_picture
+from texlens.reading.pictures.opening import open_picture
 from texlens.render import svg_many
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from texlens.data.synthesis import generate
+from texlens.data.formulas.grammar import generate
 from texlens.latex import unwrap
 
 # What the other lists lack.

@@ -15,9 +15,9 @@ from texlens.errors import InputError, TexlensError
 from texlens.metrics import base
 from texlens.metrics.base import Drawings, ItemScore, Pair
 from texlens.metrics.batches import Plan
-from texlens.metrics.exact import ExactMatch
 from texlens.metrics.registry import KEYS, build_metrics, check_keys
 from texlens.metrics.scoring import score_predictions
+from texlens.metrics.text.exact import ExactMatch
 from texlens.records import Prediction, Score
 
 # All metrics but TeX's.

@@ -17,7 +17,7 @@ from texlens.errors import InputError
 from texlens.evaluate import run as evaluation
 from texlens.pipeline.config import PipelineConfig
 from texlens.pipeline.story import run_pipeline
-from texlens.train.config import load_recipe, recipe_names
+from texlens.train.run.config import load_recipe, recipe_names
 
 SETTINGS = {
     "lora": {"rank": 2, "alpha": 4}, "epochs": None, "steps": 2, "batch": 2, "dev_every": 100,

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from texlens.cli.serve import serve
 from texlens.errors import InputError
 from texlens.model.load import EMBEDDED
-from texlens.reading.remote import RemoteReader
+from texlens.reading.backends.remote import RemoteReader
 from texlens.serve import listen
 
 

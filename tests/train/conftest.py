@@ -13,13 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from texlens.data.parquet import write_examples
-from texlens.data.printed import FormulaSource, Plan, write_shards
+from texlens.data.pictures.printed import FormulaSource, Plan, write_shards
 from texlens.reading import Reader
-from texlens.reading.decoding import Decoder
+from texlens.reading.decoding.greedy import Decoder
 from texlens.records import Example
-from texlens.train.config_pretrain import PretrainConfig
-from texlens.train.config_sft import SftConfig
-from texlens.train.pretrain_pictures import read_shard
+from texlens.train.pretrain.augmentation import read_shard
+from texlens.train.pretrain.settings import PretrainConfig
+from texlens.train.sft.settings import SftConfig
 
 Spied = tuple[dict[str, Tensor], tuple[int, ...]]
 

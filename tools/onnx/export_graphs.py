@@ -4,7 +4,7 @@
 
 Reads the folder's `config.json` and writes `vision.onnx` and `decoder.onnx` beside it, some tens of
 kilobytes. Their initializers carry the names and shapes of the tensors in `model.safetensors` (the
-patch embedding flattened to two dimensions) and no data: `texlens.reading.onnx_graphs` hands
+patch embedding flattened to two dimensions) and no data: `texlens.reading.backends.onnx_graphs` hands
 onnxruntime the weights of that one file, so that they are shipped once and the graphs hold for
 every set of weights of the same shape.
 

@@ -1,6 +1,6 @@
-"""Count how large the glyphs of formulas are, in em: `src/texlens/reading/glyph_sizes.npy`.
+"""Count how large the glyphs of formulas are, in em: `src/texlens/reading/pictures/glyph_sizes.npy`.
 
-    python tools/reading/count_glyph_sizes.py FORMULAS.txt src/texlens/reading/glyph_sizes.npy
+    python tools/reading/count_glyph_sizes.py FORMULAS.txt src/texlens/reading/pictures/glyph_sizes.npy
 
 FORMULAS.txt holds one formula a line; the first 6,500 of im2latex_train were used. They are drawn
 in the looks that training pictures have (needs TeX and its fonts), in type of a known size.
@@ -15,8 +15,8 @@ from random import Random
 import numpy as np
 from scipy import ndimage
 
-from texlens.data.printed import Printed, choose_look, draw_printed
-from texlens.reading.type_size import GRID, glyph_sizes, grid_cells
+from texlens.data.pictures.printed import Printed, choose_look, draw_printed
+from texlens.reading.pictures.type_size import GRID, glyph_sizes, grid_cells
 
 BATCH = 100
 BLUR = 0.7  # cells

@@ -38,9 +38,9 @@ def compare(
     RUN is a folder that `texlens evaluate` wrote, of one model or of a suite, or NAME=FOLDER to
     call its model so. Numbers of different signatures are not put into one column.
     """
-    from texlens.evaluate.compare import PAGE
-    from texlens.evaluate.compare import compare as run
-    from texlens.evaluate.compare_runs import find_runs
+    from texlens.evaluate.compare.comparison import PAGE
+    from texlens.evaluate.compare.comparison import compare as run
+    from texlens.evaluate.compare.runs import find_runs
 
     document = run(find_runs(runs), out, data=data, published=published, title=title, force=force)
     if as_json:

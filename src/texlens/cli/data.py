@@ -89,9 +89,9 @@ def prepare(
     synthetic or unseen-fonts.
     """
     from texlens.data.clean import Limits
+    from texlens.data.corpora import open_source
     from texlens.data.prepare import Plan
     from texlens.data.prepare import prepare as run
-    from texlens.data.sources import open_source
 
     opened = open_source(
         source, paths, captions=captions, subset=subset, kind=kind, vary_ink=vary_ink, seed=seed,

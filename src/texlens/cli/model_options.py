@@ -13,9 +13,9 @@ import click
 from texlens.errors import InputError
 
 if TYPE_CHECKING:
-    from texlens.reading.engine import EngineName
+    from texlens.reading.backends.base import EngineName
+    from texlens.reading.backends.remote import RemoteReader
     from texlens.reading.reader import Reader
-    from texlens.reading.remote import RemoteReader
 
 _OPTIONS = (
     click.option(
@@ -149,7 +149,7 @@ class ModelOptions:
             raise InputError(
                 "With --endpoint, --model NAME says which of the server's models reads."
             )
-        from texlens.reading.remote import RemoteReader
+        from texlens.reading.backends.remote import RemoteReader
 
         limits = {"concurrency": self.concurrency, "timeout_s": self.timeout}
         given: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}

@@ -62,8 +62,8 @@ def read(
     several, one line each: path, confidence, LaTeX, with tabs between. Exit status 1 if any picture
     could not be read or written in the format.
     """
-    from texlens.reading.clipboard import clipboard_picture, copy_text, require_copying
-    from texlens.reading.renderings import Comparisons
+    from texlens.reading.desk.clipboard import clipboard_picture, copy_text, require_copying
+    from texlens.reading.desk.renderings import Comparisons
     from texlens.reading.sources import find_pictures
 
     form = "json" if as_json else form

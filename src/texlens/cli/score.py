@@ -12,8 +12,8 @@ import click
 from texlens.errors import InputError
 
 if TYPE_CHECKING:
+    from texlens.metrics.base import CdmEngine
     from texlens.metrics.batches import Plan
-    from texlens.metrics.registry import CdmEngine
     from texlens.records import Prediction
 
 _PATH = click.Path(path_type=Path)
@@ -63,10 +63,10 @@ def score(
     these columns; `-` is standard input. Or give one pair: --gt 'x^2' --pred 'x_2'.
     """
     from texlens.metrics.batches import Plan
-    from texlens.metrics.files import MARKER, metrics_document, write_report, write_scoring
     from texlens.metrics.registry import KEYS, check_keys
+    from texlens.metrics.report.files import MARKER, metrics_document, write_report, write_scoring
+    from texlens.metrics.report.table import markdown, metrics_table
     from texlens.metrics.scoring import score_predictions
-    from texlens.metrics.table import markdown, metrics_table
     from texlens.runs import open_out_folder
 
     warnings.formatwarning = lambda message, *_: f"texlens: {message}\n"
@@ -116,7 +116,7 @@ def _predictions(
 def _explain(
     predictions: list[Prediction], explained: tuple[str, ...], out: Path, plan: Plan
 ) -> None:
-    from texlens.metrics.explain import explain, write_explanation
+    from texlens.metrics.report.explain import explain, write_explanation
 
     by_id = {prediction.id: prediction for prediction in predictions}
     for id_ in explained:

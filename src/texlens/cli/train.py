@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from texlens.train.config import Settings
-    from texlens.train.config_tuning import TuningConfig
+    from texlens.train.run.config import Settings
+    from texlens.train.run.settings import TuningConfig
 
 _Config = TypeVar("_Config", bound="Settings")
 _TUNING = ("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
@@ -83,12 +83,12 @@ def pretrain(
     RECIPE is a shipped recipe's name (see `texlens recipes`) or a YAML file. A run that was
     stopped goes on from its last checkpoint when the same command is given again.
     """
-    from texlens.train.config_pretrain import PretrainConfig
+    from texlens.train.pretrain.settings import PretrainConfig
 
     config = _config(PretrainConfig, recipe, settings, minutes)
     _require("pyarrow", "torch", "transformers")
-    from texlens.train.pretrain import CHECKPOINT, MARKER
-    from texlens.train.pretrain import pretrain as run
+    from texlens.train.pretrain.train import CHECKPOINT, MARKER
+    from texlens.train.pretrain.train import pretrain as run
 
     out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINT)
     click.echo(_pretrain_table(run(config, out, afresh=force), out))
@@ -116,14 +116,14 @@ def sft(
     stopped goes on from its last checkpoint when the same command is given again. Several devices:
     `accelerate launch -m texlens train sft RECIPE`.
     """
-    from texlens.train.config_sft import SftConfig
+    from texlens.train.sft.settings import SftConfig
 
     config = _config(SftConfig, recipe, settings, minutes)
     if dry_run:
         click.echo(_dry_run(config, devices, layout, as_json=as_json))
         return
     _require(*_TUNING)
-    from texlens.train.sft import train_sft
+    from texlens.train.sft.train import train_sft
 
     _tune(train_sft, config, recipe, out, resume=resume, force=force, as_json=as_json)
 
@@ -156,7 +156,7 @@ def grpo(
     stopped goes on from its last checkpoint when the same command is given again. Several devices:
     `accelerate launch -m texlens train grpo RECIPE`.
     """
-    from texlens.train.config_grpo import GrpoConfig, Prefilter
+    from texlens.train.grpo.settings import GrpoConfig, Prefilter
 
     config = _config(GrpoConfig, recipe, settings, minutes)
     if dry_run:
@@ -165,7 +165,7 @@ def grpo(
     if prefilter and config.prefilter is None:
         config = config.model_copy(update={"prefilter": Prefilter()})
     _require(*_TUNING)
-    from texlens.train.grpo import train_grpo
+    from texlens.train.grpo.train import train_grpo
 
     _tune(train_grpo, config, recipe, out, resume=resume, force=force, as_json=as_json)
 
@@ -174,7 +174,7 @@ def _config(
     kind: type[_Config], recipe: str, settings: tuple[str, ...], minutes: float | None
 ) -> _Config:
     """A recipe with the changes of the command line; `--minutes` replaces every other budget."""
-    from texlens.train.config import load_recipe, parse_changes
+    from texlens.train.run.config import load_recipe, parse_changes
 
     changes = parse_changes(settings)
     if minutes is not None:
@@ -194,7 +194,7 @@ def _tune(
     as_json: bool,
 ) -> None:
     """Fine-tune, and say what came of it."""
-    from texlens.train.tuning_run import CHECKPOINTS, MARKER
+    from texlens.train.run.run_folder import CHECKPOINTS, MARKER
 
     out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
     summary = run(config, out, afresh=force)
@@ -206,8 +206,8 @@ def _tune(
 def _dry_run(config: Any, devices: int, layout: Any, *, as_json: bool) -> str:
     """What a fine-tuning recipe would do, as text or as a document."""
     _require("pyarrow", "torch", "transformers", "peft", "datasets")
-    from texlens.train.dryrun import dry_run
-    from texlens.train.dryrun_table import dry_run_document, dry_run_text
+    from texlens.train.plan.dry_run import dry_run
+    from texlens.train.plan.table import dry_run_document, dry_run_text
 
     run = dry_run(config, devices=devices, layout=layout)
     if as_json:
@@ -234,7 +234,7 @@ def _out_folder(
 @click.option("--show", metavar="NAME", help="Print this recipe's YAML, to change and train by.")
 def recipes(show: str | None) -> None:
     """List the recipes that training knows."""
-    from texlens.train.config import recipe_names, recipe_text
+    from texlens.train.run.config import recipe_names, recipe_text
 
     if show is not None:
         click.echo(recipe_text(show), nl=False)

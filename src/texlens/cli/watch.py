@@ -42,8 +42,8 @@ def watch(
     A picture is read once it is written to its end. What is in the folder already is left alone.
     """
     from texlens.export import FORMATS as WRITERS
-    from texlens.reading.clipboard import copy_text, require_copying
-    from texlens.reading.watching import new_pictures
+    from texlens.reading.desk.clipboard import copy_text, require_copying
+    from texlens.reading.desk.watching import new_pictures
 
     if copy:
         require_copying()

@@ -32,10 +32,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from texlens.data.clean import Limits, clean_chunk
+from texlens.data.corpora.base import Reference, Source
 from texlens.data.formats import Format, write_format
 from texlens.data.items import SPLITS, CleanItem, Drop, Split
 from texlens.data.parquet import write_examples
-from texlens.data.sources.base import Reference, Source
 from texlens.data.split import Key, assign, formula_key
 from texlens.errors import InputError, TexlensError
 from texlens.records import Example

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from texlens.evaluate.report import show_picture
 from texlens.metrics.batches import Plan
-from texlens.metrics.report import ReportItem, report_html
+from texlens.metrics.report.page import ReportItem, report_html
 from texlens.metrics.scoring import Scoring, score_predictions
 from texlens.reading import Reader
 from texlens.reading.sources import Item

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from texlens.errors import InputError
-from texlens.metrics.report import ReportItem, report_html
+from texlens.metrics.report.page import ReportItem, report_html
 from texlens.metrics.scoring import Scoring
-from texlens.reading.pictures import as_png, open_picture
+from texlens.reading.pictures.opening import as_png, open_picture
 from texlens.records import Example, Prediction
 from texlens.runs import write_text
 

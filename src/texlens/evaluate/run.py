@@ -20,11 +20,11 @@ from texlens.data.parquet import count_examples, read_examples
 from texlens.errors import InputError
 from texlens.evaluate.report import write_report
 from texlens.metrics.batches import Plan
-from texlens.metrics.files import MARKER, item_records, metrics_document
+from texlens.metrics.report.files import MARKER, item_records, metrics_document
+from texlens.metrics.report.table import markdown
 from texlens.metrics.scoring import score_predictions
-from texlens.metrics.table import markdown
 from texlens.reading import Reader
-from texlens.reading.remote import RemoteReader
+from texlens.reading.backends.remote import RemoteReader
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction, Reading
 from texlens.runs import (

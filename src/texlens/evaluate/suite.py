@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from texlens.errors import InputError
 from texlens.evaluate.run import DataSet, evaluate
 from texlens.metrics.batches import Plan
-from texlens.metrics.files import MARKER
+from texlens.metrics.report.files import MARKER
 from texlens.reading import Reader
 from texlens.runs import open_out_folder, write_json, write_text
 

@@ -15,7 +15,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from texlens.engine import Box, Drawing, Failure
 
 Floats = NDArray[np.float64]
+CdmEngine = Literal["mathjax", "tex"]
 
 # Longer texts are no readings of a picture; comparing two of them could take minutes.
 MAX_COMPARED_CHARS = 50_000

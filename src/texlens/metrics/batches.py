@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from texlens.errors import TexlensError
-from texlens.metrics.base import Drawings, ItemScore, Match, Pair
+from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Pair
 from texlens.metrics.cache import DrawingStore
-from texlens.metrics.registry import CdmEngine, build_metrics
+from texlens.metrics.registry import build_metrics
 from texlens.records import Prediction
 
 PAIRS_PER_BATCH = 64

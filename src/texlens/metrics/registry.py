@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Literal
 
 from texlens.errors import InputError
-from texlens.metrics.base import Metric
-
-CdmEngine = Literal["mathjax", "tex"]
+from texlens.metrics.base import CdmEngine, Metric
 
 # The module and class behind every key, in the order of all tables. Modules are imported when
 # asked for: a text metric needs no scipy.
 _HOMES: dict[str, tuple[str, str]] = {
-    "bleu": ("bleu", "Bleu"),
-    "bleu_13a": ("bleu", "Bleu13a"),
-    "edit_chars": ("edit", "EditDistance"),
-    "edit_tokens": ("edit", "EditDistance"),
-    "rouge_l": ("rouge", "RougeL"),
-    "rouge_l_tokens": ("rouge", "RougeLTokens"),
-    "exact": ("exact", "ExactMatch"),
-    "exprate": ("exact", "ExpressionRate"),
-    "exprate_1": ("exact", "ExpressionRate"),
-    "exprate_2": ("exact", "ExpressionRate"),
-    "cdm": ("cdm", "Cdm"),
-    "exprate_cdm": ("cdm", "Cdm"),
-    "layout": ("layout", "Layout"),
-    "exprate_layout": ("layout", "Layout"),
-    "brace_valid": ("validity", "BraceValidity"),
-    "katex_valid": ("validity", "KatexValidity"),
-    "compiles": ("validity", "TexCompiles"),
-    "empty": ("answers", "AnswerFaults"),
-    "loop": ("answers", "AnswerFaults"),
-    "unfinished": ("answers", "AnswerFaults"),
+    "bleu": ("text.bleu", "Bleu"),
+    "bleu_13a": ("text.bleu", "Bleu13a"),
+    "edit_chars": ("text.edit", "EditDistance"),
+    "edit_tokens": ("text.edit", "EditDistance"),
+    "rouge_l": ("text.rouge", "RougeL"),
+    "rouge_l_tokens": ("text.rouge", "RougeLTokens"),
+    "exact": ("text.exact", "ExactMatch"),
+    "exprate": ("text.exact", "ExpressionRate"),
+    "exprate_1": ("text.exact", "ExpressionRate"),
+    "exprate_2": ("text.exact", "ExpressionRate"),
+    "cdm": ("cdm.metric", "Cdm"),
+    "exprate_cdm": ("cdm.metric", "Cdm"),
+    "layout": ("layout.metric", "Layout"),
+    "exprate_layout": ("layout.metric", "Layout"),
+    "brace_valid": ("text.validity", "BraceValidity"),
+    "katex_valid": ("text.validity", "KatexValidity"),
+    "compiles": ("text.validity", "TexCompiles"),
+    "empty": ("text.answers", "AnswerFaults"),
+    "loop": ("text.answers", "AnswerFaults"),
+    "unfinished": ("text.answers", "AnswerFaults"),
 }
 KEYS: tuple[str, ...] = tuple(_HOMES)
 

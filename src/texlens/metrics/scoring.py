@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from texlens.errors import InputError, TexlensError
 from texlens.metrics.base import (
     BOOTSTRAP_SIGNATURE,
+    CdmEngine,
     CorpusMetric,
     Floats,
     Metric,
@@ -18,7 +19,7 @@ from texlens.metrics.base import (
     resampled_totals,
 )
 from texlens.metrics.batches import BatchScorer, ItemResult, Plan, score_batches
-from texlens.metrics.registry import CdmEngine, build_metrics, check_keys
+from texlens.metrics.registry import build_metrics, check_keys
 from texlens.records import Prediction, Score
 from texlens.runs import progress
 

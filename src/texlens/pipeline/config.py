@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from texlens.data.sources import NAMES
+from texlens.data.corpora import NAMES
 from texlens.metrics.registry import KEYS
 from texlens.records import Kind
-from texlens.train.config import Settings
+from texlens.train.run.config import Settings
 
 Name = r"^[A-Za-z][A-Za-z0-9_]*$"
 

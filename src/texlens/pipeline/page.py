@@ -9,10 +9,10 @@ from typing import Any
 
 from texlens.data.parquet import read_examples
 from texlens.data.preview import contact_sheet
-from texlens.evaluate.compare import PAGE, page_style
-from texlens.evaluate.compare_runs import EvaluatedRun
-from texlens.evaluate.compare_tables import Table, overview_table
-from texlens.metrics.report import csp_hash
+from texlens.evaluate.compare.comparison import PAGE, page_style
+from texlens.evaluate.compare.runs import EvaluatedRun
+from texlens.evaluate.compare.tables import Table, overview_table
+from texlens.metrics.report.page import csp_hash
 from texlens.pipeline.config import PipelineConfig
 from texlens.png import data_address, encode_png
 from texlens.runs import write_text
@@ -39,7 +39,7 @@ def write_index(
     from markupsafe import Markup
 
     style = page_style()
-    loaders = [PackageLoader(f"texlens.{part}") for part in ("pipeline", "evaluate")]
+    loaders = [PackageLoader(f"texlens.{part}") for part in ("pipeline", "evaluate.compare")]
     environment = Environment(loader=ChoiceLoader(loaders), autoescape=True, trim_blocks=True)
     html = environment.get_template("index.html").render(
         title=config.description or "Pipeline",

@@ -22,30 +22,30 @@ from typing import Any
 
 from texlens.data.audit import audit
 from texlens.data.clean import Limits
+from texlens.data.corpora import open_source
 from texlens.data.prepare import MARKER as PREPARED
 from texlens.data.prepare import Plan as DataPlan
 from texlens.data.prepare import prepare
-from texlens.data.sources import open_source
 from texlens.errors import InputError
-from texlens.evaluate.compare import MARKER as COMPARED
-from texlens.evaluate.compare import compare
-from texlens.evaluate.compare_runs import open_run
+from texlens.evaluate.compare.comparison import MARKER as COMPARED
+from texlens.evaluate.compare.comparison import compare
+from texlens.evaluate.compare.runs import open_run
 from texlens.evaluate.run import DataSet, evaluate
 from texlens.metrics.batches import Plan
-from texlens.metrics.files import MARKER as SCORED
 from texlens.metrics.registry import check_keys
+from texlens.metrics.report.files import MARKER as SCORED
 from texlens.model.load import EMBEDDED
 from texlens.pipeline.config import PipelineConfig, SetPlan, Stage
 from texlens.pipeline.page import write_index
 from texlens.pipeline.steps import Steps, hash_files
 from texlens.reading import Reader
 from texlens.runs import open_out_folder
-from texlens.train.config import load_recipe
-from texlens.train.config_grpo import GrpoConfig
-from texlens.train.config_sft import SftConfig
-from texlens.train.grpo import train_grpo
-from texlens.train.sft import train_sft
-from texlens.train.tuning_run import MARKER as TRAINED
+from texlens.train.grpo.settings import GrpoConfig
+from texlens.train.grpo.train import train_grpo
+from texlens.train.run.config import load_recipe
+from texlens.train.run.run_folder import MARKER as TRAINED
+from texlens.train.sft.settings import SftConfig
+from texlens.train.sft.train import train_sft
 
 BASE = "base"
 _WEIGHTS = (".safetensors", ".json")

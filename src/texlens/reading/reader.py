@@ -14,17 +14,17 @@ from PIL import Image
 
 from texlens.errors import InputError
 from texlens.latex import katex_valid, tokenize, unwrap
-from texlens.metrics.answers import has_loop
+from texlens.metrics.text.answers import has_loop
 from texlens.model.load import Loaded, Quantisation
 from texlens.reading.answers import Answer, parse_answer
+from texlens.reading.backends.base import Engine, EngineName, open_engine
 from texlens.reading.confidence import load_calibration
-from texlens.reading.engine import Engine, EngineName, open_engine
-from texlens.reading.framing import NoInk, frame_picture
-from texlens.reading.guards import Guard, guard_for
-from texlens.reading.pictures import near_size, open_picture
-from texlens.reading.second_look import Look, best, further_looks
+from texlens.reading.decoding.constraints import Guard, guard_for
+from texlens.reading.decoding.token_loop import Manner
+from texlens.reading.pictures.framing import NoInk, frame_picture
+from texlens.reading.pictures.opening import near_size, open_picture
 from texlens.reading.sources import Item, Picture, as_item
-from texlens.reading.writing import Manner
+from texlens.reading.views import Look, best, further_looks
 from texlens.records import Reading, Token
 
 _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
@@ -246,7 +246,7 @@ def _guard_for(engine: Engine) -> Guard | None:
 
 
 def _in_torch(loaded: Loaded, max_new_tokens: int | None) -> Engine:
-    from texlens.reading.torch_engine import TorchEngine  # the heavy import
+    from texlens.reading.backends.torch_backend import TorchEngine  # the heavy import
 
     return TorchEngine(loaded, max_new_tokens=max_new_tokens)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from texlens.errors import InputError, require_extra
-from texlens.reading.pictures import SUFFIXES
+from texlens.reading.pictures.opening import SUFFIXES
 
 STANDARD_INPUT = "-"
 DATA_SET = ".parquet"

@@ -12,7 +12,7 @@ from fastapi import Request
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from texlens.reading.pictures import FORMATS
+from texlens.reading.pictures.opening import FORMATS
 from texlens.reading.sources import Item
 from texlens.serve.body import Held, media_type, read_json
 from texlens.serve.forms import Upload, plain_name, read_form, too_many_pictures

@@ -1,0 +1,149 @@
+"""The corpora that `texlens data prepare` knows: one module each, and their names here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from texlens.data.corpora.base import Reference, Source
+from texlens.data.corpora.crohme import Crohme
+from texlens.data.corpora.folder import Folder
+from texlens.data.corpora.hme100k import Hme100k
+from texlens.data.corpora.hub import fetch_dataset
+from texlens.data.corpora.im2latex import Im2latex
+from texlens.data.corpora.synthetic import Synthetic
+from texlens.data.corpora.tables import ParquetCorpus
+from texlens.data.corpora.unimer import SUBSETS, Unimer
+from texlens.data.corpora.unseen_fonts import UnseenFonts
+from texlens.data.items import Drop, RawItem
+from texlens.errors import InputError
+from texlens.records import Kind
+
+# Name -> where the hub has it (repository, files), None where its authors publish an archive.
+NAMES: dict[str, tuple[str, str] | None] = {
+    "latex-formulas": ("OleehyO/latex-formulas", "cleaned_formulas/*.parquet"),
+    "crohme": ("linxy/LaTeX_OCR", "human_handwrite/*.parquet"),
+    "hme100k": None,
+    "hmer": None,
+    "unimer": None,
+    "unsloth-latex-ocr": ("unsloth/LaTeX_OCR", "data/*.parquet"),
+    "im2latex": None,
+    "folder": None,
+    "synthetic": None,
+    "unseen-fonts": None,
+}
+
+PUBLISHED_PRINTED_SIZES = (53_000, 800, 1_000)
+PUBLISHED_HANDWRITTEN_SIZES = (2_000, 100, 100)
+OUT_OF_DOMAIN_SIZES = (0, 0, 100)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Several sources after one another; the split takes the same number of items from each."""
+
+    sources: tuple[Source, ...]
+    name: str
+    sizes: tuple[int, int, int] | None
+
+    def references(self) -> Iterator[Reference | Drop]:
+        """(number of the source, its reference)."""
+        for number, source in enumerate(self.sources):
+            for reference in source.references():
+                if isinstance(reference, Drop):
+                    yield replace(reference, id=f"{source.name}/{reference.id}")
+                else:
+                    yield (number, reference)
+
+    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+        """The items, their ids marked with their source's name, their authors' splits forgotten."""
+        for number, members in groupby(references, key=lambda reference: reference[0]):
+            source = self.sources[number]
+            for item in source.load([reference for _, reference in members]):
+                label = f"{source.name}/{item.id}"
+                if isinstance(item, Drop):
+                    yield replace(item, id=label)
+                else:
+                    yield replace(item, id=label, split=None)
+
+
+def open_source(
+    name: str,
+    paths: Sequence[Path],
+    *,
+    captions: Path | None = None,
+    subset: str | None = None,
+    kind: Kind = "printed",
+    vary_ink: bool = False,
+    seed: int = 0,
+    count: int | None = None,
+) -> Source:
+    """A corpus by its name, from local copies (`paths`) or, where it is there, from the hub.
+
+    Raises InputError for a name or an option that does not fit.
+    """
+    if name not in NAMES:
+        raise InputError(f"There is no source '{name}': choose among {', '.join(NAMES)}.")
+    for option, value, sources in (
+        ("--captions", captions, ("crohme", "hmer", "folder")),
+        ("--subset", subset, ("unimer",)),
+        ("--count", count, ("synthetic", "unseen-fonts")),
+    ):
+        if value is not None and name not in sources:
+            raise InputError(
+                f"{option} has no meaning for '{name}', only for {', '.join(sources)}."
+            )
+    if name == "synthetic":
+        return Synthetic(kind, tuple(paths), count, seed)
+    if name == "unseen-fonts":
+        if paths:
+            raise InputError("'unseen-fonts' makes its own formulas: leave out --from.")
+        return UnseenFonts(count, seed)
+    hub = NAMES[name]
+    if not paths:
+        if hub is None:
+            raise InputError(f"'{name}' is not on the hub: give its folder with --from.")
+        paths = [fetch_dataset(*hub)]
+    if name == "hmer":
+        if len(paths) != 2:
+            raise InputError("'hmer' needs two folders: --from CROHME --from HME100K.")
+        crohme = _crohme(paths[0], captions, vary_ink, seed)
+        return Mixture((crohme, Hme100k(paths[1])), "hmer", PUBLISHED_HANDWRITTEN_SIZES)
+    if len(paths) != 1:
+        raise InputError(f"'{name}' takes one --from, not {len(paths)}.")
+    path = paths[0]
+    if not path.exists():
+        raise InputError(f"There is no '{path}'.")
+    match name:
+        case "latex-formulas":
+            return ParquetCorpus(name, path, sizes=PUBLISHED_PRINTED_SIZES, keep_splits=False)
+        case "unsloth-latex-ocr":
+            return ParquetCorpus(name, path)
+        case "crohme":
+            return _crohme(path, captions, vary_ink, seed)
+        case "hme100k":
+            return Hme100k(path)
+        case "unimer":
+            if subset not in SUBSETS:
+                raise InputError(f"'unimer' needs --subset: {', '.join(SUBSETS)}.")
+            sizes = OUT_OF_DOMAIN_SIZES if subset in ("spe", "sce") else None
+            return Unimer(path, subset, sizes=sizes)
+        case "im2latex":
+            return ParquetCorpus(name, path) if _is_parquet(path) else Im2latex(path)
+        case _:
+            return Folder(path, captions, kind)
+
+
+def _crohme(path: Path, captions: Path | None, vary_ink: bool, seed: int) -> Source:
+    if _is_parquet(path):
+        return ParquetCorpus("crohme", path, kind="handwritten")
+    return Crohme(path, captions, vary=vary_ink, seed=seed)
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix == ".parquet" or any(path.glob("*.parquet"))
+
+
+__all__ = ["NAMES", "Mixture", "Source", "open_source"]

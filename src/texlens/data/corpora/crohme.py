@@ -1,0 +1,98 @@
+"""CROHME: handwritten formulas as InkML, any year, the ink drawn by us.
+
+Layout: any tree of folders with `.inkml` files (TrainINKML/..., TestEM2014GT/...). A folder whose
+name begins with train, val or test, the one given or one under it, says which split its files
+belong to. The formula is the
+`truth` annotation of the file, or the line of a captions file (path, tab, LaTeX).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from texlens.data.corpora.base import Reference, read_caption_lines, require_folder
+from texlens.data.items import Drop, RawItem, Split
+from texlens.data.pictures.ink import InkError, InkStyle, draw_ink, encode_png, parse_inkml
+from texlens.errors import InputError
+
+
+@dataclass(frozen=True)
+class Crohme:
+    """Ink under `folder`; with `vary` each ink is drawn in a style of its own, chosen by `seed`."""
+
+    folder: Path
+    captions: Path | None = None
+    style: InkStyle = field(default_factory=InkStyle)
+    vary: bool = False
+    seed: int = 0
+    name: str = "crohme"
+    sizes: tuple[int, int, int] | None = None
+
+    def references(self) -> Iterator[Reference | Drop]:
+        """(path relative to the folder, caption or None), in the order of the paths."""
+        require_folder(self.folder, "a folder with CROHME's .inkml files")
+        captions = _read_captions(self.captions) if self.captions else None
+        found = sorted(p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*.inkml"))
+        if not found:
+            raise InputError(f"There is no .inkml file under '{self.folder}'.")
+        unused = dict(captions or {})
+        for path in found:
+            if captions is None:
+                yield (path, None)
+                continue
+            # A captions file may count its paths from this folder or from the one above.
+            name = path if path in captions else f"{self.folder.resolve().name}/{path}"
+            if name in captions:
+                unused.pop(name, None)
+                yield (path, captions[name])
+            else:
+                yield Drop(path, "read", "has no line in the captions file")
+        for name in sorted(unused):
+            yield Drop(name, "read", "has a caption but no ink file")
+
+    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+        """Draw each ink."""
+        root = self.folder.resolve().name
+        for path, caption in references:
+            try:
+                ink = parse_inkml((self.folder / path).read_bytes())
+                # Seeded by the path, so that the picture does not depend on the order of the work.
+                rng = np.random.default_rng([self.seed, zlib.crc32(path.encode())])
+                style = self.style.vary(rng) if self.vary else self.style
+                image = encode_png(draw_ink(ink.strokes, style, rng))
+            except OSError as error:
+                yield Drop(path, "read", f"cannot be read: {error.strerror}")
+                continue
+            except InkError as error:
+                yield Drop(path, "read", str(error))
+                continue
+            latex = ink.truth if caption is None else caption
+            label, split = path.removesuffix(".inkml"), _split_of(path) or _split_of(f"{root}/")
+            yield RawItem(label, image, latex, "handwritten", self.name, split)
+
+
+def _split_of(path: str) -> Split | None:
+    for folder in path.lower().split("/")[:-1]:
+        for prefix, split in (("train", "train"), ("val", "validation"), ("test", "test")):
+            if folder.startswith(prefix):
+                return split  # type: ignore[return-value]
+    return None
+
+
+def _read_captions(path: Path) -> dict[str, str]:
+    captions: dict[str, str] = {}
+    for number, line in enumerate(read_caption_lines(path), 1):
+        if not line.strip():
+            continue
+        name, tab, latex = line.partition("\t")
+        if not tab:
+            raise InputError(f"'{path}' line {number} has no tab between path and LaTeX.")
+        if name in captions:
+            raise InputError(f"'{path}' line {number} gives '{name}' a second caption.")
+        captions[name] = latex
+    return captions

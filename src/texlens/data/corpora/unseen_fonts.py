@@ -1,0 +1,75 @@
+"""Printed formulas in fonts that no other picture of ours is set in, to test on.
+
+matplotlib's own mathtext sets them, in DejaVu Serif and STIX Sans: neither TeX nor MathJax draws
+in these here, so that a model trained on our pictures has not seen them. Mathtext knows one line and
+no environments; a formula that it cannot set is dropped, with its reason.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from texlens.data.corpora.base import Reference
+from texlens.data.formulas.grammar import generate
+from texlens.data.items import Drop, RawItem
+from texlens.errors import InputError
+
+FONTS: Final = ("dejavuserif", "stixsans")
+DEFAULT_COUNT: Final = 200
+_DPI: Final = (90.0, 200.0)
+_MARGIN_INCHES: Final = 0.06
+_LONGEST: Final = 60  # tokens: one line that fits a page
+_NAME: Final = "unseen-fonts"
+
+
+@dataclass(frozen=True)
+class UnseenFonts:
+    """`count` pictures; the fonts take turns."""
+
+    count: int | None = None
+    seed: int = 0
+    name: str = _NAME
+    sizes: tuple[int, int, int] | None = None
+
+    def references(self) -> Iterator[Reference]:
+        """(number,) of every picture."""
+        count = DEFAULT_COUNT if self.count is None else self.count
+        if count < 1:
+            raise InputError(f"{count} pictures were asked for: give a count of at least 1.")
+        for number in range(count):
+            yield (number,)
+
+    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+        """Draw each formula; an item depends on the seed and its number alone."""
+        for (number,) in references:
+            label = f"{self.name}-{number:07d}"
+            random = Random(f"{self.seed}/{_NAME}/{number}")
+            length = min(int(random.lognormvariate(3.0, 0.6)), _LONGEST)
+            formula = generate(random, tokens=length, depth=random.randint(0, 3))
+            try:
+                picture = _draw(formula, FONTS[number % len(FONTS)], random.uniform(*_DPI))
+            except ValueError as error:
+                yield Drop(label, "draw", f"mathtext: {str(error).strip().splitlines()[-1]}")
+            else:
+                yield RawItem(label, picture, formula, "printed", self.name)
+
+
+def _draw(formula: str, font: str, dpi: float) -> bytes:
+    """The formula as PNG, black on white. Raises ValueError when mathtext cannot set it."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    stream = io.BytesIO()
+    with rc_context({"mathtext.fontset": font, "savefig.facecolor": "white"}):
+        figure = Figure(figsize=(0.1, 0.1))
+        FigureCanvasAgg(figure)
+        figure.text(0, 0, f"${formula}$", fontsize=10)
+        figure.savefig(
+            stream, format="png", dpi=dpi, bbox_inches="tight", pad_inches=_MARGIN_INCHES
+        )
+    return stream.getvalue()

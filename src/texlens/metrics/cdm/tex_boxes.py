@@ -1,0 +1,241 @@
+r"""Boxes of tokens as the published CDM finds them: TeX draws every token in a colour of its own.
+
+One pdflatex run with the published preamble draws a batch, a page for each formula. Pages are
+rasterised at 200 dpi by pdfium without smoothing, and the box of a token is that of the pixels of
+its colour. (The published code starts TeX and ImageMagick once for every formula and smooths; its
+boxes differ by a pixel at most.) Two of its faults of counting are gone: pages are as large as
+their formula, so no ink falls over the edge, and no formula is counted with another one's ink.
+
+A formula that the published grammar could not read may break the page it is on. It gets a run of
+its own, in the published document. As published, a page that TeX made despite errors counts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texlens.errors import MissingExtra
+from texlens.metrics.cdm.matching import Inked
+from texlens.metrics.cdm.tokens import CLOSE, CLOSE_BRACED, Ink, Painted, contains_chinese
+from texlens.render.tex import require_tex
+
+FORMULAS_PER_RUN: Final = 100
+SECONDS_PER_RUN: Final = 30.0
+DPI: Final = 200
+CROP_PADDING_PX: Final = 8
+MAX_PIXELS: Final = 120_000_000
+_WHITE: Final = np.uint32(0xFFFFFF)
+
+_PREAMBLE: Final = r"""\documentclass[12pt]{article}
+\usepackage[landscape]{geometry}
+\geometry{paperwidth=1000mm,paperheight=500mm,scale=0.98}
+\pagestyle{empty}
+\usepackage{booktabs}
+\usepackage{amsmath}
+\usepackage{upgreek}
+\usepackage{amssymb}
+\usepackage{xcolor}
+\pdfcompresslevel=0 \pdfobjcompresslevel=0
+\hbadness=10000 \vbadness=10000 \hfuzz=\maxdimen \vfuzz=\maxdimen
+"""
+# TeX gives up after a hundred errors in one paragraph; the empty one at the end starts afresh. So
+# does the bookkeeping of colours, which a broken formula can leave in disorder.
+# Delimiters within the formula leave no ink, as in a display, and do not end the page's.
+_PAGES: Final = r"""\pdfhorigin=0pt \pdfvorigin=0pt
+\let\[\relax \let\]\relax \let\(\relax \let\)\relax
+\newsavebox\formulabox
+\ExplSyntaxOn \makeatletter
+\cs_new:Npn \freshcolours {
+  \seq_if_exist:NT \g__mathcolor_seq { \seq_gclear:N \g__mathcolor_seq }
+  \edef \@pdfcolorstack { \pdfcolorstackinit page~direct { 0~g~0~G } ~ }
+}
+\ExplSyntaxOff \makeatother
+\newcommand\formulapage[2]{%
+  \freshcolours
+  \setbox\formulabox\hbox{$\displaystyle #2$}%
+  \pdfpagewidth=\dimexpr\wd\formulabox+60pt\relax
+  \pdfpageheight=\dimexpr\ht\formulabox+\dp\formulabox+60pt\relax
+  \shipout\vbox{\kern30pt\hbox{\kern30pt\box\formulabox}}%
+  \setbox\formulabox\vbox{\noindent\par}%
+  \immediate\write-1{@@done #1@@}}
+"""
+_CJK_OPENING: Final = "\\begin{CJK}{UTF8}{gkai}\n"
+_CJK_CLOSING: Final = "\\end{CJK}\n"
+
+# What outlives its group or leaves the batch.
+_ALONE: Final = re.compile(
+    r"\\(?:[egx]?def|global|(?:future)?let|catcode|csname|input|include|open(?:in|out)|read|write"
+    r"|immediate|special|pdf[a-z]+|output|shipout|endinput|(?:batch|scroll|errorstop)mode"
+    r"|(?:re)?newcommand|loop|every[a-z]+|after[a-z]+|expandafter|par|item)(?![A-Za-z])"
+    r"|\\end *\{ *document|\^\^|%|[\x00-\x1f]|[^\x00-\x7f]"
+)
+
+
+def draw(formulas: Sequence[Painted]) -> list[Inked | None]:
+    """The inked tokens of each formula; None where TeX makes no page or no token leaves ink.
+
+    Raises TexlensError when TeX, MissingExtra when pypdfium2 is not installed.
+    """
+    require_tex()
+    try:
+        import pypdfium2  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("CDM by TeX", "tex", "pypdfium2") from error
+    drawn: dict[int, Inked | None] = {}
+    together = [number for number, formula in enumerate(formulas) if not _breaks_pages(formula)]
+    for start in range(0, len(together), FORMULAS_PER_RUN):
+        numbers = together[start : start + FORMULAS_PER_RUN]
+        drawn.update(zip(numbers, _draw_batch([formulas[n] for n in numbers]), strict=True))
+    return [
+        drawn[number] if number in drawn else _draw_alone(formula)
+        for number, formula in enumerate(formulas)
+    ]
+
+
+def latex_of(formula: Painted) -> str:
+    """The formula with its colours: token number n is drawn in colour n + 1."""
+    words = []
+    for piece in formula.pieces:
+        if isinstance(piece, Ink):
+            red, green, blue = (piece.number + 1).to_bytes(3, "big")
+            word = f"\\mathcolor[RGB]{{{red},{green},{blue}}}{{{piece.token}"
+            if piece.braced:
+                word = "{" + word
+            if not piece.opens:
+                word += "}}" if piece.braced else "}"
+            words.append(word)
+        else:
+            words.append({CLOSE: "}", CLOSE_BRACED: "}}"}.get(piece, piece))
+    return " ".join(words)
+
+
+def _breaks_pages(formula: Painted) -> bool:
+    return not formula.parsed or _ALONE.search(" ".join(formula.tokens)) is not None
+
+
+def _draw_batch(formulas: Sequence[Painted]) -> list[Inked | None]:
+    pages = [f"\\formulapage{{{n}}}{{{latex_of(f)}}}" for n, f in enumerate(formulas)]
+    pdf, log = _pdflatex(
+        "\n".join([_PREAMBLE + _PAGES + "\\begin{document}", *pages, "\\end{document}"])
+    )
+    done = [int(number) for number in re.findall(r"@@done (\d+)@@", log)]
+    if pdf is not None and done == list(range(len(formulas))):
+        return _read_pages(pdf, formulas)
+    if len(formulas) == 1:
+        return [_draw_alone(formulas[0])]
+    middle = len(formulas) // 2
+    return _draw_batch(formulas[:middle]) + _draw_batch(formulas[middle:])
+
+
+def _draw_alone(formula: Painted) -> Inked | None:
+    """The published document, but for the paper."""
+    body = f"\\begin{{displaymath}}\n{latex_of(formula)}\n\\end{{displaymath}}\n"
+    preamble = _PREAMBLE
+    if contains_chinese(body):
+        preamble += "\\usepackage{CJK}\n"
+        body = _CJK_OPENING + body + _CJK_CLOSING
+    pdf, _ = _pdflatex(f"{preamble}\\begin{{document}}\n{body}\\end{{document}}\n")
+    return None if pdf is None else _read_pages(pdf, [formula])[0]
+
+
+def _pdflatex(document: str) -> tuple[bytes | None, str]:
+    """The PDF, None if there is none, and the log, "" if the time ran out."""
+    pdflatex = require_tex()
+    with tempfile.TemporaryDirectory(prefix="texlens-cdm-") as folder:
+        Path(folder, "batch.tex").write_text(document, encoding="utf-8", errors="replace")
+        safe = {"openin_any": "p", "openout_any": "p", "TEXMFOUTPUT": folder}
+        try:
+            subprocess.run(
+                [pdflatex, "-interaction=nonstopmode", "-no-shell-escape", "batch.tex"],
+                cwd=folder,
+                env={**os.environ, **safe, "max_print_line": "10000"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=SECONDS_PER_RUN,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return None, ""
+        pdf, log = Path(folder, "batch.pdf"), Path(folder, "batch.log")
+        return (
+            pdf.read_bytes() if pdf.exists() else None,
+            log.read_text(encoding="utf-8", errors="replace") if log.exists() else "",
+        )
+
+
+def _read_pages(pdf: bytes, formulas: Sequence[Painted]) -> list[Inked | None]:
+    import pypdfium2
+
+    document = pypdfium2.PdfDocument(pdf)
+    try:
+        return [
+            read_boxes(_pixels(document, number), formula.tokens)
+            for number, formula in enumerate(formulas)
+        ]
+    finally:
+        document.close()
+
+
+def _pixels(document: Any, number: int) -> NDArray[np.uint32]:
+    """The colours of a page, red * 65536 + green * 256 + blue; empty if it is too large to draw."""
+    page = document[number]
+    scale = DPI / 72
+    width, height = page.get_size()
+    if width * height * scale**2 > MAX_PIXELS:
+        page.close()
+        return np.empty((0, 0), dtype=np.uint32)
+    bitmap = page.render(
+        scale=scale,
+        prefer_bgrx=True,
+        no_smoothtext=True,
+        no_smoothpath=True,
+        no_smoothimage=True,
+    )
+    pixels: NDArray[np.uint32] = bitmap.to_numpy().view("<u4")[:, :, 0] & _WHITE
+    bitmap.close()
+    page.close()
+    return pixels
+
+
+def read_boxes(pixels: NDArray[np.uint32], tokens: Sequence[str]) -> Inked | None:
+    """The boxes of the colours in a picture, widened by a pixel; None if there are none."""
+    y, x = np.nonzero(pixels != _WHITE)
+    if not len(y):
+        return None
+    left, top, right, bottom = x.min(), y.min(), x.max(), y.max()
+    colour = pixels[y, x]
+    known = (colour > 0) & (colour <= len(tokens))
+    y, x, colour = y[known], x[known], colour[known]
+    if not len(y):
+        return None
+    order = np.argsort(colour, kind="stable")
+    y, x, colour = y[order], x[order], colour[order]
+    starts = np.flatnonzero(np.diff(colour, prepend=np.uint32(0)))
+    boxes = np.stack(
+        [
+            np.minimum.reduceat(x, starts) - 1,
+            np.minimum.reduceat(y, starts) - 1,
+            np.maximum.reduceat(x, starts) + 1,
+            np.maximum.reduceat(y, starts) + 1,
+        ],
+        axis=1,
+    ).astype(float)
+    boxes -= np.array([left, top, left, top]) - CROP_PADDING_PX
+    numbers = tuple(int(number) - 1 for number in colour[starts])
+    return Inked(
+        tuple(tokens[number] for number in numbers),
+        numbers,
+        boxes,
+        float(right - left + 2 * CROP_PADDING_PX),
+        float(bottom - top + 2 * CROP_PADDING_PX),
+    )

@@ -1,0 +1,194 @@
+"""`layout` and `exprate_layout`: how much of a formula a reader would have to correct.
+
+Our own metric. Both formulas are drawn, each drawing is read as a sequence of signs and marks of
+structure (`layout_sequence`), the two sequences are aligned, and what differs is weighed as a reader
+would weigh it (`layout_align`): the mass of the errors, in symbols. The score is
+
+    layout = exp(-mass * SEVERITY / (length / 20) ** RELIEF)
+
+with `length` the mean length of the two sequences: 1 exactly when there is nothing to correct, about
+one half for a wrong symbol in a short formula, somewhat more in a long one. `exprate_layout` is 1
+where `layout` is 1, else 0.
+
+It sees identity and typeface of every glyph as drawn, scripts, stacked parts, order of rows and
+blocks, rules, lines, and visible sizes of delimiters. It is blind to what leaves no such trace:
+spelling, spacing, equation numbers that LaTeX would set itself, and how a formula was broken into
+lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import exp
+
+from texlens.engine import Drawing, Failure
+from texlens.latex import unwrap
+from texlens.metrics.base import Drawings, ItemScore, Match, Metric, Pair, Side, sign
+from texlens.metrics.layout.alignment import Aligner, Costs, Errors
+from texlens.metrics.layout.sequence import Item, reading_sequence
+
+SEVERITY = 0.5
+RELIEF = 0.3
+_COMMENT = re.compile(r"((?<!\\)(?:\\\\)*)%[^\n]*(?:\n[ \t]*|$)")
+_INNER = {
+    "equation": "",
+    "displaymath": "",
+    "math": "",
+    "align": "aligned",
+    "flalign": "aligned",
+    "alignat": "alignedat",
+    "gather": "gathered",
+    "multline": "gathered",
+    "eqnarray": "array",
+}
+_ENVIRONMENT = re.compile(rf"\\(?P<end>begin|end)\s*\{{(?P<name>{'|'.join(_INNER)})\*?\}}")
+_MATH_MARKS = ("$", r"\[", r"\]", r"\(", r"\)")
+_OPERATOR_COMMANDS = str.maketrans(
+    {
+        "∑": r"\sum ",
+        "∏": r"\prod ",
+        "∐": r"\coprod ",
+        "⋂": r"\bigcap ",
+        "⋃": r"\bigcup ",
+        "⋀": r"\bigwedge ",
+        "⋁": r"\bigvee ",
+        "⨀": r"\bigodot ",
+        "⨁": r"\bigoplus ",
+        "⨂": r"\bigotimes ",
+    }
+)
+
+REVISION = 1
+"""Raised with every change of the metric that changes a number."""
+
+
+class Layout(Metric):
+    """`layout` and `exprate_layout`, each 0..1, higher is better; the mean over items is the score.
+
+    `costs`, `severity` (per symbol of error, in a sequence of 20) and `relief` (exponent of the
+    length) are the metric's only parameters; the defaults define the published keys.
+    """
+
+    keys = ("layout", "exprate_layout")
+    needs_drawing = True
+
+    def __init__(
+        self, costs: Costs | None = None, severity: float = SEVERITY, relief: float = RELIEF
+    ) -> None:
+        self.aligner = Aligner(costs or Costs())
+        self.severity = severity
+        self.relief = relief
+
+    def signature(self, key: str) -> str:
+        """Revision of the metric, its parameters where they are not the defaults, the engine."""
+        from texlens.engine import get_engine
+
+        parameters: dict[str, object] = {"revision": REVISION}
+        if self.aligner.costs != Costs():
+            parameters["costs"] = self.aligner.costs
+        if (self.severity, self.relief) != (SEVERITY, RELIEF):
+            parameters |= {"severity": self.severity, "relief": self.relief}
+        return sign(key, **parameters, engine=get_engine().signature)
+
+    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
+        """One value of each key a pair."""
+        truths, predictions = self._draw(pairs, drawings)
+        # Answers to one truth, as rewards have them, share its sequence.
+        different = {id(truth): truth for truth in truths if not isinstance(truth, Failure)}
+        sequences = {key: reading_sequence(truth) for key, truth in different.items()}
+        return [
+            self._score(t, sequences.get(id(t), []), p)
+            for t, p in zip(truths, predictions, strict=True)
+        ]
+
+    def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
+        """Which boxes of the two drawings show the same sign; None where one cannot be drawn."""
+        (truth,), (prediction,) = self._draw([pair], drawings)
+        if isinstance(truth, Failure) or isinstance(prediction, Failure):
+            return None
+        first, second = reading_sequence(truth), reading_sequence(prediction)
+        partners = tuple(
+            partner
+            for i, j in self.aligner.compare(first, second).steps
+            if i >= 0 and j >= 0 and first[i].symbol == second[j].symbol
+            for partner in zip(first[i].boxes, second[j].boxes, strict=False)
+        )
+        return Match(
+            _side(truth, {box for box, _ in partners}),
+            _side(prediction, {box for _, box in partners}),
+            partners,
+        )
+
+    def compare(self, truth: Drawing, prediction: Drawing) -> tuple[float, Errors]:
+        """The score of two drawings, 0..1, and the errors behind it."""
+        return self._compare(reading_sequence(truth), reading_sequence(prediction))
+
+    def _compare(self, first: Sequence[Item], second: Sequence[Item]) -> tuple[float, Errors]:
+        errors = self.aligner.compare(first, second)
+        return self.value(errors, first, second), errors
+
+    def value(self, errors: Errors, first: Sequence[Item], second: Sequence[Item]) -> float:
+        """The score, 0..1, of these errors between these sequences."""
+        if errors.mass == 0:
+            return 1.0
+        if not self.aligner.anything_kept(first, second, errors.steps):
+            return 0.0
+        length = (len(first) + len(second)) / 2
+        return exp(-errors.mass * self.severity / (length / 20) ** self.relief)
+
+    @staticmethod
+    def _draw(
+        pairs: Sequence[Pair], drawings: Drawings
+    ) -> tuple[list[Drawing | Failure], list[Drawing | Failure]]:
+        """The drawings of all truths and of all predictions."""
+        texts = [formula(text) for pair in pairs for text in (pair.gt, pair.pred)]
+        drawn = drawings.draw(texts)
+        return drawn[::2], drawn[1::2]
+
+    def _score(
+        self, truth: Drawing | Failure, sequence: Sequence[Item], prediction: Drawing | Failure
+    ) -> ItemScore:
+        if isinstance(truth, Failure):
+            nothing = dict.fromkeys(self.keys)
+            return ItemScore(nothing, (f"the truth cannot be drawn: {truth.message}",))
+        warnings: tuple[str, ...] = ()
+        if isinstance(prediction, Failure):
+            value = 0.0
+            warnings = (f"the prediction cannot be drawn: {prediction.message}",)
+        else:
+            value, _ = self._compare(sequence, reading_sequence(prediction))
+        return ItemScore({"layout": value, "exprate_layout": float(value == 1)}, warnings)
+
+
+def formula(text: str) -> str:
+    r"""The formula in a raw answer, as the engine is to draw it.
+
+    An answer of several lines often comes as several formulas, each in `$...$`, `\[...\]` or an
+    environment of its own: here they become one. Comments go. Large operators typed as characters
+    become commands, so that their limits stand as those of commands do.
+    """
+    text = _COMMENT.sub(r"\1", unwrap(text))
+    if "\\begin" in text:
+        text = _ENVIRONMENT.sub(_inner_environment, text)
+    if any(mark in text for mark in _MATH_MARKS):
+        depth = 0
+        kept = []
+        for token in re.findall(r"\\.|.", text, re.DOTALL):
+            depth += {"{": 1, "}": -1}.get(token, 0)
+            kept.append(" " if token in _MATH_MARKS and depth <= 0 else token)
+        text = "".join(kept)
+    return text if text.isascii() else text.translate(_OPERATOR_COMMANDS)
+
+
+def _inner_environment(match: re.Match[str]) -> str:
+    """What may stand inside a formula, for an environment that makes a formula of its own."""
+    inner = _INNER[match["name"]]
+    if not inner:
+        return " "
+    columns = "{rcl}" if inner == "array" and match["end"] == "begin" else ""
+    return f"\\{match['end']}{{{inner}}}{columns}"
+
+
+def _side(drawing: Drawing, matched: set[int]) -> Side:
+    return Side(drawing.boxes, tuple(box in matched for box in range(len(drawing.boxes))))

@@ -1,0 +1,438 @@
+"""The drawing of a formula as the sequence of signs and marks that a reader takes in.
+
+A drawing is a bag of inked boxes, each with its place in the layout (which numerator, which
+superscript, which cell). Here it becomes one line of `Item`s: the signs in reading order, and
+between them marks for what is stacked, raised, lowered, enclosed or ruled. Whatever leaves no trace
+on the page leaves none here: how a command was spelled, braces, spacing, alignment points, and
+where a formula of several lines was broken. So two spellings of one picture give one sequence.
+
+Marks are `open` ... `close` pairs (scripts, fractions, roots, stacks, enclosures, accents) with a
+`separator` where two parts meet (the fraction bar, rows and cells of a stack).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from texlens.metrics.layout.glyphs import (
+    ARROWS,
+    CLOSING,
+    DOTS,
+    FENCES,
+    OPENING,
+    OPERATORS,
+    OVERLAY_SLASH,
+    STYLES,
+    accent,
+    accented_letter,
+    negated,
+    signs,
+    small_form,
+    typeface,
+)
+
+if TYPE_CHECKING:
+    from texlens.engine import Box, Drawing
+
+MAX_DEPTH = 60
+"""Structures within structures beyond which signs are read one after another."""
+TALL_FENCE = 1.3
+"""Height (em) from which a delimiter that faces both ways is taken to enclose a table."""
+COLUMN_GAP = 0.7
+"""White (em) between two columns from which a reader sees columns."""
+SAME_BASELINE = 0.05
+"""Distance (em) within which two scripts stand on one baseline."""
+OVERHANG = 0.25
+"""How far (em) a script may reach under its operator without being a limit under it."""
+HAIRLINE = 0.15
+"""Thickness (em) up to which a box of a line is a straight line across or down."""
+
+BESIDE, STACKED, BEHIND = 1.0, 2.0, 4.0
+"""How a script stands: beside its base, under or over it; or, a subscript, behind a superscript."""
+SMALL, FULL = 1.0, 2.0
+"""Parts of a fraction smaller than, or as large as, the line that it stands in."""
+
+Roles = dict[str, list[int]]
+
+
+class Symbol(NamedTuple):
+    """What is compared: `kind` glyph, accent, open, separator or close; its name; its typeface."""
+
+    kind: str
+    name: str
+    face: str = ""
+
+
+class Item(NamedTuple):
+    """One symbol of the sequence with the boxes that show it, as indices into `Drawing.boxes`.
+
+    `size` is what else a reader notices of it, 0 where nothing: the height of a delimiter, the
+    width of an arrow or of an accent over several signs (em); `BESIDE`, `STACKED` or `BEHIND` for
+    how a script is placed; `SMALL` or `FULL` for a fraction. `color` is that of the first box.
+    """
+
+    symbol: Symbol
+    boxes: tuple[int, ...] = ()
+    size: float = 0.0
+    color: str = ""
+
+
+class _Script(NamedTuple):
+    """A script just read: its items are `items[start:end]`."""
+
+    name: str
+    start: int
+    end: int
+    boxes: list[int]
+
+
+def reading_sequence(drawing: Drawing) -> list[Item]:
+    """The items of a drawing in reading order."""
+    reader = _Reader(drawing.boxes)
+    reader.row(range(len(drawing.boxes)), 0, free=True)
+    return reader.items
+
+
+class _Reader:
+    """Walks the boxes of one drawing; `items` grows as it reads.
+
+    `places` holds the steps of each box's place as (structure, part), outermost first.
+    """
+
+    def __init__(self, boxes: Sequence[Box]) -> None:
+        self.boxes = boxes
+        steps: dict[str, list[tuple[str, str]]] = {"": []}
+        for box in boxes:
+            if box.place not in steps:
+                named = [step.partition(":") for step in box.place.split("/")]
+                steps[box.place] = [(name, part) for name, _, part in named]
+        self.places = [steps[box.place] for box in boxes]
+        self.items: list[Item] = []
+        self.last_script: _Script | None = None
+        self.tables = 0  # tables around the place that is being read
+        self.structures: dict[str, Callable[[Roles, int], None]] = {
+            "mfrac": self.fraction,
+            "msqrt": self.root,
+            "mroot": self.root,
+            "menclose": self.enclosure,
+            "msub": self.scripted,
+            "msup": self.scripted,
+            "msubsup": self.scripted,
+            "mmultiscripts": self.scripted,
+            "munder": self.limited,
+            "mover": self.limited,
+            "munderover": self.limited,
+        }
+
+    # -- walking -----------------------------------------------------------------------------
+
+    def row(self, members: Sequence[int], depth: int, *, free: bool = False) -> None:
+        """Read the boxes `members` that lie side by side at `depth` of the layout.
+
+        `free` says that lines here may be broken anywhere: the outermost level.
+        """
+        parts = self.parts(members, depth)
+        for position, (name, boxes) in enumerate(parts):
+            if not name:
+                self.glyph(boxes[0])
+                continue
+            roles: Roles = {}
+            for box in boxes:
+                roles.setdefault(self.places[box][depth][1], []).append(box)
+            kind = name.partition("#")[0]
+            if kind == "mtable":
+                self.table(roles, depth + 1, free=free and not self.fenced(parts, position))
+            else:
+                self.structures[kind](roles, depth + 1)
+
+    def parts(self, members: Sequence[int], depth: int) -> list[tuple[str, list[int]]]:
+        """Consecutive boxes of one structure, with its name; a bare glyph has the name ''."""
+        parts: list[tuple[str, list[int]]] = []
+        last = ""
+        for box in members:
+            place = self.places[box]
+            name = place[depth][0] if depth < min(len(place), MAX_DEPTH) else ""
+            if name and name == last:
+                parts[-1][1].append(box)
+            else:
+                parts.append((name, [box]))
+            last = name
+        return parts
+
+    def fenced(self, parts: Sequence[tuple[str, list[int]]], position: int) -> bool:
+        """Whether a delimiter before or after one of the parts encloses it."""
+        for neighbour, facing in ((position - 1, OPENING), (position + 1, CLOSING)):
+            if 0 <= neighbour < len(parts) and not parts[neighbour][0]:
+                ink = self.boxes[parts[neighbour][1][0]]
+                tall = ink.y1 - ink.y0 > TALL_FENCE * ink.scale
+                if ink.char in facing or (tall and ink.char in FENCES):
+                    return True
+        return False
+
+    def put(self, kind: str, name: str, boxes: Sequence[int] = (), size: float = 0.0) -> None:
+        """Add a mark."""
+        color = self.boxes[boxes[0]].color if boxes else ""
+        self.items.append(Item(Symbol(kind, name), tuple(boxes), size, color))
+
+    def group(
+        self,
+        name: str,
+        members: Sequence[int],
+        depth: int,
+        ink: Sequence[int] = (),
+        size: float = 0.0,
+    ) -> None:
+        """An opening mark with its ink, what it encloses, and the closing mark."""
+        self.put("open", name, ink, size)
+        self.row(members, depth)
+        self.put("close", "")
+
+    # -- structures: `roles` holds the boxes of each part, `depth` is that of the parts ---------
+
+    def fraction(self, roles: Roles, depth: int) -> None:
+        """Numerator over denominator; without a bar a stack of two rows, as a binomial."""
+        bar, above, below = (roles.get(part, []) for part in ("-", "0", "1"))
+        if bar:
+            scale = max((self.boxes[box].scale for box in above + below), default=1.0)
+            full = scale > 0.9 * self.boxes[bar[0]].scale
+            self.put("open", "fraction", (), self.style(FULL if full else SMALL))
+        else:
+            self.put("open", "stack")
+        self.row(above, depth)
+        self.put("separator", "bar" if bar else "row", bar)
+        self.row(below, depth)
+        self.put("close", "")
+
+    def root(self, roles: Roles, depth: int) -> None:
+        """The index, if any, then the radicand under its sign."""
+        if "1" in roles:
+            self.group("index", roles["1"], depth)
+        self.group("root", roles.get("0", []), depth, roles.get("-", ()))
+
+    def enclosure(self, roles: Roles, depth: int) -> None:
+        """A frame around, or strokes through, a part of the formula."""
+        lines = roles.get("-", [])
+        struck = len(lines) == 1 or any(not self.is_hairline(line) for line in lines)
+        self.group("strike" if struck else "frame", roles.get("0", []), depth, lines)
+
+    def style(self, size: float) -> float:
+        """A size that depends on display or text style: not looked at in tables.
+
+        The same lines come in text style (array) or display style (aligned), for no reason that
+        has to do with the formula.
+        """
+        return 0.0 if self.tables else size
+
+    def scripted(self, roles: Roles, depth: int) -> None:
+        """A base with its scripts; parts 3 and 4 are scripts before the base."""
+        for part, name in (("3", "_"), ("4", "^")):
+            self.script(name, roles.get(part, []), depth)
+        self.row(roles.get("0", []), depth)
+        for part, name in (("1", "_"), ("2", "^")):
+            self.script(name, roles.get(part, []), depth)
+
+    def limited(self, roles: Roles, depth: int) -> None:
+        """A base with accents, read before it, or with something else under and over it."""
+        base = roles.get("0", [])
+        accents = 0
+        limits = []
+        for part, name in (("1", "under"), ("2", "over")):
+            boxes = roles.get(part, [])
+            if shape := self.accent_shape(boxes, depth, base):
+                ink = self.boxes[boxes[0]]
+                side = "under " if name == "under" else ""
+                width = (ink.x1 - ink.x0) / ink.scale if len(base) > 1 else 0.0
+                self.put("accent", side + shape, boxes, width)
+                accents += 1
+            elif boxes:
+                limits.append((name, boxes))
+        self.row(base, depth)
+        for _ in range(accents):
+            self.put("close", "")
+        for name, boxes in limits:
+            beside = bool(base) and self.stands_beside(boxes, base)
+            if beside or self.is_operator(base):
+                name = {"under": "_", "over": "^"}[name]
+            self.script(name, boxes, depth, BESIDE if beside else STACKED)
+
+    def is_operator(self, base: list[int]) -> bool:
+        """Whether these boxes are a large operator or the upright name of a function."""
+        inks = [self.boxes[box] for box in base]
+        if len(inks) == 1:
+            return inks[0].char in OPERATORS
+        return all(ink.char.isalpha() and ink.font == "normal" for ink in inks)
+
+    def accent_shape(self, boxes: list[int], depth: int, base: list[int]) -> str | None:
+        """The accent that a single full-size sign over or under a base is."""
+        if len(boxes) != 1 or len(self.places[boxes[0]]) > depth:
+            return None
+        own = self.boxes[boxes[0]]
+        if own.scale < 0.99 * max((self.boxes[box].scale for box in base), default=0.0):
+            return None
+        return accent(own.char or "¯")
+
+    def stands_beside(self, boxes: list[int], base: list[int]) -> bool:
+        """Whether limits were set as scripts, right of the operator, as in running text."""
+        left = min(self.boxes[box].x0 for box in boxes)
+        right = max(self.boxes[box].x1 for box in base)
+        return left > right - OVERHANG * self.boxes[base[0]].scale
+
+    def script(self, name: str, boxes: list[int], depth: int, size: float = BESIDE) -> None:
+        """A script or limit; subscript before superscript, and neighbours of one level joined."""
+        if not boxes:
+            return
+        start = len(self.items)
+        last = self.last_script if self.last_script and self.last_script.end == start else None
+        if last and last.name == name and self.on_one_baseline(last.boxes, boxes):
+            self.items.pop()
+            self.row(boxes, depth)
+            self.put("close", "")
+            self.last_script = last._replace(end=len(self.items))
+            return
+        swapped = last is not None and (last.name, name) == ("^", "_")
+        if last and swapped and self.boxes[boxes[0]].x0 > max(self.boxes[b].x1 for b in last.boxes):
+            size = BEHIND
+        self.group(name, boxes, depth, size=self.style(size))
+        if last and swapped:
+            added = self.items[start:]
+            self.items[last.start :] = added + self.items[last.start : start]
+            self.last_script = last._replace(start=last.start + len(added), end=len(self.items))
+        else:
+            self.last_script = _Script(name, start, len(self.items), boxes)
+
+    def on_one_baseline(self, one: list[int], two: list[int]) -> bool:
+        """Whether the largest signs of two scripts stand on one baseline."""
+        a, b = (
+            max((self.boxes[box].scale, self.boxes[box].base) for box in boxes)[1]
+            for boxes in (one, two)
+        )
+        return abs(a - b) < SAME_BASELINE
+
+    # -- tables ------------------------------------------------------------------------------
+
+    def table(self, roles: Roles, depth: int, *, free: bool) -> None:
+        """Rows of cells: a stack; or, where `free`, just one line after another."""
+        lines, tags = roles.get("-", []), roles.get("tag", [])
+        across = [line for line in lines if self.is_flat(line)]
+        down = [line for line in lines if not self.is_flat(line)]
+        rows: dict[int, dict[int, list[int]]] = {}
+        for part, boxes in roles.items():
+            if part not in ("-", "tag"):
+                r, c = map(int, part.split(","))
+                rows.setdefault(r, {})[c] = boxes
+        columns = sorted({column for cells in rows.values() for column in cells})
+        left = {
+            column: min(
+                self.boxes[box].x0 for cells in rows.values() for box in cells.get(column, ())
+            )
+            for column in columns
+        }
+        stacked = not free and (len(rows) > 1 or len(columns) > 1)
+        gaps = self.gaps(rows, columns, left) if stacked else set()
+        self.tables += 1
+        if stacked:
+            self.put("open", "stack")
+        for number, row in enumerate(sorted(rows)):
+            top = min(self.boxes[box].y0 for boxes in rows[row].values() for box in boxes)
+            self.rules(across, [line for line in across if self.boxes[line].y0 <= top])
+            if stacked and number:
+                self.put("separator", "row")
+            for column in columns:
+                if column in gaps:
+                    self.put("separator", "cell")
+                self.rules(down, [line for line in down if self.boxes[line].x0 <= left[column]])
+                self.row(rows[row].get(column, ()), depth, free=free)
+        self.rules(across, across)
+        self.rules(down, down)
+        if stacked:
+            self.put("close", "")
+        self.tables -= 1
+        self.row(tags, depth)
+
+    def rules(self, waiting: list[int], due: list[int]) -> None:
+        """Read those lines of a table that are due, each once."""
+        for line in list(due):
+            waiting.remove(line)
+            self.glyph(line)
+
+    def gaps(
+        self,
+        rows: dict[int, dict[int, list[int]]],
+        columns: list[int],
+        left: dict[int, float],
+    ) -> set[int]:
+        """The columns before which a reader sees white; `left` is where each begins (em)."""
+        seen = set()
+        for before, column in pairwise(columns):
+            ends = [self.boxes[box] for cells in rows.values() for box in cells.get(before, ())]
+            if left[column] - max(box.x1 for box in ends) > COLUMN_GAP * ends[0].scale:
+                seen.add(column)
+        return seen
+
+    # -- signs -------------------------------------------------------------------------------
+
+    def glyph(self, box: int) -> None:
+        """One inked box as the signs that a reader sees in it."""
+        ink = self.boxes[box]
+        if not ink.char:
+            self.put("glyph", "horizontal line" if self.is_flat(box) else "vertical line", [box])
+        elif small := small_form(ink.char):
+            self.put("open", small[0])
+            self.signs(small[1], box)
+            self.put("close", "")
+        elif letter := accented_letter(ink.char):
+            self.put("accent", letter[1], [box])
+            self.signs(letter[0], box)
+            self.put("close", "")
+        else:
+            size = 0.0
+            if ink.char in FENCES:
+                size = (ink.y1 - ink.y0) / ink.scale
+            elif ink.char in ARROWS:
+                size = (ink.x1 - ink.x0) / ink.scale
+            self.signs(signs(ink.char), box, size)
+
+    def signs(self, text: str, box: int, size: float = 0.0) -> None:
+        """Plain signs shown by one box, joined to their neighbours where a reader sees one sign."""
+        ink = self.boxes[box]
+        for sign in text:
+            self.items.append(Item(sign_symbol(sign, ink.font), (box,), size, ink.color))
+            before = self.items[-2].symbol.name if len(self.items) > 1 else ""
+            if (sign in DOTS and sign == before) or OVERLAY_SLASH in (sign, before):
+                self.join()
+
+    def join(self) -> None:
+        """Join three dots in a row, and a sign with the slash through it."""
+        last = self.items[-3:]
+        names = [item.symbol.name if item.symbol.kind == "glyph" else "" for item in last]
+        if len(names) == 3 and len(set(names)) == 1 and names[0] in DOTS:
+            self.items[-3:] = [joined(DOTS[names[0]], last)]
+        elif len(names) > 1 and OVERLAY_SLASH in names[-2:]:
+            struck = negated(names[-1] if names[-2] == OVERLAY_SLASH else names[-2])
+            if struck:
+                self.items[-2:] = [joined(struck, last[-2:])]
+
+    def is_flat(self, box: int) -> bool:
+        """Whether a line runs across, not down."""
+        ink = self.boxes[box]
+        return ink.x1 - ink.x0 > ink.y1 - ink.y0
+
+    def is_hairline(self, box: int) -> bool:
+        """Whether a line is straight across or down."""
+        ink = self.boxes[box]
+        return min(ink.x1 - ink.x0, ink.y1 - ink.y0) < HAIRLINE
+
+
+@cache
+def sign_symbol(sign: str, font: str) -> Symbol:
+    """The symbol of a sign set in a font."""
+    return Symbol("glyph", STYLES.get(sign, sign), typeface(sign, font))
+
+
+def joined(sign: str, items: Sequence[Item]) -> Item:
+    """Several items as the one sign that a reader sees in them."""
+    boxes = tuple(box for item in items for box in item.boxes)
+    return Item(Symbol("glyph", sign), boxes, 0.0, items[0].color)

@@ -1,0 +1,167 @@
+"""How a pair was matched, as a picture: matched ink green, the rest red.
+
+The ink of a formula is drawn in grey by MathJax and every pixel takes the colour of the smallest
+box of the matching that it lies in. Ink that the metric does not judge stays grey.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from texlens.errors import InputError
+from texlens.metrics.base import Drawings, Side
+from texlens.metrics.batches import BatchScorer, ItemResult, Plan
+from texlens.png import data_address, encode_png
+from texlens.records import Prediction
+from texlens.runs import write_bytes, write_text
+
+MATCHED = (26, 127, 55)
+UNMATCHED = (209, 36, 47)
+UNJUDGED = (150, 150, 150)
+
+_EM_PX = 48
+_MARGIN_PX = 16
+_LABEL_PX = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One item explained: its scores, and by metric the painted truth and prediction."""
+
+    prediction: Prediction
+    result: ItemResult
+    pictures: dict[str, tuple[Image.Image, Image.Image]]
+
+
+def explain(prediction: Prediction, plan: Plan) -> Explanation:
+    """Score one item and paint its matching under every drawing metric of the plan.
+
+    Raises InputError when the plan has no such metric, or nothing can be drawn.
+    """
+    from texlens.latex import unwrap
+
+    scorer = BatchScorer(plan)
+    if not any(metric.needs_drawing for metric in scorer.metrics):
+        raise InputError("Only cdm and layout can be explained: name one of them in --metrics.")
+    (result,) = scorer.score([prediction])
+    pictures = {
+        key: (
+            _paint(unwrap(prediction.gt), match.truth, scorer.drawings),
+            _paint(unwrap(prediction.pred), match.prediction, scorer.drawings),
+        )
+        for key, match in scorer.explain(prediction).items()
+    }
+    if not pictures:
+        why = " ".join(result.warnings) or "nothing was drawn."
+        raise InputError(f"The item '{prediction.id}' cannot be explained: {why}")
+    return Explanation(prediction, result, pictures)
+
+
+def write_explanation(out: Path, explanation: Explanation) -> tuple[Path, Path]:
+    """Write `explain/ID.png` and `explain/ID.html` into `out`; returns their paths."""
+    name = _file_name(explanation.prediction.id)
+    picture, page = out / "explain" / f"{name}.png", out / "explain" / f"{name}.html"
+    write_bytes(picture, encode_png(_sheet(explanation), optimize=True))
+    write_text(page, _html(explanation))
+    return picture, page
+
+
+def _paint(formula: str, side: Side, drawings: Drawings) -> Image.Image:
+    """A formula with its ink coloured by the boxes of a matching."""
+    from texlens.engine import Failure
+    from texlens.render import Size, png
+
+    text = formula if side.formula is None else side.formula
+    (drawing,) = drawings.draw([text])
+    size = Size(em_px=_EM_PX, margin_px=_MARGIN_PX)
+    picture = png(text, size, background="")
+    if isinstance(drawing, Failure) or isinstance(picture, Failure):
+        return Image.new("RGB", (2 * _MARGIN_PX, 2 * _MARGIN_PX), "white")
+    ink = np.asarray(Image.open(io.BytesIO(picture)).convert("RGBA"))[:, :, 3:] / 255
+    colors = np.full((*ink.shape[:2], 3), UNJUDGED, dtype=np.float64)
+    boxes = sorted(
+        zip(side.boxes, side.matched, strict=True),
+        key=lambda b: -(b[0].x1 - b[0].x0) * (b[0].y1 - b[0].y0),
+    )
+    for box, matched in boxes:
+        # One pixel more on every side: ink is smoothed over its edge.
+        left, right = box.x0 * _EM_PX + _MARGIN_PX - 1, box.x1 * _EM_PX + _MARGIN_PX + 1
+        top = (drawing.height + box.y0) * _EM_PX + _MARGIN_PX - 1
+        bottom = (drawing.height + box.y1) * _EM_PX + _MARGIN_PX + 1
+        rows, columns = _pixels(top, bottom), _pixels(left, right)
+        colors[rows, columns] = MATCHED if matched else UNMATCHED
+    painted: NDArray[np.uint8] = (255 * (1 - ink) + colors * ink).astype(np.uint8)
+    return Image.fromarray(painted, "RGB")
+
+
+def _pixels(start: float, end: float) -> slice:
+    return slice(max(0, int(np.floor(start))), max(0, int(np.ceil(end))))
+
+
+def _sheet(explanation: Explanation) -> Image.Image:
+    """All pictures of an explanation below one another, each with its name."""
+    rows = [
+        (f"{_values(explanation.result, key)}   {name}", picture)
+        for key, pictures in explanation.pictures.items()
+        for name, picture in zip(("truth", "prediction"), pictures, strict=True)
+    ]
+    labels = [_label(text) for text, _ in rows]
+    parts = [part for row in zip(labels, (p for _, p in rows), strict=True) for part in row]
+    sheet = Image.new("RGB", (max(p.width for p in parts), sum(p.height for p in parts)), "white")
+    top = 0
+    for part in parts:
+        sheet.paste(part, (0, top))
+        top += part.height
+    return sheet
+
+
+def _label(text: str) -> Image.Image:
+    label = Image.new("RGB", (8 * len(text) + 2 * _MARGIN_PX, _LABEL_PX), "white")
+    ImageDraw.Draw(label).text((_MARGIN_PX, 6), text, fill="#555")
+    return label
+
+
+def _values(result: ItemResult, key: str) -> str:
+    value = result.values.get(key)
+    return key if value is None else f"{key} {value:.4f}"
+
+
+def _html(explanation: Explanation) -> str:
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True)
+    template = resources.files("texlens.metrics.report").joinpath("templates/explain.html")
+    prediction, result = explanation.prediction, explanation.result
+    html = environment.from_string(template.read_text("utf-8")).render(
+        id=prediction.id,
+        texts={"truth": prediction.gt, "prediction": prediction.pred},
+        values={k: "n/a" if v is None else f"{v:.4f}" for k, v in result.values.items()},
+        warnings=result.warnings,
+        pictures={
+            _values(result, key): [_address(picture) for picture in pictures]
+            for key, pictures in explanation.pictures.items()
+        },
+    )
+    return html.encode("utf-8", errors="replace").decode()
+
+
+def _address(picture: Image.Image) -> str:
+    return data_address(encode_png(picture, optimize=True))
+
+
+def _file_name(id_: str) -> str:
+    """A name for an id, which may hold anything: cleaned, and then told apart by a hash."""
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "_", id_)[:80].lstrip(".")
+    if clean == id_:
+        return clean
+    digest = hashlib.sha256(id_.encode("utf-8", errors="surrogatepass")).hexdigest()[:8]
+    return f"{clean}-{digest}"

@@ -1,0 +1,29 @@
+"""The token ids of a prompt, cut at the place of the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The token ids before and after the visual tokens, up to where the answer begins."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Number of text tokens of the prompt."""
+        return len(self.before) + len(self.after)
+
+
+def prompt_of(processor: Any, contract: Any) -> Prompt:
+    """The prompt of a contract, cut at the place of the picture."""
+    text = processor.apply_chat_template(
+        contract.messages(), add_generation_prompt=True, tokenize=False
+    )
+    before, after = text.split(processor.image_token)
+    encode = processor.tokenizer
+    return Prompt(tuple(encode(before)["input_ids"]), tuple(encode(after)["input_ids"]))

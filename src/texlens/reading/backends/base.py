@@ -1,0 +1,98 @@
+"""What runs a model: torch, or onnxruntime where torch is not installed.
+
+An engine takes framed pictures and gives the tokens that the model writes. Everything else (opening
+pictures, batches, second looks, warnings) is the reader's and the same for all engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol
+
+from PIL import Image
+
+from texlens.errors import InputError, MissingExtra, require_extra
+from texlens.model.contract import Contract
+from texlens.model.load import EMBEDDED, Quantisation, load_model
+from texlens.reading.answers import Answer
+from texlens.reading.decoding.token_loop import GREEDY, Manner
+from texlens.reading.pictures.framing import Frame
+
+EngineName = Literal["auto", "torch", "onnx"]
+
+
+class Engine(Protocol):
+    """A loaded model.
+
+    `prompt` is the text before the answer, `frame` how pictures are to be laid out (None: as they
+    are), `batch_size` how many it takes well at a time, `folder` where its weights lie,
+    `vocabulary` how many tokens it knows, `end_tokens` those that end an answer.
+    """
+
+    contract: Contract
+    prompt: str
+    frame: Frame | None
+    batch_size: int
+    folder: Path | None
+    vocabulary: int
+    end_tokens: tuple[int, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash over a sample of every tensor of the model."""
+        ...
+
+    def decode(self, pictures: Sequence[Image.Image], manner: Manner = GREEDY) -> list[Answer]:
+        """The answer to each picture (mode RGB), written in this manner."""
+        ...
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, without special ones."""
+        ...
+
+
+def open_engine(
+    model: str | Path | None = None,
+    adapter: str | Path | None = None,
+    *,
+    engine: EngineName = "auto",
+    device: str = "auto",
+    dtype: str = "auto",
+    quantisation: Quantisation | None = None,
+    max_new_tokens: int | None = None,
+) -> Engine:
+    """Load a model (as `load_model` does) into an engine.
+
+    "auto": torch where it is installed, else onnxruntime. onnxruntime runs the models whose folder
+    holds their graphs, the embedded one among them: on the CPU, in float32, without adapter.
+
+    Raises InputError when the model cannot be loaded, or not by this engine.
+    """
+    if engine == "auto":
+        engine = "torch" if find_spec("torch") is not None else "onnx"
+        if engine == "onnx" and find_spec("onnxruntime") is None:
+            raise MissingExtra("Reading pictures", "read", "onnxruntime")
+    if engine == "torch":
+        require_extra("Reading with torch", "model", "torch", "transformers")
+        from texlens.reading.backends.torch_backend import TorchEngine
+
+        loaded = load_model(model, adapter, dtype, device, quantisation)
+        return TorchEngine(loaded, max_new_tokens=max_new_tokens)
+    require_extra("Reading without torch", "read", "onnxruntime", "tokenizers", "safetensors")
+    wishes = {
+        "an adapter": adapter is not None,
+        f"the device '{device}'": device not in ("auto", "cpu"),
+        f"the dtype '{dtype}'": dtype not in ("auto", "float32"),
+        f"{quantisation} weights": quantisation is not None,
+    }
+    for wish, is_there in wishes.items():
+        if is_there:
+            raise InputError(
+                f"onnxruntime runs no model with {wish}: run  pip install 'texlens[model]'  "
+                "and read with torch."
+            )
+    from texlens.reading.backends.onnx_backend import OnnxEngine
+
+    return OnnxEngine(EMBEDDED if model is None else Path(model), max_new_tokens=max_new_tokens)

@@ -1,0 +1,137 @@
+"""A small model in onnxruntime: reading without torch and transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image
+from tokenizers import Tokenizer
+
+from texlens.errors import InputError
+from texlens.model.contract import Contract, load_contract
+from texlens.reading.answers import Answer
+from texlens.reading.backends.onnx_graphs import (
+    Floats,
+    Integers,
+    Text,
+    Vision,
+    has_graphs,
+    load_weights,
+)
+from texlens.reading.backends.onnx_pictures import PatchMaker, embedded_prompt, prompt_positions
+from texlens.reading.decoding.token_loop import GREEDY, Drafts, Manner
+from texlens.reading.pictures.framing import frame_for
+
+_BATCH_SIZE = 64
+
+
+class OnnxEngine:
+    """The model of a folder that holds its graphs, on the CPU in float32.
+
+    Raises InputError when the folder holds no such model.
+    """
+
+    def __init__(self, folder: Path, *, max_new_tokens: int | None = None) -> None:
+        if not has_graphs(folder):
+            raise InputError(
+                f"'{folder}' holds no graphs for onnxruntime: run  pip install 'texlens[model]'  "
+                "and read with torch."
+            )
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self.contract = load_contract(folder) or Contract(base=str(folder))
+        self.folder: Path | None = folder
+        self.batch_size = _BATCH_SIZE
+        self.max_new_tokens = max_new_tokens or self.contract.max_new_tokens
+        self.end_tokens = _end_tokens(folder)
+        self._pictures = PatchMaker.load(folder, self.contract.min_pixels, self.contract.max_pixels)
+        self.frame = frame_for(self.contract, self._pictures)
+        self.prompt = _prompt(folder, self.contract)
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self.vocabulary = self._tokenizer.get_vocab_size()
+        ids = np.array(self._tokenizer.encode(self.prompt, add_special_tokens=False).ids)
+        place = int(np.flatnonzero(ids == config["image_token_id"])[0])
+        self._before, self._after = ids[:place], ids[place + 1 :]
+        self._weights = load_weights(folder)
+        self._vision = Vision(folder, config, self._weights)
+        self._text = Text(folder, config, self._weights)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash over a sample of every tensor of the model."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._weights.items()):
+            digest.update(f"{name} {tensor.shape}".encode())
+            digest.update(tensor.ravel()[:: max(1, tensor.size // 4096)].tobytes())
+        return digest.hexdigest()
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, without special ones."""
+        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text
+
+    def decode(self, pictures: Sequence[Image.Image], manner: Manner = GREEDY) -> list[Answer]:
+        """The answer to each picture (mode RGB), written in this manner."""
+        states, positions = self._prompts(pictures)
+        logits, cache = self._text.read_prompts(states, positions)
+        position = np.array([places.max() + 1 for places in positions])
+        drafts = Drafts(
+            len(states), manner, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
+        )
+        while True:
+            chosen: Integers = np.array(_written(drafts, logits))
+            if all(drafts.done):
+                return drafts.answers()
+            if (kept := drafts.leave()) is not None:
+                cache.keep(kept)
+                chosen, position = chosen[kept], position[kept]
+            logits = self._text.step(chosen, position, cache)
+            position = position + 1
+
+    def _prompts(self, pictures: Sequence[Image.Image]) -> tuple[list[Floats], list[Integers]]:
+        """Each picture's prompt, embedded (length, width), and its positions (3, length)."""
+        grids = [self._pictures.cut(picture) for picture in pictures]
+        merge = self._vision.merge
+        states = [
+            embedded_prompt(self._text.embedding, self._before, tokens, self._after)
+            for tokens in self._vision.encode(grids)
+        ]
+        positions = [
+            prompt_positions(
+                len(self._before), grid.rows // merge, grid.columns // merge, len(self._after)
+            )
+            for grid in grids
+        ]
+        return states, positions
+
+
+def _written(drafts: Drafts, logits: Floats) -> list[int]:
+    """The next token of each row, from its logits (rows, vocabulary)."""
+    likeliest = logits.argmax(axis=-1)
+    highest = logits.max(axis=-1)
+    total = np.log(np.exp(logits - highest[:, None]).sum(axis=-1)) + highest
+    return drafts.write(
+        likeliest.tolist(), (highest - total).tolist(), lambda row: logits[row] - total[row]
+    )
+
+
+def _end_tokens(folder: Path) -> tuple[int, ...]:
+    path = folder / "generation_config.json"
+    ends: Any = json.loads(path.read_text(encoding="utf-8"))["eos_token_id"]
+    return tuple(ends) if isinstance(ends, list) else (ends,)
+
+
+def _prompt(folder: Path, contract: Contract) -> str:
+    """The contract's conversation in the model's own form, up to where the answer begins."""
+    source = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    # As transformers compiles chat templates.
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    return environment.from_string(source).render(
+        messages=contract.messages(), add_generation_prompt=True
+    )

@@ -1,0 +1,106 @@
+"""Pictures to patches and prompts to positions, as Qwen2.5-VL's processor does it, in numpy.
+
+Follows transformers' `Qwen2VLImageProcessorPil` and the positions of the Qwen2-VL report
+(arXiv:2409.12191); `tests/reading/test_onnx.py` compares values with both.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from texlens.reading.backends.onnx_graphs import Floats, Grid, Integers
+
+
+@dataclass(frozen=True, slots=True)
+class PatchMaker:
+    """Cuts pictures into patches; the fields are those of `preprocessor_config.json`."""
+
+    patch_size: int
+    merge_size: int
+    temporal_patch_size: int
+    image_mean: tuple[float, float, float]
+    image_std: tuple[float, float, float]
+    rescale_factor: float
+    resample: int
+    min_pixels: int
+    max_pixels: int
+
+    @classmethod
+    def load(cls, folder: Path, min_pixels: int, max_pixels: int) -> PatchMaker:
+        """That of a model's folder, with the pixel limits of its contract."""
+        path = folder / "preprocessor_config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            patch_size=config["patch_size"],
+            merge_size=config["merge_size"],
+            temporal_patch_size=config["temporal_patch_size"],
+            image_mean=tuple(config["image_mean"]),
+            image_std=tuple(config["image_std"]),
+            rescale_factor=config["rescale_factor"],
+            resample=config["resample"],
+            min_pixels=min_pixels,
+            max_pixels=max_pixels,
+        )
+
+    def cut(self, image: Image.Image) -> Grid:
+        """The patches of one picture (rows * columns, channels * frames * side^2).
+
+        They stand in squares of merge x merge; a still picture is a film of equal frames.
+        """
+        height, width = self._size(image.height, image.width)
+        image = image.convert("RGB")
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling(self.resample))
+        values = np.asarray(image, dtype=np.float32) * np.float32(self.rescale_factor)
+        mean, spread = (np.asarray(each, np.float32) for each in (self.image_mean, self.image_std))
+        values = (values - mean) / spread
+        side, merge = self.patch_size, self.merge_size
+        rows, columns = height // side, width // side
+        patches = values.reshape(rows // merge, merge, side, columns // merge, merge, side, 3)
+        patches = patches.transpose(0, 3, 1, 4, 6, 2, 5)[:, :, :, :, :, None]
+        patches = np.repeat(patches, self.temporal_patch_size, axis=5)
+        return Grid(patches.reshape(rows * columns, -1), rows, columns)
+
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        """The nearest sides that are multiples of a token's, with an area within the limits."""
+        unit = self.patch_size * self.merge_size
+        sides = (height, width)
+        fitted = [round(side / unit) * unit for side in sides]
+        if fitted[0] * fitted[1] > self.max_pixels:
+            shrink = math.sqrt(height * width / self.max_pixels)
+            fitted = [max(unit, math.floor(side / shrink / unit) * unit) for side in sides]
+        elif fitted[0] * fitted[1] < self.min_pixels:
+            grow = math.sqrt(self.min_pixels / (height * width))
+            fitted = [math.ceil(side * grow / unit) * unit for side in sides]
+        return fitted[0], fitted[1]
+
+
+def prompt_positions(before: int, rows: int, columns: int, after: int) -> Integers:
+    """Positions (3, length) of a prompt: text, a picture's rows x columns visual tokens, text.
+
+    A text token's position is the same in all three axes; a picture's tokens stand at the row and
+    column of their grid, and what follows begins after the longer side.
+    """
+    grid = np.stack(
+        [
+            np.zeros((rows, columns), dtype=np.int64),
+            np.broadcast_to(np.arange(rows)[:, None], (rows, columns)),
+            np.broadcast_to(np.arange(columns), (rows, columns)),
+        ]
+    ).reshape(3, -1)
+    first = np.broadcast_to(np.arange(before), (3, before))
+    last = np.broadcast_to(np.arange(after) + before + max(rows, columns), (3, after))
+    return np.concatenate([first, grid + before, last], axis=1)
+
+
+def embedded_prompt(
+    embedding: Floats, before: Integers, picture: Floats, after: Integers
+) -> Floats:
+    """A prompt's states (length, width): token ids before and after, the visual tokens between."""
+    return np.concatenate([embedding[before], picture, embedding[after]])

@@ -1,0 +1,289 @@
+"""Reading by a model on a server that speaks OpenAI's chat protocol: vLLM, SGLang, llama.cpp, others.
+
+Pictures are opened, turned upright and framed here, as for a model of one's own, and sent as PNG;
+the prompt is the contract's. The openai client waits and tries again, longer each time and with
+some chance in it, when the server is busy (429), fails (5xx) or breaks off.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from texlens.errors import InputError, TexlensError, require_extra
+from texlens.latex import katex_valid, tokenize, unwrap
+from texlens.metrics.text.answers import has_loop
+from texlens.model.contract import CONTRACT_FILE, Contract, load_contract
+from texlens.png import data_address
+from texlens.reading.answers import parse_answer
+from texlens.reading.pictures.framing import Frame, NoInk, frame_picture
+from texlens.reading.pictures.opening import as_png, open_picture
+from texlens.reading.sources import Item, Picture, as_item
+from texlens.records import Reading, Token
+
+TOKEN_VARIABLE = "TEXLENS_API_KEY"
+_RETRIES = 6  # after 0.5, 1, 2, 4, 8 and 8 seconds, or as the server asks
+_WAITING = 4  # pictures under way or read ahead of the one that is due, for each request at a time
+_VISUAL_TOKEN_PX = 28  # of the published Qwen2.5-VL, where the contract's folder says nothing
+
+
+class RemoteReader:
+    """Reads pictures by one model of a server. The same calls and records as `Reader`.
+
+    Args:
+        endpoint: the server's address up to `/v1`.
+        model: the server's name of the model.
+        contract: the prompt and limits: a Contract, a `texlens.json` or a folder that holds one
+            (beside it, a `preprocessor_config.json` says how wide a visual token is). None: the one
+            in the folder `model`, if that is one, else the published prompt.
+        concurrency: requests at a time.
+        timeout_s: seconds for one request, waiting in the server's queue among them.
+        token: what the server asks for. None: the environment variable TEXLENS_API_KEY.
+
+    Raises InputError when the address or the contract is wrong, or openai is not installed.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        model: str,
+        *,
+        contract: Contract | Path | None = None,
+        concurrency: int = 8,
+        timeout_s: float = 120.0,
+        token: str | None = None,
+    ) -> None:
+        require_extra("Reading by a server", "remote", "openai")
+        import openai
+
+        if not endpoint.startswith(("http://", "https://")):
+            raise InputError(f"'{endpoint}' is no address of a server: begin it with http://.")
+        self.endpoint = endpoint.rstrip("/")
+        self.model = model
+        self.name = f"{model} at {self.endpoint}"
+        self.contract, self.frame = _agreement(contract, model)
+        self.max_new_tokens = self.contract.max_new_tokens
+        self.concurrency = self.batch_size = concurrency
+        self._client = openai.OpenAI(
+            base_url=self.endpoint,
+            api_key=token or os.environ.get(TOKEN_VARIABLE) or "none",
+            timeout=timeout_s,
+            max_retries=_RETRIES,
+        )
+        self._timeout_s = timeout_s
+        self._with_logprobs = True  # until the server refuses
+
+    @property
+    def care(self) -> dict[str, int]:
+        """No guards and no second looks: the server's answer is taken as it is."""
+        return {}
+
+    @property
+    def fingerprint(self) -> str:
+        """The server's name of the model: its weights cannot be seen from here."""
+        return f"served as {self.model}"
+
+    def read(self, picture: Picture) -> Reading:
+        """Read one picture: a path, the bytes of a picture file, or an open image.
+
+        Raises InputError when it cannot be opened or the server fails on it, ServerError when the
+        server cannot be used.
+        """
+        reading = next(self.read_many([picture]))
+        if reading.error is not None:
+            raise InputError(reading.error)
+        return reading
+
+    def read_many(self, pictures: Iterable[Picture]) -> Iterator[Reading]:
+        """Read pictures, `concurrency` at a time; one reading each, in order, as soon as it is due.
+
+        A picture that cannot be opened, or that the server fails on, gives a reading with an
+        `error`, and the rest goes on. Raises ServerError when the server cannot be reached any more,
+        or refuses the token or the model.
+        """
+        waiting: deque[Future[Reading]] = deque()
+        pool = ThreadPoolExecutor(self.concurrency)
+        try:
+            for number, picture in enumerate(pictures, start=1):
+                waiting.append(pool.submit(self._read_one, as_item(picture, number)))
+                while waiting[0].done() or len(waiting) > _WAITING * self.concurrency:
+                    yield waiting.popleft().result()
+                    if not waiting:
+                        break
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _read_one(self, item: Item) -> Reading:
+        start = time.perf_counter()
+        reading = Reading(item.name, "", 0.0, error=item.error)
+        try:
+            if item.error is None and item.picture is not None:
+                content = self._prepared(item.picture)
+                reading = self._reading(item.name, self._ask(content))
+        except NoInk:
+            reading = replace(reading, warnings=("no_formula",))
+        except InputError as problem:
+            reading = replace(reading, error=str(problem))
+        return replace(reading, seconds=time.perf_counter() - start)
+
+    def _prepared(self, picture: Path | bytes | Image.Image) -> bytes:
+        """The picture as PNG, laid out as the model knows it and within the contract's pixels."""
+        image = picture if isinstance(picture, Image.Image) else open_picture(picture)
+        image = image.convert("RGB")
+        if self.frame is not None:
+            image = frame_picture(image, self.frame).convert("RGB")
+        shrink = math.sqrt(self.contract.max_pixels / (image.width * image.height))
+        longest = max(image.size)
+        return as_png(image, max_side=longest if shrink >= 1 else max(1, int(longest * shrink)))
+
+    def _ask(self, content: bytes) -> Any:
+        """The server's answer to a picture. Raises InputError when there is none."""
+        import openai
+
+        user = [
+            {"type": "image_url", "image_url": {"url": data_address(content)}},
+            {"type": "text", "text": self.contract.instruction},
+        ]
+        messages: Any = [
+            {"role": "system", "content": self.contract.system},
+            {"role": "user", "content": user},
+        ]
+        while True:
+            asked = self._with_logprobs
+            options: dict[str, Any] = {"logprobs": True} if asked else {}
+            try:
+                answer = self._client.chat.completions.create(
+                    model=self.model,
+                    messages=messages,
+                    max_tokens=self.max_new_tokens,
+                    temperature=0.0,
+                    **options,
+                )
+            except openai.BadRequestError as error:
+                if asked and "logprob" in str(error).lower():
+                    self._with_logprobs = False
+                    continue
+                raise InputError(self._complaint(error)) from error
+            except openai.OpenAIError as error:
+                raise self._failure(error) from error
+            except ValueError as error:  # the answer is no JSON
+                raise InputError(self._complaint(error)) from error
+            return answer
+
+    def _failure(self, error: Any) -> TexlensError:
+        """The error of one picture, or of all where no other will fare better."""
+        import openai
+
+        hopeless = (
+            openai.APIConnectionError,
+            openai.AuthenticationError,
+            openai.PermissionDeniedError,
+            openai.NotFoundError,
+        )
+        if isinstance(error, hopeless) and not isinstance(error, openai.APITimeoutError):
+            return ServerError(self._complaint(error))
+        return InputError(self._complaint(error))
+
+    def _complaint(self, error: Any) -> str:
+        import openai
+
+        if isinstance(error, openai.APITimeoutError):
+            what = f"did not answer within {self._timeout_s:g} s"
+        elif isinstance(error, openai.APIConnectionError):
+            what = "cannot be reached"
+        elif isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            what = f"refuses the token: set {TOKEN_VARIABLE}"
+        elif isinstance(error, openai.NotFoundError):
+            what = f"knows no model '{self.model}', or the address is not that of its API"
+        elif isinstance(error, openai.APIStatusError):
+            what = f"answered with status {error.status_code}: {_told(error)}"
+        else:
+            what = "answered in a form that is not that of a chat"
+        return f"The server at {self.endpoint} {what}."
+
+    def _reading(self, name: str, answer: Any) -> Reading:
+        choice = next(iter(getattr(answer, "choices", None) or ()), None)
+        response = getattr(getattr(choice, "message", None), "content", None)
+        if choice is None or not isinstance(response, str):
+            raise InputError(self._complaint(None))
+        tokens = _tokens(choice)
+        found = parse_answer(response, self.contract.answer_format)
+        latex = unwrap(found or "")
+        faults = {
+            "unfinished": choice.finish_reason == "length",
+            "loop": has_loop(tokenize(latex)),
+            "no_answer": found is None,
+            "does_not_parse": bool(latex) and not katex_valid([latex])[0],
+            "no_formula": found is not None and not latex,
+            "no_logprobs": not tokens,
+        }
+        mean = sum(token.logprob for token in tokens) / len(tokens) if tokens else -math.inf
+        return Reading(
+            path=name,
+            latex=latex,
+            confidence=min(1.0, math.exp(mean)),
+            tokens=tokens,
+            warnings=tuple(code for code, is_there in faults.items() if is_there),
+        )
+
+
+class ServerError(TexlensError):
+    """The server cannot be used: this ends the reading of all pictures."""
+
+
+def _agreement(contract: Contract | Path | None, model: str) -> tuple[Contract, Frame | None]:
+    """The contract, and the layout of pictures that it asks for."""
+    if isinstance(contract, Contract):
+        folder, found = None, contract
+    else:
+        path = contract if contract is not None else Path(model)
+        folder = path.parent if path.name == CONTRACT_FILE else path
+        loaded = load_contract(folder)
+        if loaded is None and contract is not None:
+            raise InputError(f"'{contract}' is no {CONTRACT_FILE}, nor a folder that holds one.")
+        found = loaded or Contract()
+    if found.pixels_per_em is None:
+        return found, None
+    multiple = _visual_token_px(folder)
+    return found, Frame(found.pixels_per_em, multiple=multiple, max_pixels=found.max_pixels)
+
+
+def _visual_token_px(folder: Path | None) -> int:
+    """The side of a visual token in pixels, as the model's folder says."""
+    path = None if folder is None else folder / "preprocessor_config.json"
+    if path is None or not path.is_file():
+        return _VISUAL_TOKEN_PX
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        return int(settings["patch_size"]) * int(settings["merge_size"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{path}' does not say patch_size and merge_size.") from error
+
+
+def _tokens(choice: Any) -> tuple[Token, ...]:
+    """The tokens of an answer with their log-probabilities, if the server tells."""
+    entries = getattr(getattr(choice, "logprobs", None), "content", None) or ()
+    return tuple(
+        Token(entry.token, min(0.0, entry.logprob))
+        for entry in entries
+        if isinstance(entry.token, str) and isinstance(entry.logprob, float | int)
+    )
+
+
+def _told(error: Any) -> str:
+    """What a server said about an error, on one line."""
+    body = error.body
+    told = body.get("message") or body.get("detail") if isinstance(body, dict) else body
+    return " ".join(str(told or error.message).split())[:200].rstrip(".")

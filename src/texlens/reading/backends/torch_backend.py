@@ -1,0 +1,70 @@
+"""A model in torch: the processor before it and the decoder behind it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from PIL import Image
+
+from texlens.model.load import Loaded
+from texlens.reading.answers import Answer
+from texlens.reading.decoding.greedy import Decoder
+from texlens.reading.decoding.token_loop import GREEDY, Manner
+from texlens.reading.pictures.framing import frame_for
+
+_SMALL_MODEL = 100_000_000  # parameters
+
+
+class TorchEngine:
+    """Any Qwen2.5-VL, with or without adapter, of any dtype, on any device."""
+
+    def __init__(self, loaded: Loaded, *, max_new_tokens: int | None = None) -> None:
+        self.contract = loaded.contract
+        self.folder = loaded.folder
+        self.processor = loaded.processor
+        self.decoder = Decoder(
+            loaded.model, max_new_tokens=max_new_tokens or loaded.contract.max_new_tokens
+        )
+        count = sum(parameter.numel() for parameter in loaded.model.parameters())
+        self.batch_size = 64 if count < _SMALL_MODEL else 8
+        self.prompt: str = loaded.processor.apply_chat_template(
+            loaded.contract.messages(), tokenize=False, add_generation_prompt=True
+        )
+        self.frame = frame_for(loaded.contract, loaded.processor.image_processor)
+        self.vocabulary = len(loaded.processor.tokenizer)
+        self.end_tokens = self.decoder.end_tokens
+        self._device = loaded.model.device
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash over a sample of every tensor of the model, and their types."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.decoder.model.state_dict().items()):
+            digest.update(f"{name} {getattr(tensor, 'dtype', '')}".encode())
+            if hasattr(tensor, "flatten"):
+                values = tensor.detach().flatten()
+                sample = values[:: max(1, len(values) // 4096)].float().cpu()
+                digest.update(sample.numpy().tobytes())
+        return digest.hexdigest()
+
+    def decode(self, pictures: Sequence[Image.Image], manner: Manner = GREEDY) -> list[Answer]:
+        """The answer to each picture (mode RGB), written in this manner."""
+        inputs = self.processor(
+            text=[self.prompt] * len(pictures),
+            images=list(pictures),
+            padding=True,
+            return_tensors="pt",
+            images_kwargs={
+                "size": {
+                    "shortest_edge": self.contract.min_pixels,
+                    "longest_edge": self.contract.max_pixels,
+                }
+            },
+        )
+        return self.decoder.decode(dict(inputs.to(self._device)), manner)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, without special ones."""
+        text: str = self.processor.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text

@@ -1,0 +1,221 @@
+"""Bringing a picture to what the model saw: dark ink on even white, its size, its margins.
+
+Everything is measured on the picture itself: the ground (its local median), the noise, and the
+size of the type (`type_size`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+
+from texlens.model.contract import Contract
+from texlens.reading.pictures.type_size import FAINTEST_INK, type_size
+
+Grey = npt.NDArray[np.float32]
+"""A picture (height, width) with values from 0 (ink) to 255 (ground)."""
+
+_MAX_WORK_PIXELS = 6_000_000
+_MIN_CONTRAST = 24.0  # levels of 255 between ground and ink, below which a page counts as blank
+_NOISE_FACTOR = 5.0  # ink differs from the ground by more than so many standard deviations
+_EVEN_GROUND = 4.0  # levels: the ground is even when half of the pixels are this near its median
+_MAX_ASPECT = 150.0
+_EMS_PER_SPECK = 15.0  # side of the largest speck; a full stop is an em / 9
+_EMS_PER_WINDOW = 0.45  # wider than any stroke or dot
+_LARGER = 1.08  # than in training: read better, on the last 500 pictures of im2latex_train
+_NOT_WORTH_RESAMPLING = 0.05
+# Type enlarged more than this is resampled sharply: read better at 0.5, 0.6 and 0.75 times the size
+# of 60 dev pictures. What training saw was resampled softly.
+_SHARP_FROM = 2.0
+_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How the pictures that a model was trained on are laid out; lengths in pixels.
+
+    `pixels_per_em` is their type size, `margin` the white around the ink. Both sides are rounded up
+    to a multiple of `multiple` (a visual token's side) by white on the right and below, so that the
+    processor has nothing to resample. `max_pixels` bounds the area.
+    """
+
+    pixels_per_em: float
+    margin: int = 5
+    multiple: int = 16
+    max_pixels: int = 1_000_000
+
+
+def frame_for(contract: Contract, image_processor: Any) -> Frame | None:
+    """The layout of the pictures a specialist was trained on; None for a general model.
+
+    `image_processor` is the model's: it knows how many pixels a visual token covers.
+    """
+    if contract.pixels_per_em is None:
+        return None
+    return Frame(
+        pixels_per_em=contract.pixels_per_em,
+        multiple=image_processor.patch_size * image_processor.merge_size,
+        max_pixels=contract.max_pixels,
+    )
+
+
+class NoInk(Exception):
+    """The picture is blank, or holds nothing that could be a formula."""
+
+
+def frame_picture(image: Image.Image, frame: Frame, zoom: float = 1.0) -> Image.Image:
+    """The picture's ink, dark on white, in the model's size and margins (mode L).
+
+    `zoom` makes it larger or smaller than its type asks for.
+
+    Raises NoInk for a blank picture, and for one so thin that nothing on it can be read.
+    """
+    ink = clean_ink(image)
+    top, bottom, left, right = _ink_box(ink)
+    ink = ink[top:bottom, left:right]
+    em = type_size(ink)
+    scale = zoom * (_LARGER * frame.pixels_per_em / em if em else 1.0)
+    if abs(scale - 1.0) < _NOT_WORTH_RESAMPLING:
+        scale = 1.0
+    cropped = Image.fromarray(np.rint(ink).astype(np.uint8))
+    inner, outer = _sizes(cropped.size, scale, frame)
+    while outer[0] * outer[1] > frame.max_pixels and min(inner) > 1:
+        scale *= 0.95
+        inner, outer = _sizes(cropped.size, scale, frame)
+    if inner != cropped.size:
+        soft = scale <= _SHARP_FROM
+        cropped = cropped.resize(
+            inner, Image.Resampling.BILINEAR if soft else Image.Resampling.LANCZOS
+        )
+    framed = Image.new("L", outer, 255)
+    framed.paste(cropped, (frame.margin, frame.margin))
+    return framed
+
+
+def _sizes(
+    ink: tuple[int, int], scale: float, frame: Frame
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Width and height of the scaled ink, and of the picture around it."""
+    width, height = (max(1, round(side * scale)) for side in ink)
+    around = (
+        -(-(side + 2 * frame.margin) // frame.multiple) * frame.multiple for side in (width, height)
+    )
+    return (width, height), (next(around), next(around))
+
+
+def clean_ink(image: Image.Image) -> Grey:
+    """The picture in grey with an even white ground and its darkest ink at 0.
+
+    Light ink on a dark ground is inverted, shadows are divided out, noise on the ground and specks
+    are removed. A clean black-on-white picture comes back as it was.
+
+    Raises NoInk when nothing stands out from the ground.
+    """
+    while image.width * image.height > _MAX_WORK_PIXELS:
+        image = image.reduce(2)
+    grey = _grey_with_most_contrast(image)
+    ground = _ground(grey)
+    if float(np.mean((grey - ground) ** 3)) > 0:  # the few pixels far from the ground are lighter
+        grey, ground = 255.0 - grey, 255.0 - ground
+    ink = _stretched(grey, ground)
+    if float(np.ptp(ground)) > 0 and (em := type_size(ink)) is not None:
+        ink = _stretched(grey, _ground_under(grey, em))
+    return _without_specks(ink)
+
+
+def _stretched(grey: Grey, ground: Grey) -> Grey:
+    """Dark ink on its ground, brought to the range from 0 (the darkest ink) to 255 (the ground)."""
+    relative = (grey - ground) * (255.0 / np.maximum(ground, 32.0))
+    relative -= np.median(relative)
+    noise = 1.4826 * float(np.median(np.abs(relative)))
+    marked = relative < -max(_NOISE_FACTOR * noise, _MIN_CONTRAST)
+    if not marked.any():
+        raise NoInk
+    black = float(np.percentile(relative[marked], 1))
+    white = -3.0 * noise  # what the ground's own noise reaches is ground
+    stretched = np.clip((relative - black) * (255.0 / (white - black)), 0.0, 255.0)
+    return np.asarray(stretched, dtype=np.float32)
+
+
+def _grey_with_most_contrast(image: Image.Image) -> Grey:
+    """Luminance, or the colour channel that shows the ink better where luminance hardly does."""
+    luminance = np.asarray(image.convert("L"), dtype=np.float32)
+    if _spread(luminance) >= 64.0 or image.mode != "RGB":
+        return luminance
+    channels = [np.asarray(channel, dtype=np.float32) for channel in image.split()]
+    return max([luminance, *channels], key=_spread)
+
+
+def _spread(grey: Grey) -> float:
+    low, high = np.percentile(grey, (0.5, 99.5))
+    return float(high - low)
+
+
+def _ground(grey: Grey) -> Grey:
+    """The ground's brightness at every pixel: one value where it is even, else local medians."""
+    height, width = grey.shape
+    whole = np.float32(np.median(grey))
+    block = max(16, min(height, width) // 3)
+    rows, columns = height // block, width // block
+    is_even = float(np.mean(np.abs(grey - whole) <= _EVEN_GROUND)) >= 0.5
+    if is_even or rows * columns < 2:
+        return np.full_like(grey, whole)
+    # Blocks of equal size that cover the picture up to a remainder at its right and lower edge.
+    blocks = grey[: rows * block, : columns * block].reshape(rows, block, columns, block)
+    medians = np.median(blocks, axis=(1, 3)).astype(np.float32)
+    # A ring of blocks around, extrapolated, carries a slope of the light on to the edges.
+    for axis in (0, 1):
+        around = [(1, 1) if axis == other else (0, 0) for other in (0, 1)]
+        medians = (
+            np.pad(medians, around, mode="reflect", reflect_type="odd")
+            if medians.shape[axis] > 1
+            else np.pad(medians, around, mode="edge")
+        )
+    row_at = (np.arange(height) + 0.5) / block + 0.5
+    column_at = (np.arange(width) + 0.5) / block + 0.5
+    places = np.meshgrid(row_at, column_at, indexing="ij")
+    smooth = ndimage.map_coordinates(medians, places, order=1, mode="nearest")
+    return np.asarray(smooth, dtype=np.float32)
+
+
+def _ground_under(grey: Grey, em: float) -> Grey:
+    """The brightness of the ground from what surrounds the strokes, even at a shadow's edge.
+
+    A closing (maxima, then minima of them) covers dark parts thinner than its window, which are
+    strokes, and keeps wider ones, which are shadows.
+    """
+    calm = ndimage.gaussian_filter(grey, 1.0)
+    window = max(3, round(_EMS_PER_WINDOW * em))
+    closed = ndimage.grey_closing(calm, size=(window, window), mode="nearest")
+    return np.asarray(ndimage.gaussian_filter(closed, window / 4), dtype=np.float32)
+
+
+def _without_specks(ink: Grey) -> Grey:
+    """White where a connected part is smaller than the smallest dot of this picture's characters."""
+    labels, count = ndimage.label(ink < FAINTEST_INK, structure=_EIGHT_NEIGHBOURS)
+    em = type_size(ink)
+    if em is None or count < 2:
+        return ink
+    areas = np.bincount(labels.ravel())
+    is_speck = areas < (em / _EMS_PER_SPECK) ** 2
+    is_speck[0] = False
+    ink[is_speck[labels]] = 255.0
+    return ink
+
+
+def _ink_box(ink: Grey) -> tuple[int, int, int, int]:
+    inked = ink < FAINTEST_INK
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    if rows.size == 0:
+        raise NoInk
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    long, short = max(bottom - top, right - left), min(bottom - top, right - left)
+    if long < 3 or long > _MAX_ASPECT * short:
+        raise NoInk
+    return top, bottom, left, right

@@ -1,0 +1,121 @@
+"""Sampled answers for GRPO on a CPU: the lean forward pass, with every picture read in once.
+
+TRL generates by transformers' `generate`, which takes in a picture and its prompt anew for each
+answer of a group and keeps stepping rows that have ended. Here a picture is encoded once, its cache
+copied to the answers of its group, and ended rows leave the batch. Adapter weights are merged into
+a copy of the model first, which is what the lean pass can compute with.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from texlens.reading.decoding import lean_forward as lean
+from texlens.reading.decoding.greedy import Decoder
+
+_COMPACT_BELOW = 0.8  # ended rows leave the batch when less than this share is still running
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How answers are drawn: the temperature, where they stop, and tokens never drawn."""
+
+    temperature: float
+    max_new_tokens: int
+    end_tokens: tuple[int, ...]
+    forbidden_tokens: tuple[int, ...] = ()
+
+
+def lean_decoder(model: Any) -> Decoder | None:
+    """A lean decoder with the weights that `model` has now; None where the lean pass cannot.
+
+    `model`: a Qwen2.5-VL, or a PEFT model around one, whose adapter is merged into a copy.
+    """
+    is_adapted = hasattr(model, "merge_and_unload")
+    bare = model.get_base_model() if is_adapted else model
+    if bare.device.type != "cpu" or getattr(bare, "is_quantized", False):
+        return None
+    if is_adapted:
+        bare = copy.deepcopy(model).merge_and_unload()
+    if not lean.is_supported(bare):
+        return None
+    return Decoder(bare, max_new_tokens=0)
+
+
+def draw(
+    model: Any, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
+) -> list[list[int]]:
+    """Draw answers as `sample` does, by the lean pass where it can be had, else by `generate`."""
+    decoder = lean_decoder(model)
+    if decoder is not None:
+        return sample(decoder, inputs, repeats, sampling)
+    parts = inputs["pixel_values"].split(inputs["image_grid_thw"].prod(-1).tolist())
+    repeated = {
+        name: tensor[torch.tensor(repeats, device=tensor.device)]
+        for name, tensor in inputs.items()
+        if name != "pixel_values"
+    }
+    repeated["pixel_values"] = torch.cat([parts[row] for row in repeats])
+    with torch.inference_mode():
+        written = model.generate(
+            **repeated,
+            max_new_tokens=sampling.max_new_tokens,
+            do_sample=True,
+            temperature=sampling.temperature,
+            top_k=0,
+            top_p=1.0,
+            repetition_penalty=1.0,
+            suppress_tokens=list(sampling.forbidden_tokens) or None,
+        )[:, inputs["input_ids"].shape[1] :]
+    return [_up_to_end(row, sampling.end_tokens) for row in written.tolist()]
+
+
+def _up_to_end(tokens: list[int], end_tokens: Sequence[int]) -> list[int]:
+    """A row of `generate` without what stands behind its end token."""
+    ends = [place for place, token in enumerate(tokens) if token in end_tokens]
+    return tokens[: ends[0] + 1] if ends else tokens
+
+
+@torch.inference_mode()
+def sample(
+    decoder: Decoder, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
+) -> list[list[int]]:
+    """Draw answers with torch's global generator.
+
+    `inputs` is a processor's batch of prompts, one picture each, padded on the left; `repeats`
+    holds, for every answer wanted, the row of its prompt. Returns the tokens of each answer, the end
+    token included; one that has none was cut off at `max_new_tokens`.
+    """
+    logits, cache, position = decoder.read_prompts(inputs)
+    prompts = torch.tensor(repeats, device=logits.device)
+    cache.keep(prompts)
+    logits, position = logits[prompts], position[prompts]
+    answers: list[list[int]] = [[] for _ in repeats]
+    rows = list(range(len(answers)))  # the answers that the rows of the batch belong to
+    running = [True] * len(rows)
+    for _ in range(sampling.max_new_tokens):
+        logits[:, list(sampling.forbidden_tokens)] = float("-inf")
+        probabilities = torch.softmax(logits / sampling.temperature, dim=-1)
+        chosen = torch.multinomial(probabilities, 1)[:, 0]
+        for place, token in enumerate(chosen.tolist()):
+            if running[place]:
+                answers[rows[place]].append(token)
+                running[place] = token not in sampling.end_tokens
+        if not any(running):
+            break
+        if sum(running) < _COMPACT_BELOW * len(running):
+            kept = torch.tensor([place for place, on in enumerate(running) if on])
+            kept = kept.to(chosen.device)
+            cache.keep(kept)
+            chosen, position = chosen[kept], position[kept]
+            rows = [row for row, on in zip(rows, running, strict=True) if on]
+            running = [True] * len(rows)
+        logits = decoder.step(chosen, position, cache)
+        position = position + 1
+    return answers

@@ -1,0 +1,340 @@
+"""The pictures of a training run: all of them on the training device, changed as they are drawn.
+
+A picture is some ten kilobytes of grey values, so a million of them fit on one GPU. There they are
+scaled, placed, turned, inked and blurred afresh each time one is drawn, at no cost to the CPU.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from texlens.errors import InputError
+from texlens.latex import normalize
+from texlens.model.tokenizer import TextEncoder
+from texlens.train.pretrain.settings import Augmentation, PictureSource
+
+_INK = 32  # a pixel this much darker than the paper is ink
+_MARGIN = 4  # pixels of paper at least, at the model's scale, on each side
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Grey pictures, 255 white, one after another, cropped to their ink; with their LaTeX."""
+
+    pixels: NDArray[np.uint8]  # all pictures, row by row
+    heights: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    pixels_per_em: NDArray[np.float32]
+    formulas: list[str]
+
+    def part(self, start: int, stop: int | None) -> Shard:
+        """The pictures from `start` to `stop`."""
+        bounds = np.concatenate([[0], np.cumsum(self.heights * self.widths)])
+        stop = len(self.formulas) if stop is None else min(stop, len(self.formulas))
+        return Shard(
+            self.pixels[bounds[start] : bounds[stop]],
+            self.heights[start:stop],
+            self.widths[start:stop],
+            self.pixels_per_em[start:stop],
+            self.formulas[start:stop],
+        )
+
+
+def read_shard(path: Path) -> Shard:
+    """Read a shard written by `texlens.data.pictures.printed`."""
+    with np.load(path) as arrays:
+        return Shard(
+            arrays["pixels"],
+            arrays["heights"].astype(np.int64),
+            arrays["widths"].astype(np.int64),
+            arrays["px_per_em"].astype(np.float32),
+            arrays["formulas"].tobytes().decode("utf-8").split("\n"),
+        )
+
+
+def read_parquet(source: PictureSource) -> Shard:
+    """Decode the pictures of a Parquet file into one shard: cropped to ink, LaTeX in normal form.
+
+    Raises InputError when the file cannot be read, lacks a column, or `rows` leaves nothing.
+    """
+    from PIL import Image
+
+    from texlens.reading.pictures.type_size import type_size
+
+    greys: list[NDArray[np.uint8]] = []
+    formulas: list[str] = []
+    sizes: list[float] = []
+    for image, formula in read_columns(source.parquet, source.rows, "image", "latex_formula"):
+        try:
+            with Image.open(io.BytesIO(image["bytes"])) as picture:
+                grey = crop_to_ink(np.asarray(picture.convert("L")))
+        except (OSError, TypeError, ValueError) as error:
+            raise InputError(
+                f"'{source.parquet}' row {len(greys)} of those asked for holds no picture: "
+                "prepare the file with `texlens data prepare`, which drops such rows."
+            ) from error
+        greys.append(grey)
+        formulas.append(" ".join(normalize(formula).split()))
+        size = source.pixels_per_em or type_size(grey.astype(np.float32))
+        sizes.append(size or grey.shape[0])  # nothing but rules and dots: as high as it is
+    return Shard(
+        np.concatenate([grey.ravel() for grey in greys]),
+        np.array([grey.shape[0] for grey in greys], dtype=np.int64),
+        np.array([grey.shape[1] for grey in greys], dtype=np.int64),
+        np.array(sizes, dtype=np.float32),
+        formulas,
+    )
+
+
+def read_columns(
+    path: Path | None, rows: tuple[int, int] | None, *columns: str
+) -> list[tuple[Any, ...]]:
+    """Columns of a Parquet file, row by row; `rows` is a half-open range.
+
+    Raises InputError when the file cannot be read, lacks a column, or there are no such rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    assert path is not None
+    try:
+        table = pq.read_table(path, columns=list(columns))
+        parts = [table[name] for name in columns]
+    except (OSError, KeyError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"'{path}' cannot be read as Parquet with {' and '.join(columns)}: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+    start, stop = rows or (0, table.num_rows)
+    chosen = list(
+        zip(*(part.slice(start, stop - start).to_pylist() for part in parts), strict=True)
+    )
+    if not chosen:
+        raise InputError(f"'{path}' has {table.num_rows} rows: none of {start} to {stop}.")
+    return chosen
+
+
+def crop_to_ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A dark-on-white picture without its margins; a blank one becomes a single pixel."""
+    ink = grey < 255 - _INK
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return grey[:1, :1]
+    return np.ascontiguousarray(grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+@dataclass(slots=True)
+class Encoded:
+    """A shard with its formulas as token ids, flat, and where each begins."""
+
+    shard: Shard
+    tokens: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+
+class FormulaEncoder:
+    """Shards with their formulas as token ids."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._encoder = TextEncoder(tokenizer)
+
+    def encode(self, shard: Shard) -> Encoded:
+        """Tokenise the formulas of a shard."""
+        rows = self._encoder.encode(shard.formulas)
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        flat = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
+        return Encoded(shard, flat, np.cumsum(lengths) - lengths, lengths)
+
+
+class ShardFolder:
+    """Reads the shards of a folder one by one in the background, and sees new ones appear."""
+
+    def __init__(self, folder: Path, encoder: FormulaEncoder) -> None:
+        self.folder = folder
+        self.encoder = encoder
+        self.taken: list[str] = []
+        self._thread = ThreadPoolExecutor(1)
+        self._next: tuple[str, Future[Encoded]] | None = None
+
+    def poll(self, *, wait: bool = False) -> Encoded | None:
+        """The next shard when it has been read; None while there is none, or it is being read."""
+        if self._next is None:
+            known = set(self.taken)
+            names = [path.name for path in sorted(self.folder.glob("*.npz"))]
+            fresh = [name for name in names if name not in known]
+            if not fresh:
+                return None
+            self._next = fresh[0], self._thread.submit(self.read, fresh[0])
+        name, reading = self._next
+        if not wait and not reading.done():
+            return None
+        self._next = None
+        self.taken.append(name)
+        return reading.result()
+
+    def read(self, name: str) -> Encoded:
+        """One shard, by its file's name."""
+        return self.encoder.encode(read_shard(self.folder / name))
+
+
+class PicturePool:
+    """Grey values of all pictures in one tensor on the device, with what drawing needs to know.
+
+    It takes at most `capacity_gib`, and no more than half of a GPU's memory or a quarter of the
+    machine's.
+    """
+
+    def __init__(self, device: torch.device, capacity_gib: float) -> None:
+        self.device = device
+        self.capacity = min(int(capacity_gib * 2**30), _room(device))
+        self.used = 0
+        # On a CPU the system hands out memory page by page, as it is written to.
+        self.pixels = torch.empty(self.capacity, dtype=torch.uint8, device=device)
+        self.offsets = torch.empty(0, dtype=torch.int64, device=device)
+        self.heights = torch.empty(0, dtype=torch.float32, device=device)
+        self.widths = torch.empty(0, dtype=torch.float32, device=device)
+        self.pixels_per_em = torch.empty(0, dtype=torch.float32, device=device)
+
+    def add(self, shard: Shard) -> bool:
+        """Append a shard's pictures; False, and nothing is added, when there is no room."""
+        size = len(shard.pixels)
+        if self.used + size > self.capacity:
+            return False
+        self.pixels[self.used : self.used + size] = torch.from_numpy(shard.pixels).to(self.device)
+        areas = shard.heights * shard.widths
+        offsets = self.used + np.cumsum(areas) - areas
+        for name, values in (
+            ("offsets", offsets),
+            ("heights", shard.heights),
+            ("widths", shard.widths),
+            ("pixels_per_em", shard.pixels_per_em),
+        ):
+            old: Tensor = getattr(self, name)
+            more = torch.from_numpy(values).to(old.dtype).to(self.device)
+            setattr(self, name, torch.cat([old, more]))
+        self.used += size
+        return True
+
+
+def _room(device: torch.device) -> int:
+    """Bytes of a device that pictures may take."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory) // 2
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    except (AttributeError, ValueError):  # Windows
+        return 4 * 2**30
+
+
+def draw(
+    pool: PicturePool,
+    chosen: Tensor,
+    height: int,
+    width: int,
+    pixels_per_em: float,
+    change: Augmentation | None,
+) -> Tensor:
+    """Put pictures of the pool on canvases of one size, changed at random.
+
+    `chosen`: indices (batch,); `height`, `width`: of the canvas, in pixels; `pixels_per_em`: the
+    size of type to draw them at; `change`: None draws them as they are, in the middle.
+
+    Returns the normalised pixels (batch, height, width): 0 is white, -2 black.
+    """
+    heights, widths = pool.heights[chosen], pool.widths[chosen]
+    scale = pixels_per_em / pool.pixels_per_em[chosen]
+    return _draw(pool.pixels, pool.offsets[chosen], heights, widths, scale, height, width, change)
+
+
+def _draw(
+    pixels: Tensor,
+    offsets: Tensor,
+    heights: Tensor,
+    widths: Tensor,
+    scale: Tensor,
+    height: int,
+    width: int,
+    change: Augmentation | None,
+) -> Tensor:
+    batch, device = len(offsets), offsets.device
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.empty(batch, 1, 1, device=device).uniform_(low, high)
+
+    heights, widths, scale = heights[:, None, None], widths[:, None, None], scale[:, None, None]
+    touched = torch.ones(batch, 1, 1, device=device)
+    if change is not None:
+        touched = (uniform(0, 1) >= change.untouched).float()
+        reach = float(np.log(change.scale))
+        scale = scale * uniform(-reach, reach).exp()
+    fits = torch.minimum((height - 2 * _MARGIN) / heights, (width - 2 * _MARGIN) / widths)
+    scale = torch.minimum(scale, fits)
+    free_y = height - 2 * _MARGIN - heights * scale
+    free_x = width - 2 * _MARGIN - widths * scale
+    if change is not None:
+        top, left = _MARGIN + free_y * uniform(0, 1), _MARGIN + free_x * uniform(0, 1)
+        angle = touched * uniform(-1, 1) * float(np.radians(change.rotation_degrees))
+    else:
+        top, left = _MARGIN + free_y / 2, _MARGIN + free_x / 2
+        angle = torch.zeros_like(top)
+
+    # Where each pixel of the canvas lies in its source picture; turned about the middle.
+    y = torch.arange(height, device=device, dtype=torch.float32)[None, :, None] + 0.5
+    x = torch.arange(width, device=device, dtype=torch.float32)[None, None, :] + 0.5
+    middle_y, middle_x = top + heights * scale / 2, left + widths * scale / 2
+    from_y = (y - top - (x - middle_x) * angle) / scale - 0.5
+    from_x = (x - left + (y - middle_y) * angle) / scale - 0.5
+
+    low_y, low_x = from_y.floor(), from_x.floor()
+    part_y, part_x = from_y - low_y, from_x - low_x
+    ink = torch.zeros(batch, height, width, device=device)
+    for step_y in (0, 1):
+        for step_x in (0, 1):
+            at_y, at_x = low_y + step_y, low_x + step_x
+            inside = (at_y >= 0) & (at_y < heights) & (at_x >= 0) & (at_x < widths)
+            # In integers: a float32 cannot count the pixels of the pool.
+            place = offsets[:, None, None] + (at_y.long() * widths.long() + at_x.long())
+            value = pixels[torch.where(inside, place, 0)].float()
+            weight = (part_y if step_y else 1 - part_y) * (part_x if step_x else 1 - part_x)
+            ink = ink + torch.where(inside, (255 - value) * weight, 0.0)
+    ink = ink / 255
+    if change is not None:
+        ink = _soften(ink, touched * uniform(0, 1) * change.blur_pixels)
+        low, high = (float(np.log(value)) for value in change.ink_gamma)
+        gamma = (touched * uniform(low, high)).exp()
+        ink = 1 - (1 - ink).clamp(1e-4, 1) ** gamma
+        fade = touched * uniform(0, 1) ** 2 * change.fade
+        ink = ink * (1 - fade) + touched * uniform(0, 1) ** 2 * change.fade / 2 * (1 - ink)
+        grain = touched * uniform(0, 1) ** 2 * change.noise
+        ink = (ink + torch.randn_like(ink) * grain).clamp(0, 1)
+    return -2 * ink
+
+
+def _soften(ink: Tensor, sigma: Tensor) -> Tensor:
+    """A Gaussian blur of two pixels' reach, of a width of its own for each picture."""
+    width = 2 * sigma.clamp(min=0.05) ** 2
+    near, far = (-1 / width).exp(), (-4 / width).exp()
+    total = 1 + 2 * near + 2 * far
+    for axis in ((2, 2, 0, 0), (0, 0, 2, 2)):
+        wide = functional.pad(ink, axis)
+        along = 2 if axis[0] else 1
+        size = ink.shape[along]
+        ink = (
+            wide.narrow(along, 2, size)
+            + near * (wide.narrow(along, 1, size) + wide.narrow(along, 3, size))
+            + far * (wide.narrow(along, 0, size) + wide.narrow(along, 4, size))
+        ) / total
+    return ink

@@ -1,0 +1,171 @@
+"""All pictures of a training run: read, rendered meanwhile, pooled, and in order for a resume."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from texlens.errors import InputError
+from texlens.model.tokenizer import build_tokenizer
+from texlens.train.pretrain.augmentation import (
+    Encoded,
+    FormulaEncoder,
+    PicturePool,
+    Shard,
+    ShardFolder,
+    read_columns,
+    read_parquet,
+    read_shard,
+)
+from texlens.train.pretrain.batches import Batches
+from texlens.train.pretrain.rendering import Rendering
+from texlens.train.pretrain.settings import PretrainConfig
+
+_WAIT_SECONDS = 600.0  # for the first shard of a folder that is being filled
+
+
+class TrainingPictures:
+    """The sources of a recipe as one pool on the device, the batches over it, and the dev sets.
+
+    Shards are added as they appear; `order` says which, for a resumed run to add the same first.
+    """
+
+    def __init__(self, config: PretrainConfig, out: Path, device: torch.device) -> None:
+        self.config, self.out = config, out
+        self.renderings = {
+            index: Rendering(
+                source, out / "cache" / str(index), max_tokens=config.max_tokens, seed=config.seed
+            )
+            for index, source in enumerate(config.data)
+            if source.formulas
+        }
+        self.tokenizer = self._tokenizer()
+        for rendering in self.renderings.values():
+            rendering.start(config.render_processes)
+        self.encoder = FormulaEncoder(self.tokenizer)
+        self.pool = PicturePool(device, config.pool_gib)
+        assert config.contract.pixels_per_em is not None  # the config checks it
+        self.batches = Batches(
+            shares=[source.share for source in config.data],
+            pixels_per_em=config.contract.pixels_per_em,
+            token_pixels=config.shape.token_pixels,
+            patches_per_token=config.shape.merge**2,
+            patches_per_batch=config.patches_per_batch,
+            max_tokens=config.max_tokens,
+            max_visual_tokens=config.contract.max_pixels // config.shape.token_pixels**2,
+            seed=config.seed,
+        )
+        self.folders: dict[int, ShardFolder] = {}
+        self.order: list[tuple[int, str]] = []  # (source, shard) in the order they were added
+        for index, source in enumerate(config.data):
+            if source.parquet is not None:
+                if not self._add(self.encoder.encode(read_parquet(source)), index):
+                    raise InputError(f"pool_gib is too small for '{source.parquet}'.")
+            else:
+                self.folders[index] = ShardFolder(self._folder(index), self.encoder)
+        self.dev: list[tuple[str, Shard]] = []
+        for source in config.dev:
+            if source.parquet is not None:
+                self.dev.append((source.name, read_parquet(source)))
+            elif source.shards is not None:
+                shard = read_shard(self._first_shards(source.shards)[0])
+                self.dev.append((source.name, shard.part(*(source.rows or (0, None)))))
+
+    def take_present_shards(self) -> None:
+        """Add all shards there are when the run starts, waiting for the first of each folder.
+
+        Raises InputError when a folder stays empty, and whatever stopped its rendering.
+        """
+        for index, folder in list(self.folders.items()):
+            for _ in range(len(self._first_shards(folder.folder)) - len(folder.taken)):
+                encoded = folder.poll(wait=True)
+                if encoded is None or not self._take(encoded, index):
+                    break
+        if not len(self.batches):
+            raise InputError("The recipe's data hold no picture.")
+
+    def take_new_shards(self) -> None:
+        """Add the shards that have been read in the background since the last call."""
+        for index, folder in list(self.folders.items()):
+            while (encoded := folder.poll()) is not None:
+                if not self._take(encoded, index):
+                    break
+
+    def restore(self, order: list[tuple[int, str]]) -> None:
+        """Add the shards that a run had added, in its order."""
+        for index, name in order:
+            folder = self.folders[index]
+            self._add(folder.read(name), index)
+            folder.taken.append(name)
+            self.order.append((index, name))
+
+    def close(self) -> None:
+        """End the rendering in the background."""
+        for rendering in self.renderings.values():
+            rendering.stop()
+
+    def _folder(self, index: int) -> Path:
+        """Where the shards of a source are."""
+        if index in self.renderings:
+            return self.renderings[index].folder
+        folder = self.config.data[index].shards
+        assert folder is not None
+        return folder
+
+    def _first_shards(self, folder: Path) -> list[Path]:
+        """The shards there are; waits for the first when the folder is being filled."""
+        rendering = next((r for r in self.renderings.values() if r.folder == folder), None)
+        if rendering is None and not folder.is_dir():
+            raise InputError(f"There is no folder '{folder}' with shards of pictures.")
+        for _ in range(int(_WAIT_SECONDS / 0.2)):
+            if paths := sorted(folder.glob("*.npz")):
+                return paths
+            if rendering is not None and rendering.error is not None:
+                raise rendering.error
+            time.sleep(0.2)
+        raise InputError(f"There is no shard of pictures (*.npz) in '{folder}'.")
+
+    def _add(self, encoded: Encoded, source: int) -> bool:
+        if not self.pool.add(encoded.shard):
+            return False
+        self.batches.add(encoded, source)
+        return True
+
+    def _take(self, encoded: Encoded, index: int) -> bool:
+        if not self._add(encoded, index):
+            print(f"The picture pool is full: {len(self.batches)} pictures.", flush=True)
+            del self.folders[index]
+            return False
+        self.order.append((index, self.folders[index].taken[-1]))
+        return True
+
+    def _tokenizer(self) -> Any:
+        """The run's tokeniser: that of the model it starts from, or made from its formulas once."""
+        from transformers import AutoTokenizer
+
+        folder = self.config.start or self.out / "tokenizer"
+        if (folder / "tokenizer.json").is_file():
+            return AutoTokenizer.from_pretrained(folder)
+        from texlens.latex import normalize
+
+        formulas: list[str] = []
+        for index, source in enumerate(self.config.data):
+            if index in self.renderings:
+                formulas += self.renderings[index].sample()
+            elif source.parquet is not None:
+                rows = read_columns(source.parquet, source.rows, "latex_formula")
+                formulas += [normalize(row[0]) for row in rows]
+            else:
+                for path in self._first_shards(self._folder(index)):
+                    formulas += read_shard(path).formulas
+        contract = self.config.contract
+        tokenizer = build_tokenizer(
+            formulas,
+            phrases=(contract.system, contract.instruction),
+            size=self.config.vocabulary,
+        )
+        tokenizer.save_pretrained(folder)
+        return tokenizer

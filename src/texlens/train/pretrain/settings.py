@@ -1,0 +1,122 @@
+"""The settings of training a small model from scratch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from texlens.model.contract import Contract
+from texlens.model.shape import Shape
+from texlens.train.run.config import Rows, Settings
+
+
+class FormulaList(Settings):
+    """Formulas to be drawn as pictures, and how often beside the other lists of a source.
+
+    `list` takes the formulas of a file as they are, `recombine` makes new ones out of their parts,
+    `grammar` needs no file. The file has one formula a line, or is Parquet with a column
+    `latex_formula`, of which `rows` takes a half-open range.
+    """
+
+    kind: Literal["list", "recombine", "grammar"]
+    weight: float = Field(default=1.0, gt=0)
+    path: Path | None = None
+    rows: Rows | None = None
+
+    @model_validator(mode="after")
+    def _has_its_file(self) -> FormulaList:
+        if (self.path is None) != (self.kind == "grammar"):
+            raise ValueError("list and recombine need a path, grammar has none")
+        return self
+
+
+class PictureSource(Settings):
+    """Pictures with their LaTeX, and how often to draw from them.
+
+    Exactly one of `formulas` (rendered into the run's folder while it trains), `parquet` (a
+    prepared file, of which `rows` takes a half-open range) and `shards` (a folder as
+    `texlens.data.pictures.printed` writes it, which may still be filling). `share` is the part of all
+    samples, against the shares of the other sources.
+    """
+
+    formulas: tuple[FormulaList, ...] = ()
+    parquet: Path | None = None
+    shards: Path | None = None
+    share: float = Field(default=1.0, gt=0)
+    pictures: int = Field(default=100_000, gt=0)  # of formulas: how many to render
+    rows: Rows | None = None
+    pixels_per_em: float | None = None  # of Parquet pictures; None: measured on each picture
+
+    @model_validator(mode="after")
+    def _one_of(self) -> PictureSource:
+        if sum((self.shards is not None, self.parquet is not None, bool(self.formulas))) != 1:
+            raise ValueError("give exactly one of formulas, parquet, shards")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What the pictures are called in logs: the file's or folder's name."""
+        path = self.parquet or self.shards
+        if path is None:
+            return "formulas"
+        return path.parent.name if path.stem in ("train", "validation", "test") else path.stem
+
+
+class Augmentation(Settings):
+    """How far a picture is changed each time it is drawn, on the training device."""
+
+    scale: float = Field(default=1.25, ge=1, description="size of type, up to this factor each way")
+    rotation_degrees: float = Field(default=0.6, ge=0)
+    ink_gamma: tuple[float, float] = (0.7, 3.5)  # power of the grey values: above 1 is heavier ink
+    blur_pixels: float = Field(default=0.9, ge=0)
+    noise: float = Field(default=0.06, ge=0)
+    fade: float = Field(default=0.3, ge=0, lt=1)  # loss of contrast of ink, and half that of paper
+    untouched: float = Field(default=0.25, ge=0, le=1)  # part of the pictures left as they are
+
+
+class PretrainConfig(Settings):
+    """Training a small model from scratch, or on from `start`: the folder of one of this shape."""
+
+    job: Literal["pretrain"] = "pretrain"
+    description: str = ""
+    start: Path | None = None  # its weights and its tokeniser
+    shape: Shape = Shape()
+    contract: Contract = Contract()
+    vocabulary: int = Field(default=1536, gt=300)
+    data: tuple[PictureSource, ...] = Field(min_length=1)
+    dev: tuple[PictureSource, ...] = ()
+    augmentation: Augmentation = Augmentation()
+
+    minutes: float | None = Field(default=90.0, gt=0)
+    steps: int | None = Field(default=None, gt=0)  # instead of minutes
+    patches_per_batch: int = Field(default=131_072, gt=0)
+    max_tokens: int = Field(default=220, gt=0)  # longer formulas are left out, and counted
+
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup_steps: int = Field(default=500, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    gradient_norm: float = Field(default=1.0, gt=0)  # longer gradients are cut to it
+    first_tokens: int = Field(default=14, gt=0)  # length of the longest formula at the start...
+    growing: float = Field(default=0.15, ge=0, lt=1)  # ...and the part of the run lengths grow in
+    ctc_weight: float = Field(default=0.5, ge=0)
+    ctc_until: float = Field(default=0.6, ge=0, le=1)  # part of the run after which it has faded
+    wrong_tokens: float = Field(default=0.05, ge=0, le=1)  # part fed back replaced by random ones
+
+    seed: int = 0
+    render_processes: int | None = Field(default=None, gt=0)  # None: all cores but two
+    pool_gib: float = Field(default=40.0, gt=0)  # room for pictures; see PicturePool
+    log_every: int = Field(default=50, gt=0)
+    dev_minutes: float = Field(default=4.0, gt=0)
+    checkpoint_minutes: float = Field(default=3.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> PretrainConfig:
+        if self.steps is None and self.minutes is None:
+            raise ValueError("give minutes or steps")
+        if self.contract.pixels_per_em is None:
+            raise ValueError("contract.pixels_per_em, the size of type to train with, is missing")
+        if any(source.formulas for source in self.dev):
+            raise ValueError("dev takes parquet or shards")
+        return self

@@ -1,0 +1,407 @@
+"""Training a small Qwen2.5-VL from scratch on pictures of formulas.
+
+Read from top to bottom: a run loads its pictures, makes batches of one canvas size, draws the
+pictures anew on the device, and steps. It can be killed at any time and goes on from its last
+checkpoint with the same numbers. The network that is saved is transformers' own class; the
+auxiliary head of `pretrain_ctc` is dropped.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from texlens import runs
+from texlens.errors import InputError, TexlensError
+from texlens.model.processor import build_processor
+from texlens.model.prompt import prompt_of
+from texlens.model.shape import build_model
+from texlens.model.tokenizer import IM_END, PAD
+from texlens.model.vision_attention import batch_vision_attention
+from texlens.train.pretrain.augmentation import draw
+from texlens.train.pretrain.batches import Batch
+from texlens.train.pretrain.ctc_head import CtcHead, ctc_loss, inked_classes
+from texlens.train.pretrain.data import TrainingPictures
+from texlens.train.pretrain.dev_evaluation import empty_cache, read_dev
+from texlens.train.pretrain.forward import UniformForward, positions, to_patches, vision_rotary
+from texlens.train.pretrain.settings import PretrainConfig
+from texlens.train.run.curves import append_log, read_log, write_curves
+
+MARKER = "run.json"  # written last: a folder that has it is finished
+CHECKPOINT = "checkpoint.pt"
+# Settings that a run may go on with changed; all others decide what it is.
+_FREE = ("minutes", "steps", "log_every", "dev_minutes", "checkpoint_minutes", "render_processes")
+
+
+def pretrain(config: PretrainConfig, out: Path, *, afresh: bool = False) -> dict[str, Any]:
+    """Train by a recipe and leave the model in `out/model`.
+
+    A run that was stopped goes on from its last checkpoint; `afresh` throws it away. `out` also
+    gets `log.jsonl`, `curves.csv`, `curves.png` and, last, `run.json`.
+
+    Returns what `run.json` holds: steps, pictures, minutes, and the last scores on dev.
+    Raises InputError when the data cannot be used or the run in `out` was begun with other
+    settings, TexlensError when the gradients stay without end.
+    """
+    if afresh:
+        for name in ("tokenizer", "cache", "model"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        for name in (MARKER, CHECKPOINT, "log.jsonl"):
+            (out / name).unlink(missing_ok=True)
+    transformers.utils.logging.disable_progress_bar()
+    run = PretrainRun(config, out)
+    try:
+        if run.checkpoint.is_file():
+            run.restore()
+        return run.train()
+    finally:
+        run.data.close()
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Where a run stands; saved with it."""
+
+    step: int = 0
+    pictures: int = 0
+    minutes: float = 0.0
+
+
+class PretrainRun:
+    """One run: its data, network and optimiser, and the loop over steps."""
+
+    def __init__(self, config: PretrainConfig, out: Path) -> None:
+        self.config, self.out = config, out
+        self.checkpoint = out / CHECKPOINT
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(config.seed)
+        torch.set_float32_matmul_precision("high")
+        self.progress = _Progress()
+        out.mkdir(parents=True, exist_ok=True)
+
+        self.data = TrainingPictures(config, out, self.device)
+        tokenizer = self.data.tokenizer
+        self.processor = build_processor(config.shape, tokenizer, config.contract)
+        self.network = build_model(config.shape, tokenizer).to(self.device)
+        if config.start is not None:
+            _load_weights(self.network, config.start)
+        batch_vision_attention(self.network)
+        self.forward = UniformForward(self.network, prompt_of(self.processor, config.contract))
+        self.classes = inked_classes(tokenizer)
+        self.ctc = CtcHead(config.shape.text_width, int(self.classes.max()) + 1).to(self.device)
+        self.parameters = [*self.network.parameters(), *self.ctc.parameters()]
+        self.optimizer = self._optimizer()
+        self.eos = tokenizer.convert_tokens_to_ids(IM_END)
+        self.pad = tokenizer.convert_tokens_to_ids(PAD)
+
+    # ---- one step -------------------------------------------------------------------------------
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """AdamW, with weight decay on matrices only."""
+        config = self.config
+        groups = [
+            {
+                "params": [p for p in self.parameters if p.ndim >= 2],
+                "weight_decay": config.weight_decay,
+            },
+            {"params": [p for p in self.parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(
+            groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
+        )
+
+    def _part_done(self) -> float:
+        """How much of the run's budget is used, 0..1."""
+        if self.config.steps is not None:
+            return min(self.progress.step / self.config.steps, 1.0)
+        assert self.config.minutes is not None
+        return min(self.progress.minutes / self.config.minutes, 1.0)
+
+    def _learning_rate(self, done: float) -> float:
+        """Linear warm-up, then a cosine down to 1 % of the peak."""
+        warm = min((self.progress.step + 1) / self.config.warmup_steps, 1.0)
+        return self.config.learning_rate * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+
+    def _longest(self, done: float) -> int:
+        """The longest formula drawn now, in tokens, in steps of 8 so that groups are kept."""
+        config = self.config
+        part = done / config.growing if config.growing else 1.0
+        if part >= 1:
+            return config.max_tokens
+        longest = config.first_tokens * (config.max_tokens / config.first_tokens) ** part
+        return int(longest) // 8 * 8 + 8
+
+    def _loss_and_seen(
+        self,
+        patches: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        position: Tensor,
+        tokens: Tensor,
+        labels: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Mean loss a token of the answers, and the visual tokens."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            seen = self.forward.see(patches, *rotary)
+            logits = self.forward.write(seen, tokens, position)
+        loss = functional.cross_entropy(
+            logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100
+        )
+        return loss, seen
+
+    def _answers(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Inputs and labels of the language model, targets and lengths of the CTC head."""
+        random = self.data.batches.random
+        real = batch.tokens >= 0
+        tokens = np.where(real, batch.tokens, self.pad)
+        labels = np.full((tokens.shape[0], tokens.shape[1] + 1), -100, dtype=np.int64)
+        labels[:, :-1] = np.where(real, batch.tokens, -100)
+        lengths = real.sum(axis=1)
+        labels[np.arange(len(labels)), lengths] = self.eos
+        wrong = real & (random.random(tokens.shape) < self.config.wrong_tokens)
+        inputs = np.where(wrong, random.integers(0, self.eos, tokens.shape), tokens)
+        named = np.where(real, self.classes[tokens], 0)
+        targets = named[named > 0]
+        counts = (named > 0).sum(axis=1)
+        sent = self._send(inputs), self._send(labels), self._send(targets)
+        return *sent, torch.from_numpy(counts)
+
+    def _send(self, array: NDArray[np.int64]) -> Tensor:
+        """An array on the training device, without waiting for the device."""
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+    def step(self, batch: Batch, done: float) -> Tensor:
+        """One optimiser step.
+
+        Returns the language model's loss, the CTC head's, and the length of the gradient, still on
+        the device. A gradient that is not finite counts as zero: the weights stay sound, and the
+        log counts it.
+        """
+        config, shape = self.config, self.config.shape
+        inputs, labels, targets, counts = self._answers(batch)
+        assert config.contract.pixels_per_em is not None
+        with torch.no_grad():
+            pixels = draw(
+                self.data.pool,
+                self._send(batch.chosen),
+                batch.rows * shape.token_pixels,
+                batch.columns * shape.token_pixels,
+                config.contract.pixels_per_em,
+                config.augmentation,
+            )
+            patches = to_patches(pixels, shape.patch, shape.merge)
+        head = shape.vision_width // shape.vision_heads
+        rotary = vision_rotary(batch.rows, batch.columns, shape.merge, head, self.device)
+        prompt = self.forward.prompt
+        position = positions(prompt, batch.rows, batch.columns, inputs.shape[1], self.device)
+        language, seen = self._loss_and_seen(patches, rotary, position, inputs, labels)
+        total, naming = language, torch.zeros((), device=self.device)
+        weight = (
+            config.ctc_weight * max(0.0, 1 - done / config.ctc_until) if config.ctc_until else 0
+        )
+        if weight > 0:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                names = self.ctc(seen, batch.rows, batch.columns)
+            naming = ctc_loss(names, targets, counts)
+            total = total + weight * naming
+        total.backward()
+        length = nn.utils.clip_grad_norm_(self.parameters, config.gradient_norm)
+        finite = length.isfinite()
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter.grad = torch.where(finite, parameter.grad, 0.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate(done)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return torch.stack([language.detach(), naming.detach(), length.detach()])
+
+    # ---- the run --------------------------------------------------------------------------------
+
+    def train(self) -> dict[str, Any]:
+        """Step until the budget is used up; see `pretrain`."""
+        config, progress = self.config, self.progress
+        self.data.take_present_shards()
+        self.network.train()
+        log_path = self.out / "log.jsonl"
+        began = time.monotonic() - 60 * progress.minutes
+        last_dev = last_save = progress.minutes
+        window: list[Tensor] = []
+        window_from = time.monotonic(), progress.pictures
+        scores: dict[str, Any] = {}
+        while (done := self._part_done()) < 1:
+            batch = self.data.batches.next(self._longest(done))
+            window.append(self.step(batch, done))
+            progress.step += 1
+            progress.pictures += len(batch.chosen)
+            progress.minutes = (time.monotonic() - began) / 60
+            self.data.take_new_shards()
+            if progress.step % config.log_every == 0:
+                figures = torch.stack(window).double().cpu()
+                figures = figures[figures[:, 2].isfinite()]
+                if not len(figures):
+                    raise TexlensError(
+                        f"The last {len(window)} gradients up to step {progress.step} were not "
+                        "finite: lower learning_rate, and begin anew with --force."
+                    )
+                language, naming, length = figures.mean(dim=0).tolist()
+                now = time.monotonic()
+                rate = (progress.pictures - window_from[1]) / (now - window_from[0])
+                record = {
+                    "step": progress.step,
+                    "minutes": round(progress.minutes, 3),
+                    "pictures": progress.pictures,
+                    "loss": round(language, 5),
+                    "ctc_loss": round(naming, 5),
+                    "gradient": round(length, 4),
+                    "skipped": len(window) - len(figures),
+                    "learning_rate": round(self._learning_rate(done), 7),
+                    "longest": self._longest(done),
+                    "pictures_per_second": round(rate, 1),
+                    "in_pool": len(self.data.batches),
+                }
+                append_log(log_path, record)
+                print(_line(record), file=sys.stderr, flush=True)
+                window, window_from = [], (time.monotonic(), progress.pictures)
+            if progress.minutes - last_dev >= config.dev_minutes:
+                scores = self.read_dev(log_path)
+                last_dev = progress.minutes = (time.monotonic() - began) / 60
+                window_from = time.monotonic(), progress.pictures
+            if progress.minutes - last_save >= config.checkpoint_minutes:
+                self.save()
+                last_save = progress.minutes
+        scores = self.read_dev(log_path)
+        self.save()
+        summary = {
+            **asdict(progress),
+            "in_pool": len(self.data.batches),
+            "left_out": self.data.batches.left_out,
+            "parameters": sum(p.numel() for p in self.network.parameters()),
+            "dev": scores,
+            "config": config.model_dump(mode="json"),
+            "versions": runs.provenance("torch", "transformers"),
+        }
+        runs.write_json(self.out / MARKER, summary)
+        return summary
+
+    def read_dev(self, log_path: Path) -> dict[str, Any]:
+        """Read the dev pictures, log the scores, and draw the curves."""
+        scores: dict[str, Any] = {}
+        record: dict[str, Any] = {
+            "step": self.progress.step,
+            "minutes": round(self.progress.minutes, 3),
+        }
+        with torch.autocast(self.device.type, torch.bfloat16):
+            for name, shard in self.data.dev:
+                score, readings = read_dev(
+                    self.network,
+                    self.processor,
+                    self.config.contract,
+                    shard,
+                    token_pixels=self.config.shape.token_pixels,
+                    pictures_per_batch=256 if self.device.type == "cuda" else 16,
+                )
+                scores[name] = asdict(score)
+                record |= {f"{name}_{key}": round(value, 4) for key, value in asdict(score).items()}
+                runs.write_json_lines(
+                    self.out / f"dev_{name}.jsonl",
+                    (
+                        {"id": str(i), "gt": truth, "pred": reading}
+                        for i, (truth, reading) in enumerate(
+                            zip(shard.formulas, readings, strict=True)
+                        )
+                    ),
+                )
+        empty_cache(self.device)
+        if scores:
+            append_log(log_path, record)
+            print(_line(record), file=sys.stderr, flush=True)
+        write_curves(read_log(log_path), self.out)
+        return scores
+
+    # ---- stopping and going on ------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the checkpoint to go on from, and the model to read with."""
+        state = {
+            "progress": asdict(self.progress),
+            "network": self.network.state_dict(),
+            "ctc": self.ctc.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "config": self.config.model_dump(mode="json"),
+            "order": self.data.order,
+            "grouped": self.data.batches.grouped,
+            "longest": self._longest(self._part_done()),
+            "batches_random": self.data.batches.random.bit_generator.state,
+            "torch_random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+        }
+        with runs.atomic_write(self.checkpoint) as stream:
+            torch.save(state, stream)
+        folder = self.out / "model"
+        half = {
+            name: value.detach().half().cpu().contiguous()
+            for name, value in self.network.state_dict().items()
+            if name != "lm_head.weight"  # tied to the embedding
+        }
+        self.network.config.dtype = torch.float16
+        self.network.save_pretrained(folder, state_dict=half)
+        self.network.config.dtype = torch.float32
+        self.processor.save_pretrained(folder)
+        self.config.contract.save(folder)
+
+    def restore(self) -> None:
+        """Go on exactly where the checkpoint was written: the same shards, numbers and chances."""
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        config = self.config.model_dump(mode="json")
+        other = [key for key in config if config[key] != state["config"].get(key)]
+        if changed := [key for key in other if key not in _FREE]:
+            raise InputError(
+                f"The run in '{self.out}' was begun with another {', '.join(changed)}: give the "
+                "same settings to go on, another --out, or --force to begin anew."
+            )
+        self.progress = _Progress(**state["progress"])
+        self.network.load_state_dict(state["network"])
+        self.ctc.load_state_dict(state["ctc"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.data.restore(state["order"])
+        self.data.batches.regroup(state["longest"], state["grouped"])
+        self.data.batches.random.bit_generator.state = state["batches_random"]
+        torch.set_rng_state(state["torch_random"].cpu())
+        if state["cuda_random"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_random"].cpu())
+        log_path = self.out / "log.jsonl"
+        runs.write_json_lines(log_path, read_log(log_path, up_to_step=self.progress.step))
+
+
+def _load_weights(network: Any, folder: Path) -> None:
+    """Put a model's weights into a network of its shape.
+
+    Raises InputError when the folder has none, or they are of another shape.
+    """
+    try:
+        given = type(network).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        network.load_state_dict(given.state_dict())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"The run cannot start from '{folder}': {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def _line(record: dict[str, Any]) -> str:
+    """A record of the log for people."""
+    return "  ".join(f"{name} {value}" for name, value in record.items())

@@ -1,0 +1,347 @@
+"""Rewards for GRPO: functions with TRL's signature, and one pass that computes them all.
+
+    from texlens.train.rewards.functions import REWARDS
+
+    REWARDS["cdm"](completions, solution)  # one number a completion
+
+| reward | range | what it is |
+|---|---|---|
+| `tag_presence`, `tag_order` | 0..1 | published: the four tags are there; they are in order |
+| `validity_similarity` | 0..2 | published: braces match, then 1 + ROUGE-L F1 |
+| `exact_match_bonus` | 0 or 2 | published: the answer is the truth, but for case |
+| `exact` | 0 or 1 | the normal forms of answer and truth are equal |
+| `cdm`, `layout` | 0..1 | the metrics of the drawn answer, 0 where KaTeX does not parse it |
+| `finished` | 0 or 1 | the completion ended by itself |
+| `overlong` | -1..0 | soft punishment of length near the limit |
+| `no_loop` | 0 or 1 | the completion does not end in a loop |
+
+A reward depends on nothing but its completion, its truth and the settings, and never raises: what
+cannot be judged gets 0. A trainer uses `BatchRewards`, which computes all of a batch at once and
+keeps the records of what it saw.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from texlens.errors import InputError
+from texlens.latex import normalize, tokenize
+from texlens.metrics.text.answers import ends_open, has_loop
+from texlens.reading.answers import parse_answer
+from texlens.train.rewards.pool import RewardPool, get_pool
+from texlens.train.rewards.rendered import Rendered
+from texlens.train.rewards.text import (
+    exact_match_bonus,
+    tag_order,
+    tag_presence,
+    validity_and_similarity,
+)
+
+NAMES = (
+    "tag_presence", "tag_order", "validity_similarity", "exact_match_bonus", "exact", "cdm",
+    "layout", "finished", "overlong", "no_loop",
+)  # fmt: skip
+RENDERED = frozenset(["cdm", "layout"])
+# Longer responses are not read: 600 tokens have some 3,000.
+MAX_RESPONSE_CHARACTERS = 10_000
+
+_SOME_TAG = re.compile("</?answer>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSettings:
+    """What rewards depend on besides a completion and its truth.
+
+    `answer_format` says where the answer stands (see `parse_answer`). None, for use without a
+    contract: in the answer tags, and for rewards that are not published ones the whole response
+    where it has no such tag.
+    `max_tokens` is the limit of a completion; `overlong` falls from 0 to -1 over the last
+    `overlong_buffer` tokens before it. `end_tokens` are the ids with which a completion ends by
+    itself; without them its text decides.
+    """
+
+    answer_format: Literal["plain", "think_answer"] | None = None
+    max_tokens: int = 600
+    overlong_buffer: int = 120
+    end_tokens: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredCompletion:
+    """What was found out about one completion.
+
+    `rewards` has the rewards that were asked for. `validity_bonus` (0 or 1) and `similarity`
+    (0..1) are the parts of `validity_similarity`. `exact`: the normal forms of answer and truth
+    are equal. `tokens` is the length, of the ids where they are known, else in LaTeX tokens.
+    `error` says why something could not be judged.
+    """
+
+    response: str
+    answer: str | None
+    truth: str
+    rewards: Mapping[str, float] = field(default_factory=dict)
+    validity_bonus: float = 0.0
+    similarity: float = 0.0
+    exact: bool = False
+    tokens: int = 0
+    finished: bool = False
+    error: str | None = None
+
+    def total(self, weights: Mapping[str, float]) -> float:
+        """The weighted sum of the rewards."""
+        return sum(weight * self.rewards[name] for name, weight in weights.items())
+
+
+def score_completions(
+    completions: Sequence[Any],
+    solution: Sequence[Any],
+    *,
+    rewards: Iterable[str] = NAMES,
+    settings: RewardSettings | None = None,
+    completion_ids: Sequence[Sequence[int]] | None = None,
+    pool: RewardPool | None = None,
+) -> list[ScoredCompletion]:
+    """All rewards of a batch in one pass: one record a completion, in order. Never raises.
+
+    `completions` are texts or lists of messages, `solution` their truths, `completion_ids` their
+    tokens. When the numbers of completions and truths differ, every reward is 0, with a warning.
+    """
+    names = tuple(rewards)
+    settings = settings or RewardSettings()
+    texts = [_text(completion) for completion in _listed(completions)]
+    truths = _listed(solution)
+    if len(truths) != len(texts):
+        message = f"{len(texts)} completions came with {len(truths)} truths: all rewards are 0."
+        with suppress(Warning):  # where warnings are errors
+            warnings.warn(message, stacklevel=2)
+        return [_nothing(text, None, names, message) for text in texts]
+    if completion_ids is None or len(completion_ids) != len(texts):
+        lengths: Sequence[Sequence[int] | None] = [None] * len(texts)
+    else:
+        lengths = completion_ids
+    scored = [
+        _judge_text(text, truth, names, settings, ids)
+        for text, truth, ids in zip(texts, truths, lengths, strict=True)
+    ]
+    if RENDERED.isdisjoint(names):
+        return scored
+    return _with_rendered(scored, names, pool or get_pool())
+
+
+class Reward:
+    """One reward as a function for TRL: `f(completions, solution, **columns) -> list[float]`.
+
+    Of the columns only `completion_ids` matters. `answer_format` may be given as for `RewardSettings`.
+    """
+
+    def __init__(self, name: str, settings: RewardSettings | None = None) -> None:
+        self.__name__ = name
+        self.settings = settings or RewardSettings()
+
+    def __call__(
+        self, completions: Sequence[Any], solution: Sequence[Any], **columns: Any
+    ) -> list[float]:
+        """The reward of each completion."""
+        scored = score_completions(
+            completions,
+            solution,
+            rewards=[self.__name__],
+            settings=self.settings,
+            completion_ids=columns.get("completion_ids"),
+        )
+        return [completion.rewards[self.__name__] for completion in scored]
+
+
+REWARDS: dict[str, Callable[..., list[float]]] = {name: Reward(name) for name in NAMES}
+"""Every reward by its name, with default settings."""
+
+
+class BatchRewards:
+    """The rewards of a training run: the functions for TRL, computed together.
+
+    The first function that is called with a batch computes the rewards of all; `last` has the
+    records of that batch. `functions` and `weights` are in the same order, for TRL's `reward_funcs`
+    and `reward_weights`. A weight of 0 is for rewards that are only looked at.
+
+    Raises InputError when a reward is unknown or none is named.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        settings: RewardSettings,
+        pool: RewardPool | None = None,
+    ) -> None:
+        unknown = sorted(set(weights) - set(NAMES))
+        if unknown or not weights:
+            named = f"'{unknown[0]}' is no reward" if unknown else "No reward is named"
+            raise InputError(f"{named}: choose from {', '.join(NAMES)}.")
+        self.by_name = dict(weights)
+        self.settings = settings
+        self.last: list[ScoredCompletion] = []
+        self._pool = pool
+        self._batch: object = None
+
+    @property
+    def weights(self) -> list[float]:
+        """The weights, in the order of `functions`."""
+        return list(self.by_name.values())
+
+    @property
+    def functions(self) -> list[Callable[..., list[float]]]:
+        """One function a reward, with TRL's signature; `__name__` is the reward's name."""
+        return [_Column(self, name) for name in self.by_name]
+
+    def score(
+        self,
+        completions: Sequence[Any],
+        solution: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]] | None = None,
+    ) -> list[ScoredCompletion]:
+        """The records of a batch; of the last one again without computing them again."""
+        batch = (completions, solution, completion_ids)
+        if batch != self._batch:
+            self.last = score_completions(
+                completions,
+                solution,
+                rewards=self.by_name,
+                settings=self.settings,
+                completion_ids=completion_ids,
+                pool=self._pool,
+            )
+            self._batch = batch
+        return self.last
+
+
+class _Column:
+    """One reward of a `BatchRewards`, as a function for TRL."""
+
+    def __init__(self, batch: BatchRewards, name: str) -> None:
+        self.__name__ = name
+        self._batch = batch
+
+    def __call__(
+        self, completions: Sequence[Any], solution: Sequence[Any], **columns: Any
+    ) -> list[float]:
+        scored = self._batch.score(completions, solution, columns.get("completion_ids"))
+        return [completion.rewards[self.__name__] for completion in scored]
+
+
+def _listed(values: object) -> list[Any]:
+    return list(values) if isinstance(values, Iterable) else []
+
+
+def _text(completion: object) -> str | None:
+    """The text of a completion: itself, or its first message's content; None without any."""
+    if isinstance(completion, list | tuple) and completion:
+        completion = completion[0]
+    if isinstance(completion, Mapping):
+        completion = completion.get("content")
+    if isinstance(completion, list | tuple):  # content in parts
+        parts = [part.get("text") for part in completion if isinstance(part, Mapping)]
+        completion = "".join(part for part in parts if isinstance(part, str)) if parts else None
+    return completion if isinstance(completion, str) else None
+
+
+def _nothing(text: str | None, truth: object, names: Sequence[str], error: str) -> ScoredCompletion:
+    """The record of a completion that cannot be judged."""
+    solution = truth if isinstance(truth, str) else ""
+    return ScoredCompletion(text or "", None, solution, dict.fromkeys(names, 0.0), error=error)
+
+
+def _judge_text(
+    text: str | None,
+    truth: object,
+    names: Sequence[str],
+    settings: RewardSettings,
+    ids: Sequence[int] | None,
+) -> ScoredCompletion:
+    """What the text alone shows; the rendered rewards are still 0."""
+    if text is None:
+        return _nothing(text, truth, names, "the completion is no text")
+    if len(text) > MAX_RESPONSE_CHARACTERS:
+        return _nothing(text, truth, names, f"the response has {len(text)} characters, too many")
+    try:
+        scored, values = _judge(text, truth if isinstance(truth, str) else "", settings, ids)
+    except Exception as error:  # no completion may end a run
+        return _nothing(text, truth, names, f"{type(error).__name__}: {error}"[:300])
+    return replace(scored, rewards={name: values.get(name, 0.0) for name in names})
+
+
+def _judge(
+    text: str, truth: str, settings: RewardSettings, ids: Sequence[int] | None
+) -> tuple[ScoredCompletion, dict[str, float]]:
+    """The record of a response but for its rewards, and all rewards that need no drawing."""
+    published_answer = answer = parse_answer(text, settings.answer_format or "think_answer")
+    if answer is None and settings.answer_format is None and not _SOME_TAG.search(text):
+        answer = text.strip()
+    error = None
+    if not truth.strip():
+        error = "the truth is empty"
+    elif not answer:
+        error = "the response has no answer" if answer is None else "the answer is empty"
+    response_tokens = tokenize(text)
+    answer_tokens = response_tokens if answer is None else tokenize(answer)
+    length = len(response_tokens) if ids is None else len(ids)
+    bonus, similarity = validity_and_similarity(published_answer, truth)
+    exact = answer is not None and bool(truth.strip()) and normalize(answer) == normalize(truth)
+    finished = _finished(text, answer, answer_tokens, length, settings, ids)
+    scored = ScoredCompletion(
+        text, answer, truth, {}, bonus, similarity, exact, length, finished, error
+    )
+    return scored, {
+        "tag_presence": tag_presence(text),
+        "tag_order": tag_order(text),
+        "validity_similarity": bonus + similarity,
+        "exact_match_bonus": exact_match_bonus(published_answer, truth),
+        "exact": float(exact),
+        "finished": float(finished),
+        "overlong": _overlong(length, settings),
+        "no_loop": float(not has_loop(answer_tokens) and not has_loop(response_tokens)),
+    }
+
+
+def _finished(
+    text: str,
+    answer: str | None,
+    answer_tokens: Sequence[str],
+    length: int,
+    settings: RewardSettings,
+    ids: Sequence[int] | None,
+) -> bool:
+    """Whether the completion ended by itself, by its last token or by the looks of its text."""
+    if ids is not None and settings.end_tokens:
+        return length > 0 and ids[-1] in settings.end_tokens
+    if length >= settings.max_tokens or answer is None:
+        return False
+    return text.rstrip().lower().endswith("</answer>") or not ends_open(answer_tokens)
+
+
+def _overlong(length: int, settings: RewardSettings) -> float:
+    """0 up to the buffer, then falling linearly to -1 at the limit.
+
+    The soft overlong punishment of Yu et al. 2025, "DAPO: An Open-Source LLM Reinforcement Learning
+    System at Scale".
+    """
+    into_buffer = length - (settings.max_tokens - settings.overlong_buffer)
+    return 0.0 - min(max(into_buffer / max(settings.overlong_buffer, 1), 0.0), 1.0)
+
+
+def _with_rendered(
+    scored: Sequence[ScoredCompletion], names: Sequence[str], pool: RewardPool
+) -> list[ScoredCompletion]:
+    """The records with the rewards of the drawn answers."""
+    asked = [s for s in scored if s.answer and s.truth.strip()]
+    rendered = iter(pool.score([(s.truth, s.answer or "") for s in asked]))
+    return [_add(s, next(rendered), names) if s.answer and s.truth.strip() else s for s in scored]
+
+
+def _add(scored: ScoredCompletion, seen: Rendered, names: Sequence[str]) -> ScoredCompletion:
+    values = {"cdm": seen.cdm, "layout": seen.layout}
+    rewards = {name: values.get(name, scored.rewards[name]) for name in names}
+    return replace(scored, rewards=rewards, error=seen.error or scored.error)

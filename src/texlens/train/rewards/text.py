@@ -1,0 +1,66 @@
+r"""The published rewards of one completion: tags, brace validity with ROUGE-L, exact match.
+
+They are those of the published GRPO report on formula recognition with Qwen2.5-VL:
+
+    tag_presence          0.25 for each of <think>, </think>, <answer>, </answer>, in any case
+    tag_order             1 if <think>.*?</think>.*?<answer>.*?</answer> is found anywhere
+    validity_similarity   1 + ROUGE-L F1 of the answer if its braces match, else 0
+    exact_match_bonus     2 if the answer is the truth, but for case and the space around
+
+Nothing here sees the formula: a comment sign can hide a brace, and ROUGE-L sees letters and digits
+alone. `texlens.train.rewards.functions` has these as functions for TRL, beside those that look.
+"""
+
+from __future__ import annotations
+
+import re
+
+from texlens.latex import braces_balanced
+from texlens.metrics.text.rouge import rouge_score_f1
+
+_TAGS = tuple(
+    re.compile(tag, re.IGNORECASE) for tag in ("<think>", "</think>", "<answer>", "</answer>")
+)
+
+
+def tag_presence(response: str) -> float:
+    """A quarter for each of the four tags that occurs, 0..1."""
+    return 0.25 * sum(tag.search(response) is not None for tag in _TAGS)
+
+
+def tag_order(response: str) -> float:
+    """1 if the four tags occur in order, whatever stands between, else 0.
+
+    One search after the other finds what the published expression finds, in linear time; the
+    expression takes cubic time on tags that are repeated and never closed.
+    """
+    end = 0
+    for tag in _TAGS:
+        found = tag.search(response, end)
+        if found is None:
+            return 0.0
+        end = found.end()
+    return 1.0
+
+
+def validity_and_similarity(answer: str | None, truth: str) -> tuple[float, float]:
+    """The two parts of `validity_similarity`: 1 and the ROUGE-L F1 (0..1), or 0 and 0.
+
+    Both are 0 without an answer, for an empty answer or truth, and where the published brace
+    heuristic fails.
+    """
+    if answer is None or not braces_balanced(answer):
+        return 0.0, 0.0
+    answer, truth = _normalised(answer), _normalised(truth)
+    if not answer or not truth:
+        return 0.0, 0.0
+    return 1.0, rouge_score_f1(truth, answer)
+
+
+def exact_match_bonus(answer: str | None, truth: str) -> float:
+    """2 if there is an answer and it equals the truth, both lower-cased and stripped, else 0."""
+    return 2.0 if answer is not None and _normalised(answer) == _normalised(truth) else 0.0
+
+
+def _normalised(text: str) -> str:
+    return text.lower().strip()

@@ -1,0 +1,166 @@
+"""Batches of supervised fine-tuning: examples of like length together, the loss on the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from texlens.errors import TexlensError
+from texlens.model.load import Loaded
+from texlens.model.prompt import Prompt
+from texlens.reading.pictures.opening import open_picture
+from texlens.train.run.settings import DataFile
+
+IGNORED = -100  # the label of a token without loss
+_STEPS_SORTED_TOGETHER = 50
+
+
+class LengthGroupedOrder(Sampler[int]):
+    """The order of an epoch's examples: shuffled, with those of one step of like length.
+
+    Files without share give every example once; the others as many as their share asks for, other
+    ones in each epoch. The order depends on seed and epoch alone, so a resumed run finds it again.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        files: Sequence[int],
+        shares: Sequence[float | None],
+        *,
+        examples_per_step: int,
+        seed: int,
+    ) -> None:
+        self.lengths = np.asarray(lengths)
+        self.examples_per_step, self.seed, self.epoch = examples_per_step, seed, 0
+        members = [np.flatnonzero(np.asarray(files) == place) for place in range(len(shares))]
+        self.whole = np.concatenate([m for m, s in zip(members, shares, strict=True) if s is None])
+        room = 1 - sum(share or 0.0 for share in shares)
+        self.drawn = [
+            (member, round(share * len(self.whole) / room))
+            for member, share in zip(members, shares, strict=True)
+            if share is not None
+        ]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch the next iteration is."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.whole) + sum(count for _, count in self.drawn)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order().tolist())
+
+    def order(self) -> NDArray[np.int64]:
+        """The examples of the epoch."""
+        random = np.random.default_rng((self.seed, self.epoch))
+        parts = [self.whole]
+        for member, count in self.drawn:
+            rounds = [random.permutation(member) for _ in range(-(-count // len(member)))]
+            parts.append(np.concatenate([*rounds, member[:0]])[:count])
+        order = random.permutation(np.concatenate(parts))
+        together = self.examples_per_step * _STEPS_SORTED_TOGETHER
+        steps: list[NDArray[np.int64]] = []
+        for start in range(0, len(order), together):
+            block = order[start : start + together]
+            block = block[np.argsort(self.lengths[block], kind="stable")]
+            steps += np.split(
+                block, range(self.examples_per_step, len(block), self.examples_per_step)
+            )
+        # A last step that is not full stays the last: others would be torn apart behind it.
+        full = [step for step in steps if len(step) == self.examples_per_step]
+        rest = [step for step in steps if len(step) < self.examples_per_step]
+        return np.concatenate([*(full[i] for i in random.permutation(len(full))), *rest])
+
+    def padding(self, batch: int) -> float:
+        """The part of an epoch's tokens that is padding, in batches of this size."""
+        lengths = self.lengths[self.order()]
+        batches = np.split(lengths, range(batch, len(lengths), batch))
+        computed = sum(int(part.max()) * len(part) for part in batches)
+        return 1 - float(lengths.sum()) / computed
+
+
+class AnswerCollator:
+    """Examples to the tensors of a batch: prompt, visual tokens and answer, padded on the right.
+
+    Labels are set on the answer and its end token alone. It opens the pictures, so it can run in
+    the data loader's processes, ahead of need.
+    """
+
+    def __init__(self, loaded: Loaded, prompt: Prompt) -> None:
+        processor = loaded.processor
+        self.image_processor = processor.image_processor
+        self.size = {
+            "shortest_edge": loaded.contract.min_pixels,
+            "longest_edge": loaded.contract.max_pixels,
+        }
+        self.before, self.after = list(prompt.before), list(prompt.after)
+        self.image_token = int(processor.image_token_id)
+        self.pad = int(processor.tokenizer.pad_token_id)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """The batch of these rows of a `FineTuningData` table.
+
+        `input_ids`, `attention_mask`, `labels`, `mm_token_type_ids` (1 on visual tokens), each
+        (batch, longest); `pixel_values` (patches of all pictures, values); `image_grid_thw`
+        (batch, 3).
+        """
+        pictures = [open_picture(row["picture"]) for row in rows]
+        seen = self.image_processor(images=pictures, size=self.size, return_tensors="pt")
+        merge = self.image_processor.merge_size
+        found = (seen["image_grid_thw"][:, 1:] // merge).tolist()
+        ids = np.full((len(rows), max(row["length"] for row in rows)), self.pad, dtype=np.int64)
+        mask, labels = np.zeros_like(ids), np.full_like(ids, IGNORED)
+        for place, (row, grid) in enumerate(zip(rows, found, strict=True)):
+            if grid != [row["rows"], row["columns"]]:
+                raise TexlensError(
+                    f"The picture of '{row['id']}' has {grid[0]} x {grid[1]} visual tokens, but "
+                    f"{row['rows']} x {row['columns']} places are kept for it; please report this."
+                )
+            visual = [self.image_token] * (grid[0] * grid[1])
+            sequence = [*self.before, *visual, *self.after, *row["answer"]]
+            start = len(sequence) - len(row["answer"])
+            ids[place, : len(sequence)] = sequence
+            mask[place, : len(sequence)] = 1
+            labels[place, start : len(sequence)] = row["answer"]
+        visual_places = ids == self.image_token
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask),
+            "labels": torch.from_numpy(labels),
+            "mm_token_type_ids": torch.from_numpy(visual_places.astype(np.int64)),
+            "pixel_values": seen["pixel_values"],
+            "image_grid_thw": seen["image_grid_thw"],
+        }
+
+
+def check_batches(collator: AnswerCollator, table: Any) -> None:
+    """Collate the shortest, the longest and some other examples, before a run starts.
+
+    Raises TexlensError when the places kept for a picture and its visual tokens differ in number.
+    """
+    lengths = np.asarray(table["length"])
+    chosen = {
+        int(lengths.argmin()),
+        int(lengths.argmax()),
+        *range(0, len(table), len(table) // 8 + 1),
+    }
+    for place in sorted(chosen):
+        collator([table[place]])
+
+
+def order_of(
+    table: Any, files: Sequence[DataFile], *, examples_per_step: int, seed: int
+) -> LengthGroupedOrder:
+    """The order in which a recipe takes its examples."""
+    shares = [file.share for file in files]
+    return LengthGroupedOrder(
+        table["length"], table["file"], shares, examples_per_step=examples_per_step, seed=seed
+    )

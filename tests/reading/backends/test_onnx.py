@@ -1,0 +1,215 @@
+"""Reading by onnxruntime gives what reading by torch gives."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from texlens.errors import InputError
+from texlens.model.load import EMBEDDED, load_model
+from texlens.reading import Reader
+from texlens.reading.backends.onnx_backend import OnnxEngine
+from texlens.reading.backends.onnx_graphs import DECODER_GRAPH, VISION_GRAPH
+from texlens.reading.backends.onnx_pictures import PatchMaker
+from texlens.reading.backends.torch_backend import TorchEngine
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SIZES = [(64, 32), (160, 32), (64, 48), (160, 32), (96, 96), (400, 64), (32, 32)]
+
+
+def random_pictures(sizes: list[tuple[int, int]] = SIZES) -> list[Image.Image]:
+    random = np.random.default_rng(3)
+    return [
+        Image.fromarray(random.integers(0, 255, (height, width, 3), dtype=np.uint8))
+        for width, height in sizes
+    ]
+
+
+def demo_pictures() -> list[Path]:
+    folder = REPOSITORY / "src" / "texlens" / "demo"
+    return sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg", ".webp"))
+
+
+@pytest.fixture(scope="module")
+def exporter() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "export_graphs", REPOSITORY / "tools" / "onnx" / "export_graphs.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(
+    model_folder: Path, exporter: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A tiny model with random weights and its graphs."""
+    copy = tmp_path_factory.mktemp("onnx") / "model"
+    shutil.copytree(model_folder, copy)
+    exporter.export_graphs(copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def ours(folder: Path) -> OnnxEngine:
+    return OnnxEngine(folder)
+
+
+@pytest.fixture(scope="module")
+def theirs(folder: Path) -> TorchEngine:
+    return TorchEngine(load_model(folder, dtype="float32", device="cpu"))
+
+
+def test_patches_are_those_of_the_processor(theirs: TorchEngine, folder: Path) -> None:
+    contract = theirs.contract
+    maker = PatchMaker.load(folder, contract.min_pixels, contract.max_pixels)
+    for picture in random_pictures([(64, 32), (10, 10), (17, 43), (333, 120), (1600, 900)]):
+        inputs = theirs.processor(
+            text=[theirs.prompt],
+            images=[picture],
+            return_tensors="np",
+            images_kwargs={
+                "size": {
+                    "shortest_edge": contract.min_pixels,
+                    "longest_edge": contract.max_pixels,
+                }
+            },
+        )
+        grid = maker.cut(picture)
+        assert [1, grid.rows, grid.columns] == inputs["image_grid_thw"][0].tolist()
+        assert np.abs(grid.patches - inputs["pixel_values"]).max() < 1e-5
+
+
+def test_tokens_and_probabilities_match_torch(ours: OnnxEngine, theirs: TorchEngine) -> None:
+    assert ours.prompt == theirs.prompt
+    pictures = random_pictures()
+    mine, stock = ours.decode(pictures), theirs.decode(pictures)
+    assert [answer.tokens for answer in mine] == [answer.tokens for answer in stock]
+    assert len({answer.tokens for answer in mine}) > 3
+    for left, right in zip(mine, stock, strict=True):
+        assert left.finished == right.finished
+        assert left.logprobs == pytest.approx(right.logprobs, abs=1e-3)
+        assert ours.text(left.tokens) == theirs.text(right.tokens)
+
+
+def test_an_answer_does_not_depend_on_its_batch(ours: OnnxEngine) -> None:
+    pictures = random_pictures()
+    for picture, answer in zip(pictures, ours.decode(pictures), strict=True):
+        (alone,) = ours.decode([picture])
+        assert alone.tokens == answer.tokens
+        assert alone.logprobs == pytest.approx(answer.logprobs, abs=1e-3)
+
+
+def test_rows_that_end_early_leave_the_others_alone(folder: Path) -> None:
+    """Makes frequent tokens end tokens, and answers so long that the cache has to grow."""
+    engine = OnnxEngine(folder, max_new_tokens=150)
+    pictures = random_pictures()
+    free = engine.decode(pictures)
+    assert max(len(answer.tokens) for answer in free) > 64
+    ends = {answer.tokens[2 + 3 * row] for row, answer in enumerate(free[:5])}
+    engine.end_tokens = tuple(ends)
+    for before, after in zip(free, engine.decode(pictures), strict=True):
+        stop = next((i for i, token in enumerate(before.tokens) if token in ends), None)
+        assert after.tokens == before.tokens[:stop]
+        assert after.finished == (stop is not None)
+        assert after.logprobs == pytest.approx(before.logprobs[: len(after.logprobs)], abs=1e-3)
+
+
+def test_the_embedded_model_reads_the_same() -> None:
+    pictures = demo_pictures()
+    assert len(pictures) > 8
+    by_torch = Reader(device="cpu").read_many(pictures)
+    by_onnx = Reader(engine="onnx").read_many(pictures)
+    for left, right in zip(by_torch, by_onnx, strict=True):
+        assert left.latex == right.latex
+        assert left.warnings == right.warnings
+        assert left.confidence == pytest.approx(right.confidence, abs=1e-3)
+
+
+def test_the_embedded_graphs_are_what_the_tool_writes(exporter: ModuleType, tmp_path: Path) -> None:
+    shutil.copy(EMBEDDED / "config.json", tmp_path)
+    exporter.export_graphs(tmp_path)
+    for name in (VISION_GRAPH, DECODER_GRAPH):
+        assert (tmp_path / name).read_bytes() == (EMBEDDED / name).read_bytes()
+
+
+WITHOUT_TORCH = """
+import sys
+for name in ("torch", "transformers", "cv2"):
+    sys.modules[name] = None
+import texlens.cli
+sys.argv = ["texlens", *sys.argv[1:]]
+texlens.cli.main()
+"""
+
+
+def test_the_command_needs_no_torch() -> None:
+    picture = demo_pictures()[0]
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, "read", str(picture)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == Reader(engine="onnx").read(picture).latex
+
+
+def test_what_needs_torch_says_so_in_one_sentence() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, "read", "--int8", str(demo_pictures()[0])],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "texlens[model]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"adapter": "some/adapter"}, {"device": "cuda"}, {"dtype": "bfloat16"}],
+)
+def test_wishes_that_onnxruntime_cannot_fulfil_are_refused(wish: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="onnxruntime runs no model with"):
+        Reader(engine="onnx", **wish)  # type: ignore[arg-type]
+
+
+def test_a_folder_without_graphs_is_refused(model_folder: Path) -> None:
+    with pytest.raises(InputError, match="holds no graphs"):
+        Reader(model_folder, engine="onnx")
+
+
+def test_weights_of_another_shape_are_refused(folder: Path, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed"
+    shutil.copytree(folder, mixed)
+    shutil.copy(EMBEDDED / "model.safetensors", mixed)
+    with pytest.raises(InputError, match="does not fit the weights"):
+        OnnxEngine(mixed)
+    (mixed / "model.safetensors").write_bytes(b"nothing of use")
+    with pytest.raises(InputError, match="cannot be read"):
+        OnnxEngine(mixed)
+
+
+@pytest.mark.slow
+def test_500_real_pictures_read_the_same(shared_data: Path) -> None:
+    from texlens.data.parquet import read_examples
+
+    torch.set_num_threads(1)
+    examples = list(read_examples(shared_data / "im2latex_train.parquet"))[6500:7000]
+    pictures = [example.image for example in examples]
+    by_torch = Reader(device="cpu").read_many(pictures)
+    by_onnx = Reader(engine="onnx").read_many(pictures)
+    same = sum(left.latex == right.latex for left, right in zip(by_torch, by_onnx, strict=True))
+    assert len(pictures) == 500
+    assert same >= 0.995 * len(pictures)

@@ -1,0 +1,243 @@
+"""The loop of GRPO is right: log-probabilities with the right picture, answers from the right model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from texlens.model.load import Loaded, load_model
+from texlens.train.grpo.sampling import Sampling, lean_decoder, sample
+from texlens.train.grpo.shared_vision import OncePerPicture, encode_each_picture_once, like_pictures
+from texlens.train.grpo.trainer import FormulaGrpoTrainer
+from texlens.train.rewards.functions import BatchRewards, RewardSettings
+
+SIZES = ((96, 32), (160, 48), (32, 32), (64, 96))
+"""Width and height in pixels of pictures that share no grid."""
+
+
+def pictures() -> list[Image.Image]:
+    random = np.random.default_rng(0)
+    noise = [random.integers(0, 256, (height, width), dtype=np.uint8) for width, height in SIZES]
+    return [Image.fromarray(grey).convert("RGB") for grey in noise]
+
+
+def loaded_in_fp32(folder: Path) -> Loaded:
+    loaded = load_model(folder, device="cpu")
+    loaded.processor.image_processor.size = {
+        "shortest_edge": loaded.contract.min_pixels,
+        "longest_edge": loaded.contract.max_pixels,
+    }
+    return loaded
+
+
+def prompts_of(loaded: Loaded, images: list[Image.Image]) -> dict[str, torch.Tensor]:
+    text = loaded.processor.apply_chat_template(
+        loaded.contract.messages(), tokenize=False, add_generation_prompt=True
+    )
+    return dict(
+        loaded.processor(
+            text=[text] * len(images), images=images, padding=True, return_tensors="pt"
+        )
+    )
+
+
+def adapted(model: Any, *, seed: int = 0) -> Any:
+    """The model with a LoRA adapter on the language model that changes its answers."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)
+    wrapped = get_peft_model(
+        model,
+        LoraConfig(r=2, target_modules=r".*language_model.*\.(q_proj|v_proj|down_proj)"),
+    )
+    for name, parameter in wrapped.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(std=0.5)
+    return wrapped
+
+
+def trainer(loaded: Loaded, model: Any, out: Path, **settings: Any) -> FormulaGrpoTrainer:
+    from datasets import Dataset
+    from trl.trainer.grpo_config import GRPOConfig
+
+    contract = loaded.contract
+    prompt = [
+        {"role": "system", "content": contract.system},
+        {"role": "user", "content": contract.instruction},
+    ]
+    rows = [
+        {"id": str(place), "prompt": prompt, "image": image, "solution": "x"}
+        for place, image in enumerate(pictures())
+    ]
+    arguments: dict[str, Any] = {
+        "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_generations": 2,
+        "max_completion_length": 12, "max_steps": 1, "use_cpu": True, "bf16": False,
+        "gradient_checkpointing": False, "report_to": "none", "save_strategy": "no",
+        "disable_tqdm": True, "temperature": 0.7, "shuffle_dataset": False,
+    }  # fmt: skip
+    arguments |= settings
+    ends, forbidden = tokens_of(loaded)
+    return FormulaGrpoTrainer(
+        model=model,
+        rewards=BatchRewards({"no_loop": 1.0}, RewardSettings(end_tokens=frozenset(ends))),
+        sampling=Sampling(arguments["temperature"], 12, ends, forbidden),
+        args=GRPOConfig(output_dir=str(out), **arguments),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=loaded.processor,
+    )
+
+
+def tokens_of(loaded: Loaded) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tokens that end an answer, and those that must not be drawn."""
+    return (int(loaded.model.generation_config.eos_token_id),), (
+        int(loaded.model.config.image_token_id),
+    )
+
+
+@pytest.mark.parametrize("micro_batch", [8, 3, 1])
+def test_a_completion_has_the_log_probability_of_a_pass_with_its_own_picture(
+    model_folder: Path, tmp_path: Path, micro_batch: int
+) -> None:
+    """TRL 1.4.0 gave completions the pictures of others when sizes were mixed, in silence."""
+    loaded = loaded_in_fp32(model_folder)
+    model = adapted(loaded.model)
+    run = trainer(loaded, model, tmp_path)
+    rows = [run.train_dataset[place] for place in (0, 0, 1, 1, 2, 2, 3, 3)]
+    batch = run._generate_and_score_completions(rows)
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+    logps, _, _ = run._get_per_token_logps_and_entropies(
+        run.model, ids, mask, batch["completion_ids"].shape[1], batch_size=micro_batch,
+        pixel_values=batch["pixel_values"], image_grid_thw=batch["image_grid_thw"],
+        num_images=batch["num_images"], mm_token_type_ids=batch["mm_token_type_ids"],
+    )  # fmt: skip
+    alone = adapted(load_model(model_folder, device="cpu").model)  # untouched by the trainer
+    images = pictures()
+    for row, place in enumerate((0, 0, 1, 1, 2, 2, 3, 3)):
+        prompt = prompts_of(loaded, [images[place]])
+        length = int(batch["completion_mask"][row].sum())
+        completion = batch["completion_ids"][row, :length]
+        whole = torch.cat([prompt["input_ids"][0], completion])[None]
+        kinds = torch.nn.functional.pad(prompt["mm_token_type_ids"], (0, length))
+        with torch.no_grad():
+            logits = alone(
+                input_ids=whole,
+                attention_mask=torch.ones_like(whole),
+                mm_token_type_ids=kinds,
+                pixel_values=prompt["pixel_values"],
+                image_grid_thw=prompt["image_grid_thw"],
+            ).logits[0, -length - 1 : -1]
+        expected = (logits / 0.7).log_softmax(-1).gather(-1, completion[:, None])[:, 0]
+        torch.testing.assert_close(logps[row, :length], expected, rtol=1e-3, atol=1e-3)
+        # With another picture it would be another number: the test can fail.
+        other = prompts_of(loaded, [images[(place + 1) % 4]])
+        whole = torch.cat([other["input_ids"][0], completion])[None]
+        with torch.no_grad():
+            logits = alone(
+                input_ids=whole,
+                attention_mask=torch.ones_like(whole),
+                mm_token_type_ids=torch.nn.functional.pad(other["mm_token_type_ids"], (0, length)),
+                pixel_values=other["pixel_values"],
+                image_grid_thw=other["image_grid_thw"],
+            ).logits[0, -length - 1 : -1]
+        wrong = (logits / 0.7).log_softmax(-1).gather(-1, completion[:, None])[:, 0]
+        assert (wrong - expected).abs().max() > 0.1
+
+
+def test_equal_pictures_are_found_and_different_ones_of_one_size_are_not(
+    model_folder: Path,
+) -> None:
+    loaded = loaded_in_fp32(model_folder)
+    first, second, third, _ = pictures()
+    negative = Image.fromarray(255 - np.asarray(first))
+    batch = prompts_of(loaded, [first, second, first, negative, third, second])
+    assert like_pictures(batch["pixel_values"], batch["image_grid_thw"]) == (
+        [0, 1, 3, 4],
+        [0, 1, 0, 2, 3, 1],
+    )
+
+
+def test_one_pass_a_picture_gives_the_same_output_and_gradients(model_folder: Path) -> None:
+    first, second, third, _ = pictures()
+    gradients, outputs = [], []
+    for once in (False, True):
+        loaded = loaded_in_fp32(model_folder)
+        tower = loaded.model.model.visual
+        if once:
+            encode_each_picture_once(loaded.model)
+            assert type(tower) is OncePerPicture
+        tower.requires_grad_(True)
+        batch = prompts_of(loaded, [first, second, first, third, first])
+        output = tower(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
+        weights = torch.linspace(-1, 1, output.numel()).view_as(output)
+        (output * weights).sum().backward()
+        outputs.append(output.detach())
+        gradients.append(tower.blocks[0].mlp.up_proj.weight.grad)
+    torch.testing.assert_close(outputs[0], outputs[1])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-3)
+
+
+def test_answers_are_drawn_with_the_probabilities_of_the_adapted_model(model_folder: Path) -> None:
+    loaded = loaded_in_fp32(model_folder)
+    model = adapted(loaded.model)
+    inputs = prompts_of(loaded, pictures()[:2])
+    forbidden = int(loaded.model.config.image_token_id)
+    with torch.no_grad():
+        logits = model(**inputs).logits[:, -1]
+    logits[:, forbidden] = float("-inf")
+    expected = (logits / 0.2).softmax(-1)
+    decoder = lean_decoder(model)
+    assert decoder is not None
+    torch.manual_seed(0)
+    count = 2000
+    answers = sample(
+        decoder, inputs, [0] * count + [1] * count, Sampling(0.2, 1, (10_000,), (forbidden,))
+    )
+    for row in (0, 1):
+        drawn = Counter(answer[0] for answer in answers[row * count : (row + 1) * count])
+        frequencies = torch.zeros(expected.shape[1])
+        for token, times in drawn.items():
+            frequencies[token] = times / count
+        # Half the summed difference of frequencies; of honest draws it is about 0.02 here.
+        distance = float((frequencies - expected[row]).abs().sum() / 2)
+        assert distance < 0.08, distance
+    other = float((expected[0] - expected[1]).abs().sum() / 2)
+    assert other > 0.2, "the two pictures must differ for this test to tell them apart"
+
+
+def test_sampled_answers_are_those_of_generate_when_it_is_cold(model_folder: Path) -> None:
+    """Near temperature 0 there is one answer a picture, end token included."""
+    loaded = loaded_in_fp32(model_folder)
+    model = adapted(loaded.model)
+    inputs = prompts_of(loaded, pictures())
+    forbidden = int(loaded.model.config.image_token_id)
+    end = loaded.model.generation_config.eos_token_id
+    with torch.inference_mode():
+        written = model.generate(
+            **inputs, max_new_tokens=10, do_sample=False, suppress_tokens=[forbidden]
+        )[:, inputs["input_ids"].shape[1] :].tolist()
+    expected = [row[: row.index(end) + 1] if end in row else row for row in written]
+    decoder = lean_decoder(model)
+    assert decoder is not None
+    repeats = [0, 0, 1, 2, 2, 2, 3]
+    answers = sample(decoder, inputs, repeats, Sampling(1e-5, 10, (end,), (forbidden,)))
+    assert answers == [expected[row] for row in repeats]
+    assert len({tuple(answer) for answer in expected}) > 1
+
+
+def test_the_trainer_draws_from_the_weights_it_has_now(model_folder: Path, tmp_path: Path) -> None:
+    loaded = loaded_in_fp32(model_folder)
+    run = trainer(loaded, adapted(loaded.model), tmp_path, temperature=1e-5)
+    rows = [run.train_dataset[place] for place in (0, 0, 1, 1)]
+    before = run._generate_and_score_completions(rows)["completion_ids"]
+    for name, parameter in run.model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.neg_()
+    after = run._generate_and_score_completions(rows)["completion_ids"]
+    assert before.tolist() != after.tolist()

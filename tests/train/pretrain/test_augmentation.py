@@ -1,0 +1,154 @@
+"""Pictures of a run: answers without padding, texts in normal form, drawn where they belong."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from texlens.errors import InputError
+from texlens.model.tokenizer import IM_END, PAD, build_tokenizer
+from texlens.train.pretrain.augmentation import (
+    FormulaEncoder,
+    PicturePool,
+    Shard,
+    draw,
+    read_parquet,
+    read_shard,
+)
+from texlens.train.pretrain.settings import Augmentation, PictureSource
+
+
+def shard_of(*formulas: str) -> Shard:
+    one = np.ones(len(formulas), dtype=np.int64)
+    return Shard(np.zeros(len(formulas), np.uint8), one, one, one.astype(np.float32), [*formulas])
+
+
+def png(width: int, height: int) -> bytes:
+    page = Image.new("L", (width + 20, height + 10), 255)
+    page.paste(0, (10, 5, 10 + width, 5 + height))
+    buffer = io.BytesIO()
+    page.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write(path: Path, formulas: list[str], pictures: list[bytes | None]) -> Path:
+    images = [{"bytes": picture, "path": None} for picture in pictures]
+    pq.write_table(pa.table({"image": images, "latex_formula": formulas}), path)
+    return path
+
+
+def test_answers_stay_unpadded_after_padded_calls_of_the_shared_tokeniser() -> None:
+    """A dev pass pads; answers encoded after it once began with PAD, and the model learnt it."""
+    formulas = ["x", "x + y + x + y", r"\frac { x } { y }"]
+    tokenizer = build_tokenizer(formulas, min_count=1)
+    before = FormulaEncoder(tokenizer).encode(shard_of(*formulas))
+    padded = tokenizer(["x", "x + y + x + y"], padding=True)["input_ids"]
+    pad = tokenizer.convert_tokens_to_ids(PAD)
+    assert padded[0][0] == pad  # the call did pad, and the shared tokeniser goes on padding:
+    assert tokenizer.backend_tokenizer.padding is not None
+    after = FormulaEncoder(tokenizer).encode(shard_of(*formulas))
+    assert after.lengths.tolist() == before.lengths.tolist() == [1, 7, 7]
+    assert after.tokens.tolist() == before.tokens.tolist()
+    assert pad not in after.tokens
+
+
+def test_a_special_token_spelt_in_a_formula_is_text() -> None:
+    tokenizer = build_tokenizer(["x"], min_count=1)
+    tokens = FormulaEncoder(tokenizer).encode(shard_of("x <|im_end|>")).tokens
+    assert tokenizer.convert_tokens_to_ids(IM_END) not in tokens
+    assert tokenizer.decode(tokens.tolist()) == "x <|im_end|>"
+
+
+def test_parquet_is_cropped_normalised_and_its_rows_chosen(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.parquet", [r"\over", r"x^2", r"\frac ab"], [png(4, 4), png(30, 12), png(9, 7)]
+    )
+    shard = read_parquet(PictureSource(parquet=path, rows=(1, 3), pixels_per_em=10))
+    assert shard.formulas == ["x ^ { 2 }", r"\frac { a } { b }"]
+    assert list(zip(shard.widths, shard.heights, strict=True)) == [(30, 12), (9, 7)]
+    assert not shard.pixels.any()
+    assert shard.pixels_per_em.tolist() == [10, 10]
+
+
+def test_the_size_of_type_is_measured_where_it_is_not_given(shards: Path, tmp_path: Path) -> None:
+    shard = read_shard(sorted(shards.glob("*.npz"))[0])
+    pictures = []
+    for index in range(len(shard.formulas)):
+        part = shard.part(index, index + 1)
+        page = Image.fromarray(part.pixels.reshape(part.heights[0], part.widths[0]))
+        buffer = io.BytesIO()
+        page.save(buffer, "PNG")
+        pictures.append(buffer.getvalue())
+    path = write(tmp_path / "a.parquet", shard.formulas, [*pictures])
+    measured = read_parquet(PictureSource(parquet=path)).pixels_per_em
+    assert 0.8 < np.median(measured / shard.pixels_per_em) < 1.25
+
+
+def test_what_is_no_data_is_one_sentence(tmp_path: Path) -> None:
+    good = write(tmp_path / "good.parquet", ["x"], [png(4, 4)])
+    bad = write(tmp_path / "bad.parquet", ["x", "y"], [png(4, 4), b"no picture"])
+    pq.write_table(pa.table({"image": [1]}), tmp_path / "lacking.parquet")
+    (tmp_path / "text.parquet").write_text("text")
+    for source, complaint in (
+        (PictureSource(parquet=tmp_path / "absent.parquet"), "cannot be read"),
+        (PictureSource(parquet=tmp_path / "text.parquet"), "cannot be read"),
+        (PictureSource(parquet=tmp_path / "lacking.parquet"), "latex_formula"),
+        (PictureSource(parquet=good, rows=(5, 9)), "1 rows: none of 5 to 9"),
+        (PictureSource(parquet=bad), "row 1 .*holds no picture"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            read_parquet(source)
+
+
+def test_a_picture_is_drawn_in_the_middle_at_its_size() -> None:
+    pool = PicturePool(torch.device("cpu"), 0.001)
+    shard = Shard(
+        np.zeros(20 * 10, np.uint8),
+        np.array([10]),
+        np.array([20]),
+        np.array([10.0], np.float32),
+        ["x"],
+    )
+    assert pool.add(shard)
+    page = draw(pool, torch.tensor([0]), 32, 64, 10.0, None)[0]
+    assert page.shape == (32, 64)
+    rows, columns = torch.nonzero(page < -1, as_tuple=True)
+    assert (int(rows.min()), int(rows.max()) + 1) == (11, 21)
+    assert (int(columns.min()), int(columns.max()) + 1) == (22, 42)
+    double = draw(pool, torch.tensor([0]), 64, 64, 20.0, None)[0]
+    assert int((double < -1).sum()) == pytest.approx(4 * 200, rel=0.1)
+
+
+def test_changes_keep_the_ink_and_the_range() -> None:
+    pool = PicturePool(torch.device("cpu"), 0.001)
+    shard = Shard(
+        np.zeros(20 * 10, np.uint8),
+        np.array([10]),
+        np.array([20]),
+        np.array([10.0], np.float32),
+        ["x"],
+    )
+    assert pool.add(shard)
+    torch.manual_seed(0)
+    pages = draw(pool, torch.zeros(32, dtype=torch.long), 32, 64, 10.0, Augmentation())
+    assert float(pages.min()) >= -2
+    assert float(pages.max()) <= 0
+    assert ((pages < -1).sum(dim=(1, 2)) > 80).all()
+    assert len({float(page.sum()) for page in pages}) > 16
+
+
+def test_a_full_pool_takes_nothing_more() -> None:
+    pool = PicturePool(torch.device("cpu"), 300 / 2**30)
+    shard = Shard(
+        np.zeros(200, np.uint8), np.array([10]), np.array([20]), np.array([10.0], np.float32), ["x"]
+    )
+    assert pool.add(shard)
+    assert not pool.add(shard)
+    assert (pool.used, len(pool.offsets)) == (200, 1)

@@ -1,0 +1,157 @@
+"""Recipes: the shipped ones are whole, and a mistake is one sentence that names the setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from texlens.errors import InputError
+from texlens.train.pretrain.settings import PretrainConfig
+from texlens.train.run.config import load_recipe, parse_changes, recipe_names, recipe_text
+from texlens.train.sft.settings import SftConfig
+
+
+@pytest.mark.parametrize("name", ["pretrain_small", "pretrain_generalist"])
+def test_shipped_recipes_are_whole_and_name_no_machine(name: str) -> None:
+    config = load_recipe(name, PretrainConfig)
+    assert recipe_names()[name] == config.description != ""
+    paths = [source.parquet for source in (*config.data, *config.dev)]
+    paths += [part.path for source in config.data for part in source.formulas]
+    assert all(path is None or path.parts[0] == "data" for path in paths)
+
+
+def test_training_and_dev_rows_are_apart() -> None:
+    config = load_recipe("pretrain_small", PretrainConfig)
+    dev = config.dev[0].rows
+    assert dev is not None
+    trained = [config.data[1].rows, config.data[0].formulas[0].rows]
+    assert all(rows is not None and rows[1] <= dev[0] for rows in trained)
+
+
+def test_the_generalist_says_that_it_is_not_to_be_shipped() -> None:
+    assert "NC" in load_recipe("pretrain_generalist", PretrainConfig).contract.licence
+    assert "Never shipped" in recipe_text("pretrain_generalist")
+
+
+def test_changes_reach_into_lists_and_parts() -> None:
+    changes = parse_changes(
+        ("learning_rate=5e-4", "data.1.share=3", "augmentation.noise=0", "data.1.rows=[0, 10]")
+    )
+    config = load_recipe("pretrain_small", PretrainConfig, changes)
+    assert config.learning_rate == 5e-4
+    assert (config.data[1].share, config.data[1].rows) == (3.0, (0, 10))
+    assert config.augmentation.noise == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("learning_rte=1", r"no setting 'learning_rte' \(nearest: 'learning_rate'\)"),
+        ("data.1.shar=1", r"no setting 'data\.1\.shar' \(nearest: 'share'\)"),
+        ("augmentation.scal=1", r"\(nearest: 'scale'\)"),
+        ("data.0.formulas.0.wieght=1", r"\(nearest: 'weight'\)"),
+        ("qqqqqq=1", "no setting 'qqqqqq'"),
+        ("learning_rate=fast", "learning_rate: .*valid number"),
+        ("learning_rate=-1", "learning_rate: .*greater than 0"),
+        ("data.7.share=1", r"no 'data\.7\.share'"),
+        ("data.1.shards=x", "exactly one of formulas, parquet, shards"),
+        ("data.0.formulas.2.path=x", "grammar has none"),
+        ("data=[]", "data: .*at least 1"),
+        ("minutes=", "give minutes or steps"),
+        ("contract.pixels_per_em=", "size of type"),
+    ],
+)
+def test_a_wrong_setting_is_named(setting: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint) as raised:
+        load_recipe("pretrain_small", PretrainConfig, parse_changes((setting,)))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("setting", ["learning_rate", "=1", "data=[1"])
+def test_what_is_no_setting(setting: str) -> None:
+    with pytest.raises(InputError, match="--set"):
+        parse_changes((setting,))
+
+
+def test_a_recipe_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"one of .*pretrain_generalist, pretrain_handwriting, pretrain_small"
+    ):
+        load_recipe("pretrain_smal", PretrainConfig)
+    with pytest.raises(InputError, match="cannot be read"):
+        load_recipe(str(tmp_path / "absent.yaml"), PretrainConfig)
+    for content, complaint in (("a: [", "is not YAML"), ("- 1", "holds no settings")):
+        (tmp_path / "recipe.yaml").write_text(content)
+        with pytest.raises(InputError, match=complaint):
+            load_recipe(str(tmp_path / "recipe.yaml"), PretrainConfig)
+
+
+SFT = [f"sft_{stage}_{n}" for stage in ("printed", "handwritten") for n in ("small", "3b", "7b")]
+
+
+@pytest.mark.parametrize("name", SFT)
+def test_recipes_of_both_stages_are_whole_and_name_no_machine(name: str) -> None:
+    config = load_recipe(name, SftConfig)
+    assert recipe_names()[name] == config.description != ""
+    assert all(file.parquet.parts[0] == "data" for file in (*config.data, *config.dev))
+    assert [dev.name for dev in config.dev] == ["printed", "handwritten"]
+    stage = name.split("_")[1]
+    assert config.best_metric == (stage, "cdm")
+    if stage == "handwritten":
+        first = name.replace("handwritten", "printed")
+        assert config.adapter == f"runs/{first}/adapter"
+        assert config.lora == load_recipe(first, SftConfig).lora
+        assert config.parts == load_recipe(first, SftConfig).parts
+
+
+def test_the_published_settings_are_those_of_the_3b_recipes() -> None:
+    first, second = (load_recipe(f"sft_{s}_3b", SftConfig) for s in ("printed", "handwritten"))
+    for config in (first, second):
+        assert config.lora is not None
+        assert (config.lora.rank, config.learning_rate, config.warmup) == (8, 5e-5, 0.05)
+        assert (config.weight_decay, config.cutoff) == (0.01, 4096)
+        assert config.precision == "bfloat16"
+    assert (first.batch, first.accumulation, first.epochs) == (4, 2, 1)
+    assert (second.batch, second.accumulation, second.epochs) == (2, 2, 24)
+    assert first.contract.max_pixels == 262_144
+    assert first.dev_every == 500
+
+
+def test_dev_rows_are_not_trained_on() -> None:
+    for name in ("sft_printed_small", "sft_handwritten_small"):
+        config = load_recipe(name, SftConfig)
+        for dev in config.dev:
+            for file in config.data:
+                if file.parquet == dev.parquet:
+                    assert file.rows is not None
+                    assert dev.rows is not None
+                    assert file.rows[1] <= dev.rows[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("steps=5", "exactly one of steps, epochs, minutes"),
+        ("epochs=", "exactly one of steps, epochs, minutes"),
+        ("lora.rnk=2", r"\(nearest: 'rank'\)"),
+        ("parts=[tail]", "parts.0: .*'language_model', 'vision' or 'merger'"),
+        ("parts=[]", "parts: .*at least 1"),
+        ("contract.max_pixel=5", r"\(nearest: 'max_pixels'\)"),
+        ("data.0.share=0.5", "a file without share"),
+        ("dev.0.name=a_b", "dev.0.name"),
+        ("dev.1.name=printed", "two dev sets have one name"),
+        ("dev_metrics=[speed]", "'speed' is no metric"),
+        ("best=printed.speed", "best: write it as"),
+        ("best=screen.cdm", "best: write it as"),
+    ],
+)
+def test_a_wrong_setting_of_fine_tuning_is_named(setting: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint) as raised:
+        load_recipe("sft_printed_small", SftConfig, parse_changes((setting,)))
+    assert "\n" not in str(raised.value)
+
+
+def test_four_bit_weights_are_not_trained_in_full() -> None:
+    with pytest.raises(InputError, match="4 bits cannot be trained"):
+        load_recipe("sft_printed_7b", SftConfig, parse_changes(("lora=",)))

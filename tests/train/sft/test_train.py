@@ -1,0 +1,203 @@
+"""Supervised fine-tuning: exact after a kill, readable by anyone, honest about what it left out."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from texlens.errors import InputError, TexlensError
+from texlens.train.run import budget
+from texlens.train.run.adapters import load_for_training
+from texlens.train.run.curves import read_log
+from texlens.train.run.examples import prepare_examples
+from texlens.train.sft.settings import SftConfig
+from texlens.train.sft.train import Trainer, train_sft
+
+Tuning = Callable[..., SftConfig]
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Trainer.training_step
+
+    def dying(trainer: Trainer, *arguments: Any, **settings: Any) -> torch.Tensor:
+        if trainer.state.global_step == steps:
+            raise Killed
+        loss: torch.Tensor = honest(trainer, *arguments, **settings)
+        return loss
+
+    monkeypatch.setattr(Trainer, "training_step", dying)
+
+
+def adapter(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tuning: Tuning, tmp_path: Path) -> None:
+    # Two epochs of data, dropout, accumulation: the order, the chances and the moments all matter.
+    config = tuning(steps=16, epochs=None)
+    train_sft(config, tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(11, patch)
+        with pytest.raises(Killed):
+            train_sft(config, tmp_path / "killed")
+    assert not (tmp_path / "killed" / "run.json").exists()
+    kept = [path.name for path in (tmp_path / "killed" / "checkpoints").iterdir()]
+    assert kept == ["checkpoint-9"]
+    (tmp_path / "killed" / "checkpoints" / "checkpoint-10").mkdir()  # was being written: no seal
+    with (tmp_path / "killed" / "log.jsonl").open("a") as log:
+        log.write('{"step": 10, "loss": 9}\n{"step"')
+    train_sft(config, tmp_path / "killed")
+    whole, killed = adapter(tmp_path / "whole"), adapter(tmp_path / "killed")
+    assert whole.keys() == killed.keys()
+    for name, weight in whole.items():
+        assert torch.equal(weight, killed[name]), name
+    steps = [[r["step"] for r in read_log(tmp_path / n / "log.jsonl")] for n in ("whole", "killed")]
+    assert steps[0] == steps[1] == [2, 4, 6, 8, 10, 12, 14, 16]
+
+
+def test_what_a_run_leaves(tuning: Tuning, pictures: Path, tmp_path: Path) -> None:
+    dev = [
+        {"name": "printed", "parquet": str(pictures), "rows": [40, 50], "sample": 3},
+        {"name": "handwritten", "parquet": str(pictures), "rows": [50, 60], "sample": 2},
+    ]
+    config = tuning(dev=dev, report_to=["tensorboard"], best="handwritten.edit_tokens")
+    summary = train_sft(config, tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "adapter", "best", "config.yaml", "curves.csv", "curves.png", "dataset.json", "log.jsonl",
+        "dev_printed.jsonl", "dev_handwritten.jsonl", "README.md", "run.json", "tensorboard",
+    }  # fmt: skip
+    assert (
+        SftConfig.model_validate(yaml.safe_load((tmp_path / "config.yaml").read_text())) == config
+    )
+    assert json.loads((tmp_path / "run.json").read_text()) == summary
+    log = read_log(tmp_path / "log.jsonl")
+    read = [record for record in log if "printed_cdm" in record]
+    assert [record["step"] for record in read] == [0, 4, 8]
+    assert {"handwritten_exact", "handwritten_layout", "printed_edit_tokens"} <= read[0].keys()
+    losses = [record["loss"] for record in log if "loss" in record]
+    assert losses[-1] < losses[0]
+    assert max(record["learning_rate"] for record in log if "loss" in record) <= 1e-2
+    best = json.loads((tmp_path / "best" / "best.json").read_text())
+    values = {record["step"]: record["handwritten_edit_tokens"] for record in read}
+    assert best["handwritten_edit_tokens"] == min(values.values()) == values[best["step"]]
+    assert summary["data"]["files"][0]["kept"] == 20
+    card = (tmp_path / "adapter" / "README.md").read_text()
+    assert summary["data"]["sha256"] in card
+    assert f"{summary['parameters']['trained']:,} of" in card
+    readings = (tmp_path / "dev_printed.jsonl").read_text().splitlines()
+    assert len(readings) == 3
+    assert {"id", "gt", "pred"} <= json.loads(readings[0]).keys()
+
+
+def test_other_settings_do_not_go_on(tuning: Tuning, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(4, patch)
+        with pytest.raises(Killed):
+            train_sft(tuning(), tmp_path)
+    with pytest.raises(InputError, match=r"begun with another batch, learning_rate: .*--force"):
+        train_sft(tuning(learning_rate=0.5, batch=1), tmp_path)
+    assert train_sft(tuning(batch=1, steps=2), tmp_path, afresh=True)["step"] == 2
+
+
+def test_a_budget_in_minutes_ends_the_run_and_the_learning_rate(
+    tuning: Tuning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()  # a second passes each time one looks
+    monkeypatch.setattr(budget, "monotonic", lambda: float(next(clock)))
+    summary = train_sft(tuning(steps=None, minutes=0.6, log_every=1, lora=None), tmp_path)
+    assert 4 < summary["step"] < 36
+    assert 0.6 <= summary["minutes"] < 0.8
+    rates = [record["learning_rate"] for record in read_log(tmp_path / "log.jsonl")]
+    assert rates[-1] < 0.5 * max(rates)
+
+
+def test_a_second_stage_goes_on_with_the_adapter_of_the_first(
+    tuning: Tuning, tmp_path: Path
+) -> None:
+    train_sft(tuning(steps=2), tmp_path / "first")
+    start = str(tmp_path / "first" / "adapter")
+    train_sft(tuning(steps=1, adapter=start, learning_rate=1e-12), tmp_path / "second")
+    first, second = adapter(tmp_path / "first"), adapter(tmp_path / "second")
+    for name, weight in first.items():
+        torch.testing.assert_close(weight, second[name])
+    with pytest.raises(InputError, match=r"trained with another r \(4\): .*texlens merge"):
+        train_sft(tuning(adapter=start, lora={"rank": 2, "alpha": 8}), tmp_path / "third")
+    with pytest.raises(InputError, match="holds no adapter"):
+        train_sft(tuning(adapter=str(tmp_path)), tmp_path / "third")
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_one_sentence(
+    tuning: Tuning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Trainer.compute_loss
+    monkeypatch.setattr(Trainer, "compute_loss", lambda *a, **k: honest(*a, **k) * math.nan)
+    with pytest.raises(TexlensError, match=r"step 2 is no number: lower learning_rate"):
+        train_sft(tuning(), tmp_path)
+
+
+def test_four_bits_train(tuning: Tuning, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    summary = train_sft(tuning(quantisation="nf4", steps=2, parts=["language_model"]), tmp_path)
+    weights = adapter(tmp_path)
+    assert any("lora_B" in name and weight.any() for name, weight in weights.items())
+    assert all("visual" not in name for name in weights)
+    assert summary["parameters"]["total"] > 70_000
+
+
+def test_gradient_checkpointing_changes_no_number(tuning: Tuning, tmp_path: Path) -> None:
+    settings = {"steps": 3, "lora": {"rank": 4, "alpha": 8}}
+    train_sft(tuning(**settings), tmp_path / "without")
+    train_sft(tuning(**settings, gradient_checkpointing=True), tmp_path / "with")
+    for name, weight in adapter(tmp_path / "without").items():
+        torch.testing.assert_close(weight, adapter(tmp_path / "with")[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("lora", [{"rank": 4, "alpha": 8}, None])
+def test_bfloat16_trains_weights_in_float32(
+    tuning: Tuning, pictures: Path, lora: Any, tmp_path: Path
+) -> None:
+    dev = [{"name": "printed", "parquet": str(pictures), "rows": [58, 60]}]
+    config = tuning(precision="bfloat16", steps=4, lora=lora, parts=["merger"], dev=dev)
+    summary = train_sft(config, tmp_path)
+    assert "printed_cdm" in summary["dev"]
+    folder = tmp_path / ("model" if lora is None else "adapter")
+    weights = load_file(next(folder.glob("*.safetensors")))
+    trained = {w.dtype for name, w in weights.items() if "lora" in name or "merger" in name}
+    assert trained == {torch.float32}
+    losses = [r["loss"] for r in read_log(tmp_path / "log.jsonl") if "loss" in r]
+    assert losses[-1] < losses[0]
+
+
+def test_the_answer_with_tags_is_taught_where_the_contract_asks_for_it(
+    tuning: Tuning, tmp_path: Path
+) -> None:
+    contract = {"answer_format": "think_answer", "system": "Think, then answer."}
+    summary = train_sft(tuning(contract=contract, steps=1), tmp_path)
+    assert summary["contract"]["answer_format"] == "think_answer"
+    loaded = load_for_training(tuning(contract=contract))
+    data = prepare_examples(tuning().data, loaded, cutoff=4096, quiet=True)
+    answer = loaded.processor.tokenizer.decode(data.table[0]["answer"])
+    assert re.fullmatch(r"<think>.*</think>\s*<answer>.*</answer><\|im_end\|>", answer, re.DOTALL)
+
+
+@pytest.mark.slow
+def test_pictures_opened_in_another_process_are_the_same(tuning: Tuning, tmp_path: Path) -> None:
+    train_sft(tuning(steps=3), tmp_path / "here")
+    train_sft(tuning(steps=3, workers=1), tmp_path / "there")
+    for name, weight in adapter(tmp_path / "here").items():
+        assert torch.equal(weight, adapter(tmp_path / "there")[name]), name
