@@ -8,7 +8,7 @@
 its weights change). The first file is what the chance of being right is fitted to; all files, and
 100 formulas of the package's own grammar drawn by MathJax, are the pictures with a formula, against
 120 of `non_formulas.py` (set `dev`). A reading is right when `exprate_layout` is 1: it draws what the
-truth draws. `no_formula` is given below the chance that all but 0.5 % of the pictures with a formula
+reference draws. `no_formula` is given below the chance that all but 0.5 % of the pictures with a formula
 reach.
 
 `report` prints, for each file, the calibration error (ten bins of equally many readings, expected
@@ -50,7 +50,7 @@ Labelled = list[tuple[Image.Image, str]]
 
 
 def formulas(place: str) -> Labelled:
-    """The pictures and truths of a file, or of some of its rows."""
+    """The pictures and references of a file, or of some of its rows."""
     name, *limits = place.split(":")
     rows = list(read_examples(Path(name)))
     rows = rows[slice(*map(int, limits))] if limits else rows
@@ -65,13 +65,13 @@ def drawn_formulas(count: int) -> list[Image.Image]:
     return [open_picture(picture) for picture in drawn if isinstance(picture, bytes)][:count]
 
 
-def are_right(readings: Sequence[Reading], truths: Iterable[str]) -> list[bool]:
-    pairs = zip(truths, (reading.latex for reading in readings), strict=True)
+def are_right(readings: Sequence[Reading], references: Iterable[str]) -> list[bool]:
+    pairs = zip(references, (reading.latex for reading in readings), strict=True)
     return [value == 1.0 for value in score(pairs, ["exprate_layout"])["exprate_layout"].items]
 
 
-def uncalibrated(model: str | None, engine: str, second_look: bool) -> Reader:
-    reader = Reader(model, engine=engine, second_look=second_look)  # type: ignore[arg-type]
+def uncalibrated(model: str | None, engine: str, second_view: bool) -> Reader:
+    reader = Reader(model, engine=engine, second_view=second_view)  # type: ignore[arg-type]
     reader.calibration = None
     return reader
 
@@ -83,7 +83,7 @@ def features_of(reader: Reader, pictures: Iterable[Image.Image]) -> list[dict[st
 
 def fit(places: Sequence[str], model: str | None, engine: str) -> None:
     sets = [formulas(place) for place in places]
-    looks_once = uncalibrated(model, engine, second_look=False)
+    looks_once = uncalibrated(model, engine, second_view=False)
     positive = [features_of(looks_once, (image for image, _ in each)) for each in sets]
     positive.append(features_of(looks_once, drawn_formulas(100)))
     negative = features_of(looks_once, (image for _, image in draw(120, 1, "dev")))
@@ -92,9 +92,9 @@ def fit(places: Sequence[str], model: str | None, engine: str) -> None:
     chances = [formula.chance(features) for features in every]
     formula_from = float(np.quantile(chances, FALSE_ALARMS, method="lower"))
 
-    looks_again = uncalibrated(model, engine, second_look=True)
+    looks_again = uncalibrated(model, engine, second_view=True)
     readings = list(looks_again.read_many(image for image, _ in sets[0]))
-    outcomes = are_right(readings, [truth for _, truth in sets[0]])
+    outcomes = are_right(readings, [reference for _, reference in sets[0]])
     right = Regression.fit([answer_features(reading) for reading in readings], outcomes)
     folder = Path(model) if model else EMBEDDED
     names = ", ".join(Path(place).name for place in places)
@@ -103,7 +103,7 @@ def fit(places: Sequence[str], model: str | None, engine: str) -> None:
         right=right,
         formula=formula,
         formula_from=formula_from,
-        model_sha256=hashlib.sha256(weights).hexdigest(),
+        fingerprint=hashlib.sha256(weights).hexdigest(),
         fitted_on=f"{names}; {len(readings)} readings, {sum(outcomes)} of them right; "
         f"{len(every)} pictures with a formula, {len(negative)} without",
     ).save(folder)
@@ -149,9 +149,12 @@ def report(places: Sequence[str], model: str | None, engine: str) -> None:
     print("|---|---|---|---|---|---|---|---|")
     for place in places:
         labelled = formulas(place)
-        pictures, truths = [image for image, _ in labelled], [truth for _, truth in labelled]
+        pictures, references = (
+            [image for image, _ in labelled],
+            [reference for _, reference in labelled],
+        )
         readings = list(reader.read_many(pictures))
-        right = are_right(readings, truths)
+        right = are_right(readings, references)
         alarms = sum("no_formula" in reading.warnings for reading in readings)
         for kind, sure in {
             "calibrated": [reading.confidence for reading in readings],

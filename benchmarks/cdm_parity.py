@@ -44,12 +44,12 @@ def report(engine: str, rows: list[dict[str, str]], causes: dict[str, str]) -> b
     official = np.array([row["official_f1"] for row in rows], dtype=float)
     ours = np.array([np.nan if value is None else value for value in found])
     undrawn = int(np.isnan(ours).sum())
-    # A truth that cannot be drawn has no score, which agrees with no official one.
+    # A reference that cannot be drawn has no score, which agrees with no official one.
     difference = np.where(np.isnan(ours), 1.0, np.abs(ours - official))
     scored = ~np.isnan(ours)
     pearson = float(np.corrcoef(official[scored], ours[scored])[0, 1])
     exprate = float(((ours == 1) == (official == 1)).mean())
-    print(f"\nengine {engine}: n = {len(rows)}, truths not drawn: {undrawn}, {seconds:.1f} s")
+    print(f"\nengine {engine}: n = {len(rows)}, references not drawn: {undrawn}, {seconds:.1f} s")
     print(f"  mean cdm                  {np.nanmean(ours):.4f}, official {official.mean():.4f}")
     print(
         f"  exprate_cdm               {(ours == 1).mean():.4f}, official {(official == 1).mean():.4f}"

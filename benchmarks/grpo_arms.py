@@ -127,7 +127,7 @@ def main() -> None:
     out, model = arguments.out, arguments.model
 
     def values_of(name: str, adapter: Path | None) -> Values:
-        reader = Reader(model, adapter, guards=not arguments.no_guards, second_look=False)
+        reader = Reader(model, adapter, guards=not arguments.no_guards, second_view=False)
         return read(reader, held_out, out, name)
 
     values = {"start": values_of("start", None)}

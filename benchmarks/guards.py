@@ -5,9 +5,9 @@
 
 The same pictures are read in every way, in turns of 64, so that all ways share the machine's good
 and bad minutes. `parses`: by KaTeX; `finished`: ended by the model itself, not at the limit or in a
-loop; `exact`: the normal form is the truth's; `layout` and `exprate` of layout as in docs/metrics.md.
+loop; `exact`: the normal form is the reference's; `layout` and `exprate` of layout as in docs/metrics.md.
 `cost` is CPU seconds against the guarded way without second looks, `pictures/s` is wall time.
-Pictures without a formula have no truth: they must parse and finish.
+Pictures without a formula have no reference: they must parse and finish.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Way:
 
 
 def formulas(place: str) -> tuple[list[Image.Image], list[str]]:
-    """The pictures and truths of a file, or of some of its rows."""
+    """The pictures and references of a file, or of some of its rows."""
     name, *limits = place.split(":")
     rows = list(read_examples(Path(name)))
     rows = rows[slice(*map(int, limits))] if limits else rows
@@ -61,7 +61,7 @@ def formulas(place: str) -> tuple[list[Image.Image], list[str]]:
 
 
 def table(
-    title: str, pictures: Sequence[Image.Image], truths: list[str] | None, ways: list[Way]
+    title: str, pictures: Sequence[Image.Image], references: list[str] | None, ways: list[Way]
 ) -> None:
     for way in ways:
         way.readings, way.cpu_s, way.wall_s = [], 0.0, 0.0
@@ -76,9 +76,9 @@ def table(
         texts = [reading.latex for reading in way.readings]
         finished = [not CUT.intersection(reading.warnings) for reading in way.readings]
         shares = [mean(katex_valid(texts)), mean(finished)]
-        if truths is not None:
-            exact = [normalize(a) == normalize(b) for a, b in zip(texts, truths, strict=True)]
-            pairs = zip(truths, texts, strict=True)
+        if references is not None:
+            exact = [normalize(a) == normalize(b) for a, b in zip(texts, references, strict=True)]
+            pairs = zip(references, texts, strict=True)
             layout = score(pairs, ["layout", "exprate_layout"])
             shares += [mean(exact), layout["layout"].value, layout["exprate_layout"].value]
         cells = [f"{share:.4f}" for share in shares] + ["-"] * (5 - len(shares))
@@ -103,8 +103,8 @@ def main() -> None:
 
     loaded = load_model(arguments.model, device="cpu")
     ways = [
-        Way("no guards", Reader(loaded, guards=False, second_look=False)),
-        Way("guards", Reader(loaded, second_look=False)),
+        Way("no guards", Reader(loaded, guards=False, second_view=False)),
+        Way("guards", Reader(loaded, second_view=False)),
         Way("guards, second look", Reader(loaded)),
         *(Way(f"guards, best of {n}", Reader(loaded, best_of=n)) for n in arguments.best_of),
     ]
@@ -112,13 +112,13 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, {ways[0].reader.name}, float32", flush=True
     )
     for place in arguments.data:
-        pictures, truths = formulas(place)
+        pictures, references = formulas(place)
         for way in ways[:2]:  # warm-up
             way.read(pictures[:2])
         table(
             Path(place.split(":")[0]).name + place[len(place.split(":")[0]) :],
             pictures,
-            truths,
+            references,
             ways,
         )
     if arguments.non_formulas:

@@ -1,4 +1,4 @@
-"""Pictures without a formula, drawn afresh: what a user may paste by mistake.
+"""Pictures without a formula, drawn overwrite: what a user may paste by mistake.
 
     python benchmarks/non_formulas.py FOLDER [--count 200] [--seed 1] [--set dev|test]
 

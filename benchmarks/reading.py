@@ -56,7 +56,7 @@ class StockReader:
 
     def read(self, content: bytes) -> list[int]:
         """The tokens of one picture."""
-        reader, contract = self.reader, self.reader.contract
+        reader, prompt_config = self.reader, self.reader.prompt_config
         picture = open_picture(content)
         if reader.frame is not None:
             picture = frame_picture(picture, reader.frame)
@@ -66,7 +66,7 @@ class StockReader:
             return_tensors="pt",
             images_kwargs={
                 "size": {
-                    "shortest_edge": contract.min_pixels, "longest_edge": contract.max_pixels
+                    "shortest_edge": prompt_config.min_pixels, "longest_edge": prompt_config.max_pixels
                 }
             },
         )  # fmt: skip
@@ -105,7 +105,7 @@ def main() -> None:
     )
     loaded = load_model(arguments.model, dtype="float32", device="cpu")
     # As the baseline reads: once, unguarded.
-    reader = Reader(loaded, batch_size=arguments.batch_size, guards=False, second_look=False)
+    reader = Reader(loaded, batch_size=arguments.batch_size, guards=False, second_view=False)
     stock = StockReader(reader, arguments.model)
     for picture in pictures[:3]:  # warm-up
         stock.read(picture)

@@ -3,7 +3,7 @@
     python benchmarks/rewards.py --formulas FORMULAS.parquet [--rows 6500:7000]
     python benchmarks/rewards.py --run runs/grpo
 
-Completions are those of a GRPO run, equal answers to a truth once, or made: 8 to a formula of the
+Completions are those of a GRPO run, equal answers to a reference once, or made: 8 to a formula of the
 file, all different, with 1 to 6 of the formula's letters and digits replaced (seed 0). Prints, for
 `cdm`, `layout` and KaTeX validity with nothing cached: completions per second of processor time in
 one process, and by the clock through a pool of one worker; all rewards by the clock; and how long
@@ -31,7 +31,7 @@ ANSWERS_A_FORMULA = 8
 LETTERS = ["x", "y", "a", "i", "n", "0", "1", "2", r"\alpha", r"\beta"]
 MONSTER = r"\color{red}" * 180 + "x"
 
-Groups = dict[str, list[str]]  # the answers to every truth
+Groups = dict[str, list[str]]  # the answers to every reference
 
 
 def made_up(parquet: Path, rows: slice) -> Groups:
@@ -55,9 +55,9 @@ def made_up(parquet: Path, rows: slice) -> Groups:
 def of_a_run(run: Path) -> Groups:
     groups: Groups = {}
     for record in read_log(run / RECORDS):
-        if record["answer"] and record["answer"] not in groups.setdefault(record["truth"], []):
-            groups[record["truth"]].append(record["answer"])
-    return {truth: answers for truth, answers in groups.items() if answers}
+        if record["answer"] and record["answer"] not in groups.setdefault(record["reference"], []):
+            groups[record["reference"]].append(record["answer"])
+    return {reference: answers for reference, answers in groups.items() if answers}
 
 
 def share_of_steps(run: Path) -> tuple[int, float, float]:
@@ -71,13 +71,13 @@ def processor_seconds(groups: Groups) -> float:
     """Of one process that does nothing else, warm."""
     renderer = Renderer()
     renderer.warm_up()
-    for truth, answers in list(groups.items())[:20]:
-        renderer.score(truth + " +", answers)
+    for reference, answers in list(groups.items())[:20]:
+        renderer.score(reference + " +", answers)
     start = time.process_time()
-    for truth, answers in groups.items():
-        renderer.draw_truth(truth)
+    for reference, answers in groups.items():
+        renderer.draw_reference(reference)
         for some in portions(answers):
-            renderer.score(truth, some)
+            renderer.score(reference, some)
     return time.process_time() - start
 
 
@@ -92,7 +92,7 @@ def main() -> None:
         groups = of_a_run(arguments.run)
     else:
         groups = made_up(arguments.formulas, slice(*map(int, arguments.rows.split(":"))))
-    pairs = [(truth, answer) for truth, answers in groups.items() for answer in answers]
+    pairs = [(reference, answer) for reference, answers in groups.items() for answer in answers]
     n = len(pairs)
     characters = sum(len(answer) for _, answer in pairs) / n
     print(
@@ -114,7 +114,7 @@ def main() -> None:
         start = time.perf_counter()
         score_completions(
             [answer for _, answer in pairs],
-            [truth + r" \!" for truth, _ in pairs],  # nothing is remembered
+            [reference + r" \!" for reference, _ in pairs],  # nothing is remembered
             settings=RewardSettings("plain"),
             pool=pool,
         )

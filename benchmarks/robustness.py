@@ -5,7 +5,7 @@
 
 Every picture is resampled (bicubic) to 0.5 to 2 times its size, and, in its own size, laid on dark,
 coloured and uneven grounds, faded, given noise, wide margins and none. Prints `exact` (the text in
-normal form), `exprate_layout` and `layout` (the drawn formula) against the truth for each, and the
+normal form), `exprate_layout` and `layout` (the drawn formula) against the reference for each, and the
 share of readings whose text is that of the unchanged picture; draws the curve over the sizes.
 """
 
@@ -84,11 +84,11 @@ GROUNDS: dict[str, Change] = {
 
 
 def measure(
-    reader: Reader, pictures: list[Image.Image], truths: list[str], change: Change
+    reader: Reader, pictures: list[Image.Image], references: list[str], change: Change
 ) -> tuple[list[float], list[str]]:
     """The value of each key over the changed pictures, and their readings."""
     readings = [reading.latex for reading in reader.read_many(map(change, pictures))]
-    scores = score(zip(truths, readings, strict=True), KEYS)
+    scores = score(zip(references, readings, strict=True), KEYS)
     return [scores[key].value or 0.0 for key in KEYS], readings
 
 
@@ -104,10 +104,10 @@ def main() -> None:
     rows = list(read_examples(arguments.data))
     rows = rows[arguments.first : arguments.first + arguments.pictures]
     pictures = [open_picture(row.image) for row in rows]
-    truths = [row.latex_formula for row in rows]
+    references = [row.latex_formula for row in rows]
     reader = Reader(arguments.model, engine=arguments.engine)
     start = time.perf_counter()
-    plain, unchanged = measure(reader, pictures, truths, GROUNDS["as it is"])
+    plain, unchanged = measure(reader, pictures, references, GROUNDS["as it is"])
 
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load average "
@@ -117,7 +117,7 @@ def main() -> None:
     print(f"\n| picture | {' | '.join(KEYS)} | same text |\n|---|---|---|---|---|")
 
     def line(name: str, change: Change) -> list[float]:
-        values, readings = measure(reader, pictures, truths, change)
+        values, readings = measure(reader, pictures, references, change)
         same = sum(a == b for a, b in zip(readings, unchanged, strict=True)) / len(rows)
         cells = " | ".join(f"{value:.3f}" for value in (*values, same))
         print(f"| {name} | {cells} |", flush=True)

@@ -143,8 +143,8 @@ def plain_table(config: SftConfig) -> Any:
 
     loaded = load_for_training(config)
     data = prepare_examples(config.data, loaded, cutoff=config.cutoff, quiet=True)
-    # The image processor's own limits, as our side's contract sets them.
-    system, user = loaded.contract.messages()
+    # The image processor's own limits, as our side's prompt_config sets them.
+    system, user = loaded.prompt_config.messages()
     rows = [
         {
             "prompt": [system, user],

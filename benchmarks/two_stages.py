@@ -58,7 +58,7 @@ def main() -> None:
             config = load_recipe(RECIPES[name], SftConfig, own | parse_changes(arguments.set))
             train(config, out / name)
             adapter = out / name / "adapter"
-        reader = Reader(arguments.base, adapter, guards=False, second_look=False)
+        reader = Reader(arguments.base, adapter, guards=False, second_view=False)
         for pictures in sets:
             key = f"{name}_{pictures.name}"
             values[key] = read(reader, pictures, out, key)

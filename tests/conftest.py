@@ -45,16 +45,18 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny Qwen2.5-VL with random weights, loud enough that its answers differ by picture."""
     import torch
 
-    from texlens.model.contract import Contract
     from texlens.model.processor import build_processor
+    from texlens.model.prompt_config import PromptConfig
     from texlens.model.shape import Shape, build_model
     from texlens.model.tokenizer import build_tokenizer
 
     folder = tmp_path_factory.mktemp("model")
-    contract = Contract(pixels_per_em=13.84, min_pixels=256, max_pixels=200_000, max_new_tokens=24)
+    prompt_config = PromptConfig(
+        pixels_per_em=13.84, min_pixels=256, max_pixels=200_000, max_new_tokens=24
+    )
     formulas = [r"\frac { a } { b } + x ^ { 2 } = \sum _ { i } y _ { i }", r"\sqrt { z } ( 1 - q )"]
     tokenizer = build_tokenizer(
-        formulas, phrases=(contract.system, contract.instruction), min_count=1
+        formulas, phrases=(prompt_config.system, prompt_config.instruction), min_count=1
     )
     shape = Shape(
         vision_width=64, vision_layers=2, vision_heads=2, vision_mlp=96,
@@ -69,8 +71,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             else:
                 parameter.add_(torch.randn_like(parameter) * 0.2)
     model.save_pretrained(folder)
-    build_processor(shape, tokenizer, contract).save_pretrained(folder)
-    contract.save(folder)
+    build_processor(shape, tokenizer, prompt_config).save_pretrained(folder)
+    prompt_config.save(folder)
     return folder
 
 

@@ -24,7 +24,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One recogniser's answer beside the truth: a line of a predictions file.
+    """One recogniser's answer beside the reference: a line of a predictions file.
 
     `extra` keeps every further field of the line, so that nothing is lost on the way through.
     """
@@ -79,7 +79,7 @@ class Reading:
 class Score:
     """One metric over many items; every value lies in 0..1, distances too.
 
-    `value` is the mean over the items whose truth could be drawn (for metrics that draw nothing:
+    `value` is the mean over the items whose reference could be drawn (for metrics that draw nothing:
     all), `value_lower` counts the others as 0. `items` has one value an item, None where the item
     does not count. `ci` is the 95 % bootstrap interval over items; `signature` names all that
     changes the number. `value` is None where the metric cannot be computed here (no TeX, say).

@@ -102,13 +102,13 @@ def test_a_reading_is_held_to_the_language_unless_told_otherwise(
     model_folder: Path, bad_folder: Path
 ) -> None:
     warnings = {}
-    for care in ([], ["--best-of", "3"], ["--no-guards", "--no-second-look"]):
+    for care in ([], ["--best-of", "3"], ["--no-guards", "--no-second-view"]):
         status, output, _ = run("--model", model_folder, *care, "--json", bad_folder / "good.png")
         assert status == 0
         (reading,) = json.loads(output)["readings"]
         warnings[tuple(care)] = reading["warnings"]
     assert "does_not_parse" not in warnings[()] + warnings[("--best-of", "3")]
-    assert "unfinished" in warnings[("--no-guards", "--no-second-look")]  # random weights
+    assert "unfinished" in warnings[("--no-guards", "--no-second-view")]  # random weights
 
 
 def test_a_hub_out_of_reach_is_one_sentence(

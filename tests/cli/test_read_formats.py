@@ -176,7 +176,7 @@ def test_options_that_contradict_each_other(server: str, pictures: Path) -> None
         [],
         [pictures, "--adapter", "x"],
         [pictures, "--copy", "--json"],
-        [pictures, "--contract", pictures],
+        [pictures, "--prompt", pictures],
         [pictures, "--best-of", "3"],
     ):
         status, output, errors = run(server, *wrong)

@@ -40,7 +40,7 @@ def test_a_file_is_scored_into_the_files_of_the_design(predictions: Path, tmp_pa
     assert result.returncode == 0, result.stderr
     assert "| layout " in result.stdout
     assert "## By source" in result.stdout
-    assert "1 of 3 truths (33.3%) cannot be drawn" in result.stderr
+    assert "1 of 3 references (33.3%) cannot be drawn" in result.stderr
     document = json.loads((out / "metrics.json").read_text())
     assert list(document["metrics"]) == METRICS.split(",")
     layout = document["metrics"]["layout"]

@@ -23,7 +23,7 @@ RECIPE = """
 description: tiny
 shape: {vision_width: 32, vision_layers: 1, vision_heads: 2, vision_mlp: 48,
         text_width: 32, text_layers: 1, text_heads: 2, text_key_value_heads: 1, text_mlp: 48}
-contract: {pixels_per_em: 13.84, min_pixels: 256, max_new_tokens: 8}
+prompt_config: {pixels_per_em: 13.84, min_pixels: 256, max_new_tokens: 8}
 data: [{shards: SHARDS}]
 dev: [{shards: SHARDS, rows: [0, 2]}]
 steps: 2

@@ -41,10 +41,10 @@ def parquet(path: Path, text_column: str, rows: int, *, ids: bool = False, first
     pq.write_table(pa.table(columns), path, row_group_size=2)
 
 
-def inkml(truth: str, shift: int = 0) -> str:
+def inkml(reference: str, shift: int = 0) -> str:
     return (
         '<ink xmlns="http://www.w3.org/2003/InkML">'
-        f'<annotation type="truth">${truth}$</annotation>'
+        f'<annotation type="truth">${reference}$</annotation>'
         f'<trace id="0">0 0, 50 {60 + shift}, 100 0</trace><trace id="1">120 0, 120 {90 + shift}</trace></ink>'
     )
 

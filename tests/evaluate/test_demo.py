@@ -24,9 +24,9 @@ def test_the_pictures_are_small_many_and_readable() -> None:
         assert len(picture.content) <= 30_000
         framed = frame_picture(open_picture(picture.content), Frame(pixels_per_em=14.0))
         assert framed.width * framed.height > 1000
-    truths = [picture.latex for picture in pictures]
-    assert [normalize(truth) for truth in truths] == truths
-    assert all(isinstance(drawn, str) for drawn in svg_many(truths))
+    references = [picture.latex for picture in pictures]
+    assert [normalize(reference) for reference in references] == references
+    assert all(isinstance(drawn, str) for drawn in svg_many(references))
 
 
 def test_a_page_with_every_picture_is_written(model_folder: Path, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_every_item_is_read_and_scored(reader: Reader, data: DataSet, tmp_path: 
         "printed": 10,
         "screen": 1,
     }
-    assert document["run"]["contract"] == reader.contract.model_dump()
+    assert document["run"]["prompt_config"] == reader.prompt_config.model_dump()
     page = (out / "report.html").read_text(encoding="utf-8")
     assert page.count("<article") == len(examples())
     assert page.count("data:image/png") == len(examples()) - 1

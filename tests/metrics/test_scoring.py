@@ -78,7 +78,7 @@ def test_resampling_in_pieces_is_resampling_at_once(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(base.resampled_totals(statistics), whole, rtol=1e-12)
 
 
-def test_a_truth_that_cannot_be_drawn_counts_in_value_lower_alone() -> None:
+def test_a_reference_that_cannot_be_drawn_counts_in_value_lower_alone() -> None:
     pairs = [("x", "x"), (r"\frac{", "x"), ("y", "y")]
     for key in ("cdm", "layout"):
         score = texlens.score(pairs, [key], cache=False)[key]
@@ -181,10 +181,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_predictions_score_next_to_nothing(name: str) -> None:
-    truth = r"\frac{q}{w} = \beta ^ { 7 }"
+    reference = r"\frac{q}{w} = \beta ^ { 7 }"
     keys = [key for key in HERE if not key.startswith(("edit_", "empty", "loop", "unfinished"))]
     scoring = score_predictions(
-        predictions([(truth, HOSTILE[name]), (truth, truth)]), Plan(tuple(keys), cache=False),
+        predictions([(reference, HOSTILE[name]), (reference, reference)]), Plan(tuple(keys), cache=False),
         quiet=True,
     )  # fmt: skip
     hostile, good = scoring.items
@@ -216,11 +216,11 @@ def test_the_breakdown_groups_by_length_lines_arrays_and_source() -> None:
     }
 
 
-def test_more_than_one_percent_of_undrawable_truths_is_told() -> None:
+def test_more_than_one_percent_of_undrawable_references_is_told() -> None:
     scoring = score_predictions(
         predictions([("x", "x"), (r"\frac{", "x")]), Plan(("layout",), cache=False), quiet=True
     )
-    assert "1 of 2 truths (50.0%) cannot be drawn" in scoring.warnings[0]
+    assert "1 of 2 references (50.0%) cannot be drawn" in scoring.warnings[0]
 
 
 def test_the_self_test_stops_a_run_whose_metric_lies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +230,9 @@ def test_the_self_test_stops_a_run_whose_metric_lies(monkeypatch: pytest.MonkeyP
         return [ItemScore({"exact": 0.0}) for _ in pairs]
 
     monkeypatch.setattr(ExactMatch, "score_items", compare_with_nothing)
-    with pytest.raises(TexlensError, match=r"self-test failed: the truth of '0'.*exact 0, not 1"):
+    with pytest.raises(
+        TexlensError, match=r"self-test failed: the reference of '0'.*exact 0, not 1"
+    ):
         score_predictions(predictions(PAIRS), Plan(("exact",)), self_test=True, quiet=True)
 
 

@@ -1,4 +1,4 @@
-"""Processor and contract: what is saved is what is loaded, here and by the stock classes."""
+"""Processor and prompt_config: what is saved is what is loaded, here and by the stock classes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from texlens.errors import InputError
-from texlens.model.contract import CONTRACT_FILE, Contract, load_contract
 from texlens.model.load import load_model
 from texlens.model.processor import load_processor
+from texlens.model.prompt_config import PROMPT_CONFIG_FILE, PromptConfig, load_prompt_config
 
 
 def picture(width: int = 96, height: int = 32) -> Image.Image:
@@ -33,7 +33,7 @@ def test_saved_and_loaded_again_gives_the_same_tensors(model_folder: Path, tmp_p
     processor = load_processor(model_folder)
     processor.save_pretrained(tmp_path)
     again = load_processor(tmp_path)
-    text = processor.apply_chat_template(Contract().messages(), add_generation_prompt=True)
+    text = processor.apply_chat_template(PromptConfig().messages(), add_generation_prompt=True)
     batches = [
         one(text=[text] * 2, images=[picture(), picture(48, 48)], padding=True, return_tensors="pt")
         for one in (processor, again)
@@ -62,11 +62,13 @@ def test_the_stock_model_class_loads_the_folder_with_tied_embeddings(model_folde
         assert torch.equal(weight, ours.state_dict()[name]), name
 
 
-def test_contract_round_trip(tmp_path: Path) -> None:
-    contract = Contract(system="Sei höflich.", pixels_per_em=22.1, answer_format="think_answer")
-    contract.save(tmp_path)
-    assert load_contract(tmp_path) == contract
-    assert load_contract(tmp_path / "absent") is None
+def test_prompt_config_round_trip(tmp_path: Path) -> None:
+    prompt_config = PromptConfig(
+        system="Sei höflich.", pixels_per_em=22.1, answer_format="think_answer"
+    )
+    prompt_config.save(tmp_path)
+    assert load_prompt_config(tmp_path) == prompt_config
+    assert load_prompt_config(tmp_path / "absent") is None
 
 
 @pytest.mark.parametrize(
@@ -78,8 +80,10 @@ def test_contract_round_trip(tmp_path: Path) -> None:
         (b"\xff\xfe", "UTF-8"),
     ],
 )
-def test_a_damaged_contract_is_one_sentence(tmp_path: Path, content: bytes, complaint: str) -> None:
-    (tmp_path / CONTRACT_FILE).write_bytes(content)
+def test_a_damaged_prompt_config_is_one_sentence(
+    tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    (tmp_path / PROMPT_CONFIG_FILE).write_bytes(content)
     with pytest.raises(InputError, match=complaint) as raised:
-        load_contract(tmp_path)
+        load_prompt_config(tmp_path)
     assert str(tmp_path) in str(raised.value)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.model.tokenizer import IM_END, SPECIAL_TOKENS, build_tokenizer
 
 FORMULAS = [
@@ -17,12 +17,14 @@ FORMULAS = [
     r"\left( \begin{array} { c c } { 1 } & { 0 } \\ { 0 } & { 1 } \end{array} \right)",
     r"\left\{ \sqrt { z } ( 1 - q ) \right.",
 ]
-CONTRACT = Contract()
+PROMPT_CONFIG = PromptConfig()
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return build_tokenizer(FORMULAS, phrases=(CONTRACT.system, CONTRACT.instruction), min_count=1)
+    return build_tokenizer(
+        FORMULAS, phrases=(PROMPT_CONFIG.system, PROMPT_CONFIG.instruction), min_count=1
+    )
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
@@ -55,7 +57,7 @@ def test_an_unknown_command_falls_back_to_its_bytes(tokenizer: Any) -> None:
 
 def test_the_prompt_is_few_tokens_and_special_tokens_are_single(tokenizer: Any) -> None:
     text = tokenizer.apply_chat_template(
-        CONTRACT.messages(), add_generation_prompt=True, tokenize=False
+        PROMPT_CONFIG.messages(), add_generation_prompt=True, tokenize=False
     )
     ids = tokenizer(text)["input_ids"]
     assert len(ids) < 20

@@ -38,15 +38,15 @@ def constant(chance: float) -> Regression:
 def calibration(right: float, formula: float) -> Calibration:
     return Calibration(
         right=constant(right), formula=constant(formula), formula_from=0.5,
-        model_sha256="", fitted_on="nothing",
+        fingerprint="", fitted_on="nothing",
     )  # fmt: skip
 
 
 def test_a_regression_finds_the_chances_it_was_made_from() -> None:
     random = np.random.default_rng(1)
     features = [{"a": float(a), "b": float(b)} for a, b in random.normal(3, 2, (20_000, 2))]
-    truth = Regression(intercept=-1.0, weights={"a": 1.5, "b": -0.7})
-    outcomes = [random.random() < truth.chance(row) for row in features]
+    reference = Regression(intercept=-1.0, weights={"a": 1.5, "b": -0.7})
+    outcomes = [random.random() < reference.chance(row) for row in features]
     found = Regression.fit(features, outcomes)
     assert found.intercept == pytest.approx(-1.0, abs=0.15)
     assert found.weights["a"] == pytest.approx(1.5, abs=0.1)
@@ -109,7 +109,7 @@ def test_a_picture_without_formula_is_read_once(model_folder: Path, tmp_path: Pa
     shutil.copytree(model_folder, folder)
     calibration(right=0.75, formula=0.1).save(folder)
     reader = Reader(folder, device="cpu")
-    once = Reader(model_folder, device="cpu", second_look=False).read(word("a+b"))
+    once = Reader(model_folder, device="cpu", second_view=False).read(word("a+b"))
     found = reader.read(word("a+b"))
     assert "no_formula" in found.warnings
     assert found.confidence == 0.0
@@ -120,7 +120,7 @@ def test_the_embedded_calibration_belongs_to_the_embedded_weights() -> None:
     made = load_calibration(EMBEDDED)
     assert made is not None
     weights = (EMBEDDED / "model.safetensors").read_bytes()
-    assert made.model_sha256 == hashlib.sha256(weights).hexdigest(), (
+    assert made.fingerprint == hashlib.sha256(weights).hexdigest(), (
         "the weights have changed: run  python benchmarks/calibration.py fit"
     )
 

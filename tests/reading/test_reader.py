@@ -18,7 +18,7 @@ from texlens.reading.sources import Item
 @pytest.fixture(scope="module")
 def reader(model_folder: Path) -> Reader:
     """With random weights every answer is doubtful, so it looks once; see the second look's test."""
-    return Reader(model_folder, device="cpu", batch_size=16, second_look=False)
+    return Reader(model_folder, device="cpu", batch_size=16, second_view=False)
 
 
 def pictures(count: int, seed: int = 5) -> list[Image.Image]:
@@ -47,12 +47,12 @@ def test_batch_equals_single_for_200_pictures(reader: Reader) -> None:
         assert alone.confidence == pytest.approx(reading.confidence, abs=1e-4)
 
 
-@pytest.mark.parametrize(("second_look", "best_of"), [(True, 1), (False, 3)])
+@pytest.mark.parametrize(("second_view", "best_of"), [(True, 1), (False, 3)])
 def test_a_second_look_chooses_the_same_alone_and_in_a_batch(
-    reader: Reader, model_folder: Path, second_look: bool, best_of: int
+    reader: Reader, model_folder: Path, second_view: bool, best_of: int
 ) -> None:
     twice = Reader(
-        model_folder, device="cpu", batch_size=16, second_look=second_look, best_of=best_of
+        model_folder, device="cpu", batch_size=16, second_view=second_view, best_of=best_of
     )
     some = pictures(8)
     once, again = list(reader.read_many(some)), list(twice.read_many(some))
@@ -103,7 +103,7 @@ def test_a_guarded_reading_parses_even_with_random_weights(reader: Reader) -> No
 
 
 def test_a_reading_says_what_is_wrong_with_it(model_folder: Path) -> None:
-    unguarded = Reader(model_folder, device="cpu", second_look=False, guards=False)
+    unguarded = Reader(model_folder, device="cpu", second_view=False, guards=False)
     readings = list(unguarded.read_many(pictures(40)))
     by_code = {code for reading in readings for code in reading.warnings}
     assert "unfinished" in by_code  # random weights hardly ever end an answer
@@ -116,7 +116,7 @@ def test_a_reading_says_what_is_wrong_with_it(model_folder: Path) -> None:
         assert all(token.logprob <= 0 for token in reading.tokens)
 
 
-def test_the_contract_is_obeyed(model_folder: Path, tmp_path: Path) -> None:
+def test_the_prompt_config_is_obeyed(model_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
     text = (folder / "texlens.json").read_text()
@@ -128,14 +128,14 @@ def test_the_contract_is_obeyed(model_folder: Path, tmp_path: Path) -> None:
     assert "no_answer" in reading.warnings
 
 
-def test_a_model_without_contract_gets_the_whole_picture(
+def test_a_model_without_prompt_config_gets_the_whole_picture(
     model_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
     (folder / "texlens.json").unlink()
     general = Reader(folder, device="cpu", max_new_tokens=4)
-    assert general.contract.instruction.startswith("Extract the formulas")
+    assert general.prompt_config.instruction.startswith("Extract the formulas")
     near, far = (Image.new("L", (200, 100), 255) for _ in range(2))
     ImageDraw.Draw(near).text((10, 10), "a+b", fill=0)
     ImageDraw.Draw(far).text((150, 80), "a+b", fill=0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from texlens.reading.pictures.render_similarity import likenesses
-from texlens.reading.views import DOUBT, Look, best, further_looks
+from texlens.reading.pictures.render_similarity import render_similarities
+from texlens.reading.views import DOUBT, View, best, further_views
 from texlens.records import Reading, Token
 from texlens.render import Size, png
 
@@ -35,7 +35,7 @@ def reading(latex: str, confidence: float = 0.9, warnings: tuple[str, ...] = ())
 @pytest.mark.parametrize("em_px", [12.0, 24.0, 60.0])
 def test_a_picture_is_most_like_its_own_formula(em_px: float) -> None:
     for place, formula in enumerate(FORMULAS):
-        found = likenesses(picture(formula, em_px), FORMULAS)
+        found = render_similarities(picture(formula, em_px), FORMULAS)
         assert int(np.argmax(found)) == place
         assert found[place] > 0.9
         assert all(0 <= value <= 1 for value in found)
@@ -44,7 +44,7 @@ def test_a_picture_is_most_like_its_own_formula(em_px: float) -> None:
 def test_one_wrong_symbol_is_noticed() -> None:
     right = r"x ^ { 2 } + y ^ { 2 } = z"
     wrong = [r"x _ { 2 } + y ^ { 2 } = z", r"x ^ { 2 } - y ^ { 2 } = z", r"x ^ { 2 } + y ^ { 2 } ="]
-    found = likenesses(picture(right), [right, *wrong])
+    found = render_similarities(picture(right), [right, *wrong])
     assert found[0] > max(found[1:])
 
 
@@ -53,25 +53,25 @@ def test_heavier_ink_and_margins_change_little() -> None:
     heavy = Image.fromarray(np.minimum(255, np.asarray(drawn) * 0.9).astype(np.uint8))
     wide = Image.new("L", (drawn.width + 90, drawn.height + 40), 255)
     wide.paste(heavy, (50, 30))
-    assert likenesses(wide, FORMULAS[:1])[0] > 0.9
+    assert render_similarities(wide, FORMULAS[:1])[0] > 0.9
 
 
 def test_what_cannot_be_drawn_is_like_nothing() -> None:
-    assert likenesses(picture("x"), [r"\frac {", r"\quad", "x"])[:2] == [0.0, 0.0]
-    assert likenesses(Image.new("L", (40, 40), 255), ["x"]) == [0.0]
+    assert render_similarities(picture("x"), [r"\frac {", r"\quad", "x"])[:2] == [0.0, 0.0]
+    assert render_similarities(Image.new("L", (40, 40), 255), ["x"]) == [0.0]
 
 
 def test_doubtful_pictures_are_looked_at_again() -> None:
-    assert further_looks(reading("x", DOUBT + 0.01), 1, can_zoom=True) == []
-    in_sizes = further_looks(reading("x", DOUBT - 0.01), 1, can_zoom=True)
+    assert further_views(reading("x", DOUBT + 0.01), 1, can_zoom=True) == []
+    in_sizes = further_views(reading("x", DOUBT - 0.01), 1, can_zoom=True)
     assert in_sizes
     assert all(look.temperature == 0 and look.zoom != 1 for look in in_sizes)
-    assert further_looks(reading("x", DOUBT - 0.01), 1, can_zoom=False) == []
+    assert further_views(reading("x", DOUBT - 0.01), 1, can_zoom=False) == []
 
 
 @pytest.mark.parametrize("can_zoom", [True, False])
 def test_faulty_answers_are_drawn_anew(can_zoom: bool) -> None:
-    looks = further_looks(reading("x", 0.99, ("loop",)), 1, can_zoom=can_zoom)
+    looks = further_views(reading("x", 0.99, ("loop",)), 1, can_zoom=can_zoom)
     assert any(look.temperature > 0 for look in looks)
     assert any(look.zoom != 1 for look in looks) == can_zoom
 
@@ -79,7 +79,7 @@ def test_faulty_answers_are_drawn_anew(can_zoom: bool) -> None:
 @pytest.mark.parametrize("can_zoom", [True, False])
 def test_best_of_n_looks_n_times_and_never_twice_alike(can_zoom: bool) -> None:
     for count in (2, 5, 12):
-        looks = [Look(), *further_looks(reading("x", 0.999), count, can_zoom=can_zoom)]
+        looks = [View(), *further_views(reading("x", 0.999), count, can_zoom=can_zoom)]
         assert len(looks) == len(set(looks)) == count
 
 

@@ -19,7 +19,7 @@ import httpx
 from PIL import Image
 
 from texlens.serve import Limits, create_app
-from texlens.serve.gate import Doors
+from texlens.serve.auth import AccessPolicy
 
 DEMO = Path(str(resources.files("texlens") / "demo"))
 FORMULA = (DEMO / "12-energy.tiff").read_bytes()
@@ -57,10 +57,10 @@ def problem(answer: httpx.Response) -> str:
 
 @asynccontextmanager
 async def client_of(
-    reader: Any, limits: Limits | None = None, doors: Doors | None = None
+    reader: Any, limits: Limits | None = None, policy: AccessPolicy | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server in this process."""
-    app = create_app(reader, limits=limits, doors=doors)
+    app = create_app(reader, limits=limits, policy=policy)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

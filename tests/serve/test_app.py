@@ -16,18 +16,18 @@ from serving import FORMULA, OTHER, chat, client_of, data_address, png, problem
 from texlens.errors import InputError
 from texlens.reading import Reader
 from texlens.serve import Limits, body
-from texlens.serve.gate import Doors, doors_for
+from texlens.serve.auth import AccessPolicy, access_policy
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
 
 def answer(
-    reader: Reader, ask: Ask, limits: Limits | None = None, doors: Doors | None = None
+    reader: Reader, ask: Ask, limits: Limits | None = None, policy: AccessPolicy | None = None
 ) -> httpx.Response:
     """What a new server says to one request."""
 
     async def asked() -> httpx.Response:
-        async with client_of(reader, limits, doors) as client:
+        async with client_of(reader, limits, policy) as client:
             return await ask(client)
 
     return asyncio.run(asked())
@@ -261,17 +261,17 @@ def test_chat_requests_that_cannot_be_answered(
 
 
 def test_hosts(reader: Reader) -> None:
-    def status(host: str, doors: Doors | None = None) -> int:
+    def status(host: str, policy: AccessPolicy | None = None) -> int:
         def health(client: httpx.AsyncClient) -> Awaitable[httpx.Response]:
             return client.get("/v1/health", headers={"Host": host})
 
-        return answer(reader, health, doors=doors).status_code
+        return answer(reader, health, policy=policy).status_code
 
     for host in ("localhost", "localhost:8000", "127.0.0.1:9", "[::1]:8000", "LOCALHOST"):
         assert status(host) == 200
     for host in ("evil.example", "localhost.evil.example", "192.168.1.9", "[::2]", "", "::"):
         assert status(host) == 421
-    public = doors_for(is_public=True, names=["Lens.example"], token="t")
+    public = access_policy(is_public=True, names=["Lens.example"], token="t")
     assert status("192.168.1.9:80", public) == 200
     assert status("lens.example", public) == 200
     assert status("evil.example", public) == 421
@@ -298,7 +298,7 @@ def test_foreign_origins_and_no_cors(reader: Reader) -> None:
 
 
 def test_a_token(reader: Reader) -> None:
-    doors = Doors(token="s3cret")
+    policy = AccessPolicy(token="s3cret")
 
     def status(address: str, authorization: str | None) -> int:
         headers = {} if authorization is None else {"Authorization": authorization}
@@ -306,7 +306,7 @@ def test_a_token(reader: Reader) -> None:
         def get(client: httpx.AsyncClient) -> Awaitable[httpx.Response]:
             return client.get(address, headers=headers)
 
-        said = answer(reader, get, doors=doors)
+        said = answer(reader, get, policy=policy)
         if said.status_code == 401:
             assert "token" in problem(said)
             assert said.headers["www-authenticate"] == "Bearer"
@@ -322,7 +322,7 @@ def test_a_token(reader: Reader) -> None:
 @pytest.mark.parametrize("token", ["two words", "ümlaut", "line\nbreak"])
 def test_a_token_that_no_header_carries(token: str) -> None:
     with pytest.raises(InputError, match="printable ASCII"):
-        doors_for(is_public=False, names=[], token=token)
+        access_policy(is_public=False, names=[], token=token)
 
 
 def test_every_answer_has_its_safety_headers(reader: Reader) -> None:

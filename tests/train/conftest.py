@@ -45,7 +45,7 @@ def tiny(shards: Path) -> Callable[..., PretrainConfig]:
                 "text_width": 32, "text_layers": 2, "text_heads": 2, "text_key_value_heads": 1,
                 "text_mlp": 48,
             },
-            "contract": {"pixels_per_em": 13.84, "min_pixels": 256, "max_new_tokens": 12},
+            "prompt_config": {"pixels_per_em": 13.84, "min_pixels": 256, "max_new_tokens": 12},
             "data": [{"shards": str(shards)}],
             "steps": 8, "patches_per_batch": 2048, "warmup_steps": 4, "log_every": 2,
             "pool_gib": 0.05, "checkpoint_minutes": 60, "max_tokens": 100,

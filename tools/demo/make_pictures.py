@@ -1,4 +1,4 @@
-"""Draw the pictures of `texlens demo`, and write them with their truths into the package.
+"""Draw the pictures of `texlens demo`, and write them with their references into the package.
 
     python tools/demo/make_pictures.py src/texlens/demo
 

@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 from scipy import ndimage
 
-from texlens.data.pictures.printed import Printed, choose_look, draw_printed
+from texlens.data.pictures.printed import Printed, choose_style, draw_printed
 from texlens.reading.pictures.type_size import GRID, glyph_sizes, grid_cells
 
 BATCH = 100
@@ -35,7 +35,7 @@ def main() -> None:
     for start in range(0, arguments.pictures, BATCH):
         chosen = random.choices(formulas, k=BATCH)
         randoms = [Random(random.getrandbits(64)) for _ in chosen]
-        for picture in draw_printed(chosen, choose_look(random), randoms):
+        for picture in draw_printed(chosen, choose_style(random), randoms):
             if not isinstance(picture, Printed):
                 continue
             heights, widths = glyph_sizes(np.pad(picture.grey, 2, constant_values=255))

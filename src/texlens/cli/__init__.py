@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("read", "Read pictures of formulas as LaTeX."),
     "serve": ("serve", "Read pictures over HTTP: a page, an API."),
     "watch": ("watch", "Read new pictures in a folder as they come."),
-    "score": ("score", "Score predictions against the truth."),
+    "score": ("score", "Score predictions against the reference."),
     "check": ("latex", "Check that LaTeX formulas are valid."),
     "normalize": ("latex", "Bring LaTeX formulas to the normal form."),
     "render": ("render", "Draw LaTeX formulas as SVG or PNG."),

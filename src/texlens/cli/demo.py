@@ -34,6 +34,6 @@ def demo(out: Path, model: str | None, adapter: str | None, force: bool) -> None
     scores = run.finish().scores
     right = sum(value == 1.0 for value in scores["exprate_layout"].items)
     click.echo(
-        f"{right} of {len(run.pictures)} read so that they look like the truth, in "
+        f"{right} of {len(run.pictures)} read so that they look like the reference, in "
         f"{time.perf_counter() - start:.1f} s. Look at {out / PAGE}"
     )

@@ -56,7 +56,7 @@ _OPTIONS = (
         help="Let the model write nothing but LaTeX that parses.",
     ),
     click.option(
-        "--second-look/--no-second-look",
+        "--second-view/--no-second-view",
         default=True,
         show_default=True,
         help="Read doubtful pictures again, in other sizes.",
@@ -68,7 +68,8 @@ _OPTIONS = (
         "is taken from the environment variable TEXLENS_API_KEY.",
     ),
     click.option(
-        "--contract",
+        "--prompt",
+        "prompt_config",
         type=click.Path(path_type=Path),
         help="The texlens.json of the server's model, or its folder. Default: the published prompt.",
     ),
@@ -99,9 +100,9 @@ class ModelOptions:
     four_bit: bool
     best_of: int
     guards: bool
-    second_look: bool
+    second_view: bool
     endpoint: str | None
-    contract: Path | None
+    prompt_config: Path | None
     concurrency: int | None
     timeout: float | None
 
@@ -114,8 +115,8 @@ class ModelOptions:
         """The reader meant. Raises InputError when the options or the model are wrong."""
         if self.endpoint is not None:
             return self._open_remote(self.endpoint)
-        if (self.contract, self.concurrency, self.timeout) != (None, None, None):
-            raise InputError("--contract, --concurrency and --timeout need --endpoint.")
+        if (self.prompt_config, self.concurrency, self.timeout) != (None, None, None):
+            raise InputError("--prompt, --concurrency and --timeout need --endpoint.")
         if self.int8 and self.four_bit:
             raise InputError("Weights have 8 bits or 4: give --int8 or --4bit, not both.")
         from texlens.reading import Reader
@@ -129,7 +130,7 @@ class ModelOptions:
             quantisation="int8" if self.int8 else "nf4" if self.four_bit else None,
             batch_size=self.batch_size,
             guards=self.guards,
-            second_look=self.second_look,
+            second_view=self.second_view,
             best_of=self.best_of,
         )
 
@@ -140,10 +141,10 @@ class ModelOptions:
                 "With --endpoint the server decides how its model runs: leave out --adapter, "
                 "--batch-size, --device, --engine, --dtype, --int8 and --4bit."
             )
-        if (self.best_of, self.guards, self.second_look) != (1, True, True):
+        if (self.best_of, self.guards, self.second_view) != (1, True, True):
             raise InputError(
                 "With --endpoint every picture is read once: leave out --best-of, --guards and "
-                "--second-look."
+                "--second-view."
             )
         if self.model is None:
             raise InputError(
@@ -153,7 +154,7 @@ class ModelOptions:
 
         limits = {"concurrency": self.concurrency, "timeout_s": self.timeout}
         given: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
-        return RemoteReader(endpoint, self.model, contract=self.contract, **given)
+        return RemoteReader(endpoint, self.model, prompt_config=self.prompt_config, **given)
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:

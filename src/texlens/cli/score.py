@@ -1,4 +1,4 @@
-"""`texlens score`: predictions against the truth."""
+"""`texlens score`: predictions against the reference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("file", required=False, type=_PATH)
-@click.option("--gt", help="The truth of a single pair, instead of FILE.")
+@click.option("--gt", help="The reference of a single pair, instead of FILE.")
 @click.option("--pred", help="The prediction of a single pair.")
 @click.option("--out", type=_PATH, help="The folder to write; without it, only the table is shown.")
 @click.option(
@@ -57,7 +57,7 @@ def score(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Score predictions against the truth.
+    """Score predictions against the reference.
 
     FILE holds JSON Lines with id, gt and pred, the official CDM code's JSON array, or CSV/TSV with
     these columns; `-` is standard input. Or give one pair: --gt 'x^2' --pred 'x_2'.

@@ -47,14 +47,14 @@ def serve(
     from texlens.errors import InputError, require_extra
 
     require_extra("Serving", "serve", "fastapi", "uvicorn", "python_multipart")
-    from texlens.serve.gate import doors_for
+    from texlens.serve.auth import access_policy
     from texlens.serve.listen import is_loopback, open_socket, run
 
     if not is_loopback(host) and not token:
         raise InputError(
             f"{host} can be reached from other machines: give a --token that clients must send."
         )
-    doors = doors_for(is_public=not is_loopback(host), names=names, token=token)
+    policy = access_policy(is_public=not is_loopback(host), names=names, token=token)
     listening = open_socket(host, port)
 
     from texlens.serve import Limits, create_app
@@ -63,4 +63,4 @@ def serve(
     address = f"[{host}]" if ":" in host else host
     click.echo(f"TexLens reads at http://{address}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
     limits = Limits(waiting=queue, answer_seconds=max_seconds)
-    run(create_app(reader, limits=limits, doors=doors), listening)
+    run(create_app(reader, limits=limits, policy=policy), listening)

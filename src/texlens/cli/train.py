@@ -91,7 +91,7 @@ def pretrain(
     from texlens.train.pretrain.train import pretrain as run
 
     out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINT)
-    click.echo(_pretrain_table(run(config, out, afresh=force), out))
+    click.echo(_pretrain_table(run(config, out, overwrite=force), out))
 
 
 @train.command()
@@ -197,7 +197,7 @@ def _tune(
     from texlens.train.run.run_folder import CHECKPOINTS, MARKER
 
     out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
-    summary = run(config, out, afresh=force)
+    summary = run(config, out, overwrite=force)
     if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks
         text = json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out)
         click.echo(text)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from PIL import Image, ImageOps
 
 from texlens.data.parquet import read_examples
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.png import encode_png
 from texlens.records import Example
 from texlens.runs import atomic_write, write_json
@@ -23,9 +23,9 @@ Format = Literal["messages", "grpo", "prompt_completion"]
 
 # The prompts of the two published settings. The first is quoted from its report; of the second the
 # report gives only what it asks for, so the words are ours.
-PROMPTS: dict[str, Contract] = {
-    "plain": Contract(),
-    "think_answer": Contract(
+PROMPTS: dict[str, PromptConfig] = {
+    "plain": PromptConfig(),
+    "think_answer": PromptConfig(
         system=(
             "You are a LaTeX OCR expert. First look closely at the picture and describe what you "
             "see inside <think> and </think>; then write the LaTeX of the formula, and nothing "
@@ -47,10 +47,10 @@ def write_format(folder: Path, split: str, form: Format, prompt: str) -> Path:
     - prompt_completion: `SPLIT.jsonl` with TRL's prompt, completion and images.
     """
     out = folder / form
-    contract = PROMPTS[prompt]
+    prompt_config = PROMPTS[prompt]
     record = _RECORDS[form]
     records = (
-        record(example, picture, contract)
+        record(example, picture, prompt_config)
         for example, picture in _with_pictures(folder, split, out)
     )
     if form == "messages":
@@ -88,44 +88,46 @@ def as_png(content: bytes) -> bytes:
         return encode_png(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
 
 
-def answer_text(contract: Contract, latex: str) -> str:
-    """What a model that keeps to this contract is taught to answer for a formula."""
-    if contract.answer_format == "plain":
+def answer_text(prompt_config: PromptConfig, latex: str) -> str:
+    """What a model that keeps to this prompt configuration is taught to answer for a formula."""
+    if prompt_config.answer_format == "plain":
         return latex
     return f"<think>\nI read the formula from left to right.\n</think>\n<answer>{latex}</answer>"
 
 
-def _messages(example: Example, picture: str, contract: Contract) -> dict[str, Any]:
+def _messages(example: Example, picture: str, prompt_config: PromptConfig) -> dict[str, Any]:
     return {
         "messages": [
-            {"role": "system", "content": contract.system},
-            {"role": "user", "content": f"<image>{contract.instruction}"},
-            {"role": "assistant", "content": answer_text(contract, example.latex_formula)},
+            {"role": "system", "content": prompt_config.system},
+            {"role": "user", "content": f"<image>{prompt_config.instruction}"},
+            {"role": "assistant", "content": answer_text(prompt_config, example.latex_formula)},
         ],
         "images": [picture],
     }
 
 
-def _grpo(example: Example, picture: str, contract: Contract) -> dict[str, Any]:
+def _grpo(example: Example, picture: str, prompt_config: PromptConfig) -> dict[str, Any]:
     return {
         "image": picture,
         "conversations": [
-            {"from": "human", "value": f"<image>{contract.instruction}"},
+            {"from": "human", "value": f"<image>{prompt_config.instruction}"},
             {"from": "gpt", "value": example.latex_formula},
         ],
-        "system": contract.system,
+        "system": prompt_config.system,
         "answer": example.latex_formula,
     }
 
 
-def _prompt_completion(example: Example, picture: str, contract: Contract) -> dict[str, Any]:
-    text = answer_text(contract, example.latex_formula)
+def _prompt_completion(
+    example: Example, picture: str, prompt_config: PromptConfig
+) -> dict[str, Any]:
+    text = answer_text(prompt_config, example.latex_formula)
     return {
         "prompt": [
-            {"role": "system", "content": [{"type": "text", "text": contract.system}]},
+            {"role": "system", "content": [{"type": "text", "text": prompt_config.system}]},
             {
                 "role": "user",
-                "content": [{"type": "image"}, {"type": "text", "text": contract.instruction}],
+                "content": [{"type": "image"}, {"type": "text", "text": prompt_config.instruction}],
             },
         ],
         "completion": [{"role": "assistant", "content": [{"type": "text", "text": text}]}],
@@ -133,7 +135,7 @@ def _prompt_completion(example: Example, picture: str, contract: Contract) -> di
     }
 
 
-_RECORDS: dict[str, Callable[[Example, str, Contract], dict[str, Any]]] = {
+_RECORDS: dict[str, Callable[[Example, str, PromptConfig], dict[str, Any]]] = {
     "messages": _messages,
     "grpo": _grpo,
     "prompt_completion": _prompt_completion,

@@ -5,7 +5,7 @@ A run's folder while it works:
     .work/plan.json          what the run was asked for; a resumed run must ask for the same
     .work/chunk-000012-8f1c2a9d.parquet   what became of items 12 x 200 to 13 x 200 - 1
 
-A chunk is written atomically and named by its number and a digest of its references, so that a
+A chunk is written atomically and named by its number and a digest of its locators, so that a
 corpus whose list of items changed in between is not mixed with what it was. Chunks do not depend on one another nor on the number of workers, so a run that was killed goes on
 from the chunks that are there, and ends with the same bytes as one that was not. `dataset.json` is
 written last: a folder that has it is finished.
@@ -32,7 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from texlens.data.clean import Limits, clean_chunk
-from texlens.data.corpora.base import Reference, Source
+from texlens.data.corpora.base import Locator, Source
 from texlens.data.formats import Format, write_format
 from texlens.data.items import SPLITS, CleanItem, Drop, Split
 from texlens.data.parquet import write_examples
@@ -153,40 +153,38 @@ def _clean(source: Source, limits: Limits, work: Path, workers: int, quiet: bool
     jobs = _chunk_jobs(source, work)
     paths: list[Path] = []
     if workers <= 1:
-        for path, references in progress(jobs, total=None, unit="chunks", quiet=quiet):
+        for path, locators in progress(jobs, total=None, unit="chunks", quiet=quiet):
             paths.append(path)
             if not path.exists():
-                _clean_one(source, limits, references, path)
+                _clean_one(source, limits, locators, path)
         return paths
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         waiting: list[Future[None]] = []
-        for path, references in progress(jobs, total=None, unit="chunks", quiet=quiet):
+        for path, locators in progress(jobs, total=None, unit="chunks", quiet=quiet):
             paths.append(path)
             if path.exists():
                 continue
-            waiting.append(pool.submit(_clean_one, source, limits, references, path))
-            if len(waiting) >= 3 * workers:  # bounded: references wait here, not pictures
+            waiting.append(pool.submit(_clean_one, source, limits, locators, path))
+            if len(waiting) >= 3 * workers:  # bounded: locators wait here, not pictures
                 waiting.pop(0).result()
         for future in waiting:
             future.result()
     return paths
 
 
-def _chunk_jobs(source: Source, work: Path) -> Iterator[tuple[Path, list[Reference | Drop]]]:
-    references = iter(source.references())
+def _chunk_jobs(source: Source, work: Path) -> Iterator[tuple[Path, list[Locator | Drop]]]:
+    locators = iter(source.locators())
     number = 0
-    while chunk := list(islice(references, _ITEMS_A_CHUNK)):
+    while chunk := list(islice(locators, _ITEMS_A_CHUNK)):
         digest = hashlib.blake2b(repr(chunk).encode(errors="surrogatepass"), digest_size=4)
         yield work / f"chunk-{number:06d}-{digest.hexdigest()}.parquet", chunk
         number += 1
 
 
-def _clean_one(
-    source: Source, limits: Limits, references: list[Reference | Drop], path: Path
-) -> None:
-    loaded = source.load([r for r in references if not isinstance(r, Drop)])
-    items = [r if isinstance(r, Drop) else next(loaded) for r in references]
+def _clean_one(source: Source, limits: Limits, locators: list[Locator | Drop], path: Path) -> None:
+    loaded = source.load([r for r in locators if not isinstance(r, Drop)])
+    items = [r if isinstance(r, Drop) else next(loaded) for r in locators]
     rows = [_as_row(outcome) for outcome in clean_chunk(items, limits)]
     with atomic_write(path) as stream:
         pq.write_table(pa.Table.from_pylist(rows, schema=_CHUNK_SCHEMA), stream, compression="zstd")

@@ -23,7 +23,7 @@ _KEYS = ("layout", "exprate_layout", "edit_tokens", "exprate", "exact")
 
 @dataclass(frozen=True, slots=True)
 class DemoPicture:
-    """A picture of the package: its truth, what it looks like, and whether it is meant to fail."""
+    """A picture of the package: its reference, what it looks like, and whether it is meant to fail."""
 
     file: str
     content: bytes

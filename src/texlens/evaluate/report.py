@@ -1,4 +1,4 @@
-"""The page of an evaluation: every picture beside its truth and its reading, the worst first."""
+"""The page of an evaluation: every picture beside its reference and its reading, the worst first."""
 
 from __future__ import annotations
 

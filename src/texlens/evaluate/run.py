@@ -58,7 +58,7 @@ class DataSet:
         return rows if self.limit is None else min(rows, self.limit)
 
     def sha256(self) -> str:
-        """A hash over every id, picture and truth, in order."""
+        """A hash over every id, picture and reference, in order."""
         content = hashlib.sha256()
         for example in self.examples():
             for part in (example.id.encode(), example.image, example.latex_formula.encode()):
@@ -131,8 +131,8 @@ def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:
         "limit": data.limit,
         "data_sha256": data.sha256(),
         "model": reader.name,
-        "model_sha256": reader.fingerprint,
-        "contract": reader.contract.model_dump(),
+        "fingerprint": reader.fingerprint,
+        "prompt_config": reader.prompt_config.model_dump(),
         "max_new_tokens": reader.max_new_tokens,
         "care": reader.care,
         "versions": provenance("torch", "transformers", "peft", "pillow"),
@@ -164,13 +164,13 @@ def _predict(
     """Append a line to `path` for every example after the first `skip`."""
     if skip >= total:
         return
-    truths: dict[str, Example] = {}
+    references: dict[str, Example] = {}
 
     def items() -> Iterator[Item]:
         for example in islice(data.examples(), skip, None):
-            if example.id in truths:
+            if example.id in references:
                 raise InputError(f"'{data.path}' holds the id '{example.id}' twice.")
-            truths[example.id] = Example(
+            references[example.id] = Example(
                 example.id, b"", example.latex_formula, example.source, example.kind
             )
             yield Item(example.id, example.image)
@@ -178,7 +178,7 @@ def _predict(
     readings = reader.read_many(items())
     with path.open("ab") as stream:
         for reading in progress(readings, total=total - skip, unit="pictures", quiet=quiet):
-            line = json.dumps(_line(truths[reading.path], reading), ensure_ascii=False) + "\n"
+            line = json.dumps(_line(references[reading.path], reading), ensure_ascii=False) + "\n"
             stream.write(line.encode("utf-8", errors="backslashreplace"))
             stream.flush()
 

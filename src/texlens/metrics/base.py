@@ -3,7 +3,7 @@
 A metric is a subclass of `Metric`. One pass may give several keys, as one matching gives both
 `cdm` and `exprate_cdm`. A metric keeps no state between calls, so that neither the order of the
 pairs nor the number of workers can change a value; `Drawings` is the one thing that remembers,
-and it returns what drawing afresh would return.
+and it returns what drawing overwrite would return.
 
 Signatures, the separation of a metric from its corpus statistics, and bootstrap intervals follow
 the example of sacrebleu (Post 2018, "A Call for Clarity in Reporting BLEU Scores").
@@ -46,7 +46,7 @@ def comparable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A truth and a prediction, with what every metric would otherwise compute again.
+    """A reference and a prediction, with what every metric would otherwise compute again.
 
     `gt` and `pred` are the texts as given, of any length; `gt_normal` and `pred_normal` their normal forms
     (`texlens.latex.normalize`, wrappers such as `$...$` removed); `gt_tokens` and `pred_tokens`
@@ -99,7 +99,7 @@ class ItemScore:
     """What one metric says of one pair.
 
     `values` has one number in 0..1 for every key of the metric, or None where the item does not
-    count because its truth cannot be drawn. `warnings` are sentences for `items.jsonl`.
+    count because its reference cannot be drawn. `warnings` are sentences for `items.jsonl`.
     `statistics` are the sums that a corpus-level key is made of (see `CorpusMetric`).
     """
 
@@ -124,10 +124,10 @@ class Side:
 class Match:
     """How a metric laid two drawings side by side: what `--explain` paints green and red.
 
-    `partners` are pairs of indices into the boxes of truth and prediction.
+    `partners` are pairs of indices into the boxes of reference and prediction.
     """
 
-    truth: Side
+    reference: Side
     prediction: Side
     partners: tuple[tuple[int, int], ...] = ()
 
@@ -137,7 +137,7 @@ class Metric(ABC):
 
     `keys` are the keys it fills; `needs_drawing` whether it draws formulas; `lower_is_better`
     whether 0 is perfect (distances, and faults such as `empty`); `judges_prediction_alone`
-    whether the truth does not matter, so that a truth need not be perfect against itself.
+    whether the reference does not matter, so that a reference need not be perfect against itself.
     Metrics are built in every worker from their class, so an instance need not be picklable.
     """
 
@@ -155,7 +155,7 @@ class Metric(ABC):
         """One `ItemScore` a pair, in order.
 
         A pair's score may depend on nothing but the pair. Nothing is raised for what stands in a
-        pair: a prediction that cannot be scored gets the worst value, a truth that cannot be drawn
+        pair: a prediction that cannot be scored gets the worst value, a reference that cannot be drawn
         gets None, and both get a warning.
         """
 

@@ -38,7 +38,7 @@ class ItemResult:
     """All that was found out about one prediction.
 
     `values` has the keys of the plan; `statistics` those of corpus metrics; `tokens` and `lines`
-    measure the truth: its LaTeX tokens, and the rows of its largest environment.
+    measure the reference: its LaTeX tokens, and the rows of its largest environment.
     """
 
     values: dict[str, float | None]

@@ -65,10 +65,10 @@ def score(
     cdm_engine: CdmEngine = "mathjax",
     cache: bool = True,
 ) -> dict[str, Score]:
-    """Score predictions against the truth.
+    """Score predictions against the reference.
 
     Args:
-        pairs: each a tuple (truth, prediction), a mapping with `gt` and `pred`, or a `Prediction`.
+        pairs: each a tuple (reference, prediction), a mapping with `gt` and `pred`, or a `Prediction`.
         metrics: the keys to compute (`texlens.metrics.registry.KEYS`); all when None.
         workers: how many processes share the work; more than one needs the usual
             `if __name__ == "__main__":` in a script.
@@ -96,7 +96,7 @@ def score_predictions(
 ) -> Scoring:
     """Score predictions with a progress bar, and find out where they are good and bad.
 
-    With `self_test`, truths of a sample must first score perfectly against themselves.
+    With `self_test`, references of a sample must first score perfectly against themselves.
 
     Raises InputError when there is no prediction, TexlensError when the self-test fails.
     """
@@ -131,9 +131,9 @@ def score_predictions(
 
 
 def run_self_test(predictions: Sequence[Prediction], plan: Plan) -> None:
-    """Score truths of a sample, evenly spread over the file, against themselves.
+    """Score references of a sample, evenly spread over the file, against themselves.
 
-    Raises TexlensError when a drawable truth is not perfect by a metric that compares.
+    Raises TexlensError when a drawable reference is not perfect by a metric that compares.
     """
     step = max(1, len(predictions) // SELF_TEST_SAMPLE)
     sample = predictions[::step][:SELF_TEST_SAMPLE]
@@ -150,7 +150,7 @@ def run_self_test(predictions: Sequence[Prediction], plan: Plan) -> None:
             value = result.values[key]
             if value is not None and value != best:
                 raise TexlensError(
-                    f"The self-test failed: the truth of '{prediction.id}' against itself has "
+                    f"The self-test failed: the reference of '{prediction.id}' against itself has "
                     f"{key} {value:.4g}, not {best:.0f}. Nothing was scored; please report it."
                 )
 
@@ -256,7 +256,7 @@ def _run_warnings(metrics: Sequence[Metric], scores: Mapping[str, Score], n: int
     failed = max((score.n_truth_failed for score in scores.values()), default=0)
     if failed > MAX_UNDRAWABLE_SHARE * n:
         yield (
-            f"{failed} of {n} truths ({failed / n:.1%}) cannot be drawn and do not count in the "
+            f"{failed} of {n} references ({failed / n:.1%}) cannot be drawn and do not count in the "
             "metrics that draw: see the warnings in items.jsonl."
         )
 
@@ -272,7 +272,9 @@ def _as_prediction(number: int, pair: object) -> Prediction:
     elif isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2:
         (gt, pred), id_, extra = pair, str(number), {}
     else:
-        raise InputError(f"Pair {number} is neither (truth, prediction) nor has 'gt' and 'pred'.")
+        raise InputError(
+            f"Pair {number} is neither (reference, prediction) nor has 'gt' and 'pred'."
+        )
     if not isinstance(gt, str) or not isinstance(pred, str):
         raise InputError(f"Pair {number} holds something that is not a text.")
     return Prediction(id_, gt, pred, extra)

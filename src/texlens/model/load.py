@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from texlens.errors import InputError, require_extra
-from texlens.model.contract import Contract, load_contract
+from texlens.model.prompt_config import PromptConfig, load_prompt_config
 
 if TYPE_CHECKING:
     from texlens.model.processor import PictureProcessor
@@ -32,7 +32,7 @@ class Loaded:
 
     model: Any
     processor: PictureProcessor
-    contract: Contract
+    prompt_config: PromptConfig
     folder: Path | None = None
 
 
@@ -50,7 +50,7 @@ def load_model(
     on a CPU, bfloat16 elsewhere). `device`: "cpu", "cuda", "mps" or "auto". `quantisation`: "int8"
     (dynamic, linear layers, CPU only) or "nf4" (4-bit, needs bitsandbytes).
 
-    The contract is the adapter's, else the model's, else the published prompt.
+    The prompt configuration is the adapter's, else the model's, else the published prompt.
 
     Raises InputError when the model or adapter cannot be found, reached or used.
     """
@@ -107,8 +107,8 @@ def load_model(
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     folder = Path(adapter_source or source)
-    contract = _contract(source, adapter_source)
-    return Loaded(network, processor, contract, folder if folder.is_dir() else None)
+    prompt_config = _prompt_config(source, adapter_source)
+    return Loaded(network, processor, prompt_config, folder if folder.is_dir() else None)
 
 
 def _resolve(name: str | Path, what: str, marker: str) -> str:
@@ -171,11 +171,11 @@ def _with_adapter(network: Any, adapter: str) -> Any:
         ) from error
 
 
-def _contract(source: str, adapter: str | None) -> Contract:
+def _prompt_config(source: str, adapter: str | None) -> PromptConfig:
     for folder in (adapter, source):
-        if folder is not None and (contract := load_contract(Path(folder))) is not None:
-            return contract
-    return Contract(base=source)
+        if folder is not None and (prompt_config := load_prompt_config(Path(folder))) is not None:
+            return prompt_config
+    return PromptConfig(base=source)
 
 
 def _device(name: str) -> str:

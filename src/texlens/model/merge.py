@@ -20,7 +20,7 @@ def merge_adapter(
     model: str | Path | None = None,
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
 ) -> dict[str, Any]:
-    """Add an adapter to the weights of its base and write the sum, with processor and contract.
+    """Add an adapter to the weights of its base and write the sum, with processor and prompt_config.
 
     `model` is the base; None: the one that the adapter names. Each sum is computed in float32 and
     rounded once to `dtype`; `auto` is the type of the base's own weights. `out` must be an empty
@@ -35,7 +35,7 @@ def merge_adapter(
     network = _sum(loaded.model)
     network.save_pretrained(out)
     loaded.processor.save_pretrained(out)
-    loaded.contract.save(out)
+    loaded.prompt_config.save(out)
     record = {
         "model": str(base),
         "adapter": str(adapter),

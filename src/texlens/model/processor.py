@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, ProcessorMixin
 from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.model.shape import Shape
 from texlens.runs import write_json
 
@@ -58,7 +58,7 @@ class PictureProcessor(Qwen2_5_VLProcessor):
         write_json(folder / "video_preprocessor_config.json", videos)
 
 
-def build_processor(shape: Shape, tokenizer: Any, contract: Contract) -> PictureProcessor:
+def build_processor(shape: Shape, tokenizer: Any, prompt_config: PromptConfig) -> PictureProcessor:
     """The processor of a new small model.
 
     White paper becomes 0: with CLIP's statistics, which make white a large constant, such a model
@@ -68,7 +68,7 @@ def build_processor(shape: Shape, tokenizer: Any, contract: Contract) -> Picture
         patch_size=shape.patch,
         merge_size=shape.merge,
         temporal_patch_size=2,
-        size={"shortest_edge": contract.min_pixels, "longest_edge": contract.max_pixels},
+        size={"shortest_edge": prompt_config.min_pixels, "longest_edge": prompt_config.max_pixels},
         image_mean=[1.0, 1.0, 1.0],
         image_std=[0.5, 0.5, 0.5],
         resample=2,  # bilinear, as in training

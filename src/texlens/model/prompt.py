@@ -19,10 +19,10 @@ class Prompt:
         return len(self.before) + len(self.after)
 
 
-def prompt_of(processor: Any, contract: Any) -> Prompt:
-    """The prompt of a contract, cut at the place of the picture."""
+def prompt_of(processor: Any, prompt_config: Any) -> Prompt:
+    """The prompt of a prompt configuration, cut at the place of the picture."""
     text = processor.apply_chat_template(
-        contract.messages(), add_generation_prompt=True, tokenize=False
+        prompt_config.messages(), add_generation_prompt=True, tokenize=False
     )
     before, after = text.split(processor.image_token)
     encode = processor.tokenizer

@@ -2,7 +2,7 @@
 
 The small model is transformers' own class at such a shape. It has full attention in every vision
 layer and a patch of 8 pixels, so that one visual token covers 16 x 16 pixels: about one symbol and
-a half at the type size it is trained with (`Contract.pixels_per_em`).
+a half at the type size it is trained with (`PromptConfig.pixels_per_em`).
 """
 
 from __future__ import annotations

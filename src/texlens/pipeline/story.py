@@ -252,7 +252,7 @@ class _Story:
                         weights.adapter,
                         batch_size=reading.batch_size,
                         guards=reading.guards,
-                        second_look=reading.second_look,
+                        second_view=reading.second_view,
                     )
                 )
             evaluate(

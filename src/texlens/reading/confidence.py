@@ -57,12 +57,12 @@ class Regression(BaseModel):
         table = np.array([[row[name] for name in names] for row in features], dtype=np.float64)
         means, spreads = table.mean(axis=0), table.std(axis=0) + 1e-9
         inputs = np.column_stack([np.ones(len(table)), (table - means) / spreads])
-        truth = np.asarray(outcomes, dtype=np.float64)
+        reference = np.asarray(outcomes, dtype=np.float64)
         ridge = np.diag([1e-6] + [penalty] * len(names))
         weights = np.zeros(len(names) + 1)
         for _ in range(100):
             chances = 1.0 / (1.0 + np.exp(-np.clip(inputs @ weights, -500, 500)))
-            gradient = inputs.T @ (truth - chances) - ridge @ weights
+            gradient = inputs.T @ (reference - chances) - ridge @ weights
             curvature = (inputs * (chances * (1 - chances))[:, None]).T @ inputs + ridge
             step = np.linalg.solve(curvature, gradient)
             weights += step
@@ -79,7 +79,7 @@ class Calibration(BaseModel):
     """What is known about one set of weights.
 
     `right` and `formula` are the regressions; below `formula_from` a picture gets the warning
-    `no_formula`. `model_sha256` is the hash of the `model.safetensors` it was fitted to, `fitted_on`
+    `no_formula`. `fingerprint` is the hash of the `model.safetensors` it was fitted to, `fitted_on`
     says on what.
     """
 
@@ -88,7 +88,7 @@ class Calibration(BaseModel):
     right: Regression
     formula: Regression
     formula_from: float
-    model_sha256: str
+    fingerprint: str
     fitted_on: str
 
     def has_formula(self, reading: Reading) -> bool:

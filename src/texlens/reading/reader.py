@@ -20,11 +20,11 @@ from texlens.reading.answers import Answer, parse_answer
 from texlens.reading.backends.base import Engine, EngineName, open_engine
 from texlens.reading.confidence import load_calibration
 from texlens.reading.decoding.constraints import Guard, guard_for
-from texlens.reading.decoding.token_loop import Manner
+from texlens.reading.decoding.token_loop import DecodingConfig
 from texlens.reading.pictures.framing import NoInk, frame_picture
 from texlens.reading.pictures.opening import near_size, open_picture
 from texlens.reading.sources import Item, Picture, as_item
-from texlens.reading.views import Look, best, further_looks
+from texlens.reading.views import View, best, further_views
 from texlens.records import Reading, Token
 
 _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
@@ -50,13 +50,13 @@ class Reader:
     `model`: a folder or hub name of a Qwen2.5-VL, None for the embedded small model, or a `Loaded`
     one; `adapter`: a LoRA adapter for it; `engine`, `device`, `dtype`, `quantisation`: what runs it
     (`open_engine`). `batch_size`: pictures at a time, None for 64 with a small model and 8 with a
-    large one; `max_new_tokens`: None for the contract's limit.
+    large one; `max_new_tokens`: None for the prompt configuration's limit.
 
     `guards`: whether the answer is held to the language (where a guard fits the model's tokens);
-    `second_look`: whether doubtful pictures are read again, in other sizes and with a little
+    `second_view`: whether doubtful pictures are read again, in other sizes and with a little
     temperature; `best_of`: how often every picture is read, for the best answer to count.
 
-    `name` says which model it is, `engine` what runs it, `contract` what it must be used by,
+    `name` says which model it is, `engine` what runs it, `prompt_config` what it must be used by,
     `frame` how pictures are laid out (None: as they are), `calibration` what makes a chance of its
     confidence (None: the geometric mean of the tokens' probabilities is reported).
 
@@ -75,7 +75,7 @@ class Reader:
         batch_size: int | None = None,
         max_new_tokens: int | None = None,
         guards: bool = True,
-        second_look: bool = True,
+        second_view: bool = True,
         best_of: int = 1,
     ) -> None:
         self.name = _name(model, adapter)
@@ -92,13 +92,13 @@ class Reader:
                 max_new_tokens=max_new_tokens,
             )
         )
-        self.contract = self.engine.contract
+        self.prompt_config = self.engine.prompt_config
         self.frame = self.engine.frame
         self.calibration = load_calibration(self.engine.folder)
         self.guard = _guard_for(self.engine) if guards else None
-        self.second_look = second_look
+        self.second_view = second_view
         self.best_of = best_of
-        self.max_new_tokens = max_new_tokens or self.contract.max_new_tokens
+        self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
         self.batch_size = batch_size or self.engine.batch_size
 
     @property
@@ -106,7 +106,7 @@ class Reader:
         """What else decides a reading: guards, second looks, and how often a picture is read."""
         return {
             "guards": self.guard is not None,
-            "second_look": self.second_look,
+            "second_view": self.second_view,
             "best_of": self.best_of,
         }
 
@@ -138,25 +138,25 @@ class Reader:
 
     def _read_window(self, window: Sequence[Item]) -> list[Reading]:
         prepared = [self._prepare(item) for item in window]
-        readings = self._judged(self._decode(prepared, Look()))
-        again: dict[Look, list[int]] = defaultdict(list)
+        readings = self._judged(self._decode(prepared, View()))
+        again: dict[View, list[int]] = defaultdict(list)
         for place, reading in enumerate(readings):
             if reading.tokens and not _no_formula(reading):
-                for look in self._further_looks(reading):
-                    again[look].append(place)
+                for view in self._further_views(reading):
+                    again[view].append(place)
         candidates: dict[int, list[Reading]] = defaultdict(list)
-        for look, places in again.items():
-            others = self._decode([self._prepare(window[p], look.zoom) for p in places], look)
+        for view, places in again.items():
+            others = self._decode([self._prepare(window[p], view.zoom) for p in places], view)
             for place, other in zip(places, others, strict=True):
                 candidates[place].append(other)
         for place, others in candidates.items():
             readings[place] = _best(prepared[place].image, [readings[place], *others])
         return readings
 
-    def _further_looks(self, reading: Reading) -> list[Look]:
-        if self.best_of == 1 and not self.second_look:
+    def _further_views(self, reading: Reading) -> list[View]:
+        if self.best_of == 1 and not self.second_view:
             return []
-        return further_looks(reading, self.best_of, can_zoom=self.frame is not None)
+        return further_views(reading, self.best_of, can_zoom=self.frame is not None)
 
     def _judged(self, readings: list[Reading]) -> list[Reading]:
         """The readings, with the warning `no_formula` where the picture shows none."""
@@ -176,9 +176,9 @@ class Reader:
         chance = 0.0 if _no_formula(reading) else self.calibration.chance_right(reading)
         return replace(reading, confidence=chance)
 
-    def _decode(self, prepared: Sequence[_Prepared], look: Look) -> list[Reading]:
+    def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
         """One reading a picture, in order, decoded in batches of like size."""
-        manner = Manner(self.guard, look.temperature, look.seed)
+        decoding = DecodingConfig(self.guard, view.temperature, view.seed)
         readings = [_without_answer(picture) for picture in prepared]
         order = [place for place, picture in enumerate(prepared) if picture.image is not None]
         order.sort(key=lambda place: prepared[place].area)
@@ -187,7 +187,7 @@ class Reader:
             batch = [prepared[place] for place in places]
             start = time.perf_counter()
             images = [picture.image for picture in batch if picture.image is not None]
-            answers = self.engine.decode(images, manner)
+            answers = self.engine.decode(images, decoding)
             share = (time.perf_counter() - start) / len(batch)
             for place, picture, answer in zip(places, batch, answers, strict=True):
                 readings[place] = self._reading(picture, answer, share)
@@ -204,7 +204,7 @@ class Reader:
                 if self.frame is not None:
                     image = frame_picture(image, self.frame, zoom).convert("RGB")
                 else:  # many wait at a time
-                    image = near_size(image, self.contract.max_pixels)
+                    image = near_size(image, self.prompt_config.max_pixels)
         except InputError as problem:
             image, error = None, str(problem)
         except NoInk:
@@ -212,7 +212,7 @@ class Reader:
         return _Prepared(item.name, image, time.perf_counter() - start, error)
 
     def _reading(self, picture: _Prepared, answer: Answer, seconds: float) -> Reading:
-        found = parse_answer(self.engine.text(answer.tokens), self.contract.answer_format)
+        found = parse_answer(self.engine.text(answer.tokens), self.prompt_config.answer_format)
         latex = unwrap(found or "")
         faults = {
             "unfinished": not answer.finished,
@@ -240,7 +240,7 @@ def _name(model: str | Path | Loaded | None, adapter: str | Path | None) -> str:
 
 def _guard_for(engine: Engine) -> Guard | None:
     """The guard of a model that answers with nothing but LaTeX, if one fits its tokens."""
-    if engine.contract.answer_format != "plain":
+    if engine.prompt_config.answer_format != "plain":
         return None
     return guard_for(engine.text, engine.vocabulary, engine.end_tokens)
 

@@ -15,11 +15,11 @@ from texlens import __version__
 from texlens.errors import TexlensError
 from texlens.latex.compact import compact
 from texlens.records import Reading
+from texlens.serve.auth import AccessPolicy, AuthMiddleware
 from texlens.serve.batches import BatchReader, ReadingQueue
-from texlens.serve.body import Allowance, Drain, read_json
+from texlens.serve.body import Drain, MemoryBudget, read_json
 from texlens.serve.completions import ChatRequest, completion, completion_stream, picture_of
-from texlens.serve.drawing import ANSWER_TYPES, Easel, RenderRequest
-from texlens.serve.gate import Doors, Gate
+from texlens.serve.drawing import ANSWER_TYPES, RenderQueue, RenderRequest
 from texlens.serve.limits import Limits
 from texlens.serve.page_files import add_page
 from texlens.serve.pictures import Received, inspect, receive_pictures
@@ -37,17 +37,17 @@ T = TypeVar("T")
 
 
 def create_app(
-    reader: BatchReader, *, limits: Limits | None = None, doors: Doors | None = None
+    reader: BatchReader, *, limits: Limits | None = None, policy: AccessPolicy | None = None
 ) -> FastAPI:
     """The ASGI application that reads with `reader`. It starts one thread, and ends it.
 
-    `doors`: who may come in; the default is this machine, without a token.
+    `policy`: who may come in; the default is this machine, without a token.
     """
     limits = limits or Limits()
-    doors = doors or Doors()
+    policy = policy or AccessPolicy()
     queue = ReadingQueue(reader, limits.waiting)
-    allowance = Allowance(limits.held_bytes)
-    easel = Easel(limits.renderings, limits.formula_characters)
+    budget = MemoryBudget(limits.held_bytes)
+    render_queue = RenderQueue(limits.renderings, limits.formula_characters)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -64,7 +64,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(Gate, doors=doors)
+    app.add_middleware(AuthMiddleware, policy=policy)
     app.add_middleware(Drain)
     answer_problems(app)
 
@@ -94,7 +94,7 @@ def create_app(
         A picture that cannot be read has an `error`; when that is so for all of them, the answer is
         the first one's problem.
         """
-        with allowance.held() as held:
+        with budget.held() as held:
             pictures = await receive_pictures(request, limits, held)
             readings = await read(request, pictures)
         if all(reading.error for reading in readings):
@@ -114,9 +114,9 @@ def create_app(
     )
     async def render(request: Request) -> Response:
         """The formula as a picture, or in the notation asked for."""
-        with allowance.held() as held:
+        with budget.held() as held:
             asked = await read_json(request, RenderRequest, limits, held)
-            return await easel.draw(asked)
+            return await render_queue.draw(asked)
 
     @app.post(
         "/v1/chat/completions",
@@ -129,7 +129,7 @@ def create_app(
 
         The picture comes as a `data:` address. Texts and sampling options change nothing.
         """
-        with allowance.held() as held:
+        with budget.held() as held:
             asked = await read_json(request, ChatRequest, limits, held)
             upload = await asyncio.to_thread(picture_of, asked)
             picture = await asyncio.to_thread(inspect, upload, 0, limits)
@@ -154,7 +154,7 @@ def create_app(
         return Health(
             version=__version__,
             waiting=queue.waiting,
-            needs_token=doors.token is not None,
+            needs_token=policy.token is not None,
             max_body_bytes=limits.body_bytes,
             max_pictures=limits.pictures,
             max_pixels=limits.pixels,

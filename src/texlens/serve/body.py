@@ -1,7 +1,7 @@
 """Taking in a request's body: no more bytes or seconds than the limits allow.
 
 Nothing goes to disk, and a body is refused at the first byte too many, or before, by its length.
-What clients send at the same time shares one allowance, so memory is bounded whatever they do.
+What clients send at the same time shares one budget, so memory is bounded whatever they do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DRAINED_BYTES = 64 * 2**20
 DRAIN_SECONDS = 2.0
 
 
-class Allowance:
+class MemoryBudget:
     """The bytes that all requests together hold in memory."""
 
     def __init__(self, total: int) -> None:
@@ -46,14 +46,14 @@ class Allowance:
 class Held:
     """The bytes that one request holds."""
 
-    allowance: Allowance
+    budget: MemoryBudget
     bytes: int = 0
 
     def take(self, count: int) -> None:
         """Take `count` more. Raises Problem (503) when others hold them."""
-        if count > self.allowance.free:
+        if count > self.budget.free:
             raise busy("Too much is being sent at the moment: try again in a moment.", 2)
-        self.allowance.free -= count
+        self.budget.free -= count
         self.bytes += count
 
 

@@ -44,7 +44,7 @@ class RenderRequest(BaseModel):
     em_px: float = Field(32.0, gt=0, le=400, description="Pixels an em, for PNG.")
 
 
-class Easel:
+class RenderQueue:
     """One formula at a time, a bounded number waiting: a hostile formula delays, and no more."""
 
     def __init__(self, most_waiting: int, most_characters: int) -> None:

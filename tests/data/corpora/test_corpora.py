@@ -21,11 +21,11 @@ from texlens.errors import InputError, TexlensError
 
 def everything(source: Source) -> tuple[list[RawItem], dict[str, str]]:
     """All items, and the reason for every id that was not taken."""
-    references = list(source.references())
-    loaded = list(source.load([r for r in references if not isinstance(r, Drop)]))
-    drops = [one for one in [*references, *loaded] if isinstance(one, Drop)]
+    locators = list(source.locators())
+    loaded = list(source.load([r for r in locators if not isinstance(r, Drop)]))
+    drops = [one for one in [*locators, *loaded] if isinstance(one, Drop)]
     items = [one for one in loaded if isinstance(one, RawItem)]
-    assert len(items) + len(drops) == len(references)
+    assert len(items) + len(drops) == len(locators)
     return items, {drop.id: drop.reason for drop in drops}
 
 
@@ -226,8 +226,8 @@ def test_rows_of_a_large_group_can_be_asked_for_in_any_order(tmp_path: Path) -> 
     }
     pq.write_table(pa.table(columns), tmp_path / "train.parquet", row_group_size=300)
     source = open_source("unsloth-latex-ocr", [tmp_path])
-    references = list(source.references())
-    wanted = [references[n] for n in (250, 3, 7, 299, 0)]
+    locators = list(source.locators())
+    wanted = [locators[n] for n in (250, 3, 7, 299, 0)]
     loaded = list(source.load(wanted))
     texts = [one.latex if isinstance(one, RawItem) else one.reason for one in loaded]
     assert texts == ["x _ { 250 }", "x _ { 3 }", "has no LaTeX", "x _ { 299 }", "x _ { 0 }"]

@@ -20,9 +20,9 @@ KINDS: list[Kind] = ["printed", "screen", "handwritten"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_items_do_not_depend_on_the_chunks(kind: Kind) -> None:
     source = Synthetic(kind, count=6, seed=3)
-    references = list(source.references())
-    together = list(source.load(references))
-    apart = [item for reference in references for item in source.load([reference])]
+    locators = list(source.locators())
+    together = list(source.load(locators))
+    apart = [item for locator in locators for item in source.load([locator])]
     assert together == apart
     items = [item for item in together if isinstance(item, RawItem)]
     assert len(items) >= 5
@@ -31,7 +31,7 @@ def test_items_do_not_depend_on_the_chunks(kind: Kind) -> None:
         assert (item.kind, item.source) == (kind, source.name)
         with Image.open(io.BytesIO(item.image)) as picture:
             assert picture.convert("L").getextrema() != (255, 255)
-    assert together != list(Synthetic(kind, count=6, seed=4).load(references))
+    assert together != list(Synthetic(kind, count=6, seed=4).load(locators))
 
 
 def test_handwriting_is_labelled_as_synthetic() -> None:
@@ -46,20 +46,20 @@ def test_a_list_is_drawn_once_and_then_recombined(tmp_path: Path) -> None:
     listed = tmp_path / "formulas.txt"
     listed.write_text("x ^ { 2 } = y\n\n\\frac { a } { b } + c = 0\r\n\\nosuchcommand\n")
     source = open_source("synthetic", [listed], count=6)
-    references = list(source.references())
-    assert [formula for _, formula in references] == [
+    locators = list(source.locators())
+    assert [formula for _, formula in locators] == [
         "x ^ { 2 } = y", r"\frac { a } { b } + c = 0", r"\nosuchcommand", None, None, None,
     ]  # fmt: skip
-    items = list(source.load(references))
+    items = list(source.load(locators))
     assert len(items) == 6
     assert isinstance(items[2], Drop)
     assert items[2].step == "draw"
     assert sum(isinstance(item, RawItem) for item in items) >= 4
-    assert len(list(open_source("synthetic", [listed]).references())) == 3
+    assert len(list(open_source("synthetic", [listed]).locators())) == 3
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 1"):
-        list(Synthetic("printed", count=0).references())
+        list(Synthetic("printed", count=0).locators())
     with pytest.raises(InputError, match="Cannot read"):
-        list(Synthetic("printed", (tmp_path / "missing.txt",)).references())
+        list(Synthetic("printed", (tmp_path / "missing.txt",)).locators())

@@ -16,9 +16,9 @@ from texlens.errors import InputError
 
 def test_items_do_not_depend_on_the_chunks() -> None:
     source = UnseenFonts(count=16, seed=3)
-    references = list(source.references())
-    together = list(source.load(references))
-    assert together[5:9] == list(source.load(references[5:9]))
+    locators = list(source.locators())
+    together = list(source.load(locators))
+    assert together[5:9] == list(source.load(locators[5:9]))
     items = [item for item in together if isinstance(item, RawItem)]
     assert len(items) >= 10
     assert len({item.latex for item in items}) == len(items)
@@ -29,7 +29,7 @@ def test_items_do_not_depend_on_the_chunks() -> None:
         assert (grey == 255).mean() > 0.5
     for drop in (item for item in together if isinstance(item, Drop)):
         assert drop.reason.startswith("mathtext: ")
-    assert together != list(UnseenFonts(count=16, seed=4).load(references))
+    assert together != list(UnseenFonts(count=16, seed=4).load(locators))
 
 
 def test_the_fonts_differ_and_what_cannot_be_set_is_refused() -> None:
@@ -42,4 +42,4 @@ def test_the_fonts_differ_and_what_cannot_be_set_is_refused() -> None:
 def test_options() -> None:
     assert open_source("unseen-fonts", [], count=3, seed=1) == UnseenFonts(3, 1)
     with pytest.raises(InputError, match="at least 1"):
-        list(UnseenFonts(count=0).references())
+        list(UnseenFonts(count=0).locators())

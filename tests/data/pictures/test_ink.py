@@ -10,17 +10,17 @@ from texlens.data.pictures.ink import InkError, InkStyle, draw_ink, parse_inkml
 SQUARE = np.array([[0, 0], [100, 0], [100, 100], [0, 100], [0, 0]], dtype=float)
 
 
-def inkml(traces: str, truth: str = "$x$") -> bytes:
+def inkml(traces: str, reference: str = "$x$") -> bytes:
     return (
         '<ink xmlns="http://www.w3.org/2003/InkML">'
-        f'<annotation type="truth">{truth}</annotation>{traces}'
+        f'<annotation type="truth">{reference}</annotation>{traces}'
         '<traceGroup><annotation type="truth">not the formula</annotation></traceGroup></ink>'
     ).encode()
 
 
-def test_reads_points_and_truth() -> None:
+def test_reads_points_and_reference() -> None:
     ink = parse_inkml(inkml('<trace id="0">1 2 9 9, 3 4</trace><trace id="1">\n5 6</trace>'))
-    assert ink.truth == "$x$"
+    assert ink.reference == "$x$"
     assert [stroke.tolist() for stroke in ink.strokes] == [[[1, 2], [3, 4]], [[5, 6]]]
 
 

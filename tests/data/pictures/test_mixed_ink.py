@@ -21,7 +21,7 @@ from texlens.errors import InputError
 ALWAYS = Mixing(swap=1.0, rename=1.0, untouched=0.0, turn=0.0, stretch=1.0)
 
 
-def inkml(names: list[str], height: float, truth: str) -> str:
+def inkml(names: list[str], height: float, reference: str) -> str:
     """Each symbol is a stroke of its own shape: a slanted line of `height`, 20 apart."""
     traces = "".join(
         f'<trace id="{n}">{20 * n} 0, {20 * n + 9} {height}</trace>' for n in range(len(names))
@@ -32,7 +32,7 @@ def inkml(names: list[str], height: float, truth: str) -> str:
         for n, name in enumerate(names)
     )
     return (
-        f'<ink xmlns="http://www.w3.org/2003/InkML"><annotation type="truth">{truth}</annotation>'
+        f'<ink xmlns="http://www.w3.org/2003/InkML"><annotation type="truth">{reference}</annotation>'
         f'{traces}<traceGroup><annotation type="truth">Segmentation</annotation>{groups}'
         "</traceGroup></ink>"
     )

@@ -10,9 +10,9 @@ import pytest
 
 from texlens.data.pictures.printed import FormulaSource, Plan, main, write_shards
 from texlens.data.pictures.printed_styles import (
-    Look,
     Printed,
-    choose_look,
+    Style,
+    choose_style,
     crop_to_ink,
     draw_printed,
     im2latex_look,
@@ -32,12 +32,12 @@ def randoms(n: int) -> list[Random]:
 @pytest.mark.parametrize(
     "look",
     [
-        Look("mathjax"),
-        pytest.param(Look("tex", like_im2latex=True), marks=needs_tex),
-        pytest.param(Look("tex", "mathpazo"), marks=needs_tex),
+        Style("mathjax"),
+        pytest.param(Style("tex", like_im2latex=True), marks=needs_tex),
+        pytest.param(Style("tex", "mathpazo"), marks=needs_tex),
     ],
 )
-def test_pictures_do_not_depend_on_their_batch(look: Look) -> None:
+def test_pictures_do_not_depend_on_their_batch(look: Style) -> None:
     together = draw_printed([*FORMULAS, r"\frac {"], look, randoms(4))
     assert isinstance(together[3], str)
     for number in (0, 2):
@@ -52,7 +52,7 @@ def test_pictures_do_not_depend_on_their_batch(look: Look) -> None:
 
 
 def test_size_is_in_pixels_an_em() -> None:
-    drawn = [draw_printed(["x"], Look("mathjax"), [Random(seed)])[0] for seed in range(8)]
+    drawn = [draw_printed(["x"], Style("mathjax"), [Random(seed)])[0] for seed in range(8)]
     ratios = [d.grey.shape[0] / d.pixels_per_em for d in drawn if isinstance(d, Printed)]
     assert len(ratios) == 8
     assert all(0.4 < ratio < 0.56 for ratio in ratios)  # an x is 0.43 em high, plus a soft edge
@@ -80,7 +80,7 @@ def test_crop_to_ink() -> None:
 
 @pytest.mark.skipif(tex_available(), reason="TeX is installed")
 def test_without_tex_mathjax_draws() -> None:
-    assert {choose_look(Random(seed)).renderer for seed in range(9)} == {"mathjax"}
+    assert {choose_style(Random(seed)).renderer for seed in range(9)} == {"mathjax"}
 
 
 def plan(folder: Path, sources: list[str], **settings: int) -> Plan:

@@ -22,21 +22,21 @@ from texlens.evaluate.compare.comparison import compare
 from texlens.evaluate.compare.runs import find_runs, open_run
 from texlens.evaluate.run import DataSet, evaluate
 from texlens.metrics.batches import Plan
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.reading.sources import Item
 from texlens.records import Example, Reading
 from texlens.render import png
 
 KEYS = ("bleu", "edit_tokens", "exact", "layout", "brace_valid")
-TRUTHS = [rf"x _ {{ {n} }} + \frac {{ a }} {{ {n} }}" for n in range(24)]
-TRUTHS[8] = r"\text { </script><b>bold</b> }"
-TRUTHS[9] = r"\begin{array} { c } a \\ b \\ \end{array}"
+REFERENCES = [rf"x _ {{ {n} }} + \frac {{ a }} {{ {n} }}" for n in range(24)]
+REFERENCES[8] = r"\text { </script><b>bold</b> }"
+REFERENCES[9] = r"\begin{array} { c } a \\ b \\ \end{array}"
 
 
 class Told:
     """A reader that answers what it was told, by id."""
 
-    contract, max_new_tokens = Contract(), 64
+    prompt_config, max_new_tokens = PromptConfig(), 64
     care: dict[str, int] = {"guards": 0}  # noqa: RUF012
 
     def __init__(self, name: str, answer: Callable[[int], str]) -> None:
@@ -55,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kinds = ("printed", "screen")
     write_examples(
         path,
-        [Example(str(n), picture, t, "ours", kinds[n % 2]) for n, t in enumerate(TRUTHS)],  # type: ignore[arg-type]
+        [Example(str(n), picture, t, "ours", kinds[n % 2]) for n, t in enumerate(REFERENCES)],  # type: ignore[arg-type]
     )
     return path
 
@@ -65,10 +65,10 @@ def folders(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     """Evaluations: `base` wrong on every fourth, `same` as it, `good` always right, `odd`."""
     out = tmp_path_factory.mktemp("evaluations")
     answers: dict[str, Callable[[int], str]] = {
-        "base": lambda n: "z" if n % 4 == 0 else TRUTHS[n],
-        "same": lambda n: "z" if n % 4 == 0 else TRUTHS[n],
-        "good": lambda n: TRUTHS[n],
-        "odd": lambda n: r"\frac {" if n % 4 == 1 else TRUTHS[n],
+        "base": lambda n: "z" if n % 4 == 0 else REFERENCES[n],
+        "same": lambda n: "z" if n % 4 == 0 else REFERENCES[n],
+        "good": lambda n: REFERENCES[n],
+        "odd": lambda n: r"\frac {" if n % 4 == 1 else REFERENCES[n],
     }
     for name, answer in answers.items():
         reader: Any = Told(name, answer)
@@ -199,7 +199,12 @@ def test_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
     assert re.search(r"\| before +\| +0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]", text)
     assert "### Recognition: against before" in text
     assert re.search(r"\| good +\| .*\+0\.250 \[\+0\.\d{3}, \+0\.\d{3}\] p 0\.00\d\*", text)
-    for title in ("tokens of the truth", "lines of the truth", "arrays in the truth", "kind"):
+    for title in (
+        "tokens of the reference",
+        "lines of the reference",
+        "arrays in the reference",
+        "kind",
+    ):
         assert f"### By {title}" in text
     assert re.search(r"\| array, matrix, cases or the like +\| +good +\| +1 \|", text)
     assert "`exact|text:normal" in text
@@ -213,7 +218,7 @@ def test_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
 def test_readings_under_other_conditions_are_told(folders: dict[str, Path], tmp_path: Path) -> None:
     def shorten(document: dict[str, Any]) -> None:
         document["run"]["max_new_tokens"] = 8
-        document["run"]["contract"]["system"] = "Think first. " * 9
+        document["run"]["prompt_config"]["system"] = "Think first. " * 9
 
     short = open_run(damaged(folders["good"], tmp_path / "short", shorten))
     base, good = open_run(folders["base"]), open_run(folders["good"])

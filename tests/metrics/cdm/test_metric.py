@@ -87,10 +87,10 @@ def test_what_cannot_be_drawn_scores_0(pred: str, drawings: Drawings) -> None:
     assert item.warnings == ("cdm: the prediction cannot be drawn",)
 
 
-def test_a_truth_that_cannot_be_drawn_does_not_count(drawings: Drawings) -> None:
+def test_a_reference_that_cannot_be_drawn_does_not_count(drawings: Drawings) -> None:
     (item,) = Cdm().score_items([Pair.of(r"\frac{", "x")], drawings)
     assert item.values == {"cdm": None, "exprate_cdm": None}
-    assert item.warnings == ("cdm: the truth cannot be drawn",)
+    assert item.warnings == ("cdm: the reference cannot be drawn",)
 
 
 def test_a_command_cut_off_before_its_argument_draws_nothing(drawings: Drawings) -> None:
@@ -137,8 +137,8 @@ def test_every_token_has_its_own_colour_and_place(drawings: Drawings) -> None:
 def test_explain_shows_which_ink_matches(drawings: Drawings) -> None:
     found = Cdm().explain(Pair.of("a + b", "a + c"), drawings)
     assert found is not None
-    assert [box.char for box in found.truth.boxes] == ["a", "+", "b"]
-    assert found.truth.matched == (True, True, False)
+    assert [box.char for box in found.reference.boxes] == ["a", "+", "b"]
+    assert found.reference.matched == (True, True, False)
     assert found.prediction.matched == (True, True, False)
     assert found.partners == ((0, 0), (1, 1))
     assert Cdm().explain(Pair.of("a", r"\frac{"), drawings) is None

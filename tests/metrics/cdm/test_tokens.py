@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texlens.metrics.cdm.repair import mended
+from texlens.metrics.cdm.repair import repaired
 from texlens.metrics.cdm.tokens import MAX_CHARACTERS, first_tokens, normalise, paint, same_token
 
 # What the published code prints after both normalisations.
@@ -163,8 +163,8 @@ def test_any_text_is_painted_or_given_up(latex: str) -> None:
 @given(BROKEN)
 @settings(max_examples=200, deadline=None)
 def test_mended_latex_has_matched_brackets(latex: str) -> None:
-    once = mended(latex)
-    assert mended(once) == once
+    once = repaired(latex)
+    assert repaired(once) == once
     plain = once.replace("\\\\", "").replace("\\{", "").replace("\\}", "")
     assert plain.count("{") == plain.count("}")
 

@@ -123,9 +123,9 @@ def test_two_pictures_are_less_than_1(gt: str, pred: str) -> None:
 
 
 def test_worse_errors_score_less() -> None:
-    truth = r"E_{n}=\frac{h^{2}}{2m}+\hat{V}"
+    reference = r"E_{n}=\frac{h^{2}}{2m}+\hat{V}"
     spared, accent, look, digit, bar, most = (
-        layout(truth, pred) or 0.0
+        layout(reference, pred) or 0.0
         for pred in (
             r"\mathrm{E}_{n}=\frac{h^{2}}{2m}+\hat{V}",
             r"E_{n}=\frac{h^{2}}{2m}+V",
@@ -141,7 +141,7 @@ def test_worse_errors_score_less() -> None:
 def test_what_cannot_be_drawn() -> None:
     (item,) = Layout().score_items([Pair.of("a+b}", "a+b")], STORE)
     assert item.values == {"layout": None, "exprate_layout": None}
-    assert "truth" in item.warnings[0]
+    assert "reference" in item.warnings[0]
     (item,) = Layout().score_items([Pair.of("a+b", r"\frac{a")], STORE)
     assert item.values == {"layout": 0.0, "exprate_layout": 0.0}
     assert "prediction" in item.warnings[0]
@@ -166,11 +166,11 @@ def test_formula_of_a_raw_answer() -> None:
 def test_explain_marks_what_differs() -> None:
     match = Layout().explain(Pair.of(r"a+\frac{b}{c}", r"a-\frac{b}{c}"), STORE)
     assert match is not None
-    for side, wrong in ((match.truth, "+"), (match.prediction, "−")):
+    for side, wrong in ((match.reference, "+"), (match.prediction, "−")):
         red = [b.char for b, ok in zip(side.boxes, side.matched, strict=True) if not ok]
         assert red == [wrong]
     for i, j in match.partners:
-        assert match.truth.boxes[i].char == match.prediction.boxes[j].char
+        assert match.reference.boxes[i].char == match.prediction.boxes[j].char
     assert Layout().explain(Pair.of("a", r"\frac"), STORE) is None
 
 

@@ -116,9 +116,9 @@ def colors(picture: Image.Image) -> set[tuple[int, ...]]:
 def test_an_explanation_paints_what_was_matched_and_what_was_not() -> None:
     plan = Plan(("layout", "exprate_layout"), cache=False)
     same = explain(Prediction("1", r"\frac{x}{y}", r"\frac{x}{y}"), plan)
-    truth, prediction = same.pictures["layout"]
-    assert MATCHED in colors(truth) & colors(prediction)
-    assert UNMATCHED not in colors(truth) | colors(prediction)
+    reference, prediction = same.pictures["layout"]
+    assert MATCHED in colors(reference) & colors(prediction)
+    assert UNMATCHED not in colors(reference) | colors(prediction)
     wrong = explain(Prediction("1", r"\frac{x}{y}", r"\frac{x}{7}"), plan)
     for picture in wrong.pictures["layout"]:
         assert {MATCHED, UNMATCHED} <= colors(picture)

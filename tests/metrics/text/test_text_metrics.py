@@ -92,9 +92,9 @@ def test_bleu_13a_is_sacrebleus_for_items_and_corpora(pairs: list[tuple[str, str
 @settings(deadline=None, max_examples=150)
 @given(texts, texts)
 def test_rouge_l_is_the_published_one(gt: str, pred: str) -> None:
-    truth, answer = gt.strip().lower(), pred.strip().lower()
-    expected = RougeScorer(["rougeL"], use_stemmer=True).score(truth, answer)["rougeL"].fmeasure
-    assert rouge_l(gt, pred) == (1.0 if truth == answer else expected)
+    reference, answer = gt.strip().lower(), pred.strip().lower()
+    expected = RougeScorer(["rougeL"], use_stemmer=True).score(reference, answer)["rougeL"].fmeasure
+    assert rouge_l(gt, pred) == (1.0 if reference == answer else expected)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_expression_rate_forgives_errors_one_by_one() -> None:
     assert rates == [(1, 1, 1), (0, 1, 1), (0, 0, 1), (0, 0, 0)]
 
 
-def test_exact_compares_truth_with_prediction_in_normal_form() -> None:
+def test_exact_compares_reference_with_prediction_in_normal_form() -> None:
     assert one(ExactMatch(), "x^2", "$x ^ {2}$", "exact") == 1
     assert one(ExactMatch(), "x^2", "x^3", "exact") == 0
 

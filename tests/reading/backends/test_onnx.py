@@ -73,8 +73,8 @@ def theirs(folder: Path) -> TorchEngine:
 
 
 def test_patches_are_those_of_the_processor(theirs: TorchEngine, folder: Path) -> None:
-    contract = theirs.contract
-    maker = PatchMaker.load(folder, contract.min_pixels, contract.max_pixels)
+    prompt_config = theirs.prompt_config
+    maker = PatchMaker.load(folder, prompt_config.min_pixels, prompt_config.max_pixels)
     for picture in random_pictures([(64, 32), (10, 10), (17, 43), (333, 120), (1600, 900)]):
         inputs = theirs.processor(
             text=[theirs.prompt],
@@ -82,8 +82,8 @@ def test_patches_are_those_of_the_processor(theirs: TorchEngine, folder: Path) -
             return_tensors="np",
             images_kwargs={
                 "size": {
-                    "shortest_edge": contract.min_pixels,
-                    "longest_edge": contract.max_pixels,
+                    "shortest_edge": prompt_config.min_pixels,
+                    "longest_edge": prompt_config.max_pixels,
                 }
             },
         )

@@ -17,22 +17,24 @@ from fake_server import Body, answer, fake, formula, sent_picture
 from PIL import Image
 
 from texlens.errors import InputError
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.reading.backends.remote import RemoteReader, ServerError
 from texlens.reading.sources import Item
 
 AT_ONCE = {"retry-after-ms": "5"}
 
 
-def test_the_contract_decides_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_prompt_config_decides_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXLENS_API_KEY", "secret")
-    contract = Contract(
+    prompt_config = PromptConfig(
         system="S", instruction="I", answer_format="think_answer", max_pixels=10_000,
         max_new_tokens=77,
     )  # fmt: skip
     reply = answer("<think>hm</think><answer>$x$</answer>", logprobs=[-0.1, -0.3])
     with fake(lambda _: (200, {}, reply)) as (url, seen):
-        reading = RemoteReader(url, "big", contract=contract).read(formula(size=(400, 100)))
+        reading = RemoteReader(url, "big", prompt_config=prompt_config).read(
+            formula(size=(400, 100))
+        )
     (body,) = seen
     assert (body["path"], body["token"]) == ("/v1/chat/completions", "Bearer secret")
     assert (body["model"], body["max_tokens"], body["temperature"]) == ("big", 77, 0.0)
@@ -52,7 +54,7 @@ def specialist(tmp_path: Path) -> Path:
     """The part of a specialist's folder that says how it wants its pictures."""
     folder = tmp_path / "specialist"
     folder.mkdir()
-    Contract(pixels_per_em=13.84, min_pixels=256, max_pixels=200_000).save(folder)
+    PromptConfig(pixels_per_em=13.84, min_pixels=256, max_pixels=200_000).save(folder)
     sizes = json.dumps({"patch_size": 8, "merge_size": 2})
     (folder / "preprocessor_config.json").write_text(sizes)
     return folder
@@ -60,9 +62,9 @@ def specialist(tmp_path: Path) -> Path:
 
 def test_a_specialist_gets_framed_pictures(specialist: Path) -> None:
     with fake(lambda _: (200, {}, answer("x"))) as (url, seen):
-        RemoteReader(url, "m", contract=specialist).read(formula(size=(600, 300)))
+        RemoteReader(url, "m", prompt_config=specialist).read(formula(size=(600, 300)))
         with pytest.raises(InputError, match=r"texlens\.json"):
-            RemoteReader(url, "m", contract=specialist.parent)
+            RemoteReader(url, "m", prompt_config=specialist.parent)
     width, height = sent_picture(seen[0]).size
     assert width < 200
     assert (width % 16, height % 16) == (0, 0)
@@ -187,7 +189,7 @@ def test_pictures_that_cannot_be_opened_never_leave(tmp_path: Path, specialist: 
     (tmp_path / "no.png").write_text("no picture")
     blank = Image.new("RGB", (100, 50), "white")
     with fake(lambda _: (200, {}, answer("x"))) as (url, seen):
-        reader = RemoteReader(url, "m", contract=specialist)
+        reader = RemoteReader(url, "m", prompt_config=specialist)
         bad, empty = reader.read_many([tmp_path / "no.png", blank])
     assert bad.error is not None
     assert empty.warnings == ("no_formula",)
@@ -223,6 +225,6 @@ def test_transformers_own_server_reads_the_same(tmp_path: Path) -> None:
     finally:
         server.terminate()
         server.wait(20)
-    here = list(Reader(guards=False, second_look=False).read_many(pictures))
+    here = list(Reader(guards=False, second_view=False).read_many(pictures))
     assert [reading.error for reading in there] == [None] * len(pictures)
     assert [reading.latex for reading in there] == [reading.latex for reading in here]

@@ -17,7 +17,7 @@ from texlens.model.load import Loaded, load_model
 from texlens.reading.decoding import lean_forward as lean
 from texlens.reading.decoding.constraints import guard_for
 from texlens.reading.decoding.greedy import Decoder
-from texlens.reading.decoding.token_loop import Manner
+from texlens.reading.decoding.token_loop import DecodingConfig
 
 SIZES = [(64, 32), (160, 32), (64, 48), (160, 32), (96, 96), (400, 64), (32, 32)]
 
@@ -35,7 +35,7 @@ def inputs(loaded: Loaded, sizes: list[tuple[int, int]] = SIZES) -> dict[str, to
         for width, height in sizes
     ]
     prompt = loaded.processor.apply_chat_template(
-        loaded.contract.messages(), tokenize=False, add_generation_prompt=True
+        loaded.prompt_config.messages(), tokenize=False, add_generation_prompt=True
     )
     batch = loaded.processor(
         text=[prompt] * len(pictures), images=pictures, padding=True, return_tensors="pt"
@@ -77,9 +77,9 @@ def test_guarded_answers_match_stock_generate(loaded: Loaded, temperature: float
 
     guard = guard_for(text, len(tokenizer), decoder.end_tokens)
     assert guard is not None
-    manner = Manner(guard, temperature)
+    decoding = DecodingConfig(guard, temperature)
     batch = inputs(loaded)
-    ours, stock = decoder.decode(batch, manner), decoder.generate(batch, manner)
+    ours, stock = decoder.decode(batch, decoding), decoder.generate(batch, decoding)
     assert [answer.tokens for answer in ours] == [answer.tokens for answer in stock]
     assert [answer.cut for answer in ours] == [answer.cut for answer in stock]
     assert len({answer.tokens for answer in ours}) > 3

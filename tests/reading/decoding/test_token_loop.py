@@ -9,7 +9,7 @@ import pytest
 
 from texlens.reading.answers import Answer
 from texlens.reading.decoding.constraints import Guard
-from texlens.reading.decoding.token_loop import GREEDY, Drafts, Floats, Manner
+from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig, Drafts, Floats
 
 TEXTS = ["", *(f" {c}" for c in "{}xyz_^"), *"{}xyz_^", " \\left(", " \\right."]
 END = 0
@@ -19,10 +19,10 @@ LEFT, RIGHT = len(TEXTS) - 2, len(TEXTS) - 1
 
 
 def answers(
-    wishes: Sequence[Sequence[int]], manner: Manner = GREEDY, limit: int = 60
+    wishes: Sequence[Sequence[int]], decoding: DecodingConfig = GREEDY, limit: int = 60
 ) -> list[Answer]:
     """What is written where the model wishes these tokens, one after the other, each at 0.9."""
-    drafts = Drafts(len(wishes), manner, end_tokens=[END], max_new_tokens=limit)
+    drafts = Drafts(len(wishes), decoding, end_tokens=[END], max_new_tokens=limit)
     step = 0
     while True:
         table = np.full((len(drafts.rows), len(TEXTS)), np.log(0.1 / len(TEXTS)), dtype=np.float32)
@@ -57,7 +57,7 @@ def test_a_loop_is_stopped() -> None:
 
 
 def test_a_guarded_loop_closes_what_is_open() -> None:
-    (guarded,) = answers([[LEFT, OPEN, *[X, Y, Z] * 30]], Manner(GUARD), limit=100)
+    (guarded,) = answers([[LEFT, OPEN, *[X, Y, Z] * 30]], DecodingConfig(GUARD), limit=100)
     assert guarded.cut == "loop"
     assert guarded.tokens[-2:] == (CLOSE, RIGHT)
     assert len(guarded.tokens) < 40
@@ -69,14 +69,14 @@ def test_a_guarded_answer_closes_at_the_limit() -> None:
     (free,) = answers(wished, limit=9)
     assert len(free.tokens) == 9
     assert free.cut == "limit"
-    (guarded,) = answers(wished, Manner(GUARD), limit=9)
+    (guarded,) = answers(wished, DecodingConfig(GUARD), limit=9)
     assert len(guarded.tokens) == 8
     assert guarded.tokens[-2:] == (RIGHT, CLOSE)
     assert guarded.cut == "limit"
 
 
 def test_a_guard_takes_the_likeliest_of_what_may_come() -> None:
-    (answer,) = answers([[X, SUB, SUB, OPEN, Y, END, CLOSE, END]], Manner(GUARD))
+    (answer,) = answers([[X, SUB, SUB, OPEN, Y, END, CLOSE, END]], DecodingConfig(GUARD))
     assert answer.tokens[:2] == (X, SUB)
     assert SUB not in answer.tokens[2:]
     assert answer.logprobs[2] < np.log(0.1)  # the doubt is on record
@@ -84,10 +84,10 @@ def test_a_guard_takes_the_likeliest_of_what_may_come() -> None:
 
 def test_chance_is_the_same_for_the_same_seed_and_any_batch() -> None:
     wished = [[X, Y, Z, X, Y, END], [Z, Z, END]]
-    drawn = [answers(wished, Manner(GUARD, 3.0, seed)) for seed in (1, 1, 2)]
+    drawn = [answers(wished, DecodingConfig(GUARD, 3.0, seed)) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1]
     assert drawn[0] != drawn[2]
-    assert answers(wished[1:], Manner(GUARD, 3.0, 1)) == drawn[0][1:]
+    assert answers(wished[1:], DecodingConfig(GUARD, 3.0, 1)) == drawn[0][1:]
 
 
 def test_ended_answers_leave_the_batch() -> None:

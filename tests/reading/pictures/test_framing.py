@@ -31,7 +31,7 @@ def grey(image: Image.Image) -> Grey:
     return np.asarray(image.convert("L"), dtype=np.float32)
 
 
-def likeness(one: Image.Image, other: Image.Image) -> float:
+def similarity(one: Image.Image, other: Image.Image) -> float:
     """Correlation of two pictures of one size."""
     assert one.size == other.size
     return float(np.corrcoef(grey(one).ravel(), grey(other).ravel())[0, 1])
@@ -57,7 +57,9 @@ def test_sides_are_whole_visual_tokens_with_a_margin() -> None:
 
 @pytest.mark.parametrize("margin", [0, 3, 200])
 def test_margins_do_not_matter(margin: int) -> None:
-    assert likeness(frame_picture(text(margin=margin), FRAME), frame_picture(text(), FRAME)) > 0.999
+    assert (
+        similarity(frame_picture(text(margin=margin), FRAME), frame_picture(text(), FRAME)) > 0.999
+    )
 
 
 @pytest.mark.parametrize("em", [12, 16, 24, 60, 160])
@@ -75,7 +77,7 @@ def test_large_type_is_brought_to_the_models_size(em: int) -> None:
 
 def test_a_dark_ground_is_turned_light() -> None:
     dark = text(ground=20, ink=230)
-    assert likeness(frame_picture(dark, FRAME), frame_picture(text(), FRAME)) > 0.99
+    assert similarity(frame_picture(dark, FRAME), frame_picture(text(), FRAME)) > 0.99
 
 
 def test_colours_of_equal_brightness_are_told_apart() -> None:
@@ -85,7 +87,7 @@ def test_colours_of_equal_brightness_are_told_apart() -> None:
         Image.new("RGB", mask.size, (255, 17, 17)),
     )
     picture = Image.composite(green, red, mask)
-    assert likeness(frame_picture(picture, FRAME), frame_picture(text(), FRAME)) > 0.98
+    assert similarity(frame_picture(picture, FRAME), frame_picture(text(), FRAME)) > 0.98
 
 
 def test_a_shadow_is_divided_out() -> None:
@@ -95,7 +97,7 @@ def test_a_shadow_is_divided_out() -> None:
     photo = Image.fromarray((picture * shadow * 0.85 + noise).clip(0, 255).astype(np.uint8))
     framed = frame_picture(photo.convert("RGB"), FRAME)
     clean = frame_picture(text(em=20, margin=20), FRAME)
-    assert likeness(framed, clean) > 0.95
+    assert similarity(framed, clean) > 0.95
     assert np.median(grey(framed)) == 255
 
 
@@ -104,7 +106,7 @@ def test_specks_do_not_widen_the_picture() -> None:
     speckled = picture.copy()
     for place in ((3, 3), (picture.width - 4, 5), (9, picture.height - 6)):
         speckled.putpixel(place, (0, 0, 0))
-    assert likeness(frame_picture(speckled, FRAME), frame_picture(picture, FRAME)) > 0.999
+    assert similarity(frame_picture(speckled, FRAME), frame_picture(picture, FRAME)) > 0.999
 
 
 def test_a_dot_of_the_formula_is_no_speck() -> None:

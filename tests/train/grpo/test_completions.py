@@ -32,9 +32,9 @@ def asked(*ids: str) -> list[Asked]:
     return [Asked(id_, PROMPT, picture()) for id_ in ids]
 
 
-def scored(texts: list[str], truth: str = "a+b") -> list[ScoredCompletion]:
+def scored(texts: list[str], reference: str = "a+b") -> list[ScoredCompletion]:
     return score_completions(
-        texts, [truth] * len(texts), rewards=WEIGHTS, settings=RewardSettings("plain")
+        texts, [reference] * len(texts), rewards=WEIGHTS, settings=RewardSettings("plain")
     )
 
 
@@ -48,7 +48,7 @@ def test_every_completion_is_a_line(tmp_path: Path) -> None:
     first, second = records(tmp_path)
     assert first == {
         "step": 3, "id": "p/1", "prompt": "Be exact.\nRead it.", "response": "a+b",
-        "answer": "a+b", "truth": "a+b",
+        "answer": "a+b", "reference": "a+b",
         "rewards": {"exact": 1.0, "no_loop": 1.0, "validity_similarity": 2.0},
         "validity_bonus": 1.0, "similarity": 1.0, "total": 1.5, "exact": True, "tokens": 3,
         "finished": True, "error": None,

@@ -57,7 +57,7 @@ def config(parquet: Path, **settings: Any) -> GrpoConfig:
 
 
 def words_of(loaded: Loaded) -> int:
-    return prompt_of(loaded.processor, loaded.contract).length
+    return prompt_of(loaded.processor, loaded.prompt_config).length
 
 
 def test_pictures_are_bounded_so_that_the_prompt_keeps_its_limit(
@@ -67,13 +67,13 @@ def test_pictures_are_bounded_so_that_the_prompt_keeps_its_limit(
     limit = words + 30
     bound = within_limit(loaded, limit)
     side = 16
-    assert bound.contract.max_pixels == 30 * side**2 < loaded.contract.max_pixels
+    assert bound.prompt_config.max_pixels == 30 * side**2 < loaded.prompt_config.max_pixels
     prompts = prepare_prompts(config(parquet, max_prompt_tokens=limit), bound, quiet=True)
     assert prompts.record["max_pixels"] == 30 * side**2
     for row in prompts.table:
         inputs = bound.processor(
             text=bound.processor.apply_chat_template(
-                bound.contract.messages(), tokenize=False, add_generation_prompt=True
+                bound.prompt_config.messages(), tokenize=False, add_generation_prompt=True
             ),
             images=[row["image"]],
             return_tensors="pt",
@@ -86,11 +86,11 @@ def test_pictures_are_bounded_so_that_the_prompt_keeps_its_limit(
 def test_what_cannot_be_learnt_from_is_left_out_and_counted(loaded: Loaded, parquet: Path) -> None:
     bound = within_limit(loaded, 400)
     prompts = prepare_prompts(config(parquet), bound, quiet=True)
-    # The long one has more tokens than the contract's 24 for an answer.
-    assert prompts.record["left_out"] == {"truth longer than an answer may be": 1}
+    # The long one has more tokens than the prompt configuration's 24 for an answer.
+    assert prompts.record["left_out"] == {"reference longer than an answer may be": 1}
     assert list(prompts.table["id"]) == ["f0", "f1", "f2", "f3", "f4"]
     assert prompts.table[0]["solution"] == FORMULAS[0]
-    assert prompts.table[0]["prompt"][1]["content"] == loaded.contract.instruction
+    assert prompts.table[0]["prompt"][1]["content"] == loaded.prompt_config.instruction
     # A prompt that is longer in spite of the bound is dropped.
     words = words_of(loaded)
     with pytest.raises(InputError, match=r"No prompt is left .*'prompt too long': 6"):
@@ -119,14 +119,16 @@ def pool() -> Any:
 
 
 def answer_right(times: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the answers to a truth be right so many times of 4; the numbers of answers per call."""
+    """Let the answers to a reference be right so many times of 4; the numbers of answers per call."""
     calls: list[int] = []
     honest = grpo_prefilter.score_completions
 
-    def score(texts: list[str], truths: list[str], **rest: Any) -> Any:
+    def score(texts: list[str], references: list[str], **rest: Any) -> Any:
         calls.append(len(texts))
-        texts = [truth if n % 4 < times[truth] else "0" for n, truth in enumerate(truths)]
-        return honest(texts, truths, **(rest | {"completion_ids": None}))
+        texts = [
+            reference if n % 4 < times[reference] else "0" for n, reference in enumerate(references)
+        ]
+        return honest(texts, references, **(rest | {"completion_ids": None}))
 
     monkeypatch.setattr(grpo_prefilter, "score_completions", score)
     return calls
@@ -224,8 +226,8 @@ def test_the_shipped_recipes_are_whole() -> None:
         recipe = load_recipe(name, GrpoConfig)
         assert recipe.groups_per_step() >= 1
     warm_up = load_recipe("sft_tagged_small", SftConfig)
-    assert warm_up.contract.system == PROMPTS["think_answer"].system
+    assert warm_up.prompt_config.system == PROMPTS["think_answer"].system
     published = load_recipe("grpo_3b", GrpoConfig)
-    assert published.contract.answer_format == "think_answer"
-    assert published.contract.system == PROMPTS["think_answer"].system
+    assert published.prompt_config.answer_format == "think_answer"
+    assert published.prompt_config.system == PROMPTS["think_answer"].system
     assert (published.learning_rate, published.steps, published.num_generations) == (4e-5, 100, 6)

@@ -68,7 +68,7 @@ def recipe(model_folder: Path, short: Path) -> Recipe:
     def build(**settings: Any) -> GrpoConfig:
         document: dict[str, Any] = {
             "model": str(model_folder),
-            "contract": {"max_new_tokens": 10},
+            "prompt_config": {"max_new_tokens": 10},
             "lora": {"rank": 4, "alpha": 8},
             "data": [{"parquet": str(short)}],
             "rewards": {"validity_similarity": 1, "no_loop": 1, "overlong": 0.5},
@@ -107,7 +107,7 @@ def test_what_a_run_leaves(recipe: Recipe, short: Path, tmp_path: Path) -> None:
     assert GrpoConfig.model_validate(resolved) == config
     assert summary == json.loads((tmp_path / "run.json").read_text())
     assert summary["step"] == 4
-    assert summary["data"]["left_out"] == {"truth longer than an answer may be": 1}
+    assert summary["data"]["left_out"] == {"reference longer than an answer may be": 1}
 
     log = read_log(tmp_path / "log.jsonl")
     trained = [record for record in log if "loss" in record]
@@ -139,7 +139,7 @@ def test_what_a_run_leaves(recipe: Recipe, short: Path, tmp_path: Path) -> None:
     # The adapter alone, without the copy of the start that the KL divergence needs.
     assert not (tmp_path / "adapter" / "ref").exists()
     loaded = load_model(config.model, tmp_path / "adapter", device="cpu")
-    assert loaded.contract.max_new_tokens == 10
+    assert loaded.prompt_config.max_new_tokens == 10
 
 
 class EvenTokens(BatchRewards):
@@ -227,7 +227,7 @@ def test_it_starts_from_an_adapter_continued_or_merged(
 
     summary = train_grpo(recipe(adapter=first, adapter_use="merge", steps=1), tmp_path / "merged")
     base = tmp_path / "merged" / "base"
-    assert summary["contract"]["base"] == str(base)
+    assert summary["prompt_config"]["base"] == str(base)
     expected = load_model(model_folder, first, device="cpu").model.merge_and_unload().state_dict()
     for name, weight in load_model(base, device="cpu").model.state_dict().items():
         torch.testing.assert_close(weight, expected[name])

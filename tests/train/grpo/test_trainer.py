@@ -30,15 +30,15 @@ def pictures() -> list[Image.Image]:
 def loaded_in_fp32(folder: Path) -> Loaded:
     loaded = load_model(folder, device="cpu")
     loaded.processor.image_processor.size = {
-        "shortest_edge": loaded.contract.min_pixels,
-        "longest_edge": loaded.contract.max_pixels,
+        "shortest_edge": loaded.prompt_config.min_pixels,
+        "longest_edge": loaded.prompt_config.max_pixels,
     }
     return loaded
 
 
 def prompts_of(loaded: Loaded, images: list[Image.Image]) -> dict[str, torch.Tensor]:
     text = loaded.processor.apply_chat_template(
-        loaded.contract.messages(), tokenize=False, add_generation_prompt=True
+        loaded.prompt_config.messages(), tokenize=False, add_generation_prompt=True
     )
     return dict(
         loaded.processor(
@@ -66,10 +66,10 @@ def trainer(loaded: Loaded, model: Any, out: Path, **settings: Any) -> FormulaGr
     from datasets import Dataset
     from trl.trainer.grpo_config import GRPOConfig
 
-    contract = loaded.contract
+    prompt_config = loaded.prompt_config
     prompt = [
-        {"role": "system", "content": contract.system},
-        {"role": "user", "content": contract.instruction},
+        {"role": "system", "content": prompt_config.system},
+        {"role": "user", "content": prompt_config.instruction},
     ]
     rows = [
         {"id": str(place), "prompt": prompt, "image": image, "solution": "x"}

@@ -30,7 +30,7 @@ def test_logits_and_gradients_are_the_stock_ones(
     answers = torch.from_numpy(random.integers(300, run.pad, (batch, 7)))
 
     text = processor.apply_chat_template(
-        run.config.contract.messages(), add_generation_prompt=True, tokenize=False
+        run.config.prompt_config.messages(), add_generation_prompt=True, tokenize=False
     )
     inputs = processor(
         text=[text] * batch,

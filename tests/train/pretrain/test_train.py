@@ -52,7 +52,7 @@ def test_a_run_leaves_a_model_that_loads_and_its_curves(tiny: Tiny, tmp_path: Pa
     assert (tmp_path / "curves.csv").read_text().count("\n") == 5
     assert json.loads((tmp_path / "run.json").read_text())["config"]["steps"] == 8
     loaded = load_model(tmp_path / "model", device="cpu")
-    assert loaded.contract == tiny().contract
+    assert loaded.prompt_config == tiny().prompt_config
     trained = weights(tmp_path)["model.visual.merger.mlp.0.weight"]
     kept = dict(loaded.model.named_parameters())["model.visual.merger.mlp.0.weight"]
     torch.testing.assert_close(kept, trained, rtol=1e-3, atol=1e-6)  # in half precision
@@ -85,7 +85,7 @@ def test_other_settings_do_not_go_on_and_a_larger_budget_does(tiny: Tiny, tmp_pa
     with pytest.raises(InputError, match=r"begun with another learning_rate: .*--force"):
         pretrain(tiny(learning_rate=0.5), tmp_path)
     assert pretrain(tiny(steps=4), tmp_path)["step"] == 4
-    summary = pretrain(tiny(learning_rate=1e-4, steps=2), tmp_path, afresh=True)
+    summary = pretrain(tiny(learning_rate=1e-4, steps=2), tmp_path, overwrite=True)
     assert summary["step"] == 2
     assert [record["step"] for record in read_log(tmp_path / "log.jsonl")] == [2]
 

@@ -27,9 +27,9 @@ from texlens.train.rewards.pool import RewardPool, get_pool
 from texlens.train.rewards.rendered import Rendered
 from texlens.train.rewards.text import tag_order
 
-TRUTH = r"\frac { a } { b } + x ^ { 2 } = \sum _ { i = 1 } ^ { n } y _ { i }"
+REFERENCE = r"\frac { a } { b } + x ^ { 2 } = \sum _ { i = 1 } ^ { n } y _ { i }"
 ANSWERS = [
-    TRUTH,
+    REFERENCE,
     r"\frac{a}{b}+x^2=\sum_{i=1}^n y_i",
     r"\frac{a}{c}+x^{2}=\sum_{i=1}^{n} y_{j}",
     r"x^{2} = \sum y",
@@ -41,18 +41,18 @@ ANSWERS = [
 
 def test_rendered_rewards_are_the_metrics_behind_the_gate() -> None:
     drawings = DrawingStore(on_disk=False)
-    pairs = [Pair.of(TRUTH, answer) for answer in ANSWERS[:5]]
+    pairs = [Pair.of(REFERENCE, answer) for answer in ANSWERS[:5]]
     for name, metric in (("cdm", Cdm()), ("layout", Layout())):
         expected = [score.values[name] for score in metric.score_items(pairs, drawings)]
-        got = REWARDS[name](ANSWERS, [TRUTH] * len(ANSWERS))
+        got = REWARDS[name](ANSWERS, [REFERENCE] * len(ANSWERS))
         assert got == [*expected, 0.0, 0.0]
         assert got[0] == got[1] == 1.0 > got[2] > got[3] > 0
 
 
 def test_what_katex_refuses_gets_nothing_though_it_could_be_drawn() -> None:
     answer = r"\frac { a } { b } + x ^ { 2 } = \sum _ { i = 1 } ^ { n } y _ { i } \ref { a }"
-    record = score_completions([answer], [TRUTH], rewards=["cdm", "layout"])[0]
-    drawn = Cdm().score_items([Pair.of(TRUTH, answer)], DrawingStore(on_disk=False))[0]
+    record = score_completions([answer], [REFERENCE], rewards=["cdm", "layout"])[0]
+    drawn = Cdm().score_items([Pair.of(REFERENCE, answer)], DrawingStore(on_disk=False))[0]
     assert (drawn.values["cdm"] or 0) > 0.9
     assert record.rewards == {"cdm": 0.0, "layout": 0.0}
     assert record.error is not None
@@ -60,10 +60,10 @@ def test_what_katex_refuses_gets_nothing_though_it_could_be_drawn() -> None:
 
 
 def test_a_reward_is_the_same_in_any_batch() -> None:
-    alone = [score_completions([a], [TRUTH])[0] for a in ANSWERS]
-    together = score_completions(ANSWERS, [TRUTH] * len(ANSWERS))
+    alone = [score_completions([a], [REFERENCE])[0] for a in ANSWERS]
+    together = score_completions(ANSWERS, [REFERENCE] * len(ANSWERS))
     mixed = score_completions(
-        ["x", *reversed(ANSWERS), "y", *ANSWERS], ["x", *[TRUTH] * 7, "x", *[TRUTH] * 7]
+        ["x", *reversed(ANSWERS), "y", *ANSWERS], ["x", *[REFERENCE] * 7, "x", *[REFERENCE] * 7]
     )
     assert alone == together == mixed[1:8][::-1] == mixed[9:]
 
@@ -106,8 +106,8 @@ def test_overlong_falls_softly_to_minus_one() -> None:
 
 def test_no_loop_sees_loops_in_answer_and_thoughts() -> None:
     loop = r"x _ { 1 } + " * 30
-    texts = [TRUTH, loop, f"<think>{'well ' * 40}", f"<think>a</think><answer>{loop}</answer>"]
-    assert REWARDS["no_loop"](texts, [TRUTH] * 4) == [1, 0, 0, 0]
+    texts = [REFERENCE, loop, f"<think>{'well ' * 40}", f"<think>a</think><answer>{loop}</answer>"]
+    assert REWARDS["no_loop"](texts, [REFERENCE] * 4) == [1, 0, 0, 0]
 
 
 TAGS = ["<think>", "</think>", "<ANSWER>", "</answer>", "a", "\n"]
@@ -185,14 +185,14 @@ def test_a_batch_is_scored_once_for_all_functions() -> None:
     assert [function.__name__ for function in batch.functions] == list(weights)
     assert batch.weights == [1.0, 0.5, 0.25, 0.0]
     completions = [[{"role": "assistant", "content": text}] for text in ANSWERS]
-    columns = {"solution": [TRUTH] * 7, "prompts": ["p"] * 7, "trainer_state": object()}
+    columns = {"solution": [REFERENCE] * 7, "prompts": ["p"] * 7, "trainer_state": object()}
     values = [function(completions=completions, **columns) for function in batch.functions]
     assert pool.calls == 1
     for i, record in enumerate(batch.last):
         assert [column[i] for column in values] == list(record.rewards.values())
         total = sum(w * v for w, v in zip(batch.weights, (c[i] for c in values), strict=True))
         assert record.total(weights) == total
-    batch.functions[0](completions=completions[:2], solution=[TRUTH] * 2)
+    batch.functions[0](completions=completions[:2], solution=[REFERENCE] * 2)
     assert (pool.calls, len(batch.last)) == (2, 2)
 
 

@@ -40,13 +40,13 @@ def test_a_monster_counts_as_timeout_and_its_neighbours_do_not(pool: RewardPool)
     assert pool.timeouts == before + 2
 
 
-def test_a_monstrous_truth_is_said_to_be_one(pool: RewardPool) -> None:
+def test_a_monstrous_reference_is_said_to_be_one(pool: RewardPool) -> None:
     seen = pool.score([(MONSTERS[2], "x"), ("x", "x")])
-    assert seen[0].error == "the truth cannot be drawn in time"
+    assert seen[0].error == "the reference cannot be drawn in time"
     assert seen[1].cdm == 1
 
 
-def test_a_truth_that_cannot_be_drawn_gives_zero(pool: RewardPool) -> None:
+def test_a_reference_that_cannot_be_drawn_gives_zero(pool: RewardPool) -> None:
     seen = pool.score([(r"\frac{", "x"), ("x " * MAX_DRAWN_CHARACTERS, "x")])
     assert [(s.valid, s.cdm, s.layout) for s in seen] == [(True, 0, 0)] * 2
     assert "cannot be drawn" in (seen[0].error or "")
@@ -67,7 +67,7 @@ def test_what_is_too_large_is_not_even_tried(pool: RewardPool) -> None:
     assert [s.error for s in seen] == [
         "the answer has 2000000 characters, too many to draw",
         "the answer is nested 200 deep, too deep to draw",
-        "the truth is nested 200 deep, too deep to draw",
+        "the reference is nested 200 deep, too deep to draw",
     ]
     assert pool.timeouts == timeouts
 

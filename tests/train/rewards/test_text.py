@@ -9,7 +9,7 @@ from texlens.train.rewards.functions import REWARDS, score_completions
 
 F = r"\frac{a}{b}"  # its words for ROUGE: frac a b
 
-# completion, truth, tag_presence, tag_order, validity bonus, similarity, exact_match_bonus
+# completion, reference, tag_presence, tag_order, validity bonus, similarity, exact_match_bonus
 CASES: dict[str, tuple[object, object, float, float, float, float, float]] = {
     # Tags.
     "all right": (f"<think>t</think><answer>{F}</answer>", F, 1, 1, 1, 1, 2),
@@ -59,14 +59,14 @@ CASES: dict[str, tuple[object, object, float, float, float, float, float]] = {
     "part of it": ("<answer>a</answer>", F, 0.5, 0, 1, 0.5, 0),
     "no word in it": ("<answer>+</answer>", "+", 0.5, 0, 1, 0, 2),
     "empty answer": ("<think></think><answer> </answer>", F, 1, 1, 0, 0, 0),
-    "empty truth": ("<answer>x</answer>", "", 0.5, 0, 0, 0, 0),
-    "blank truth": ("<answer>x</answer>", " \n", 0.5, 0, 0, 0, 0),
+    "empty reference": ("<answer>x</answer>", "", 0.5, 0, 0, 0, 0),
+    "blank reference": ("<answer>x</answer>", " \n", 0.5, 0, 0, 0, 0),
     # What is no text.
     "None": (None, F, 0, 0, 0, 0, 0),
     "a number": (7, F, 0, 0, 0, 0, 0),
     "no messages": ([], F, 0, 0, 0, 0, 0),
     "a message without content": ([{"role": "assistant"}], F, 0, 0, 0, 0, 0),
-    "truth is no text": (f"<answer>{F}</answer>", None, 0.5, 0, 0, 0, 0),
+    "reference is no text": (f"<answer>{F}</answer>", None, 0.5, 0, 0, 0, 0),
 }  # fmt: skip
 IDS, ROWS = list(CASES), list(CASES.values())
 
@@ -81,9 +81,9 @@ def test_rewards_agree_with_their_definition(name: str, column: int) -> None:
 
 
 def test_validity_similarity_is_the_bonus_and_rouge_l() -> None:
-    completions, truths = [row[0] for row in ROWS], [row[1] for row in ROWS]
-    values = REWARDS["validity_similarity"](completions, truths)
-    records = score_completions(completions, truths, rewards=["validity_similarity"])
+    completions, references = [row[0] for row in ROWS], [row[1] for row in ROWS]
+    values = REWARDS["validity_similarity"](completions, references)
+    records = score_completions(completions, references, rewards=["validity_similarity"])
     for id_, row, value, record in zip(IDS, ROWS, values, records, strict=True):
         assert record.validity_bonus == row[4], id_
         assert record.similarity == pytest.approx(row[5], abs=1e-12), id_
@@ -93,13 +93,18 @@ def test_validity_similarity_is_the_bonus_and_rouge_l() -> None:
 def test_similarity_is_that_of_the_package() -> None:
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     seen = 0
-    truths = [F, r"\sum_{i=1}^{n} x_i", r"\operatorname{ReLU}(x) = \max(0, x)", "running runs 10"]
-    answers = [*truths, r"\sum_{i=0}^{n} x_j", "run", r"\max(x)", "x", "", "ΑΒΓ α"]
-    for truth in truths:
+    references = [
+        F,
+        r"\sum_{i=1}^{n} x_i",
+        r"\operatorname{ReLU}(x) = \max(0, x)",
+        "running runs 10",
+    ]
+    answers = [*references, r"\sum_{i=0}^{n} x_j", "run", r"\max(x)", "x", "", "ΑΒΓ α"]
+    for reference in references:
         for answer in answers:
             text = f"<answer>{answer}</answer>"
-            record = score_completions([text], [truth], rewards=["validity_similarity"])[0]
-            expected = scorer.score(truth.lower().strip(), answer.lower().strip())["rougeL"]
+            record = score_completions([text], [reference], rewards=["validity_similarity"])[0]
+            expected = scorer.score(reference.lower().strip(), answer.lower().strip())["rougeL"]
             if answer:
                 assert record.similarity == expected.fmeasure
                 seen += record.similarity > 0
@@ -108,7 +113,7 @@ def test_similarity_is_that_of_the_package() -> None:
 
 @pytest.mark.parametrize("name", ["tag_presence", "validity_similarity", "cdm"])
 def test_a_batch_whose_lengths_differ_gives_zeros_and_a_warning(name: str) -> None:
-    with pytest.warns(UserWarning, match="2 completions came with 1 truths"):
+    with pytest.warns(UserWarning, match="2 completions came with 1 references"):
         assert REWARDS[name]([f"<answer>{F}</answer>"] * 2, [F]) == [0.0, 0.0]
 
 

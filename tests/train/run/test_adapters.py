@@ -60,9 +60,11 @@ def test_trained_weights_are_float32_and_frozen_ones_are_not(tuning: Tuning) -> 
         assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
 
 
-def test_the_contract_is_the_base_s_with_the_recipe_s_changes(tuning: Tuning) -> None:
-    start = load_for_training(tuning()).contract
-    changed = load_for_training(tuning(contract={"answer_format": "think_answer"})).contract
+def test_the_prompt_config_is_the_base_s_with_the_recipe_s_changes(tuning: Tuning) -> None:
+    start = load_for_training(tuning()).prompt_config
+    changed = load_for_training(
+        tuning(prompt_config={"answer_format": "think_answer"})
+    ).prompt_config
     assert changed == start.model_copy(update={"answer_format": "think_answer"})
     assert start.base == tuning().model
 
@@ -81,18 +83,18 @@ def test_adapter_on_base_merged_and_stock_read_the_same(
     images = [example.image for example in read_examples(pictures, 6)]
     base = [
         r.latex
-        for r in Reader(config.model, device="cpu", guards=False, second_look=False).read_many(
+        for r in Reader(config.model, device="cpu", guards=False, second_view=False).read_many(
             images
         )
     ]
     tuned = Reader(
-        config.model, tmp_path / "run" / "adapter", device="cpu", guards=False, second_look=False
+        config.model, tmp_path / "run" / "adapter", device="cpu", guards=False, second_view=False
     )
     read = [r.latex for r in tuned.read_many(images)]
     assert read != base
-    merged = Reader(tmp_path / "merged", device="cpu", guards=False, second_look=False)
+    merged = Reader(tmp_path / "merged", device="cpu", guards=False, second_view=False)
     assert [r.latex for r in merged.read_many(images)] == read
-    assert merged.contract == tuned.contract
+    assert merged.prompt_config == tuned.prompt_config
     assert record["dtype"] == "float32"
 
     plain = Qwen2_5_VLForConditionalGeneration.from_pretrained(config.model, dtype=torch.float32)
@@ -116,7 +118,7 @@ def test_a_merged_model_keeps_the_type_of_its_base(tuning: Tuning, tmp_path: Pat
     loaded = load_model(tuning().model, device="cpu")
     loaded.model.to(torch.bfloat16).save_pretrained(half)
     loaded.processor.save_pretrained(half)
-    loaded.contract.save(half)
+    loaded.prompt_config.save(half)
     train_sft(tuning(model=str(half), steps=1), tmp_path / "run")
     assert merge_adapter(tmp_path / "run" / "adapter", tmp_path / "m")["dtype"] == "bfloat16"
     assert next(load_model(tmp_path / "m").model.parameters()).dtype == torch.float32

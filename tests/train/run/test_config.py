@@ -30,7 +30,7 @@ def test_training_and_dev_rows_are_apart() -> None:
 
 
 def test_the_generalist_says_that_it_is_not_to_be_shipped() -> None:
-    assert "NC" in load_recipe("pretrain_generalist", PretrainConfig).contract.licence
+    assert "NC" in load_recipe("pretrain_generalist", PretrainConfig).prompt_config.licence
     assert "Never shipped" in recipe_text("pretrain_generalist")
 
 
@@ -59,7 +59,7 @@ def test_changes_reach_into_lists_and_parts() -> None:
         ("data.0.formulas.2.path=x", "grammar has none"),
         ("data=[]", "data: .*at least 1"),
         ("minutes=", "give minutes or steps"),
-        ("contract.pixels_per_em=", "size of type"),
+        ("prompt_config.pixels_per_em=", "size of type"),
     ],
 )
 def test_a_wrong_setting_is_named(setting: str, complaint: str) -> None:
@@ -114,7 +114,7 @@ def test_the_published_settings_are_those_of_the_3b_recipes() -> None:
         assert config.precision == "bfloat16"
     assert (first.batch, first.accumulation, first.epochs) == (4, 2, 1)
     assert (second.batch, second.accumulation, second.epochs) == (2, 2, 24)
-    assert first.contract.max_pixels == 262_144
+    assert first.prompt_config.max_pixels == 262_144
     assert first.dev_every == 500
 
 
@@ -137,7 +137,7 @@ def test_dev_rows_are_not_trained_on() -> None:
         ("lora.rnk=2", r"\(nearest: 'rank'\)"),
         ("parts=[tail]", "parts.0: .*'language_model', 'vision' or 'merger'"),
         ("parts=[]", "parts: .*at least 1"),
-        ("contract.max_pixel=5", r"\(nearest: 'max_pixels'\)"),
+        ("prompt_config.max_pixel=5", r"\(nearest: 'max_pixels'\)"),
         ("data.0.share=0.5", "a file without share"),
         ("dev.0.name=a_b", "dev.0.name"),
         ("dev.1.name=printed", "two dev sets have one name"),

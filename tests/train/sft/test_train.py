@@ -111,7 +111,7 @@ def test_other_settings_do_not_go_on(tuning: Tuning, tmp_path: Path) -> None:
             train_sft(tuning(), tmp_path)
     with pytest.raises(InputError, match=r"begun with another batch, learning_rate: .*--force"):
         train_sft(tuning(learning_rate=0.5, batch=1), tmp_path)
-    assert train_sft(tuning(batch=1, steps=2), tmp_path, afresh=True)["step"] == 2
+    assert train_sft(tuning(batch=1, steps=2), tmp_path, overwrite=True)["step"] == 2
 
 
 def test_a_budget_in_minutes_ends_the_run_and_the_learning_rate(
@@ -183,13 +183,13 @@ def test_bfloat16_trains_weights_in_float32(
     assert losses[-1] < losses[0]
 
 
-def test_the_answer_with_tags_is_taught_where_the_contract_asks_for_it(
+def test_the_answer_with_tags_is_taught_where_the_prompt_config_asks_for_it(
     tuning: Tuning, tmp_path: Path
 ) -> None:
-    contract = {"answer_format": "think_answer", "system": "Think, then answer."}
-    summary = train_sft(tuning(contract=contract, steps=1), tmp_path)
-    assert summary["contract"]["answer_format"] == "think_answer"
-    loaded = load_for_training(tuning(contract=contract))
+    prompt_config = {"answer_format": "think_answer", "system": "Think, then answer."}
+    summary = train_sft(tuning(prompt_config=prompt_config, steps=1), tmp_path)
+    assert summary["prompt_config"]["answer_format"] == "think_answer"
+    loaded = load_for_training(tuning(prompt_config=prompt_config))
     data = prepare_examples(tuning().data, loaded, cutoff=4096, quiet=True)
     answer = loaded.processor.tokenizer.decode(data.table[0]["answer"])
     assert re.fullmatch(r"<think>.*</think>\s*<answer>.*</answer><\|im_end\|>", answer, re.DOTALL)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from texlens.data.corpora.base import Reference, Source
+from texlens.data.corpora.base import Locator, Source
 from texlens.data.corpora.crohme import Crohme
 from texlens.data.corpora.folder import Folder
 from texlens.data.corpora.hme100k import Hme100k
@@ -48,20 +48,20 @@ class Mixture:
     name: str
     sizes: tuple[int, int, int] | None
 
-    def references(self) -> Iterator[Reference | Drop]:
-        """(number of the source, its reference)."""
+    def locators(self) -> Iterator[Locator | Drop]:
+        """(number of the source, its locator)."""
         for number, source in enumerate(self.sources):
-            for reference in source.references():
-                if isinstance(reference, Drop):
-                    yield replace(reference, id=f"{source.name}/{reference.id}")
+            for locator in source.locators():
+                if isinstance(locator, Drop):
+                    yield replace(locator, id=f"{source.name}/{locator.id}")
                 else:
-                    yield (number, reference)
+                    yield (number, locator)
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """The items, their ids marked with their source's name, their authors' splits forgotten."""
-        for number, members in groupby(references, key=lambda reference: reference[0]):
+        for number, members in groupby(locators, key=lambda locator: locator[0]):
             source = self.sources[number]
-            for item in source.load([reference for _, reference in members]):
+            for item in source.load([locator for _, locator in members]):
                 label = f"{source.name}/{item.id}"
                 if isinstance(item, Drop):
                     yield replace(item, id=label)

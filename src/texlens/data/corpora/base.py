@@ -10,14 +10,14 @@ from texlens.data.items import Drop, RawItem
 from texlens.errors import InputError
 
 # Where an item lies: small, picklable, in a fixed order. Its meaning is the source's own.
-Reference = tuple[Any, ...]
+Locator = tuple[Any, ...]
 
 
 class Source(Protocol):
     """A corpus as its authors publish it.
 
-    `references` is cheap and ordered, and runs in the main process; `load` does the work, in
-    worker processes, and gives one RawItem or Drop for every reference, in order.
+    `locators` is cheap and ordered, and runs in the main process; `load` does the work, in
+    worker processes, and gives one RawItem or Drop for every locator, in order.
     `sizes` are the default sizes of (train, validation, test); None keeps every item.
     """
 
@@ -31,11 +31,11 @@ class Source(Protocol):
         """Default sizes of the splits."""
         ...
 
-    def references(self) -> Iterator[Reference | Drop]:
+    def locators(self) -> Iterator[Locator | Drop]:
         """Every item's place, or why a named item has none."""
         ...
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """The items at these places."""
         ...
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from texlens.data.corpora.base import Reference, read_caption_lines, require_folder
+from texlens.data.corpora.base import Locator, read_caption_lines, require_folder
 from texlens.data.items import Drop, RawItem, Split
 from texlens.data.pictures.ink import InkError, InkStyle, draw_ink, encode_png, parse_inkml
 from texlens.errors import InputError
@@ -33,7 +33,7 @@ class Crohme:
     name: str = "crohme"
     sizes: tuple[int, int, int] | None = None
 
-    def references(self) -> Iterator[Reference | Drop]:
+    def locators(self) -> Iterator[Locator | Drop]:
         """(path relative to the folder, caption or None), in the order of the paths."""
         require_folder(self.folder, "a folder with CROHME's .inkml files")
         captions = _read_captions(self.captions) if self.captions else None
@@ -55,10 +55,10 @@ class Crohme:
         for name in sorted(unused):
             yield Drop(name, "read", "has a caption but no ink file")
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Draw each ink."""
         root = self.folder.resolve().name
-        for path, caption in references:
+        for path, caption in locators:
             try:
                 ink = parse_inkml((self.folder / path).read_bytes())
                 # Seeded by the path, so that the picture does not depend on the order of the work.
@@ -71,7 +71,7 @@ class Crohme:
             except InkError as error:
                 yield Drop(path, "read", str(error))
                 continue
-            latex = ink.truth if caption is None else caption
+            latex = ink.reference if caption is None else caption
             label, split = path.removesuffix(".inkml"), _split_of(path) or _split_of(f"{root}/")
             yield RawItem(label, image, latex, "handwritten", self.name, split)
 

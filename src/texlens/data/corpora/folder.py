@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from texlens.data.corpora.base import Reference, inside, read_caption_lines, require_folder
+from texlens.data.corpora.base import Locator, inside, read_caption_lines, require_folder
 from texlens.data.items import Drop, RawItem
 from texlens.errors import InputError
 from texlens.records import Kind
@@ -35,7 +35,7 @@ class Folder:
     name: str = "folder"
     sizes: tuple[int, int, int] | None = None
 
-    def references(self) -> Iterator[Reference | Drop]:
+    def locators(self) -> Iterator[Locator | Drop]:
         """(picture relative to the folder, LaTeX or None, name of its caption file or None)."""
         require_folder(self.folder, "a folder with pictures")
         pictures = sorted(
@@ -50,9 +50,9 @@ class Folder:
         else:
             yield from self._listed(pictures, self.captions)
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Read each picture, and its caption file where it has one."""
-        for picture, latex, caption_file in references:
+        for picture, latex, caption_file in locators:
             try:
                 image = (self.folder / picture).read_bytes()
                 if latex is None:
@@ -64,7 +64,7 @@ class Folder:
             else:
                 yield RawItem(picture, image, latex, self.kind, self.name)
 
-    def _beside(self, pictures: list[str]) -> Iterator[Reference | Drop]:
+    def _beside(self, pictures: list[str]) -> Iterator[Locator | Drop]:
         texts = {
             path.relative_to(self.folder).as_posix()
             for suffix in (".txt", ".tex")
@@ -81,7 +81,7 @@ class Folder:
         for caption in sorted(texts):
             yield Drop(caption, "read", "is a caption without a picture")
 
-    def _listed(self, pictures: list[str], captions: Path) -> Iterator[Reference | Drop]:
+    def _listed(self, pictures: list[str], captions: Path) -> Iterator[Locator | Drop]:
         rows = read_caption_table(captions)
         times = Counter(name for name, _ in rows)
         left = set(pictures)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from texlens.data.corpora.base import Reference, read_caption_lines, require_folder
+from texlens.data.corpora.base import Locator, read_caption_lines, require_folder
 from texlens.data.corpora.folder import PICTURES
 from texlens.data.items import Drop, RawItem, Split
 from texlens.data.pictures.ink import encode_png
@@ -71,7 +71,7 @@ class Hme100k:
     name: str = "hme100k"
     sizes: tuple[int, int, int] | None = None
 
-    def references(self) -> Iterator[Reference | Drop]:
+    def locators(self) -> Iterator[Locator | Drop]:
         """(part, picture's name, file or None for the pickle, LaTeX)."""
         require_folder(self.folder, "HME100K's folder with caption.txt")
         parts = [
@@ -82,7 +82,7 @@ class Hme100k:
         for part in parts:
             yield from self._part(part)
 
-    def _part(self, part: str) -> Iterator[Reference | Drop]:
+    def _part(self, part: str) -> Iterator[Locator | Drop]:
         folder = self.folder / part
         pickled = folder / "images.pkl"
         files = {} if pickled.is_file() else _files_by_name(folder)
@@ -110,9 +110,9 @@ class Hme100k:
             if not name.startswith(".") and name.rpartition(".")[0] not in times:
                 yield Drop(prefix + name, "read", "has no caption")
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Read the files, or take the arrays out of the pickle."""
-        for part, name, file, latex in references:
+        for part, name, file, latex in locators:
             label = f"{part}/{name}" if part else name
             try:
                 if file is None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from texlens.data.corpora.base import Reference, require_folder
+from texlens.data.corpora.base import Locator, require_folder
 from texlens.data.items import Drop, RawItem, Split
 from texlens.errors import InputError
 
@@ -26,7 +26,7 @@ class Im2latex:
     name: str = "im2latex"
     sizes: tuple[int, int, int] | None = None
 
-    def references(self) -> Iterator[Reference | Drop]:
+    def locators(self) -> Iterator[Locator | Drop]:
         """(split, picture's name, LaTeX)."""
         require_folder(self.folder, "im2latex's folder")
         formulas = _lines(self.folder / "im2latex_formulas.lst")
@@ -44,9 +44,9 @@ class Im2latex:
                     )
                 yield (split, fields[1], formulas[int(fields[0])])
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Read the files."""
-        for split, name, latex in references:
+        for split, name, latex in locators:
             path = self.folder / "formula_images" / f"{Path(name).name}.png"
             try:
                 image = path.read_bytes()

@@ -2,7 +2,7 @@
 
 The formulas of a list are drawn once each, in order. A count beyond the list, or no list at all,
 is filled with formulas made by recombining the list or by the grammar. Every item depends on the
-seed and its number alone; only the look of a printed batch is shared, by `BLOCK` items.
+seed and its number alone; only the style of a printed batch is shared, by `BLOCK` items.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from texlens.data.corpora.base import Reference, read_caption_lines
+from texlens.data.corpora.base import Locator, read_caption_lines
 from texlens.data.formulas.grammar import generate
 from texlens.data.formulas.recombine import Recombiner
 from texlens.data.items import Drop, RawItem
 from texlens.data.pictures.degrade import Medium, Picture, degrade_as
 from texlens.data.pictures.hand import write_formulas
 from texlens.data.pictures.ink import InkError, InkStyle, Stroke, draw_ink
-from texlens.data.pictures.printed_styles import Printed, choose_look, draw_printed
+from texlens.data.pictures.printed_styles import Printed, choose_style, draw_printed
 from texlens.errors import InputError
 from texlens.png import encode_png
 from texlens.records import Kind
 
-BLOCK = 200  # items that share a look: fonts are loaded once a TeX run
+BLOCK = 200  # items that share a style: fonts are loaded once a TeX run
 DEFAULT_COUNT = 1000
 _MARGIN_PX = 24
 _TRIES = 30  # to make a formula whose every symbol can be written by hand
@@ -55,7 +55,7 @@ class Synthetic:
         """What the items' ``source`` says: handwriting is never passed off as real."""
         return _NAMES[self.kind]
 
-    def references(self) -> Iterator[Reference]:
+    def locators(self) -> Iterator[Locator]:
         """(number, formula of a list or None where one is to be made)."""
         listed = _read_lists(self.lists)
         count = self.count if self.count is not None else len(listed) or DEFAULT_COUNT
@@ -64,9 +64,9 @@ class Synthetic:
         for number in range(count):
             yield (number, listed[number] if number < len(listed) else None)
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Draw each formula."""
-        for block, members in groupby(references, key=lambda reference: reference[0] // BLOCK):
+        for block, members in groupby(locators, key=lambda locator: locator[0] // BLOCK):
             numbers, formulas = [], []
             for number, formula in members:
                 numbers.append(number)
@@ -94,12 +94,12 @@ class Synthetic:
                 ink if isinstance(ink, str) else _inked(ink, rng)
                 for ink, rng in zip(strokes, rngs, strict=True)
             ]
-        look = choose_look(Random(f"{self.seed}/look/{block}"))
+        style = choose_style(Random(f"{self.seed}/style/{block}"))
         randoms = [Random(f"{self.seed}/size/{number}") for number in numbers]
         medium: Medium = "screen" if self.kind == "screen" else "scan"
         return [
             _degraded(printed.grey, medium, rng) if isinstance(printed, Printed) else printed
-            for printed, rng in zip(draw_printed(formulas, look, randoms), rngs, strict=True)
+            for printed, rng in zip(draw_printed(formulas, style, randoms), rngs, strict=True)
         ]
 
 

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from texlens.data.corpora.base import Reference
+from texlens.data.corpora.base import Locator
 from texlens.data.items import Drop, RawItem, Split
 from texlens.data.parquet import open_parquet
 from texlens.errors import InputError
@@ -36,7 +36,7 @@ class ParquetCorpus:
     sizes: tuple[int, int, int] | None = None
     keep_splits: bool = True
 
-    def references(self) -> Iterator[Reference | Drop]:
+    def locators(self) -> Iterator[Locator | Drop]:
         """(file, row group, row of the group, id)."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -58,9 +58,9 @@ class ParquetCorpus:
                     label = str(name) if ids else f"{file.stem}-{group}-{row}"
                     yield (str(file), group, row, label)
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Read the rows, streaming through each row group."""
-        for (file, group), wanted in groupby(references, key=lambda reference: reference[:2]):
+        for (file, group), wanted in groupby(locators, key=lambda locator: locator[:2]):
             split = _split_of(Path(file)) if self.keep_splits else None
             rows = _rows(file, group, self._columns_of(file))
             for _, _, row, label in wanted:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from texlens.data.corpora.base import Reference, read_caption_lines, require_folder
+from texlens.data.corpora.base import Locator, read_caption_lines, require_folder
 from texlens.data.items import Drop, RawItem, Split
 from texlens.errors import InputError
 from texlens.records import Kind
@@ -34,7 +34,7 @@ class Unimer:
     name: str = "unimer"
     sizes: tuple[int, int, int] | None = None
 
-    def references(self) -> Iterator[Reference | Drop]:
+    def locators(self) -> Iterator[Locator | Drop]:
         """(name of the picture, LaTeX)."""
         require_folder(self.folder, "UniMER's folder")
         captions = self.folder / f"{self.subset}.txt"
@@ -52,11 +52,11 @@ class Unimer:
         for name in sorted(present):
             yield Drop(f"{self.subset}/{name}", "read", "has no caption")
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Read the files."""
         split: Split = "train" if self.subset == "train" else "test"
         pictures = self._pictures()
-        for name, latex in references:
+        for name, latex in locators:
             label = f"{self.subset}/{name.removesuffix('.png')}"
             try:
                 image = (pictures / name).read_bytes()

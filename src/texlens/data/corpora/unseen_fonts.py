@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from texlens.data.corpora.base import Reference
+from texlens.data.corpora.base import Locator
 from texlens.data.formulas.grammar import generate
 from texlens.data.items import Drop, RawItem
 from texlens.errors import InputError
@@ -35,7 +35,7 @@ class UnseenFonts:
     name: str = _NAME
     sizes: tuple[int, int, int] | None = None
 
-    def references(self) -> Iterator[Reference]:
+    def locators(self) -> Iterator[Locator]:
         """(number,) of every picture."""
         count = DEFAULT_COUNT if self.count is None else self.count
         if count < 1:
@@ -43,9 +43,9 @@ class UnseenFonts:
         for number in range(count):
             yield (number,)
 
-    def load(self, references: Sequence[Reference]) -> Iterator[RawItem | Drop]:
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Draw each formula; an item depends on the seed and its number alone."""
-        for (number,) in references:
+        for (number,) in locators:
             label = f"{self.name}-{number:07d}"
             random = Random(f"{self.seed}/{_NAME}/{number}")
             length = min(int(random.lognormvariate(3.0, 0.6)), _LONGEST)

@@ -27,7 +27,7 @@ _BARE = frozenset(["&", r"\\", r"\over", r"\atop", r"\choose", r"\hline"])
 
 
 class Recombiner:
-    """An endless, seeded supply of formulas in the manner of a given list.
+    """An endless, seeded supply of formulas in the decoding of a given list.
 
     Args:
         formulas: the list; put into normal form, what cannot be parsed is left out.

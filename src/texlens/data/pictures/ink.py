@@ -34,7 +34,7 @@ class Ink:
     """
 
     strokes: tuple[Stroke, ...]
-    truth: str
+    reference: str
     symbols: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
@@ -67,8 +67,8 @@ def parse_inkml(content: bytes) -> Ink:
         if _name(group) == "traceGroup":
             views = [part.get("traceDataRef", "") for part in group if _name(part) == "traceView"]
             if views and all(view in places for view in views):
-                symbols.append((_truth(group), tuple(places[view] for view in views)))
-    return Ink(tuple(strokes), _truth(root), tuple(symbols))
+                symbols.append((_reference(group), tuple(places[view] for view in views)))
+    return Ink(tuple(strokes), _reference(root), tuple(symbols))
 
 
 def _name(element: ElementTree.Element) -> str:
@@ -76,13 +76,13 @@ def _name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _truth(element: ElementTree.Element) -> str:
+def _reference(element: ElementTree.Element) -> str:
     """The annotation of type `truth` directly under an element; '' without one."""
-    truth = ""
+    reference = ""
     for child in element:
         if _name(child) == "annotation" and child.get("type") == "truth":
-            truth = (child.text or "").strip()
-    return truth
+            reference = (child.text or "").strip()
+    return reference
 
 
 def _parse_trace(text: str) -> Stroke:

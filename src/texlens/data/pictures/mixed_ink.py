@@ -151,17 +151,17 @@ def read_inks(folder: Path, captions: Path | None, only: Path | None = None) -> 
     """
     ids = None if only is None else {example.id for example in read_examples(only)}
     inks = []
-    for reference in Crohme(folder, captions).references():
-        if isinstance(reference, Drop):
+    for locator in Crohme(folder, captions).locators():
+        if isinstance(locator, Drop):
             continue
-        path, caption = reference
+        path, caption = locator
         if ids is not None and path.removesuffix(".inkml") not in ids:
             continue
         try:
             ink = parse_inkml((folder / path).read_bytes())
         except InkError:
             continue
-        formula = normalize(caption or ink.truth)
+        formula = normalize(caption or ink.reference)
         if formula and "\n" not in formula:
             inks.append(Written(ink, formula))
     if not inks:

@@ -35,7 +35,7 @@ import numpy as np
 
 from texlens.data.formulas.grammar import generate
 from texlens.data.formulas.recombine import Recombiner
-from texlens.data.pictures.printed_styles import Printed, choose_look, draw_printed
+from texlens.data.pictures.printed_styles import Printed, choose_style, draw_printed
 from texlens.errors import InputError
 from texlens.latex import normalize
 from texlens.render.tex import FORMULAS_PER_RUN
@@ -181,7 +181,7 @@ def _write_shard(number: int) -> ShardReport:
                 formulas.append(formula)
         asked += len(formulas)
         randoms = [Random(random.getrandbits(64)) for _ in formulas]
-        drawn = draw_printed(formulas, choose_look(random), randoms)
+        drawn = draw_printed(formulas, choose_style(random), randoms)
         pictures.extend(picture for picture in drawn if isinstance(picture, Printed))
     write_shard(_shard_path(_plan, number), pictures)
     return ShardReport(number, len(pictures), asked - len(pictures))

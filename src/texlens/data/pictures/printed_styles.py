@@ -1,6 +1,6 @@
-"""The looks of a printed formula: fonts, sizes and ink, by TeX where it is installed, else MathJax.
+"""The styles of a printed formula: fonts, sizes and ink, by TeX where it is installed, else MathJax.
 
-More than half of the pictures by TeX have the look of im2latex-100k, found by rendering its texts
+More than half of the pictures by TeX have the style of im2latex-100k, found by rendering its texts
 and comparing: 10-point Computer Modern at 200 dpi, every pixel that ink touches made black, then
 halved with a Lanczos filter, as its authors' preprocessing did. The rest are smooth pages in other
 fonts and sizes. Blur, noise, rotation and the like are `degrade`'s.
@@ -48,7 +48,7 @@ class Printed:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Style:
     """What the pictures of one batch have in common."""
 
     renderer: Literal["tex", "mathjax"]
@@ -57,62 +57,62 @@ class Look:
     display: bool = True
 
 
-def choose_look(random: Random, renderer: Renderer = "auto") -> Look:
-    """A look by chance. ``auto`` takes TeX when it is installed."""
+def choose_style(random: Random, renderer: Renderer = "auto") -> Style:
+    """A style by chance. ``auto`` takes TeX when it is installed."""
     if renderer == "mathjax" or (renderer == "auto" and not tex_available()):
-        return Look("mathjax", display=random.random() < 0.8)
+        return Style("mathjax", display=random.random() < 0.8)
     if random.random() < IM2LATEX_SHARE:
-        return Look("tex", like_im2latex=True)
+        return Style("tex", like_im2latex=True)
     (font,) = random.choices(list(SMOOTH_FONTS), list(SMOOTH_FONTS.values()))
-    return Look("tex", font, display=random.random() < 0.8)
+    return Style("tex", font, display=random.random() < 0.8)
 
 
 def draw_printed(
-    formulas: Sequence[str], look: Look, randoms: Sequence[Random]
+    formulas: Sequence[str], style: Style, randoms: Sequence[Random]
 ) -> list[Printed | str]:
     """Draw a batch of formulas; for each its picture, or the reason why there is none.
 
     Args:
         formulas: LaTeX; for speed some hundreds at a time.
-        look: what the batch has in common.
+        style: what the batch has in common.
         randoms: one for each formula, the source of its size: the same state gives the same
             picture, whatever else is in the batch.
 
     Raises:
-        TexlensError: the look needs TeX and it is not installed.
+        TexlensError: the style needs TeX and it is not installed.
     """
-    if look.renderer == "mathjax":
-        drawn = _by_mathjax(formulas, look, randoms)
-    elif look.like_im2latex:
+    if style.renderer == "mathjax":
+        drawn = _by_mathjax(formulas, style, randoms)
+    elif style.like_im2latex:
         drawn = [
             (
                 page if isinstance(page, str) else im2latex_look(page, random.randint(236, 253)),
                 100.0,
             )
-            for page, random in zip(_pages(formulas, look, 200.0), randoms, strict=True)
+            for page, random in zip(_pages(formulas, style, 200.0), randoms, strict=True)
         ]
     else:
         dpi = [_smooth_dpi(random) for random in randoms]
-        drawn = list(zip(_pages(formulas, look, dpi), dpi, strict=True))
+        drawn = list(zip(_pages(formulas, style, dpi), dpi, strict=True))
     return [
         _printed(grey, dpi, formula) for (grey, dpi), formula in zip(drawn, formulas, strict=True)
     ]
 
 
-def _pages(formulas: Sequence[str], look: Look, dpi: float | Sequence[float]) -> list[Grey | str]:
-    pages = render_tex(formulas, font=look.font, dpi=dpi, display=look.display)
+def _pages(formulas: Sequence[str], style: Style, dpi: float | Sequence[float]) -> list[Grey | str]:
+    pages = render_tex(formulas, font=style.font, dpi=dpi, display=style.display)
     return [page.message if isinstance(page, TexFailure) else page for page in pages]
 
 
 def _by_mathjax(
-    formulas: Sequence[str], look: Look, randoms: Sequence[Random]
+    formulas: Sequence[str], style: Style, randoms: Sequence[Random]
 ) -> list[tuple[Grey | str, float]]:
     from texlens.render import Size, png
 
     drawn: list[tuple[Grey | str, float]] = []
     for formula, random in zip(formulas, randoms, strict=True):
         dpi = _smooth_dpi(random)
-        picture = png(formula, Size(dpi=dpi), display=look.display)
+        picture = png(formula, Size(dpi=dpi), display=style.display)
         if isinstance(picture, bytes):
             drawn.append((np.asarray(Image.open(io.BytesIO(picture)).convert("L")), dpi))
         else:

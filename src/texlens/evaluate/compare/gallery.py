@@ -1,8 +1,8 @@
 """Wins and losses: the items that a run reads better than the base, and those it reads worse.
 
-Each is shown as picture (where the data is given), truth, and both readings: drawn with the ink
-that the metric did not match in red, and as text: marked is what a reading has and the truth has
-not, and in the truth what the worse reading lacks.
+Each is shown as picture (where the data is given), reference, and both readings: drawn with the ink
+that the metric did not match in red, and as text: marked is what a reading has and the reference has
+not, and in the reference what the worse reading lacks.
 """
 
 from __future__ import annotations
@@ -124,14 +124,16 @@ def _entry(
     assert values[0] is not None
     assert values[1] is not None
     picture = show_picture(pictures[id_]) if id_ in pictures else None
-    truth = Prediction(id_, before.gt, before.gt)
+    reference = Prediction(id_, before.gt, before.gt)
     worse = before if goodness(key, values[0]) < goodness(key, values[1]) else after
     return Entry(
         id_,
         (values[0], values[1]),
         None if picture is None else data_address(picture),
         (
-            Shown("truth", _painted(truth, key), marked_differences(before.gt, worse.pred)[0]),
+            Shown(
+                "reference", _painted(reference, key), marked_differences(before.gt, worse.pred)[0]
+            ),
             Shown(base.model, _painted(before, key), marked_differences(before.gt, before.pred)[1]),
             Shown(run.model, _painted(after, key), marked_differences(after.gt, after.pred)[1]),
         ),
@@ -139,7 +141,7 @@ def _entry(
 
 
 def _painted(prediction: Prediction, key: str) -> str | None:
-    """The reading drawn, its ink green where the truth has the same, red elsewhere."""
+    """The reading drawn, its ink green where the reference has the same, red elsewhere."""
     metric = "cdm" if key == "cdm" else "layout"
     try:
         pictures = explain(prediction, Plan((metric,))).pictures

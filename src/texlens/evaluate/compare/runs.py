@@ -31,7 +31,7 @@ class EvaluatedRun:
 
     @property
     def data_sha256(self) -> str:
-        """Which pictures and truths were read."""
+        """Which pictures and references were read."""
         return str(self.document["run"]["data_sha256"])
 
     @property

@@ -16,7 +16,11 @@ RECOGNITION = ("bleu", "edit_chars", "cdm", "exprate_cdm")
 VALIDITY = ("rouge_l", "brace_valid", "katex_valid", "compiles")
 FURTHER = ("edit_tokens", "exact", "exprate", "layout", "exprate_layout")
 OVERVIEW = ("bleu", "cdm", "exprate_cdm")
-_NO_CONDITIONS = ("base", "licence", "max_new_tokens")  # of a contract; the limit is the run's own
+_NO_CONDITIONS = (
+    "base",
+    "licence",
+    "max_new_tokens",
+)  # of a prompt configuration; the limit is the run's own
 _SHORT = 40  # characters: longer conditions, such as prompts, are named without their content
 _BREAKDOWN = ("bleu", "edit_tokens", "cdm", "exprate_cdm", "layout")
 
@@ -73,9 +77,11 @@ def unlike_readings(runs: Sequence[EvaluatedRun], base: str) -> list[str]:
 
 def _conditions(run: EvaluatedRun) -> dict[str, Any]:
     about = run.document["run"]
-    contract = {k: v for k, v in about.get("contract", {}).items() if k not in _NO_CONDITIONS}
+    prompt_config = {
+        k: v for k, v in about.get("prompt_config", {}).items() if k not in _NO_CONDITIONS
+    }
     limit = {"max_new_tokens": about.get("max_new_tokens")}
-    return {**contract, **limit, **about.get("care", {})}
+    return {**prompt_config, **limit, **about.get("care", {})}
 
 
 def set_tables(runs: Sequence[EvaluatedRun], found: Differences, base: str) -> list[Table]:
@@ -123,8 +129,8 @@ def runs_table(runs: Sequence[EvaluatedRun]) -> Table:
                 run.set,
                 str(run.document["n"]),
                 str(about.get("model", "")),
-                str(about.get("model_sha256", ""))[:12],
-                str(about.get("contract", {}).get("answer_format", "")),
+                str(about.get("fingerprint", ""))[:12],
+                str(about.get("prompt_config", {}).get("answer_format", "")),
                 ", ".join(f"{name} {int(value)}" for name, value in care.items()),
                 "" if speed is None else f"{speed:.1f}",
             )

@@ -54,7 +54,7 @@ class Inked:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Indices of matched tokens of truth and prediction, and how many tokens each has."""
+    """Indices of matched tokens of reference and prediction, and how many tokens each has."""
 
     partners: tuple[tuple[int, int], ...]
     n_gt: int

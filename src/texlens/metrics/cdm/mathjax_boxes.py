@@ -22,7 +22,7 @@ import numpy as np
 
 from texlens.engine import Box, Drawing
 from texlens.metrics.cdm.matching import Inked
-from texlens.metrics.cdm.repair import mended
+from texlens.metrics.cdm.repair import repaired
 from texlens.metrics.cdm.tokens import CLOSE, CLOSE_BRACED, Ink, Painted
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def coloured(formulas: Sequence[Painted], drawings: Drawings) -> list[tuple[str,
     """Each formula as written for MathJax and as drawn; None where MathJax fails.
 
     TeX passes over commands that it does not know, and over those that lack their argument: here
-    they are taken out one by one. What else stops MathJax is mended.
+    they are taken out one by one. What else stops MathJax is repaired.
     """
     found: list[tuple[str, Drawing] | None] = [None] * len(formulas)
     waiting = {
@@ -175,7 +175,7 @@ def latex_of(formula: Painted, repair: _Repair = _AS_IT_IS) -> str:
     if not formula.parsed:
         without |= _UNKNOWN_TO_TEX | _RAW_DELIMITERS
     latex = _Writer(formula.pieces, without, braced=repair.mend).write()
-    return mended(latex) if repair.mend else latex
+    return repaired(latex) if repair.mend else latex
 
 
 def _runs_away(latex: str) -> bool:

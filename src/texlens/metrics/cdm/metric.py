@@ -7,7 +7,7 @@ the tokens are matched one to one, and RANSAC keeps the matches that agree on th
 
     cdm = F1 of the matched tokens, rounded to 3 places; exprate_cdm = 1 where that is 1, else 0
 
-Unit 0..1, higher is better; the mean over drawable truths is the published score. Its tokens, token
+Unit 0..1, higher is better; the mean over drawable references is the published score. Its tokens, token
 map, matching and thresholds are kept with their faults of judgement (for a metric without them see
 `layout`); its faults of counting are not: see docs/metrics.md.
 
@@ -86,7 +86,7 @@ class Cdm(Metric):
 
     def _score(self, gt: Inked | None, pred: Inked | None) -> ItemScore:
         if gt is None:
-            return ItemScore(dict.fromkeys(self.keys), ("cdm: the truth cannot be drawn",))
+            return ItemScore(dict.fromkeys(self.keys), ("cdm: the reference cannot be drawn",))
         if pred is None:
             nothing = dict.fromkeys(self.keys, 0.0)
             return ItemScore(nothing, ("cdm: the prediction cannot be drawn",))

@@ -29,7 +29,7 @@ _WORD: Final = re.compile(r"\\(?:[A-Za-z]+|.)|\s+|.", re.S)
 _ENDS_NUCLEUS: Final = frozenset(["}", "&", "\\\\", "\\right", "\\end", "_", "^", ""])
 
 
-def mended(latex: str) -> str:
+def repaired(latex: str) -> str:
     """The formula with all its brackets matched."""
     out: list[str] = []
     open_: list[str] = []  # "{", "left", or the name of an environment

@@ -47,7 +47,7 @@ _PREAMBLE: Final = r"""\documentclass[12pt]{article}
 \pdfcompresslevel=0 \pdfobjcompresslevel=0
 \hbadness=10000 \vbadness=10000 \hfuzz=\maxdimen \vfuzz=\maxdimen
 """
-# TeX gives up after a hundred errors in one paragraph; the empty one at the end starts afresh. So
+# TeX gives up after a hundred errors in one paragraph; the empty one at the end starts overwrite. So
 # does the bookkeeping of colours, which a broken formula can leave in disorder.
 # Delimiters within the formula leave no ink, as in a display, and do not end the page's.
 _PAGES: Final = r"""\pdfhorigin=0pt \pdfvorigin=0pt

@@ -93,21 +93,25 @@ class Layout(Metric):
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value of each key a pair."""
-        truths, predictions = self._draw(pairs, drawings)
-        # Answers to one truth, as rewards have them, share its sequence.
-        different = {id(truth): truth for truth in truths if not isinstance(truth, Failure)}
-        sequences = {key: reading_sequence(truth) for key, truth in different.items()}
+        references, predictions = self._draw(pairs, drawings)
+        # Answers to one reference, as rewards have them, share its sequence.
+        different = {
+            id(reference): reference
+            for reference in references
+            if not isinstance(reference, Failure)
+        }
+        sequences = {key: reading_sequence(reference) for key, reference in different.items()}
         return [
             self._score(t, sequences.get(id(t), []), p)
-            for t, p in zip(truths, predictions, strict=True)
+            for t, p in zip(references, predictions, strict=True)
         ]
 
     def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
         """Which boxes of the two drawings show the same sign; None where one cannot be drawn."""
-        (truth,), (prediction,) = self._draw([pair], drawings)
-        if isinstance(truth, Failure) or isinstance(prediction, Failure):
+        (reference,), (prediction,) = self._draw([pair], drawings)
+        if isinstance(reference, Failure) or isinstance(prediction, Failure):
             return None
-        first, second = reading_sequence(truth), reading_sequence(prediction)
+        first, second = reading_sequence(reference), reading_sequence(prediction)
         partners = tuple(
             partner
             for i, j in self.aligner.compare(first, second).steps
@@ -115,14 +119,14 @@ class Layout(Metric):
             for partner in zip(first[i].boxes, second[j].boxes, strict=False)
         )
         return Match(
-            _side(truth, {box for box, _ in partners}),
+            _side(reference, {box for box, _ in partners}),
             _side(prediction, {box for _, box in partners}),
             partners,
         )
 
-    def compare(self, truth: Drawing, prediction: Drawing) -> tuple[float, Errors]:
+    def compare(self, reference: Drawing, prediction: Drawing) -> tuple[float, Errors]:
         """The score of two drawings, 0..1, and the errors behind it."""
-        return self._compare(reading_sequence(truth), reading_sequence(prediction))
+        return self._compare(reading_sequence(reference), reading_sequence(prediction))
 
     def _compare(self, first: Sequence[Item], second: Sequence[Item]) -> tuple[float, Errors]:
         errors = self.aligner.compare(first, second)
@@ -141,17 +145,17 @@ class Layout(Metric):
     def _draw(
         pairs: Sequence[Pair], drawings: Drawings
     ) -> tuple[list[Drawing | Failure], list[Drawing | Failure]]:
-        """The drawings of all truths and of all predictions."""
+        """The drawings of all references and of all predictions."""
         texts = [formula(text) for pair in pairs for text in (pair.gt, pair.pred)]
         drawn = drawings.draw(texts)
         return drawn[::2], drawn[1::2]
 
     def _score(
-        self, truth: Drawing | Failure, sequence: Sequence[Item], prediction: Drawing | Failure
+        self, reference: Drawing | Failure, sequence: Sequence[Item], prediction: Drawing | Failure
     ) -> ItemScore:
-        if isinstance(truth, Failure):
+        if isinstance(reference, Failure):
             nothing = dict.fromkeys(self.keys)
-            return ItemScore(nothing, (f"the truth cannot be drawn: {truth.message}",))
+            return ItemScore(nothing, (f"the reference cannot be drawn: {reference.message}",))
         warnings: tuple[str, ...] = ()
         if isinstance(prediction, Failure):
             value = 0.0

@@ -35,7 +35,7 @@ _LABEL_PX = 24
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One item explained: its scores, and by metric the painted truth and prediction."""
+    """One item explained: its scores, and by metric the painted reference and prediction."""
 
     prediction: Prediction
     result: ItemResult
@@ -55,7 +55,7 @@ def explain(prediction: Prediction, plan: Plan) -> Explanation:
     (result,) = scorer.score([prediction])
     pictures = {
         key: (
-            _paint(unwrap(prediction.gt), match.truth, scorer.drawings),
+            _paint(unwrap(prediction.gt), match.reference, scorer.drawings),
             _paint(unwrap(prediction.pred), match.prediction, scorer.drawings),
         )
         for key, match in scorer.explain(prediction).items()
@@ -112,7 +112,7 @@ def _sheet(explanation: Explanation) -> Image.Image:
     rows = [
         (f"{_values(explanation.result, key)}   {name}", picture)
         for key, pictures in explanation.pictures.items()
-        for name, picture in zip(("truth", "prediction"), pictures, strict=True)
+        for name, picture in zip(("reference", "prediction"), pictures, strict=True)
     ]
     labels = [_label(text) for text, _ in rows]
     parts = [part for row in zip(labels, (p for _, p in rows), strict=True) for part in row]
@@ -143,7 +143,7 @@ def _html(explanation: Explanation) -> str:
     prediction, result = explanation.prediction, explanation.result
     html = environment.from_string(template.read_text("utf-8")).render(
         id=prediction.id,
-        texts={"truth": prediction.gt, "prediction": prediction.pred},
+        texts={"reference": prediction.gt, "prediction": prediction.pred},
         values={k: "n/a" if v is None else f"{v:.4f}" for k, v in result.values.items()},
         warnings=result.warnings,
         pictures={

@@ -45,7 +45,7 @@ def write_scoring(out: Path, scoring: Scoring) -> dict[str, Any]:
 
 
 def write_report(out: Path, scoring: Scoring, title: str) -> None:
-    """Write `report.html` into `out`: the worst items, truth and prediction drawn."""
+    """Write `report.html` into `out`: the worst items, reference and prediction drawn."""
     items = [
         ReportItem(p.id, p.gt, p.pred, item.values, item.warnings)
         for p, item in zip(scoring.predictions, scoring.items, strict=True)

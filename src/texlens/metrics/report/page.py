@@ -1,4 +1,4 @@
-"""A page that shows readings beside the truth, both drawn, the worst first.
+"""A page that shows readings beside the reference, both drawn, the worst first.
 
 One HTML file without anything outside it: pictures are `data:` addresses, the content security
 policy allows the page's own script and style by their hash and nothing else, and everything that
@@ -68,7 +68,7 @@ def report_html(
 
     keys = [key for key in items[0].values if any(item.values[key] is not None for item in items)]
     sort_key = next((key for key in _SORT_KEYS if key in keys), keys[0] if keys else "")
-    # An item without a value, its truth cannot be drawn, stands behind all others.
+    # An item without a value, its reference cannot be drawn, stands behind all others.
     worst_first = sorted(items, key=lambda item: _goodness(item, sort_key, absent=2.0))[:limit]
     style, script = page_asset("report.css"), page_asset("report.js")
     environment = Environment(
@@ -101,7 +101,7 @@ def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dic
 
     drawn = svg_many([unwrap(text) for item in items for text in (item.gt, item.pred)])
     contexts = []
-    for item, truth, prediction in zip(items, drawn[::2], drawn[1::2], strict=True):
+    for item, reference, prediction in zip(items, drawn[::2], drawn[1::2], strict=True):
         gt_pieces, pred_pieces = marked_differences(item.gt, item.pred)
         contexts.append(
             {
@@ -126,7 +126,7 @@ def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dic
                 "warnings": item.warnings,
                 "picture": data_address(item.picture) if item.picture else None,
                 "sides": [
-                    _side_context("truth", truth, gt_pieces),
+                    _side_context("reference", reference, gt_pieces),
                     _side_context("reading", prediction, pred_pieces),
                 ],
             }

@@ -10,9 +10,9 @@ from texlens.records import Score
 # The columns of the breakdown, where they were computed; all other metrics are in metrics.json.
 _BREAKDOWN_KEYS = ("bleu", "edit_tokens", "exprate", "cdm", "exprate_cdm", "layout")
 BREAKDOWN_TITLES = {
-    "length": "tokens of the truth",
-    "lines": "lines of the truth",
-    "arrays": "arrays in the truth",
+    "length": "tokens of the reference",
+    "lines": "lines of the reference",
+    "arrays": "arrays in the reference",
     "source": "source",
     "kind": "kind",
 }
@@ -34,7 +34,7 @@ def markdown(scoring: Scoring) -> str:
 
 
 def metrics_table(scores: dict[str, Score]) -> str:
-    """One row a metric: value, 95 % interval, items that count, truths that cannot be drawn."""
+    """One row a metric: value, 95 % interval, items that count, references that cannot be drawn."""
     rows = [
         (
             key,
@@ -45,7 +45,7 @@ def metrics_table(scores: dict[str, Score]) -> str:
         )
         for key, score in scores.items()
     ]
-    return markdown_table(("metric", "value", "95 % interval", "n", "truths not drawn"), rows)
+    return markdown_table(("metric", "value", "95 % interval", "n", "references not drawn"), rows)
 
 
 def _breakdown_table(title: str, groups: Sequence[Group]) -> str:

@@ -4,10 +4,10 @@ Each value is 1.0 where the fault is there. Unit: share of items, 0..1; lower is
 
 - `empty`: nothing is left when math wrappers and white space are taken off.
 - `loop`: the prediction ends in one group of tokens said over and over (at least `LOOP_REPEATS`
-  times and over at least `LOOP_MIN_TOKENS` tokens), and the truth does not.
+  times and over at least `LOOP_MIN_TOKENS` tokens), and the reference does not.
 - `unfinished`: the recogniser says that it was cut off (the line's `warnings` hold `unfinished`,
   or its `finish_reason` is `length`), or the prediction ends with a brace, environment or `\left`
-  open that the truth closes, or with a lone backslash.
+  open that the reference closes, or with a lone backslash.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """BLEU, over LaTeX tokens and as older papers computed it, both counted by sacrebleu.
 
 BLEU (Papineni et al. 2002) is the geometric mean of the shares of the prediction's 1- to 4-grams
-that the truth has, times a penalty for predictions that are too short. The value of a corpus comes
+that the reference has, times a penalty for predictions that are too short. The value of a corpus comes
 from the n-grams of all its items together; the value of an item in `items.jsonl` is its sentence
 BLEU, and their mean is not the corpus value. Both use sacrebleu's exponential smoothing and, so
 that a formula of fewer than four tokens can score 1, sacrebleu's effective order. Unit: 0..1
@@ -9,7 +9,7 @@ that a formula of fewer than four tokens can score 1, sacrebleu's effective orde
 
 - `bleu` counts LaTeX tokens of the normal forms.
 - `bleu_13a` counts what sacrebleu's default tokeniser `13a`, made for news, finds in the raw text.
-  It splits `\\frac` into a backslash and a word and depends on how the truth is spaced.
+  It splits `\\frac` into a backslash and a word and depends on how the reference is spaced.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class _Bleu(CorpusMetric):
         return BLEU(tokenize=self.sacrebleu_tokenizer, effective_order=True)
 
     def texts(self, pair: Pair) -> tuple[str, str]:
-        """Truth and prediction as handed to sacrebleu."""
+        """Reference and prediction as handed to sacrebleu."""
         raise NotImplementedError
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """Sentence BLEU of each pair, with the statistics that make up the corpus value."""
         rows = []
         for pair in pairs:
-            truth, prediction = self.texts(pair)
-            counted = self._sacrebleu.sentence_score(prediction, [truth])
+            reference, prediction = self.texts(pair)
+            counted = self._sacrebleu.sentence_score(prediction, [reference])
             rows.append((*counted.counts, *counted.totals, counted.sys_len, counted.ref_len))
         values = self.from_totals(np.array(rows, dtype=np.float64).reshape(-1, 2 * _ORDERS + 2))
         return [
@@ -67,7 +67,7 @@ class _Bleu(CorpusMetric):
     def from_totals(self, totals: Floats) -> Floats:
         """BLEU from summed statistics: sacrebleu's formula for many corpora at once."""
         matches, ngrams = totals[:, :_ORDERS], totals[:, _ORDERS : 2 * _ORDERS]
-        length, truth_length = totals[:, -2], totals[:, -1]
+        length, reference_length = totals[:, -2], totals[:, -1]
         exists = ngrams > 0
         # The k-th order without a match counts as 1/2^k of one: sacrebleu's `exp` smoothing.
         missed = exists & (matches == 0)
@@ -75,9 +75,9 @@ class _Bleu(CorpusMetric):
         logs = np.log(np.where(exists, smoothed, 1) / np.where(exists, ngrams, 1))
         precision = np.exp(logs.sum(axis=1) / np.maximum(exists.sum(axis=1), 1))
         nonempty = np.maximum(length, 1)
-        brevity = np.exp(np.minimum(0.0, 1 - truth_length / nonempty))
+        brevity = np.exp(np.minimum(0.0, 1 - reference_length / nonempty))
         value = np.where(matches.sum(axis=1) > 0, precision * brevity, 0.0)
-        both_empty: Floats = (length == 0) & (truth_length == 0)
+        both_empty: Floats = (length == 0) & (reference_length == 0)
         return np.where(both_empty, 1.0, value)
 
 

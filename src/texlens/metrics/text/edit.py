@@ -1,4 +1,4 @@
-"""Edit distance: how many insertions, deletions and replacements lead from prediction to truth.
+"""Edit distance: how many insertions, deletions and replacements lead from prediction to reference.
 
 Levenshtein's distance divided by the length of the longer text, so that 0 is equal and 1 has
 nothing in common (as in OmniDocBench and im2latex-100k). `edit_chars` counts characters of the

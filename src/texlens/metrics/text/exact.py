@@ -1,6 +1,6 @@
 """Exact match, and expression rate with none, one and two errors.
 
-`exact` is 1 where the normal forms of truth and prediction are the same text. `exprate` is the
+`exact` is 1 where the normal forms of reference and prediction are the same text. `exprate` is the
 expression rate of handwriting recognition (Mouchère et al. 2014, "ICFHR 2014 Competition on
 Recognition of On-line Handwritten Mathematical Expressions"): the share of formulas whose LaTeX
 tokens are all right; `exprate_1` and `exprate_2` forgive one and two errors, an error being one
@@ -18,7 +18,7 @@ from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, sign
 
 
 class ExactMatch(Metric):
-    """1 where the normal forms of truth and prediction are equal, else 0."""
+    """1 where the normal forms of reference and prediction are equal, else 0."""
 
     keys = ("exact",)
 

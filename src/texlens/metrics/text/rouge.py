@@ -1,6 +1,6 @@
-r"""ROUGE-L: the longest common subsequence of truth and prediction, as an F1.
+r"""ROUGE-L: the longest common subsequence of reference and prediction, as an F1.
 
-F1 of the share of the prediction's words and of the truth's words that stand in it (Lin 2004,
+F1 of the share of the prediction's words and of the reference's words that stand in it (Lin 2004,
 "ROUGE: A Package for Automatic Evaluation of Summaries"). Unit: 0..1.
 
 - `rouge_l` is the published recipe: the rouge-score package with stemming, on the raw texts,
@@ -67,33 +67,33 @@ class RougeLTokens(Metric):
         ]
 
 
-def rouge_l(truth: str, prediction: str) -> float:
+def rouge_l(reference: str, prediction: str) -> float:
     """The published ROUGE-L F1 of two raw texts, lower-cased and stripped here."""
-    truth, prediction = (comparable(text).strip().lower() for text in (truth, prediction))
-    if truth == prediction:
+    reference, prediction = (comparable(text).strip().lower() for text in (reference, prediction))
+    if reference == prediction:
         return 1.0
-    return rouge_score_f1(truth, prediction)
+    return rouge_score_f1(reference, prediction)
 
 
-def rouge_score_f1(truth: str, prediction: str) -> float:
+def rouge_score_f1(reference: str, prediction: str) -> float:
     """What `RougeScorer(["rougeL"], use_stemmer=True)` gives; 0 for texts without letter or digit."""
-    return _f1(*_words(truth, prediction))
+    return _f1(*_words(reference, prediction))
 
 
-def _f1(truth: Sequence[str], prediction: Sequence[str]) -> float:
-    common = LCSseq.similarity(truth, prediction)
+def _f1(reference: Sequence[str], prediction: Sequence[str]) -> float:
+    common = LCSseq.similarity(reference, prediction)
     if common == 0:
         return 0.0
-    precision, recall = common / len(prediction), common / len(truth)
+    precision, recall = common / len(prediction), common / len(reference)
     return 2 * precision * recall / (precision + recall)
 
 
-def _words(truth: str, prediction: str) -> tuple[list[str], list[str]]:
+def _words(reference: str, prediction: str) -> tuple[list[str], list[str]]:
     """The words of both texts as rouge-score's `RougeScorer(use_stemmer=True)` compares them."""
     from rouge_score.tokenize import tokenize
 
     stemmer = _stemmer()
-    return tokenize(truth, stemmer), tokenize(prediction, stemmer)
+    return tokenize(reference, stemmer), tokenize(prediction, stemmer)
 
 
 class _Stemmer:

@@ -1,4 +1,4 @@
-"""Whether a prediction is valid LaTeX, whatever the truth says; each value is 1.0 or 0.0.
+"""Whether a prediction is valid LaTeX, whatever the reference says; each value is 1.0 or 0.0.
 
 - `brace_valid`: the published brace heuristic on the raw text (`latex.braces_balanced`).
 - `katex_valid`: KaTeX parses the text.

@@ -14,10 +14,10 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from texlens.errors import InputError, MissingExtra, require_extra
-from texlens.model.contract import Contract
 from texlens.model.load import EMBEDDED, Quantisation, load_model
+from texlens.model.prompt_config import PromptConfig
 from texlens.reading.answers import Answer
-from texlens.reading.decoding.token_loop import GREEDY, Manner
+from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig
 from texlens.reading.pictures.framing import Frame
 
 EngineName = Literal["auto", "torch", "onnx"]
@@ -31,7 +31,7 @@ class Engine(Protocol):
     `vocabulary` how many tokens it knows, `end_tokens` those that end an answer.
     """
 
-    contract: Contract
+    prompt_config: PromptConfig
     prompt: str
     frame: Frame | None
     batch_size: int
@@ -44,8 +44,10 @@ class Engine(Protocol):
         """A hash over a sample of every tensor of the model."""
         ...
 
-    def decode(self, pictures: Sequence[Image.Image], manner: Manner = GREEDY) -> list[Answer]:
-        """The answer to each picture (mode RGB), written in this manner."""
+    def decode(
+        self, pictures: Sequence[Image.Image], decoding: DecodingConfig = GREEDY
+    ) -> list[Answer]:
+        """The answer to each picture (mode RGB), written in this decoding."""
         ...
 
     def text(self, tokens: Sequence[int]) -> str:

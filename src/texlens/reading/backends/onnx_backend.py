@@ -14,7 +14,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from texlens.errors import InputError
-from texlens.model.contract import Contract, load_contract
+from texlens.model.prompt_config import PromptConfig, load_prompt_config
 from texlens.reading.answers import Answer
 from texlens.reading.backends.onnx_graphs import (
     Floats,
@@ -25,7 +25,7 @@ from texlens.reading.backends.onnx_graphs import (
     load_weights,
 )
 from texlens.reading.backends.onnx_pictures import PatchMaker, embedded_prompt, prompt_positions
-from texlens.reading.decoding.token_loop import GREEDY, Drafts, Manner
+from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig, Drafts
 from texlens.reading.pictures.framing import frame_for
 
 _BATCH_SIZE = 64
@@ -44,14 +44,16 @@ class OnnxEngine:
                 "and read with torch."
             )
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        self.contract = load_contract(folder) or Contract(base=str(folder))
+        self.prompt_config = load_prompt_config(folder) or PromptConfig(base=str(folder))
         self.folder: Path | None = folder
         self.batch_size = _BATCH_SIZE
-        self.max_new_tokens = max_new_tokens or self.contract.max_new_tokens
+        self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
         self.end_tokens = _end_tokens(folder)
-        self._pictures = PatchMaker.load(folder, self.contract.min_pixels, self.contract.max_pixels)
-        self.frame = frame_for(self.contract, self._pictures)
-        self.prompt = _prompt(folder, self.contract)
+        self._pictures = PatchMaker.load(
+            folder, self.prompt_config.min_pixels, self.prompt_config.max_pixels
+        )
+        self.frame = frame_for(self.prompt_config, self._pictures)
+        self.prompt = _prompt(folder, self.prompt_config)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self.vocabulary = self._tokenizer.get_vocab_size()
@@ -76,13 +78,15 @@ class OnnxEngine:
         text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text
 
-    def decode(self, pictures: Sequence[Image.Image], manner: Manner = GREEDY) -> list[Answer]:
-        """The answer to each picture (mode RGB), written in this manner."""
+    def decode(
+        self, pictures: Sequence[Image.Image], decoding: DecodingConfig = GREEDY
+    ) -> list[Answer]:
+        """The answer to each picture (mode RGB), written in this decoding."""
         states, positions = self._prompts(pictures)
         logits, cache = self._text.read_prompts(states, positions)
         position = np.array([places.max() + 1 for places in positions])
         drafts = Drafts(
-            len(states), manner, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
+            len(states), decoding, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
         )
         while True:
             chosen: Integers = np.array(_written(drafts, logits))
@@ -127,11 +131,11 @@ def _end_tokens(folder: Path) -> tuple[int, ...]:
     return tuple(ends) if isinstance(ends, list) else (ends,)
 
 
-def _prompt(folder: Path, contract: Contract) -> str:
-    """The contract's conversation in the model's own form, up to where the answer begins."""
+def _prompt(folder: Path, prompt_config: PromptConfig) -> str:
+    """The prompt configuration's conversation in the model's own form, up to where the answer begins."""
     source = (folder / "chat_template.jinja").read_text(encoding="utf-8")
     # As transformers compiles chat templates.
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)
     return environment.from_string(source).render(
-        messages=contract.messages(), add_generation_prompt=True
+        messages=prompt_config.messages(), add_generation_prompt=True
     )

@@ -33,7 +33,7 @@ class PatchMaker:
 
     @classmethod
     def load(cls, folder: Path, min_pixels: int, max_pixels: int) -> PatchMaker:
-        """That of a model's folder, with the pixel limits of its contract."""
+        """That of a model's folder, with the pixel limits of its prompt configuration."""
         path = folder / "preprocessor_config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         return cls(

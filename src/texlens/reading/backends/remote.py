@@ -1,7 +1,7 @@
 """Reading by a model on a server that speaks OpenAI's chat protocol: vLLM, SGLang, llama.cpp, others.
 
 Pictures are opened, turned upright and framed here, as for a model of one's own, and sent as PNG;
-the prompt is the contract's. The openai client waits and tries again, longer each time and with
+the prompt is the prompt configuration's. The openai client waits and tries again, longer each time and with
 some chance in it, when the server is busy (429), fails (5xx) or breaks off.
 """
 
@@ -23,7 +23,7 @@ from PIL import Image
 from texlens.errors import InputError, TexlensError, require_extra
 from texlens.latex import katex_valid, tokenize, unwrap
 from texlens.metrics.text.answers import has_loop
-from texlens.model.contract import CONTRACT_FILE, Contract, load_contract
+from texlens.model.prompt_config import PROMPT_CONFIG_FILE, PromptConfig, load_prompt_config
 from texlens.png import data_address
 from texlens.reading.answers import parse_answer
 from texlens.reading.pictures.framing import Frame, NoInk, frame_picture
@@ -34,7 +34,9 @@ from texlens.records import Reading, Token
 TOKEN_VARIABLE = "TEXLENS_API_KEY"
 _RETRIES = 6  # after 0.5, 1, 2, 4, 8 and 8 seconds, or as the server asks
 _WAITING = 4  # pictures under way or read ahead of the one that is due, for each request at a time
-_VISUAL_TOKEN_PX = 28  # of the published Qwen2.5-VL, where the contract's folder says nothing
+_VISUAL_TOKEN_PX = (
+    28  # of the published Qwen2.5-VL, where the prompt configuration's folder says nothing
+)
 
 
 class RemoteReader:
@@ -43,14 +45,14 @@ class RemoteReader:
     Args:
         endpoint: the server's address up to `/v1`.
         model: the server's name of the model.
-        contract: the prompt and limits: a Contract, a `texlens.json` or a folder that holds one
+        prompt_config: the prompt and limits: a PromptConfig, a `texlens.json` or a folder that holds one
             (beside it, a `preprocessor_config.json` says how wide a visual token is). None: the one
             in the folder `model`, if that is one, else the published prompt.
         concurrency: requests at a time.
         timeout_s: seconds for one request, waiting in the server's queue among them.
         token: what the server asks for. None: the environment variable TEXLENS_API_KEY.
 
-    Raises InputError when the address or the contract is wrong, or openai is not installed.
+    Raises InputError when the address or the prompt configuration is wrong, or openai is not installed.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class RemoteReader:
         endpoint: str,
         model: str,
         *,
-        contract: Contract | Path | None = None,
+        prompt_config: PromptConfig | Path | None = None,
         concurrency: int = 8,
         timeout_s: float = 120.0,
         token: str | None = None,
@@ -71,8 +73,8 @@ class RemoteReader:
         self.endpoint = endpoint.rstrip("/")
         self.model = model
         self.name = f"{model} at {self.endpoint}"
-        self.contract, self.frame = _agreement(contract, model)
-        self.max_new_tokens = self.contract.max_new_tokens
+        self.prompt_config, self.frame = _agreement(prompt_config, model)
+        self.max_new_tokens = self.prompt_config.max_new_tokens
         self.concurrency = self.batch_size = concurrency
         self._client = openai.OpenAI(
             base_url=self.endpoint,
@@ -139,12 +141,12 @@ class RemoteReader:
         return replace(reading, seconds=time.perf_counter() - start)
 
     def _prepared(self, picture: Path | bytes | Image.Image) -> bytes:
-        """The picture as PNG, laid out as the model knows it and within the contract's pixels."""
+        """The picture as PNG, laid out as the model knows it and within the prompt configuration's pixels."""
         image = picture if isinstance(picture, Image.Image) else open_picture(picture)
         image = image.convert("RGB")
         if self.frame is not None:
             image = frame_picture(image, self.frame).convert("RGB")
-        shrink = math.sqrt(self.contract.max_pixels / (image.width * image.height))
+        shrink = math.sqrt(self.prompt_config.max_pixels / (image.width * image.height))
         longest = max(image.size)
         return as_png(image, max_side=longest if shrink >= 1 else max(1, int(longest * shrink)))
 
@@ -154,10 +156,10 @@ class RemoteReader:
 
         user = [
             {"type": "image_url", "image_url": {"url": data_address(content)}},
-            {"type": "text", "text": self.contract.instruction},
+            {"type": "text", "text": self.prompt_config.instruction},
         ]
         messages: Any = [
-            {"role": "system", "content": self.contract.system},
+            {"role": "system", "content": self.prompt_config.system},
             {"role": "user", "content": user},
         ]
         while True:
@@ -219,7 +221,7 @@ class RemoteReader:
         if choice is None or not isinstance(response, str):
             raise InputError(self._complaint(None))
         tokens = _tokens(choice)
-        found = parse_answer(response, self.contract.answer_format)
+        found = parse_answer(response, self.prompt_config.answer_format)
         latex = unwrap(found or "")
         faults = {
             "unfinished": choice.finish_reason == "length",
@@ -243,17 +245,21 @@ class ServerError(TexlensError):
     """The server cannot be used: this ends the reading of all pictures."""
 
 
-def _agreement(contract: Contract | Path | None, model: str) -> tuple[Contract, Frame | None]:
-    """The contract, and the layout of pictures that it asks for."""
-    if isinstance(contract, Contract):
-        folder, found = None, contract
+def _agreement(
+    prompt_config: PromptConfig | Path | None, model: str
+) -> tuple[PromptConfig, Frame | None]:
+    """The prompt configuration, and the layout of pictures that it asks for."""
+    if isinstance(prompt_config, PromptConfig):
+        folder, found = None, prompt_config
     else:
-        path = contract if contract is not None else Path(model)
-        folder = path.parent if path.name == CONTRACT_FILE else path
-        loaded = load_contract(folder)
-        if loaded is None and contract is not None:
-            raise InputError(f"'{contract}' is no {CONTRACT_FILE}, nor a folder that holds one.")
-        found = loaded or Contract()
+        path = prompt_config if prompt_config is not None else Path(model)
+        folder = path.parent if path.name == PROMPT_CONFIG_FILE else path
+        loaded = load_prompt_config(folder)
+        if loaded is None and prompt_config is not None:
+            raise InputError(
+                f"'{prompt_config}' is no {PROMPT_CONFIG_FILE}, nor a folder that holds one."
+            )
+        found = loaded or PromptConfig()
     if found.pixels_per_em is None:
         return found, None
     multiple = _visual_token_px(folder)

@@ -10,7 +10,7 @@ from PIL import Image
 from texlens.model.load import Loaded
 from texlens.reading.answers import Answer
 from texlens.reading.decoding.greedy import Decoder
-from texlens.reading.decoding.token_loop import GREEDY, Manner
+from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig
 from texlens.reading.pictures.framing import frame_for
 
 _SMALL_MODEL = 100_000_000  # parameters
@@ -20,18 +20,18 @@ class TorchEngine:
     """Any Qwen2.5-VL, with or without adapter, of any dtype, on any device."""
 
     def __init__(self, loaded: Loaded, *, max_new_tokens: int | None = None) -> None:
-        self.contract = loaded.contract
+        self.prompt_config = loaded.prompt_config
         self.folder = loaded.folder
         self.processor = loaded.processor
         self.decoder = Decoder(
-            loaded.model, max_new_tokens=max_new_tokens or loaded.contract.max_new_tokens
+            loaded.model, max_new_tokens=max_new_tokens or loaded.prompt_config.max_new_tokens
         )
         count = sum(parameter.numel() for parameter in loaded.model.parameters())
         self.batch_size = 64 if count < _SMALL_MODEL else 8
         self.prompt: str = loaded.processor.apply_chat_template(
-            loaded.contract.messages(), tokenize=False, add_generation_prompt=True
+            loaded.prompt_config.messages(), tokenize=False, add_generation_prompt=True
         )
-        self.frame = frame_for(loaded.contract, loaded.processor.image_processor)
+        self.frame = frame_for(loaded.prompt_config, loaded.processor.image_processor)
         self.vocabulary = len(loaded.processor.tokenizer)
         self.end_tokens = self.decoder.end_tokens
         self._device = loaded.model.device
@@ -48,8 +48,10 @@ class TorchEngine:
                 digest.update(sample.numpy().tobytes())
         return digest.hexdigest()
 
-    def decode(self, pictures: Sequence[Image.Image], manner: Manner = GREEDY) -> list[Answer]:
-        """The answer to each picture (mode RGB), written in this manner."""
+    def decode(
+        self, pictures: Sequence[Image.Image], decoding: DecodingConfig = GREEDY
+    ) -> list[Answer]:
+        """The answer to each picture (mode RGB), written in this decoding."""
         inputs = self.processor(
             text=[self.prompt] * len(pictures),
             images=list(pictures),
@@ -57,12 +59,12 @@ class TorchEngine:
             return_tensors="pt",
             images_kwargs={
                 "size": {
-                    "shortest_edge": self.contract.min_pixels,
-                    "longest_edge": self.contract.max_pixels,
+                    "shortest_edge": self.prompt_config.min_pixels,
+                    "longest_edge": self.prompt_config.max_pixels,
                 }
             },
         )
-        return self.decoder.decode(dict(inputs.to(self._device)), manner)
+        return self.decoder.decode(dict(inputs.to(self._device)), decoding)
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of tokens, without special ones."""

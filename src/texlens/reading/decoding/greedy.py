@@ -9,7 +9,7 @@ from torch import Tensor
 
 from texlens.reading.answers import Answer
 from texlens.reading.decoding import lean_forward as lean
-from texlens.reading.decoding.token_loop import GREEDY, Drafts, Manner
+from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig, Drafts
 
 
 class Decoder:
@@ -28,14 +28,18 @@ class Decoder:
             with torch.inference_mode():
                 self._vision, self._text = lean.Vision(model), lean.Text(model)
 
-    def decode(self, inputs: dict[str, Tensor], manner: Manner = GREEDY) -> list[Answer]:
+    def decode(self, inputs: dict[str, Tensor], decoding: DecodingConfig = GREEDY) -> list[Answer]:
         """One answer a row of a processor's batch: one picture a row, padded on the left."""
         with torch.inference_mode():
-            return self._write(inputs, manner) if self.is_lean else self.generate(inputs, manner)
+            return (
+                self._write(inputs, decoding) if self.is_lean else self.generate(inputs, decoding)
+            )
 
-    def generate(self, inputs: dict[str, Tensor], manner: Manner = GREEDY) -> list[Answer]:
+    def generate(
+        self, inputs: dict[str, Tensor], decoding: DecodingConfig = GREEDY
+    ) -> list[Answer]:
         """The same by the stock class."""
-        drafts = self._drafts(len(inputs["input_ids"]), manner)
+        drafts = self._drafts(len(inputs["input_ids"]), decoding)
         self.model.generate(
             **inputs,
             max_new_tokens=self.max_new_tokens,
@@ -46,9 +50,9 @@ class Decoder:
         )
         return drafts.answers()
 
-    def _write(self, inputs: dict[str, Tensor], manner: Manner) -> list[Answer]:
+    def _write(self, inputs: dict[str, Tensor], decoding: DecodingConfig) -> list[Answer]:
         logits, cache, position = self.read_prompts(inputs)
-        drafts = self._drafts(len(position), manner)
+        drafts = self._drafts(len(position), decoding)
         while True:
             chosen = torch.tensor(_written(drafts, logits), device=logits.device)
             if all(drafts.done):
@@ -60,8 +64,10 @@ class Decoder:
             logits = self.step(chosen, position, cache)
             position = position + 1
 
-    def _drafts(self, count: int, manner: Manner) -> Drafts:
-        return Drafts(count, manner, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens)
+    def _drafts(self, count: int, decoding: DecodingConfig) -> Drafts:
+        return Drafts(
+            count, decoding, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
+        )
 
     def read_prompts(self, inputs: dict[str, Tensor]) -> tuple[Tensor, lean.Cache, Tensor]:
         """Take in a processor's batch, one picture a row, by the lean pass.

@@ -23,7 +23,7 @@ _COMPACT_BELOW = 0.8  # ended answers leave the batch when less than this share 
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class DecodingConfig:
     """How answers are written.
 
     `guard`: the language that they may not leave, None for any; `temperature`: 0 for the likeliest
@@ -35,20 +35,20 @@ class Manner:
     seed: int = 0
 
 
-GREEDY = Manner()
+GREEDY = DecodingConfig()
 
 
 class _Draft:
     """One answer while it is written."""
 
-    def __init__(self, manner: Manner, max_new_tokens: int) -> None:
+    def __init__(self, decoding: DecodingConfig, max_new_tokens: int) -> None:
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
         self.cut: Cut | None = None
         self.is_done = False
         self.left = max_new_tokens
-        self.place = manner.guard.start(max_new_tokens) if manner.guard else None
-        self.chance = np.random.default_rng(manner.seed) if manner.temperature else None
+        self.place = decoding.guard.start(max_new_tokens) if decoding.guard else None
+        self.chance = np.random.default_rng(decoding.seed) if decoding.temperature else None
 
 
 class Drafts:
@@ -60,11 +60,16 @@ class Drafts:
     """
 
     def __init__(
-        self, count: int, manner: Manner, *, end_tokens: Sequence[int], max_new_tokens: int
+        self,
+        count: int,
+        decoding: DecodingConfig,
+        *,
+        end_tokens: Sequence[int],
+        max_new_tokens: int,
     ) -> None:
-        self._manner = manner
+        self._decoding = decoding
         self._end_tokens = frozenset(end_tokens)
-        self._drafts = [_Draft(manner, max_new_tokens) for _ in range(count)]
+        self._drafts = [_Draft(decoding, max_new_tokens) for _ in range(count)]
         self.rows = list(range(count))
 
     @property
@@ -112,9 +117,9 @@ class Drafts:
 
     def _advance(self, draft: _Draft, token: int) -> bool:
         """Bring a draft's place behind this token, unless it may not come."""
-        if self._manner.guard is None or draft.place is None:
+        if self._decoding.guard is None or draft.place is None:
             return True
-        after = self._manner.guard.advance(draft.place, token)
+        after = self._decoding.guard.advance(draft.place, token)
         draft.place = after or draft.place
         return after is not None
 
@@ -122,9 +127,9 @@ class Drafts:
         """The best token that may come, or one drawn by chance."""
         values = logprobs.astype(np.float64)
         if draft.chance is not None:  # adding such noise and taking the best is drawing (Gumbel)
-            values = values / self._manner.temperature + draft.chance.gumbel(size=len(values))
-        if self._manner.guard is not None and draft.place is not None:
-            allowed = self._manner.guard.allowed([draft.place])[0]
+            values = values / self._decoding.temperature + draft.chance.gumbel(size=len(values))
+        if self._decoding.guard is not None and draft.place is not None:
+            allowed = self._decoding.guard.allowed([draft.place])[0]
             values = np.where(allowed, values[: len(allowed)], -np.inf)
         return int(values.argmax())
 
@@ -135,7 +140,7 @@ class Drafts:
             draft.is_done = True
             return
         draft.tokens.append(token)
-        guard, place = self._manner.guard, draft.place
+        guard, place = self._decoding.guard, draft.place
         is_at_limit = guard.is_short(place) if guard and place else draft.left <= 0
         if is_at_limit:
             draft.cut = draft.cut or "limit"

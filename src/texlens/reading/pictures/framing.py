@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.reading.pictures.type_size import FAINTEST_INK, type_size
 
 Grey = npt.NDArray[np.float32]
@@ -50,17 +50,17 @@ class Frame:
     max_pixels: int = 1_000_000
 
 
-def frame_for(contract: Contract, image_processor: Any) -> Frame | None:
+def frame_for(prompt_config: PromptConfig, image_processor: Any) -> Frame | None:
     """The layout of the pictures a specialist was trained on; None for a general model.
 
     `image_processor` is the model's: it knows how many pixels a visual token covers.
     """
-    if contract.pixels_per_em is None:
+    if prompt_config.pixels_per_em is None:
         return None
     return Frame(
-        pixels_per_em=contract.pixels_per_em,
+        pixels_per_em=prompt_config.pixels_per_em,
         multiple=image_processor.patch_size * image_processor.merge_size,
-        max_pixels=contract.max_pixels,
+        max_pixels=prompt_config.max_pixels,
     )
 
 

@@ -29,7 +29,7 @@ _MOST_PIXELS = 2_000_000  # of a picture; a larger one is reduced first
 _FAINTEST = 0.12
 
 
-def likenesses(picture: Image.Image, formulas: Sequence[str]) -> list[float]:
+def render_similarities(picture: Image.Image, formulas: Sequence[str]) -> list[float]:
     """How like each formula's drawing is to the picture (ink dark on white), from 0 to 1.
 
     0 for a formula that cannot be drawn, or has no ink.
@@ -42,7 +42,7 @@ def likenesses(picture: Image.Image, formulas: Sequence[str]) -> list[float]:
     return [
         0.0
         if isinstance(result, Failure) or (drawn := _ink(Image.open(io.BytesIO(result)))) is None
-        else _likeness(seen, drawn)
+        else _similarity(seen, drawn)
         for result in png_many(formulas, Size(em_px=_OVERSAMPLING * _EM_PIXELS))
     ]
 
@@ -58,7 +58,7 @@ def _ink(picture: Image.Image) -> Ink | None:
     return cropped
 
 
-def _likeness(seen: Ink, drawn: Ink) -> float:
+def _similarity(seen: Ink, drawn: Ink) -> float:
     height, width = (max(1, round(side / _OVERSAMPLING)) for side in drawn.shape)
     one, other = (_blurred(ink, width, height) for ink in (seen, drawn))
     norm = float(np.linalg.norm(one) * np.linalg.norm(other))

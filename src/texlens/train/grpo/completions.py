@@ -1,7 +1,7 @@
 """What one can see of a GRPO run: every completion, how its rewards came about, and what it taught.
 
 A run's folder gets `rewards.jsonl`, one line a completion, and every so many steps a page
-`completions/step-000050.html` to look at: picture, drawn truth, drawn answers, rewards. The page
+`completions/step-000050.html` to look at: picture, drawn reference, drawn answers, rewards. The page
 is self-contained, escapes what the model wrote, and may load or run nothing.
 """
 
@@ -109,7 +109,7 @@ class CompletionLog:
             "prompt": prompt_text(asked.prompt),
             "response": scored.response,
             "answer": scored.answer,
-            "truth": scored.truth,
+            "reference": scored.reference,
             "rewards": dict(scored.rewards),
             "validity_bonus": scored.validity_bonus,
             "similarity": scored.similarity,
@@ -198,8 +198,8 @@ class CompletionLog:
             "id": id_,
             "dead": best_first[0][0] - best_first[-1][0] < _SAME,
             "picture": _picture_address(asked.picture),
-            "truth": first.truth,
-            "truth_drawing": drawings.get(first.truth),
+            "reference": first.reference,
+            "reference_drawing": drawings.get(first.reference),
             "prompt": prompt_text(asked.prompt),
             "completions": [
                 {
@@ -253,14 +253,14 @@ def _groups(asked: Sequence[Asked]) -> dict[str, list[int]]:
 
 
 def _drawings(scored: Sequence[ScoredCompletion]) -> dict[str, str]:
-    """Truths and answers as addresses of SVG pictures, by their LaTeX; those that can be drawn.
+    """References and answers as addresses of SVG pictures, by their LaTeX; those that can be drawn.
 
     What took too long once is left out.
     """
     from texlens.latex import unwrap
     from texlens.render import svg_many
 
-    texts = {s.truth for s in scored} | {s.answer for s in scored if s.error != TIMEOUT}
+    texts = {s.reference for s in scored} | {s.answer for s in scored if s.error != TIMEOUT}
     wanted = [text for text in texts if text and len(text) <= MAX_DRAWN_CHARACTERS]
     drawn = svg_many([unwrap(text) for text in wanted])
     return {

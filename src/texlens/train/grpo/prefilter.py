@@ -41,7 +41,7 @@ def prefilter(
 ) -> Prompts:
     """The prompts that the model answers sometimes right and sometimes wrong.
 
-    An answer is right when its normal form is the truth's, or it is drawn the same (`layout` 1).
+    An answer is right when its normal form is the reference's, or it is drawn the same (`layout` 1).
     Writes `prefilter.jsonl` into `out`, a line a prompt: id, answers, right, temperature. Prompts
     that are there are not answered again, so a run that was killed goes on.
 
@@ -106,7 +106,7 @@ def _answer(
     count = config.prefilter.answers
     processor = loaded.processor
     text = processor.apply_chat_template(
-        loaded.contract.messages(), tokenize=False, add_generation_prompt=True
+        loaded.prompt_config.messages(), tokenize=False, add_generation_prompt=True
     )
     for number, places in batches:
         torch.manual_seed(config.seed + number)  # the same answers in a run that was resumed
@@ -117,10 +117,10 @@ def _answer(
         ).to(loaded.model.device)  # fmt: skip
         repeats = [row for row in range(len(places)) for _ in range(count)]
         answers = draw(loaded.model, dict(inputs), repeats, sampling)
-        truths = list(rows["solution"])
+        references = list(rows["solution"])
         scored = score_completions(
             processor.tokenizer.batch_decode(answers, skip_special_tokens=True),
-            [truths[row] for row in repeats],
+            [references[row] for row in repeats],
             rewards=("layout",),
             settings=settings,
             completion_ids=answers,

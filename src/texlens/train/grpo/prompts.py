@@ -1,4 +1,4 @@
-"""The prompts of a GRPO run: framed pictures, their truths, and the limits they keep to."""
+"""The prompts of a GRPO run: framed pictures, their references, and the limits they keep to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Prompts:
     """Prompts as TRL takes them, and what was left out.
 
     Columns of `table` (a `datasets.Dataset`): `id`, `prompt` (messages without the picture),
-    `image`, `solution` (the truth in normal form).
+    `image`, `solution` (the reference in normal form).
     """
 
     table: Any
@@ -34,41 +34,43 @@ class Prompts:
 def within_limit(loaded: Loaded, max_prompt_tokens: int) -> Loaded:
     """The model with pictures bounded so that a prompt has at most so many tokens.
 
-    The bound is the contract's `max_pixels`, lowered where the visual tokens of so large a picture
-    would leave no room for the words; contract and image processor both hold it.
+    The bound is the prompt configuration's `max_pixels`, lowered where the visual tokens of so large a picture
+    would leave no room for the words; prompt_config and image processor both hold it.
 
     Raises InputError when the words alone leave no room.
     """
     images = loaded.processor.image_processor
     side = images.patch_size * images.merge_size
-    words = prompt_of(loaded.processor, loaded.contract).length
+    words = prompt_of(loaded.processor, loaded.prompt_config).length
     room = (max_prompt_tokens - words) * side**2
-    contract = loaded.contract
-    if room < contract.min_pixels:
+    prompt_config = loaded.prompt_config
+    if room < prompt_config.min_pixels:
         raise InputError(
             f"The words of the prompt take {words} of max_prompt_tokens, {max_prompt_tokens}: no "
             "picture fits beside them."
         )
-    contract = contract.model_copy(update={"max_pixels": min(contract.max_pixels, room)})
+    prompt_config = prompt_config.model_copy(
+        update={"max_pixels": min(prompt_config.max_pixels, room)}
+    )
     images.size = {
-        "shortest_edge": contract.min_pixels,
-        "longest_edge": contract.max_pixels,
+        "shortest_edge": prompt_config.min_pixels,
+        "longest_edge": prompt_config.max_pixels,
     }
-    return replace(loaded, contract=contract)
+    return replace(loaded, prompt_config=prompt_config)
 
 
 def prepare_prompts(config: GrpoConfig, loaded: Loaded, *, quiet: bool = False) -> Prompts:
     """Read the files of a recipe for a model that is `within_limit`.
 
     Left out and counted, beside what `prepare_examples` leaves out: prompts over the limit, and
-    truths that are longer than an answer may be, so that no answer could be right.
+    references that are longer than an answer may be, so that no answer could be right.
 
     Raises InputError when a file cannot be read, or nothing is left.
     """
     from datasets import Dataset, Features, Image, List, Value
 
     data = prepare_examples(config.data, loaded, cutoff=_ANY_LENGTH, quiet=quiet)
-    table, longest = data.table, loaded.contract.max_new_tokens
+    table, longest = data.table, loaded.prompt_config.max_new_tokens
     kept, too_long, unreachable = [], 0, 0
     for place, (rows, columns, answer) in enumerate(
         zip(table["rows"], table["columns"], table["answer"], strict=True)
@@ -79,11 +81,11 @@ def prepare_prompts(config: GrpoConfig, loaded: Loaded, *, quiet: bool = False) 
             unreachable += 1
         else:
             kept.append(place)
-    left_out = {"prompt too long": too_long, "truth longer than an answer may be": unreachable}
+    left_out = {"prompt too long": too_long, "reference longer than an answer may be": unreachable}
     record = data.record | {
         "prompts": len(kept),
         "left_out": data.record["left_out"] | {why: n for why, n in left_out.items() if n},
-        "max_pixels": loaded.contract.max_pixels,
+        "max_pixels": loaded.prompt_config.max_pixels,
     }
     if not kept:
         raise InputError(f"No prompt is left to train on: {record['left_out']}.")
@@ -111,8 +113,8 @@ def _ids(config: GrpoConfig, table: Any) -> list[str]:
 
 def _messages(loaded: Loaded) -> list[dict[str, str]]:
     """The conversation without its picture, which TRL puts before the words of the user."""
-    contract = loaded.contract
+    prompt_config = loaded.prompt_config
     return [
-        {"role": "system", "content": contract.system},
-        {"role": "user", "content": contract.instruction},
+        {"role": "system", "content": prompt_config.system},
+        {"role": "user", "content": prompt_config.instruction},
     ]

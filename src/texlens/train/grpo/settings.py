@@ -44,8 +44,8 @@ class GrpoConfig(TuningConfig):
     `rewards` are weights, by the names of `texlens.train.rewards.functions`; a weight of 0 is only logged.
 
     A prompt, its visual tokens included, has at most `max_prompt_tokens`: pictures are bounded so
-    that they fit, and what does not fit is left out and counted. So are truths longer than an
-    answer may be, which is the contract's `max_new_tokens`. `mask_truncated_completions` takes
+    that they fit, and what does not fit is left out and counted. So are references longer than an
+    answer may be, which is the prompt configuration's `max_new_tokens`. `mask_truncated_completions` takes
     answers that were cut off out of the loss.
 
     `adapter_use`: an `adapter` is trained on ("continue"), or merged into the base, which is

@@ -39,7 +39,7 @@ from texlens.train.run.trl_trainers import RunTrainer
 _MERGED_START = "base"
 
 
-def train_grpo(config: GrpoConfig, out: Path, *, afresh: bool = False) -> dict[str, Any]:
+def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """Train by a recipe, and leave adapter or model in `out`.
 
     What it leaves is what `train_sft` does, and `rewards.jsonl` (a line a completion),
@@ -53,7 +53,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, afresh: bool = False) -> dict[s
     transformers.utils.logging.disable_progress_bar()
     _require_vllm(config)
     config = config.model_copy(update={"optimizer": _optimizer(config)})
-    run = TuningRun(config, out, afresh=afresh)
+    run = TuningRun(config, out, overwrite=overwrite)
     groups = config.groups_per_step(run.processes)
     dev = DevReader(config.dev, config.dev_metrics)
     loaded = within_limit(_start(config, run), config.max_prompt_tokens)
@@ -61,7 +61,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, afresh: bool = False) -> dict[s
     sampling, settings = _limits(config, loaded)
     if run.writes:
         out.mkdir(parents=True, exist_ok=True)
-        if afresh:
+        if overwrite:
             _throw_away(out)
     with _pool(config) as pool:
         began = time.monotonic()
@@ -114,7 +114,7 @@ class Trainer(RunTrainer, FormulaGrpoTrainer):
             run,
             budget,
             model=loaded.model,
-            args=trl_arguments(config, run, budget, loaded.contract.max_new_tokens),
+            args=trl_arguments(config, run, budget, loaded.prompt_config.max_new_tokens),
             train_dataset=prompts.table,
             processing_class=loaded.processor,
             callbacks=run.callbacks(loaded, budget, dev),
@@ -164,7 +164,7 @@ def _start(config: GrpoConfig, run: TuningRun) -> Loaded:
         if run.writes and (run.checkpoint() is None or not folder.is_dir()):
             start = load_model(config.model, config.adapter, dtype="float32", device="cpu")
             save_weights(
-                Loaded(start.model.merge_and_unload(), start.processor, start.contract), folder
+                Loaded(start.model.merge_and_unload(), start.processor, start.prompt_config), folder
             )
         _wait_for_all()
         changes |= {"model": str(folder), "adapter": None}
@@ -185,13 +185,13 @@ def _pool(config: GrpoConfig) -> AbstractContextManager[RewardPool | None]:
 
 
 def _limits(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, RewardSettings]:
-    """How answers are drawn and judged, by the contract of the run."""
+    """How answers are drawn and judged, by the prompt configuration of the run."""
     generation = loaded.model.generation_config
     ends = generation.eos_token_id
     end_tokens = tuple(ends) if isinstance(ends, list | tuple) else (ends,)
     if loaded.processor.tokenizer.eos_token_id is not None:
         end_tokens = (*end_tokens, loaded.processor.tokenizer.eos_token_id)
-    longest = loaded.contract.max_new_tokens
+    longest = loaded.prompt_config.max_new_tokens
     sampling = Sampling(
         temperature=config.temperature,
         max_new_tokens=longest,
@@ -199,7 +199,7 @@ def _limits(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, RewardSetting
         forbidden_tokens=(int(loaded.model.config.image_token_id),),
     )
     settings = RewardSettings(
-        answer_format=loaded.contract.answer_format,
+        answer_format=loaded.prompt_config.answer_format,
         max_tokens=longest,
         overlong_buffer=longest // 5,
         end_tokens=frozenset(end_tokens),

@@ -30,7 +30,7 @@ from texlens.train.plan.cost import (
     activation_bytes,
     step_flops,
 )
-from texlens.train.plan.lengths import Lengths, contract_of, measure_lengths, processor_of
+from texlens.train.plan.lengths import Lengths, measure_lengths, processor_of, prompt_config_of
 from texlens.train.run.adapters import base_source, lora_config, part_of, precision_of
 from texlens.train.run.settings import Part, TuningConfig
 
@@ -126,16 +126,16 @@ def dry_run(config: TuningConfig, *, devices: int = 1, layout: Layout = "ddp") -
     shape = base.config
     quantised = _quantised_layers(base) if config.quantisation == "nf4" else set()
     network = _to_be_trained(base, config)
-    contract = contract_of(config, source)
+    prompt_config = prompt_config_of(config, source)
 
     absent = tuple(str(f.parquet) for f in config.data if not f.parquet.exists())
     lengths = None
     if not absent:
-        processor, exact = processor_of(source, shape, contract)
+        processor, exact = processor_of(source, shape, prompt_config)
         if exact and isinstance(config, GrpoConfig):
-            bounded = within_limit(Loaded(None, processor, contract), config.max_prompt_tokens)
-            contract = bounded.contract
-        lengths = measure_lengths(config.data, processor, contract, exact=exact)
+            bounded = within_limit(Loaded(None, processor, prompt_config), config.max_prompt_tokens)
+            prompt_config = bounded.prompt_config
+        lengths = measure_lengths(config.data, processor, prompt_config, exact=exact)
     examples = None if lengths is None else _examples_an_epoch(config, lengths)
     a_step = config.examples_per_step(devices)
     # A step of GRPO takes answers, `num_generations` of them to one example.
@@ -144,7 +144,7 @@ def dry_run(config: TuningConfig, *, devices: int = 1, layout: Layout = "ddp") -
     if steps is None and config.epochs is not None and examples is not None:
         steps = math.ceil(config.epochs * math.ceil(examples * of_one / a_step))
 
-    longest, usual = _batches(config, contract, shape, lengths)
+    longest, usual = _batches(config, prompt_config, shape, lengths)
     training = _training(config, checkpointing=config.gradient_checkpointing)
     flops = step_flops(shape, usual, training)
     return DryRun(
@@ -168,7 +168,7 @@ def dry_run(config: TuningConfig, *, devices: int = 1, layout: Layout = "ddp") -
             for name, (peak, _) in ACCELERATORS.items()
         },
         warnings=known_mistakes(
-            config, network, lengths, examples, contract, devices=devices, layout=layout
+            config, network, lengths, examples, prompt_config, devices=devices, layout=layout
         ),
     )
 
@@ -253,7 +253,7 @@ def _trained_bytes(config: TuningConfig) -> int:
 
 
 def _batches(
-    config: TuningConfig, contract: Any, shape: Any, lengths: Lengths | None
+    config: TuningConfig, prompt_config: Any, shape: Any, lengths: Lengths | None
 ) -> tuple[Batch, Batch]:
     """The longest batch that can come, for memory, and the usual one, for time.
 
@@ -263,8 +263,8 @@ def _batches(
     a_token = shape.vision_config.spatial_merge_size**2
     cutoff: int = getattr(config, "cutoff", shape.text_config.max_position_embeddings)
     if lengths is None:
-        visual = contract.max_pixels // (shape.vision_config.patch_size**2 * a_token)
-        answer = contract.max_new_tokens
+        visual = prompt_config.max_pixels // (shape.vision_config.patch_size**2 * a_token)
+        answer = prompt_config.max_new_tokens
         prompt = visual + 64  # room for its words
         if isinstance(config, GrpoConfig):
             prompt = config.max_prompt_tokens
@@ -276,8 +276,12 @@ def _batches(
     usual_sizes = prompts.mean(), lengths.visual.mean(), lengths.answers.mean()
     longest_sizes = float(prompts.max()), lengths.longest_visual, lengths.longest_answer
     if isinstance(config, GrpoConfig):
-        usual_sizes = *usual_sizes[:2], contract.max_new_tokens
-        longest_sizes = config.max_prompt_tokens, lengths.longest_visual, contract.max_new_tokens
+        usual_sizes = *usual_sizes[:2], prompt_config.max_new_tokens
+        longest_sizes = (
+            config.max_prompt_tokens,
+            lengths.longest_visual,
+            prompt_config.max_new_tokens,
+        )
     usual, longest = (
         Batch(
             config.batch,

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texlens.data.parquet import write_examples
-from texlens.model.contract import Contract, load_contract
 from texlens.model.load import Loaded
+from texlens.model.prompt_config import PromptConfig, load_prompt_config
 from texlens.records import Example
 from texlens.train.run.examples import count_rows, prepare_examples, rows_of
 from texlens.train.run.settings import DataFile, TuningConfig
@@ -54,15 +54,18 @@ class Lengths:
     unusable: dict[str, int]
 
 
-def contract_of(config: TuningConfig, source: str) -> Contract:
-    """The contract a run of this recipe would have, as far as folders that exist tell."""
+def prompt_config_of(config: TuningConfig, source: str) -> PromptConfig:
+    """The prompt configuration a run of this recipe would have, as far as folders that exist tell."""
     for folder in (config.adapter, source):
-        if folder is not None and (found := load_contract(Path(folder).expanduser())) is not None:
-            return config.contract.applied_to(found)
-    return config.contract.applied_to(Contract(base=source))
+        if (
+            folder is not None
+            and (found := load_prompt_config(Path(folder).expanduser())) is not None
+        ):
+            return config.prompt_config.applied_to(found)
+    return config.prompt_config.applied_to(PromptConfig(base=source))
 
 
-def processor_of(source: str, shape: Any, contract: Contract) -> tuple[Any, bool]:
+def processor_of(source: str, shape: Any, prompt_config: PromptConfig) -> tuple[Any, bool]:
     """A processor for the base, and whether it is the base's own.
 
     `shape` is the base's `Qwen2_5_VLConfig`. The files are looked for in the folder, or, for a
@@ -82,11 +85,11 @@ def processor_of(source: str, shape: Any, contract: Contract) -> tuple[Any, bool
         vision = shape.vision_config
         patches = Shape(patch=vision.patch_size, merge=vision.spatial_merge_size)
         # Without formulas its vocabulary is the bytes and the special tokens.
-        return build_processor(patches, build_tokenizer(()), contract), False
+        return build_processor(patches, build_tokenizer(()), prompt_config), False
 
 
 def measure_lengths(
-    files: tuple[DataFile, ...], processor: Any, contract: Contract, *, exact: bool
+    files: tuple[DataFile, ...], processor: Any, prompt_config: PromptConfig, *, exact: bool
 ) -> Lengths:
     """Measure the rows of the files that are chosen for it; see `SPREAD` and `EXTREME`.
 
@@ -100,7 +103,7 @@ def measure_lengths(
             write_examples(path, _chosen(file, count))
             chosen.append(DataFile(parquet=path))
         data = prepare_examples(
-            chosen, Loaded(None, processor, contract), cutoff=sys.maxsize, quiet=True
+            chosen, Loaded(None, processor, prompt_config), cutoff=sys.maxsize, quiet=True
         )
     columns = data.table[:]
     tokens = np.asarray(columns["length"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.plan.lengths import Lengths
 from texlens.train.run.adapters import part_of
@@ -19,7 +19,7 @@ def known_mistakes(
     network: Any,
     lengths: Lengths | None,
     examples: int | None,
-    contract: Contract,
+    prompt_config: PromptConfig,
     *,
     devices: int,
     layout: str,
@@ -33,7 +33,7 @@ def known_mistakes(
             # Where rows are left out by an estimate the remainder is not known.
             _of_batches(config, None if lengths and lengths.unusable else examples, devices),
             _of_parts(config, network),
-            _of_lengths(config, lengths, contract),
+            _of_lengths(config, lengths, prompt_config),
             _of_data(config),
             _of_layout(config, devices, layout),
         )
@@ -67,7 +67,9 @@ def _of_parts(config: TuningConfig, network: Any) -> Iterator[str]:
         yield f"Nothing of {' and '.join(sorted(missing))} would be trained."
 
 
-def _of_lengths(config: TuningConfig, lengths: Lengths | None, contract: Contract) -> Iterator[str]:
+def _of_lengths(
+    config: TuningConfig, lengths: Lengths | None, prompt_config: PromptConfig
+) -> Iterator[str]:
     if lengths is None:
         return
     bound = "" if lengths.exact else " at most (by the upper bound)"
@@ -78,10 +80,10 @@ def _of_lengths(config: TuningConfig, lengths: Lengths | None, contract: Contrac
             f"cutoff is {cutoff} and the longest sequence has {lengths.longest} tokens{bound}: "
             f"longer ones are left out, {over} of {len(lengths.tokens)} evenly spread rows."
         )
-    if lengths.exact and lengths.longest_answer > contract.max_new_tokens:
+    if lengths.exact and lengths.longest_answer > prompt_config.max_new_tokens:
         yield (
-            f"The longest answer has {lengths.longest_answer} tokens, but the contract lets a "
-            f"model write {contract.max_new_tokens}: such formulas can be learnt and never read."
+            f"The longest answer has {lengths.longest_answer} tokens, but the prompt configuration lets a "
+            f"model write {prompt_config.max_new_tokens}: such formulas can be learnt and never read."
         )
     if lengths.unusable:
         reasons = ", ".join(f"{why}: {n}" for why, n in lengths.unusable.items())

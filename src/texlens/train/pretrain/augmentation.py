@@ -1,7 +1,7 @@
 """The pictures of a training run: all of them on the training device, changed as they are drawn.
 
 A picture is some ten kilobytes of grey values, so a million of them fit on one GPU. There they are
-scaled, placed, turned, inked and blurred afresh each time one is drawn, at no cost to the CPU.
+scaled, placed, turned, inked and blurred overwrite each time one is drawn, at no cost to the CPU.
 """
 
 from __future__ import annotations

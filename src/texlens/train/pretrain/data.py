@@ -47,15 +47,15 @@ class TrainingPictures:
             rendering.start(config.render_processes)
         self.encoder = FormulaEncoder(self.tokenizer)
         self.pool = PicturePool(device, config.pool_gib)
-        assert config.contract.pixels_per_em is not None  # the config checks it
+        assert config.prompt_config.pixels_per_em is not None  # the config checks it
         self.batches = Batches(
             shares=[source.share for source in config.data],
-            pixels_per_em=config.contract.pixels_per_em,
+            pixels_per_em=config.prompt_config.pixels_per_em,
             token_pixels=config.shape.token_pixels,
             patches_per_token=config.shape.merge**2,
             patches_per_batch=config.patches_per_batch,
             max_tokens=config.max_tokens,
-            max_visual_tokens=config.contract.max_pixels // config.shape.token_pixels**2,
+            max_visual_tokens=config.prompt_config.max_pixels // config.shape.token_pixels**2,
             seed=config.seed,
         )
         self.folders: dict[int, ShardFolder] = {}
@@ -161,10 +161,10 @@ class TrainingPictures:
             else:
                 for path in self._first_shards(self._folder(index)):
                     formulas += read_shard(path).formulas
-        contract = self.config.contract
+        prompt_config = self.config.prompt_config
         tokenizer = build_tokenizer(
             formulas,
-            phrases=(contract.system, contract.instruction),
+            phrases=(prompt_config.system, prompt_config.instruction),
             size=self.config.vocabulary,
         )
         tokenizer.save_pretrained(folder)

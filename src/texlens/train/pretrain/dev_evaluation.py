@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.train.pretrain.augmentation import Shard
 from texlens.train.pretrain.batches import COLUMNS, ROWS
 
@@ -30,7 +30,9 @@ class DevScore:
     edit_tokens_short: float
 
 
-def frame(grey: NDArray[np.uint8], scale: float, contract: Contract, token_pixels: int) -> Any:
+def frame(
+    grey: NDArray[np.uint8], scale: float, prompt_config: PromptConfig, token_pixels: int
+) -> Any:
     """A picture cropped to its ink, scaled, with the margins of training, as a PIL picture.
 
     White on the right and below fills it up to whole visual tokens, and to the smallest canvas of
@@ -38,7 +40,7 @@ def frame(grey: NDArray[np.uint8], scale: float, contract: Contract, token_pixel
     """
     picture = Image.fromarray(grey)
     height, width = grey.shape
-    room = contract.max_pixels / (height * width)
+    room = prompt_config.max_pixels / (height * width)
     scale = min(scale, room**0.5 * 0.9)
     if scale != 1:
         size = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -55,20 +57,20 @@ def frame(grey: NDArray[np.uint8], scale: float, contract: Contract, token_pixel
 def read_dev(
     network: Any,
     processor: Any,
-    contract: Contract,
+    prompt_config: PromptConfig,
     shard: Shard,
     *,
     token_pixels: int,
     pictures_per_batch: int,
 ) -> tuple[DevScore, list[str]]:
     """Read the pictures of a shard greedily, in batches of like size; the score and the readings."""
-    assert contract.pixels_per_em is not None
+    assert prompt_config.pixels_per_em is not None
     bounds = np.concatenate([[0], np.cumsum(shard.heights * shard.widths)])
     pictures = [
         frame(
             shard.pixels[start:stop].reshape(height, width),
-            contract.pixels_per_em / ppe,
-            contract,
+            prompt_config.pixels_per_em / ppe,
+            prompt_config,
             token_pixels,
         )
         for start, stop, height, width, ppe in zip(
@@ -76,7 +78,7 @@ def read_dev(
         )
     ]
     text = processor.apply_chat_template(
-        contract.messages(), add_generation_prompt=True, tokenize=False
+        prompt_config.messages(), add_generation_prompt=True, tokenize=False
     )
     device = next(network.parameters()).device
     was_training = network.training
@@ -93,7 +95,7 @@ def read_dev(
         ).to(device)
         with torch.inference_mode():
             written = network.generate(
-                **inputs, max_new_tokens=contract.max_new_tokens, do_sample=False
+                **inputs, max_new_tokens=prompt_config.max_new_tokens, do_sample=False
             )
         answers = processor.tokenizer.batch_decode(
             written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
@@ -104,16 +106,17 @@ def read_dev(
     return score_dev(shard.formulas, readings), readings
 
 
-def score_dev(truths: list[str], readings: list[str]) -> DevScore:
-    """Compare readings with the truth, by tokens that stand apart by spaces."""
+def score_dev(references: list[str], readings: list[str]) -> DevScore:
+    """Compare readings with the reference, by tokens that stand apart by spaces."""
     from rapidfuzz.distance import Levenshtein
 
     pairs = [
-        (truth.split(), reading.split()) for truth, reading in zip(truths, readings, strict=True)
+        (reference.split(), reading.split())
+        for reference, reading in zip(references, readings, strict=True)
     ]
     distances = np.array([Levenshtein.normalized_distance(*pair) for pair in pairs])
-    exact = np.array([truth == reading for truth, reading in pairs], dtype=np.float64)
-    short = np.array([len(truth) <= _SHORT_TOKENS for truth, _ in pairs])
+    exact = np.array([reference == reading for reference, reading in pairs], dtype=np.float64)
+    short = np.array([len(reference) <= _SHORT_TOKENS for reference, _ in pairs])
     return DevScore(
         n=len(pairs),
         exact=float(exact.mean()),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.model.shape import Shape
 from texlens.train.run.config import Rows, Settings
 
@@ -83,7 +83,7 @@ class PretrainConfig(Settings):
     description: str = ""
     start: Path | None = None  # its weights and its tokeniser
     shape: Shape = Shape()
-    contract: Contract = Contract()
+    prompt_config: PromptConfig = PromptConfig()
     vocabulary: int = Field(default=1536, gt=300)
     data: tuple[PictureSource, ...] = Field(min_length=1)
     dev: tuple[PictureSource, ...] = ()
@@ -115,8 +115,10 @@ class PretrainConfig(Settings):
     def _one_budget(self) -> PretrainConfig:
         if self.steps is None and self.minutes is None:
             raise ValueError("give minutes or steps")
-        if self.contract.pixels_per_em is None:
-            raise ValueError("contract.pixels_per_em, the size of type to train with, is missing")
+        if self.prompt_config.pixels_per_em is None:
+            raise ValueError(
+                "prompt_config.pixels_per_em, the size of type to train with, is missing"
+            )
         if any(source.formulas for source in self.dev):
             raise ValueError("dev takes parquet or shards")
         return self

@@ -45,17 +45,17 @@ CHECKPOINT = "checkpoint.pt"
 _FREE = ("minutes", "steps", "log_every", "dev_minutes", "checkpoint_minutes", "render_processes")
 
 
-def pretrain(config: PretrainConfig, out: Path, *, afresh: bool = False) -> dict[str, Any]:
+def pretrain(config: PretrainConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """Train by a recipe and leave the model in `out/model`.
 
-    A run that was stopped goes on from its last checkpoint; `afresh` throws it away. `out` also
+    A run that was stopped goes on from its last checkpoint; `overwrite` throws it away. `out` also
     gets `log.jsonl`, `curves.csv`, `curves.png` and, last, `run.json`.
 
     Returns what `run.json` holds: steps, pictures, minutes, and the last scores on dev.
     Raises InputError when the data cannot be used or the run in `out` was begun with other
     settings, TexlensError when the gradients stay without end.
     """
-    if afresh:
+    if overwrite:
         for name in ("tokenizer", "cache", "model"):
             shutil.rmtree(out / name, ignore_errors=True)
         for name in (MARKER, CHECKPOINT, "log.jsonl"):
@@ -93,12 +93,12 @@ class PretrainRun:
 
         self.data = TrainingPictures(config, out, self.device)
         tokenizer = self.data.tokenizer
-        self.processor = build_processor(config.shape, tokenizer, config.contract)
+        self.processor = build_processor(config.shape, tokenizer, config.prompt_config)
         self.network = build_model(config.shape, tokenizer).to(self.device)
         if config.start is not None:
             _load_weights(self.network, config.start)
         batch_vision_attention(self.network)
-        self.forward = UniformForward(self.network, prompt_of(self.processor, config.contract))
+        self.forward = UniformForward(self.network, prompt_of(self.processor, config.prompt_config))
         self.classes = inked_classes(tokenizer)
         self.ctc = CtcHead(config.shape.text_width, int(self.classes.max()) + 1).to(self.device)
         self.parameters = [*self.network.parameters(), *self.ctc.parameters()]
@@ -193,14 +193,14 @@ class PretrainRun:
         """
         config, shape = self.config, self.config.shape
         inputs, labels, targets, counts = self._answers(batch)
-        assert config.contract.pixels_per_em is not None
+        assert config.prompt_config.pixels_per_em is not None
         with torch.no_grad():
             pixels = draw(
                 self.data.pool,
                 self._send(batch.chosen),
                 batch.rows * shape.token_pixels,
                 batch.columns * shape.token_pixels,
-                config.contract.pixels_per_em,
+                config.prompt_config.pixels_per_em,
                 config.augmentation,
             )
             patches = to_patches(pixels, shape.patch, shape.merge)
@@ -310,7 +310,7 @@ class PretrainRun:
                 score, readings = read_dev(
                     self.network,
                     self.processor,
-                    self.config.contract,
+                    self.config.prompt_config,
                     shard,
                     token_pixels=self.config.shape.token_pixels,
                     pictures_per_batch=256 if self.device.type == "cuda" else 16,
@@ -320,8 +320,8 @@ class PretrainRun:
                 runs.write_json_lines(
                     self.out / f"dev_{name}.jsonl",
                     (
-                        {"id": str(i), "gt": truth, "pred": reading}
-                        for i, (truth, reading) in enumerate(
+                        {"id": str(i), "gt": reference, "pred": reading}
+                        for i, (reference, reading) in enumerate(
                             zip(shard.formulas, readings, strict=True)
                         )
                     ),
@@ -362,7 +362,7 @@ class PretrainRun:
         self.network.save_pretrained(folder, state_dict=half)
         self.network.config.dtype = torch.float32
         self.processor.save_pretrained(folder)
-        self.config.contract.save(folder)
+        self.config.prompt_config.save(folder)
 
     def restore(self) -> None:
         """Go on exactly where the checkpoint was written: the same shards, numbers and chances."""

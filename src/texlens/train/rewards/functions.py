@@ -8,14 +8,14 @@
 |---|---|---|
 | `tag_presence`, `tag_order` | 0..1 | published: the four tags are there; they are in order |
 | `validity_similarity` | 0..2 | published: braces match, then 1 + ROUGE-L F1 |
-| `exact_match_bonus` | 0 or 2 | published: the answer is the truth, but for case |
-| `exact` | 0 or 1 | the normal forms of answer and truth are equal |
+| `exact_match_bonus` | 0 or 2 | published: the answer is the reference, but for case |
+| `exact` | 0 or 1 | the normal forms of answer and reference are equal |
 | `cdm`, `layout` | 0..1 | the metrics of the drawn answer, 0 where KaTeX does not parse it |
 | `finished` | 0 or 1 | the completion ended by itself |
 | `overlong` | -1..0 | soft punishment of length near the limit |
 | `no_loop` | 0 or 1 | the completion does not end in a loop |
 
-A reward depends on nothing but its completion, its truth and the settings, and never raises: what
+A reward depends on nothing but its completion, its reference and the settings, and never raises: what
 cannot be judged gets 0. A trainer uses `BatchRewards`, which computes all of a batch at once and
 keeps the records of what it saw.
 """
@@ -55,10 +55,10 @@ _SOME_TAG = re.compile("</?answer>", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class RewardSettings:
-    """What rewards depend on besides a completion and its truth.
+    """What rewards depend on besides a completion and its reference.
 
     `answer_format` says where the answer stands (see `parse_answer`). None, for use without a
-    contract: in the answer tags, and for rewards that are not published ones the whole response
+    prompt_config: in the answer tags, and for rewards that are not published ones the whole response
     where it has no such tag.
     `max_tokens` is the limit of a completion; `overlong` falls from 0 to -1 over the last
     `overlong_buffer` tokens before it. `end_tokens` are the ids with which a completion ends by
@@ -76,14 +76,14 @@ class ScoredCompletion:
     """What was found out about one completion.
 
     `rewards` has the rewards that were asked for. `validity_bonus` (0 or 1) and `similarity`
-    (0..1) are the parts of `validity_similarity`. `exact`: the normal forms of answer and truth
+    (0..1) are the parts of `validity_similarity`. `exact`: the normal forms of answer and reference
     are equal. `tokens` is the length, of the ids where they are known, else in LaTeX tokens.
     `error` says why something could not be judged.
     """
 
     response: str
     answer: str | None
-    truth: str
+    reference: str
     rewards: Mapping[str, float] = field(default_factory=dict)
     validity_bonus: float = 0.0
     similarity: float = 0.0
@@ -108,15 +108,17 @@ def score_completions(
 ) -> list[ScoredCompletion]:
     """All rewards of a batch in one pass: one record a completion, in order. Never raises.
 
-    `completions` are texts or lists of messages, `solution` their truths, `completion_ids` their
-    tokens. When the numbers of completions and truths differ, every reward is 0, with a warning.
+    `completions` are texts or lists of messages, `solution` their references, `completion_ids` their
+    tokens. When the numbers of completions and references differ, every reward is 0, with a warning.
     """
     names = tuple(rewards)
     settings = settings or RewardSettings()
     texts = [_text(completion) for completion in _listed(completions)]
-    truths = _listed(solution)
-    if len(truths) != len(texts):
-        message = f"{len(texts)} completions came with {len(truths)} truths: all rewards are 0."
+    references = _listed(solution)
+    if len(references) != len(texts):
+        message = (
+            f"{len(texts)} completions came with {len(references)} references: all rewards are 0."
+        )
         with suppress(Warning):  # where warnings are errors
             warnings.warn(message, stacklevel=2)
         return [_nothing(text, None, names, message) for text in texts]
@@ -125,8 +127,8 @@ def score_completions(
     else:
         lengths = completion_ids
     scored = [
-        _judge_text(text, truth, names, settings, ids)
-        for text, truth, ids in zip(texts, truths, lengths, strict=True)
+        _judge_text(text, reference, names, settings, ids)
+        for text, reference, ids in zip(texts, references, lengths, strict=True)
     ]
     if RENDERED.isdisjoint(names):
         return scored
@@ -248,57 +250,65 @@ def _text(completion: object) -> str | None:
     return completion if isinstance(completion, str) else None
 
 
-def _nothing(text: str | None, truth: object, names: Sequence[str], error: str) -> ScoredCompletion:
+def _nothing(
+    text: str | None, reference: object, names: Sequence[str], error: str
+) -> ScoredCompletion:
     """The record of a completion that cannot be judged."""
-    solution = truth if isinstance(truth, str) else ""
+    solution = reference if isinstance(reference, str) else ""
     return ScoredCompletion(text or "", None, solution, dict.fromkeys(names, 0.0), error=error)
 
 
 def _judge_text(
     text: str | None,
-    truth: object,
+    reference: object,
     names: Sequence[str],
     settings: RewardSettings,
     ids: Sequence[int] | None,
 ) -> ScoredCompletion:
     """What the text alone shows; the rendered rewards are still 0."""
     if text is None:
-        return _nothing(text, truth, names, "the completion is no text")
+        return _nothing(text, reference, names, "the completion is no text")
     if len(text) > MAX_RESPONSE_CHARACTERS:
-        return _nothing(text, truth, names, f"the response has {len(text)} characters, too many")
+        return _nothing(
+            text, reference, names, f"the response has {len(text)} characters, too many"
+        )
     try:
-        scored, values = _judge(text, truth if isinstance(truth, str) else "", settings, ids)
+        scored, values = _judge(
+            text, reference if isinstance(reference, str) else "", settings, ids
+        )
     except Exception as error:  # no completion may end a run
-        return _nothing(text, truth, names, f"{type(error).__name__}: {error}"[:300])
+        return _nothing(text, reference, names, f"{type(error).__name__}: {error}"[:300])
     return replace(scored, rewards={name: values.get(name, 0.0) for name in names})
 
 
 def _judge(
-    text: str, truth: str, settings: RewardSettings, ids: Sequence[int] | None
+    text: str, reference: str, settings: RewardSettings, ids: Sequence[int] | None
 ) -> tuple[ScoredCompletion, dict[str, float]]:
     """The record of a response but for its rewards, and all rewards that need no drawing."""
     published_answer = answer = parse_answer(text, settings.answer_format or "think_answer")
     if answer is None and settings.answer_format is None and not _SOME_TAG.search(text):
         answer = text.strip()
     error = None
-    if not truth.strip():
-        error = "the truth is empty"
+    if not reference.strip():
+        error = "the reference is empty"
     elif not answer:
         error = "the response has no answer" if answer is None else "the answer is empty"
     response_tokens = tokenize(text)
     answer_tokens = response_tokens if answer is None else tokenize(answer)
     length = len(response_tokens) if ids is None else len(ids)
-    bonus, similarity = validity_and_similarity(published_answer, truth)
-    exact = answer is not None and bool(truth.strip()) and normalize(answer) == normalize(truth)
+    bonus, similarity = validity_and_similarity(published_answer, reference)
+    exact = (
+        answer is not None and bool(reference.strip()) and normalize(answer) == normalize(reference)
+    )
     finished = _finished(text, answer, answer_tokens, length, settings, ids)
     scored = ScoredCompletion(
-        text, answer, truth, {}, bonus, similarity, exact, length, finished, error
+        text, answer, reference, {}, bonus, similarity, exact, length, finished, error
     )
     return scored, {
         "tag_presence": tag_presence(text),
         "tag_order": tag_order(text),
         "validity_similarity": bonus + similarity,
-        "exact_match_bonus": exact_match_bonus(published_answer, truth),
+        "exact_match_bonus": exact_match_bonus(published_answer, reference),
         "exact": float(exact),
         "finished": float(finished),
         "overlong": _overlong(length, settings),
@@ -336,9 +346,11 @@ def _with_rendered(
     scored: Sequence[ScoredCompletion], names: Sequence[str], pool: RewardPool
 ) -> list[ScoredCompletion]:
     """The records with the rewards of the drawn answers."""
-    asked = [s for s in scored if s.answer and s.truth.strip()]
-    rendered = iter(pool.score([(s.truth, s.answer or "") for s in asked]))
-    return [_add(s, next(rendered), names) if s.answer and s.truth.strip() else s for s in scored]
+    asked = [s for s in scored if s.answer and s.reference.strip()]
+    rendered = iter(pool.score([(s.reference, s.answer or "") for s in asked]))
+    return [
+        _add(s, next(rendered), names) if s.answer and s.reference.strip() else s for s in scored
+    ]
 
 
 def _add(scored: ScoredCompletion, seen: Rendered, names: Sequence[str]) -> ScoredCompletion:

@@ -1,6 +1,6 @@
 """Processes that compute the rendered rewards beside the one that trains.
 
-Every process of the pool serves a few answers to one truth at a time (`rewards_rendered`), and ends
+Every process of the pool serves a few answers to one reference at a time (`rewards_rendered`), and ends
 when they take longer together than a single answer may. Then each of them is tried alone, by a
 spare process that stands ready, and one that still takes too long counts as a timeout. New
 processes start meanwhile: about a second of another core, which nobody waits for.
@@ -28,7 +28,7 @@ from queue import LifoQueue
 from types import TracebackType
 from typing import IO
 
-from texlens.train.rewards.rendered import READY, SECONDS_AN_ANSWER, TRUTH_DRAWN, Rendered
+from texlens.train.rewards.rendered import READY, REFERENCE_DRAWN, SECONDS_AN_ANSWER, Rendered
 
 TIMEOUT = "timeout"
 # The limit of processor time holds on a busy machine too. This one, by the clock, is for a process
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 class RewardPool:
-    """Compares answers with truths in `workers` processes, and one spare.
+    """Compares answers with references in `workers` processes, and one spare.
 
     `seconds_an_answer` is the processor time that one answer may take. `timeouts` counts those that
     took more. Usable as a context manager; one that is not closed ends with this process.
@@ -65,23 +65,23 @@ class RewardPool:
             self._start()
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[Rendered]:
-        """What was seen of each pair of truth and answer, in order. Never raises.
+        """What was seen of each pair of reference and answer, in order. Never raises.
 
-        Answers to the same truth are compared together, equal ones once.
+        Answers to the same reference are compared together, equal ones once.
         """
         groups: dict[str, dict[str, Rendered | None]] = {}
-        for truth, answer in pairs:
-            groups.setdefault(truth, {})[answer] = None
+        for reference, answer in pairs:
+            groups.setdefault(reference, {})[answer] = None
         try:
             waiting = [
-                (answers, self._lanes.submit(self._score_group, truth, list(answers)))
-                for truth, answers in groups.items()
+                (answers, self._lanes.submit(self._score_group, reference, list(answers)))
+                for reference, answers in groups.items()
             ]
         except RuntimeError:
             return [Rendered(error="the processes for rewards have ended")] * len(pairs)
         for answers, future in waiting:
             answers.update(zip(list(answers), future.result(), strict=True))
-        return [groups[truth][answer] or Rendered() for truth, answer in pairs]
+        return [groups[reference][answer] or Rendered() for reference, answer in pairs]
 
     def close(self) -> None:
         """End the processes. Idempotent."""
@@ -104,13 +104,15 @@ class RewardPool:
     ) -> None:
         self.close()
 
-    def _score_group(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
-        """What was seen of each answer to one truth."""
+    def _score_group(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
+        """What was seen of each answer to one reference."""
         return [
-            rendered for some in portions(answers) for rendered in self._score_portion(truth, some)
+            rendered
+            for some in portions(answers)
+            for rendered in self._score_portion(reference, some)
         ]
 
-    def _score_portion(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
+    def _score_portion(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
         """What was seen of a few answers: together if that is fast enough, else one by one."""
         for _ in range(_ATTEMPTS):
             process = self._ready.get()
@@ -118,11 +120,11 @@ class RewardPool:
                 self._ready.put(None)
                 return [Rendered(error="no process for rewards can be started")] * len(answers)
             try:
-                seen = process.score(truth, answers)
+                seen = process.score(reference, answers)
             except _Ended as ended:
                 self._replace(process)
                 if ended.out_of_time:
-                    return self._after_timeout(truth, answers, ended.truth_was_drawn)
+                    return self._after_timeout(reference, answers, ended.reference_was_drawn)
             else:
                 self._ready.put(process)
                 return seen
@@ -130,13 +132,13 @@ class RewardPool:
         return [Rendered(error="the process for rewards died")] * len(answers)
 
     def _after_timeout(
-        self, truth: str, answers: Sequence[str], truth_was_drawn: bool
+        self, reference: str, answers: Sequence[str], reference_was_drawn: bool
     ) -> list[Rendered]:
-        if not truth_was_drawn:
-            _log.warning("The truth %.80r cannot be drawn in time: no rewards.", truth)
-            return [Rendered(error="the truth cannot be drawn in time")] * len(answers)
+        if not reference_was_drawn:
+            _log.warning("The reference %.80r cannot be drawn in time: no rewards.", reference)
+            return [Rendered(error="the reference cannot be drawn in time")] * len(answers)
         if len(answers) > 1:
-            return [self._score_portion(truth, [answer])[0] for answer in answers]
+            return [self._score_portion(reference, [answer])[0] for answer in answers]
         _log.warning("The answer %.80r takes too long: its reward is 0.", answers[0])
         self.timeouts += 1
         return [Rendered(error=TIMEOUT)]
@@ -192,12 +194,12 @@ class RewardPool:
 
 
 class _Ended(Exception):
-    """A process ended before it had answered: for lack of time, and after drawing the truth?"""
+    """A process ended before it had answered: for lack of time, and after drawing the reference?"""
 
-    def __init__(self, *, out_of_time: bool, truth_was_drawn: bool) -> None:
+    def __init__(self, *, out_of_time: bool, reference_was_drawn: bool) -> None:
         super().__init__()
         self.out_of_time = out_of_time
-        self.truth_was_drawn = truth_was_drawn
+        self.reference_was_drawn = reference_was_drawn
 
 
 class _Process:
@@ -224,17 +226,17 @@ class _Process:
         """Wait for its first line. False when it ends before."""
         return self._reply(_CLOCK_SECONDS_TO_START) == READY
 
-    def score(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
-        """What it sees of answers to one truth. Raises _Ended when it took too long, or died."""
-        truth_was_drawn = False
+    def score(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
+        """What it sees of answers to one reference. Raises _Ended when it took too long, or died."""
+        reference_was_drawn = False
         with suppress(OSError):  # it may have died since
-            self._requests.write(json.dumps([truth, answers]) + "\n")
+            self._requests.write(json.dumps([reference, answers]) + "\n")
             self._requests.flush()
-            truth_was_drawn = self._reply(_CLOCK_SECONDS_A_REPLY) == TRUTH_DRAWN
-        seen = self._reply(_CLOCK_SECONDS_A_REPLY) if truth_was_drawn else None
+            reference_was_drawn = self._reply(_CLOCK_SECONDS_A_REPLY) == REFERENCE_DRAWN
+        seen = self._reply(_CLOCK_SECONDS_A_REPLY) if reference_was_drawn else None
         if not isinstance(seen, list):
             self.end()
-            raise _Ended(out_of_time=self._out_of_time(), truth_was_drawn=truth_was_drawn)
+            raise _Ended(out_of_time=self._out_of_time(), reference_was_drawn=reference_was_drawn)
         return [Rendered(**rendered) for rendered in seen]
 
     def _out_of_time(self) -> bool:

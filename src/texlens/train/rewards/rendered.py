@@ -1,7 +1,7 @@
 """The rewards that look at the formula: `cdm` and `layout` of the answer as drawn.
 
 They are computed in a process of their own, which this module is when it is run: it reads answers
-to one truth from its standard input and writes what it sees to its standard output. The process
+to one reference from its standard input and writes what it sees to its standard output. The process
 may spend `SECONDS_AN_ANSWER` of processor time on one request; then the operating system ends it.
 So there is no formula, and no bug in any library, that could hold up a training run:
 `texlens.train.rewards.pool` sees the process end, and goes on with the next, which stands ready.
@@ -36,7 +36,7 @@ MAX_DRAWN_DEPTH = 40  # of braces, environments and \\left inside one another; i
 _PATIENCE = 20.0
 
 READY = "ready"
-TRUTH_DRAWN = "truth"
+REFERENCE_DRAWN = "reference"
 
 # Drawn before the first answer, so that V8 has compiled what it will need.
 _WARM_UP = (
@@ -61,13 +61,13 @@ class Rendered:
 
 
 class Renderer:
-    """Draws truths and answers with the engine of this process and compares them."""
+    """Draws references and answers with the engine of this process and compares them."""
 
     def __init__(self) -> None:
         self._cdm = Cdm()
         self._layout = Layout()
         self._drawings = DrawingStore(on_disk=False)
-        self._drawn_truth: str | None = None
+        self._drawn_reference: str | None = None
 
     def warm_up(self) -> None:
         """Draw and compare a few formulas, so that the first answer takes no longer than others."""
@@ -75,15 +75,15 @@ class Renderer:
             for formula in _WARM_UP:
                 self.score(formula, [f"{formula} + {turn}"])
 
-    def draw_truth(self, truth: str) -> None:
-        """Draw a truth, so that the time it takes is not counted to its first answer."""
-        if truth != self._drawn_truth and not _too_large("truth", truth):
-            self._compare(truth, [""])  # nothing is cheaply compared
-        self._drawn_truth = truth
+    def draw_reference(self, reference: str) -> None:
+        """Draw a reference, so that the time it takes is not counted to its first answer."""
+        if reference != self._drawn_reference and not _too_large("reference", reference):
+            self._compare(reference, [""])  # nothing is cheaply compared
+        self._drawn_reference = reference
 
-    def score(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
-        """Compare answers with their truth; math wrappers are taken off. One result an answer."""
-        if error := _too_large("truth", truth):
+    def score(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
+        """Compare answers with their reference; math wrappers are taken off. One result an answer."""
+        if error := _too_large("reference", reference):
             return [Rendered(found.katex, error=error) for found in check(answers)]
         seen: dict[str, Rendered] = {}
         small = []
@@ -98,12 +98,12 @@ class Renderer:
                 valid.append(answer)
             else:
                 seen[answer] = Rendered(error=f"does not parse: {found.message}")
-        seen.update(zip(valid, self._compare(truth, valid), strict=True))
+        seen.update(zip(valid, self._compare(reference, valid), strict=True))
         return [seen[answer] for answer in answers]
 
-    def _compare(self, truth: str, answers: Sequence[str]) -> list[Rendered]:
+    def _compare(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
         # Both metrics look at the raw texts alone.
-        pairs = [Pair("", truth, answer, "", "", (), ()) for answer in answers]
+        pairs = [Pair("", reference, answer, "", "", (), ()) for answer in answers]
         both = [m.score_items(pairs, self._drawings) for m in (self._cdm, self._layout)]
         return [
             Rendered(
@@ -152,9 +152,9 @@ def processor_time_limit(seconds: float) -> Iterator[None]:
 
 
 def serve(requests: TextIO, replies: TextIO, seconds: float) -> None:
-    """Answer requests until they end: lines `[truth, [answer, ...]]`, all of them JSON.
+    """Answer requests until they end: lines `[reference, [answer, ...]]`, all of them JSON.
 
-    The reply is a line `"truth"` when the truth is drawn, then a list with an object an answer.
+    The reply is a line `"reference"` when the reference is drawn, then a list with an object an answer.
     Each of the two may take `seconds` of processor time.
     """
 
@@ -166,23 +166,23 @@ def serve(requests: TextIO, replies: TextIO, seconds: float) -> None:
     renderer.warm_up()
     reply(READY)
     for line in requests:
-        truth, answers = json.loads(line)
+        reference, answers = json.loads(line)
         with suppress(Exception), processor_time_limit(seconds):
-            renderer.draw_truth(truth)
-        reply(TRUTH_DRAWN)
+            renderer.draw_reference(reference)
+        reply(REFERENCE_DRAWN)
         with processor_time_limit(seconds):
-            seen = _score(renderer, truth, answers)
+            seen = _score(renderer, reference, answers)
         reply([asdict(rendered) for rendered in seen])
 
 
-def _score(renderer: Renderer, truth: str, answers: list[str]) -> list[Rendered]:
+def _score(renderer: Renderer, reference: str, answers: list[str]) -> list[Rendered]:
     """What is seen of answers; one that a metric fails at fails alone."""
     try:
-        return renderer.score(truth, answers)
+        return renderer.score(reference, answers)
     except Exception as error:  # no answer may end a run
         if len(answers) == 1:
             return [Rendered(error=f"{type(error).__name__}: {error}"[:300])]
-        return [_score(renderer, truth, [answer])[0] for answer in answers]
+        return [_score(renderer, reference, [answer])[0] for answer in answers]
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ They are those of the published GRPO report on formula recognition with Qwen2.5-
     tag_presence          0.25 for each of <think>, </think>, <answer>, </answer>, in any case
     tag_order             1 if <think>.*?</think>.*?<answer>.*?</answer> is found anywhere
     validity_similarity   1 + ROUGE-L F1 of the answer if its braces match, else 0
-    exact_match_bonus     2 if the answer is the truth, but for case and the space around
+    exact_match_bonus     2 if the answer is the reference, but for case and the space around
 
 Nothing here sees the formula: a comment sign can hide a brace, and ROUGE-L sees letters and digits
 alone. `texlens.train.rewards.functions` has these as functions for TRL, beside those that look.
@@ -43,23 +43,23 @@ def tag_order(response: str) -> float:
     return 1.0
 
 
-def validity_and_similarity(answer: str | None, truth: str) -> tuple[float, float]:
+def validity_and_similarity(answer: str | None, reference: str) -> tuple[float, float]:
     """The two parts of `validity_similarity`: 1 and the ROUGE-L F1 (0..1), or 0 and 0.
 
-    Both are 0 without an answer, for an empty answer or truth, and where the published brace
+    Both are 0 without an answer, for an empty answer or reference, and where the published brace
     heuristic fails.
     """
     if answer is None or not braces_balanced(answer):
         return 0.0, 0.0
-    answer, truth = _normalised(answer), _normalised(truth)
-    if not answer or not truth:
+    answer, reference = _normalised(answer), _normalised(reference)
+    if not answer or not reference:
         return 0.0, 0.0
-    return 1.0, rouge_score_f1(truth, answer)
+    return 1.0, rouge_score_f1(reference, answer)
 
 
-def exact_match_bonus(answer: str | None, truth: str) -> float:
-    """2 if there is an answer and it equals the truth, both lower-cased and stripped, else 0."""
-    return 2.0 if answer is not None and _normalised(answer) == _normalised(truth) else 0.0
+def exact_match_bonus(answer: str | None, reference: str) -> float:
+    """2 if there is an answer and it equals the reference, both lower-cased and stripped, else 0."""
+    return 2.0 if answer is not None and _normalised(answer) == _normalised(reference) else 0.0
 
 
 def _normalised(text: str) -> str:

@@ -33,11 +33,11 @@ _SMALL = 100_000_000  # parameters
 
 
 def load_for_training(config: TuningConfig) -> Loaded:
-    """The network that a recipe trains, on its device, with processor and contract.
+    """The network that a recipe trains, on its device, with processor and prompt_config.
 
     With `lora` it is a PEFT model: a new adapter, or the recipe's `adapter` to be continued.
     Without, it is the plain model, into which the recipe's `adapter` has been merged. Exactly the
-    weights to be trained ask for gradients. The contract is the start's with the recipe's changes.
+    weights to be trained ask for gradients. The prompt configuration is the start's with the recipe's changes.
 
     Raises InputError when model or adapter cannot be loaded, or the adapter has another shape than
     the recipe's LoRA.
@@ -57,7 +57,7 @@ def load_for_training(config: TuningConfig) -> Loaded:
     if attention_of(config) == "flash_attention_2":
         network.set_attn_implementation("flash_attention_2")
     torch.manual_seed(config.seed)  # a new adapter begins at random
-    contract = start.contract
+    prompt_config = start.prompt_config
     if config.lora is None:
         if config.adapter is not None:
             network = network.merge_and_unload()
@@ -70,14 +70,14 @@ def load_for_training(config: TuningConfig) -> Loaded:
 
         network = get_peft_model(network, lora_config(config))
     else:
-        network, contract = _continued(network, config, start)
+        network, prompt_config = _continued(network, config, start)
     if config.lora is not None and config.quantisation is None and is_small(network):
         from texlens.train.run.folded_lora import fold_lora
 
         fold_lora(network)
-    base = config.model or contract.base
-    contract = config.contract.applied_to(contract).model_copy(update={"base": base})
-    return Loaded(network, start.processor, contract)
+    base = config.model or prompt_config.base
+    prompt_config = config.prompt_config.applied_to(prompt_config).model_copy(update={"base": base})
+    return Loaded(network, start.processor, prompt_config)
 
 
 def lora_config(config: TuningConfig) -> Any:
@@ -168,10 +168,10 @@ def base_source(config: TuningConfig) -> str:
 
 
 def _continued(network: Any, config: TuningConfig, start: Loaded) -> tuple[Any, Any]:
-    """The base with the recipe's adapter, to be trained on; and the adapter's contract."""
+    """The base with the recipe's adapter, to be trained on; and the adapter's prompt_config."""
     from peft import PeftModel
 
-    from texlens.model.contract import load_contract
+    from texlens.model.prompt_config import load_prompt_config
 
     assert config.adapter is not None
     assert config.lora is not None
@@ -196,4 +196,4 @@ def _continued(network: Any, config: TuningConfig, start: Loaded) -> tuple[Any, 
                 f"({getattr(found, setting, None)}): give the recipe the same rank, alpha and "
                 "parts, or merge the adapter first with `texlens merge`."
             )
-    return network, load_contract(folder) or start.contract
+    return network, load_prompt_config(folder) or start.prompt_config

@@ -54,7 +54,7 @@ class DevReader:
         try:
             # What the network writes by itself: guards and second looks would hide what it learnt.
             copied = readable(loaded)
-            reader = Reader(copied, guards=False, second_look=False)
+            reader = Reader(copied, guards=False, second_view=False)
             with _half_precision(copied.model):
                 results = [self._read_set(reader, name, examples) for name, examples in self.sets]
         finally:
@@ -96,7 +96,7 @@ def readable(loaded: Loaded) -> Loaded:
     network = copy.deepcopy(network).float()
     if hasattr(network, "merge_and_unload"):
         network = network.merge_and_unload()
-    return Loaded(network.eval(), loaded.processor, loaded.contract)
+    return Loaded(network.eval(), loaded.processor, loaded.prompt_config)
 
 
 def record_of(readings: Sequence[Readings]) -> dict[str, float]:

@@ -21,9 +21,9 @@ from texlens.data.formats import answer_text
 from texlens.data.parquet import count_examples, read_examples
 from texlens.errors import InputError
 from texlens.latex import normalize
-from texlens.model.contract import Contract
 from texlens.model.load import Loaded
 from texlens.model.prompt import Prompt, prompt_of
+from texlens.model.prompt_config import PromptConfig
 from texlens.model.tokenizer import IM_END, TextEncoder
 from texlens.reading.pictures.framing import NoInk, frame_for, frame_picture
 from texlens.reading.pictures.opening import open_picture
@@ -70,10 +70,10 @@ def prepare_examples(
     """
     from datasets import Dataset
 
-    contract, processor = loaded.contract, loaded.processor
+    prompt_config, processor = loaded.prompt_config, loaded.processor
     encoder = TextEncoder(processor.tokenizer)
     end = processor.tokenizer.convert_tokens_to_ids(IM_END)
-    prompt = prompt_of(processor, contract)
+    prompt = prompt_of(processor, prompt_config)
     kept, digest, records = _Kept(), hashlib.sha256(), []
     for place, file in enumerate(files):
         before = len(kept.columns.get("id", ()))
@@ -94,8 +94,8 @@ def prepare_examples(
             except NoInk:
                 kept.left_out["no ink"] += 1
                 continue
-            grid = visual_tokens(size, contract, processor.image_processor)
-            answer = [*encoder.encode([answer_text(contract, latex)])[0], end]
+            grid = visual_tokens(size, prompt_config, processor.image_processor)
+            answer = [*encoder.encode([answer_text(prompt_config, latex)])[0], end]
             length = prompt.length + grid[0] * grid[1] + len(answer)
             if length > cutoff:
                 kept.left_out["too long"] += 1
@@ -151,16 +151,20 @@ def dev_examples(dev: DevSet) -> list[Example]:
 
 
 def visual_tokens(
-    size: tuple[int, int], contract: Contract, image_processor: Any
+    size: tuple[int, int], prompt_config: PromptConfig, image_processor: Any
 ) -> tuple[int, int]:
     """Rows and columns of visual tokens of a picture of this width and height in pixels.
 
-    The image processor's own rule of scaling, within the contract's limits.
+    The image processor's own rule of scaling, within the prompt configuration's limits.
     """
     width, height = size
     side = image_processor.patch_size * image_processor.merge_size
     high, wide = smart_resize(
-        height, width, factor=side, min_pixels=contract.min_pixels, max_pixels=contract.max_pixels
+        height,
+        width,
+        factor=side,
+        min_pixels=prompt_config.min_pixels,
+        max_pixels=prompt_config.max_pixels,
     )
     return high // side, wide // side
 
@@ -168,7 +172,7 @@ def visual_tokens(
 def _picture(content: bytes, loaded: Loaded) -> tuple[bytes, tuple[int, int]]:
     """A picture file as the model is to see it, and its width and height."""
     image = open_picture(content)
-    frame = frame_for(loaded.contract, loaded.processor.image_processor)
+    frame = frame_for(loaded.prompt_config, loaded.processor.image_processor)
     if frame is None:
         return content, image.size
     framed: Image.Image = frame_picture(image, frame)

@@ -10,10 +10,10 @@ from texlens.runs import write_text
 
 def write_card(path: Path, summary: dict[str, Any]) -> None:
     """Write a run's `README.md` from what its `run.json` holds."""
-    config, data, contract = summary["config"], summary["data"], summary["contract"]
+    config, data, prompt_config = summary["config"], summary["data"], summary["prompt_config"]
     lora = config["lora"]
     how = "in full" if lora is None else f"by LoRA of rank {lora['rank']}, alpha {lora['alpha']}"
-    base = contract["base"] or "the small model that comes with TexLens"
+    base = prompt_config["base"] or "the small model that comes with TexLens"
     examples = config["batch"] * config["accumulation"] * summary["processes"]
     trained, total = summary["parameters"]["trained"], summary["parameters"]["total"]
     files = "\n".join(
@@ -30,11 +30,11 @@ Draft, written by `texlens train`: say what the data are and where the model fai
 publish it.
 
 - Base: {base}
-- Licence: {contract["licence"] or "that of the base; look it up"}
+- Licence: {prompt_config["licence"] or "that of the base; look it up"}
 - Trained: {", ".join(config["parts"])}, {how}; {trained:,} of {total:,} weights
 - Budget: {summary["step"]} steps of {examples} examples, {summary["minutes"]:.1f} minutes,
   learning rate {config["learning_rate"]:g}, seed {config["seed"]}
-- Prompt: "{contract["instruction"]}" (the whole contract is in `texlens.json`)
+- Prompt: "{prompt_config["instruction"]}" (the whole prompt_config is in `texlens.json`)
 
 ## Data
 
@@ -79,5 +79,5 @@ def _dev_table(summary: dict[str, Any]) -> str:
 def _reader_arguments(summary: dict[str, Any]) -> str:
     if summary["config"]["lora"] is None:
         return '"this folder"'
-    model = summary["contract"]["base"]
+    model = summary["prompt_config"]["base"]
     return f'{f"{model!r}, " if model else ""}adapter="this folder"'

@@ -57,8 +57,8 @@ class TuningRun:
     Raises InputError when the run in `out` was begun with other settings.
     """
 
-    def __init__(self, config: TuningConfig, out: Path, *, afresh: bool = False) -> None:
-        self.config, self.out, self.afresh = config, out, afresh
+    def __init__(self, config: TuningConfig, out: Path, *, overwrite: bool = False) -> None:
+        self.config, self.out, self.overwrite = config, out, overwrite
         self.processes = int(os.environ.get("WORLD_SIZE", "1"))
         self.writes = int(os.environ.get("RANK", "0")) == 0
         self.parameters: dict[str, int] = {}
@@ -102,7 +102,7 @@ class TuningRun:
 
     def _compare(self) -> None:
         path = self.out / _CONFIG
-        if self.afresh or self.checkpoint() is None or not path.is_file():
+        if self.overwrite or self.checkpoint() is None or not path.is_file():
             return
         begun = yaml.safe_load(path.read_text(encoding="utf-8"))
         now = self.config.document()
@@ -114,10 +114,10 @@ class TuningRun:
             )
 
     def write_start(self, data: dict[str, Any], parameters: dict[str, int]) -> None:
-        """Write the resolved settings and the record of the data; afresh, throw away what was."""
+        """Write the resolved settings and the record of the data; overwrite, throw away what was."""
         self.parameters = parameters
         if self.writes:
-            if self.afresh:
+            if self.overwrite:
                 self._throw_away()
             document = yaml.safe_dump(self.config.document(), sort_keys=False, allow_unicode=True)
             runs.write_text(self.out / _CONFIG, document)
@@ -125,7 +125,7 @@ class TuningRun:
 
     def checkpoint(self) -> str | None:
         """The last checkpoint that is whole; None when there is none to go on from."""
-        if self.afresh:
+        if self.overwrite:
             return None
         whole = [path.parent for path in self.checkpoints.glob(f"checkpoint-*/{_SEAL}")]
         return str(max(whole, key=_step_of)) if whole else None
@@ -264,7 +264,7 @@ class TuningRun:
             "best": json.loads(best.read_text(encoding="utf-8")) if best.is_file() else None,
             "data": json.loads((self.out / _DATA).read_text(encoding="utf-8")),
             "config": self.config.document(),
-            "contract": loaded.contract.model_dump(mode="json"),
+            "prompt_config": loaded.prompt_config.model_dump(mode="json"),
             "processes": self.processes,
             "versions": runs.provenance(*_VERSIONS),
         }
@@ -281,7 +281,7 @@ class TuningRun:
 
 
 def save_weights(loaded: Loaded, folder: Path, state: dict[str, Any] | None = None) -> None:
-    """Write an adapter, or a whole model with its processor, and its contract; all or nothing."""
+    """Write an adapter, or a whole model with its processor, and its prompt configuration; all or nothing."""
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     network = loaded.model
@@ -295,7 +295,7 @@ def save_weights(loaded: Loaded, folder: Path, state: dict[str, Any] | None = No
     else:
         network.save_pretrained(part, state_dict=state)
         loaded.processor.save_pretrained(part)
-    loaded.contract.save(part)
+    loaded.prompt_config.save(part)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
 

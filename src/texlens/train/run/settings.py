@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from texlens.metrics.registry import KEYS
-from texlens.model.contract import Contract
+from texlens.model.prompt_config import PromptConfig
 from texlens.train.run.config import Rows, Settings
 
 Part = Literal["language_model", "vision", "merger"]
@@ -26,8 +26,8 @@ class Lora(Settings):
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
-class ContractChanges(Settings):
-    """Where the contract of the run departs from that of the model it starts from."""
+class PromptConfigChanges(Settings):
+    """Where the prompt configuration of the run departs from that of the model it starts from."""
 
     system: str | None = None
     instruction: str | None = None
@@ -38,9 +38,9 @@ class ContractChanges(Settings):
     pixels_per_em: float | None = Field(default=None, gt=0)
     licence: str | None = None
 
-    def applied_to(self, contract: Contract) -> Contract:
-        """The contract with these changes."""
-        return contract.model_copy(update=self.model_dump(exclude_none=True))
+    def applied_to(self, prompt_config: PromptConfig) -> PromptConfig:
+        """The prompt configuration with these changes."""
+        return prompt_config.model_copy(update=self.model_dump(exclude_none=True))
 
 
 class DataFile(Settings):
@@ -84,7 +84,7 @@ class TuningConfig(Settings):
     description: str = ""
     model: str | None = None
     adapter: str | None = None
-    contract: ContractChanges = ContractChanges()
+    prompt_config: PromptConfigChanges = PromptConfigChanges()
 
     parts: tuple[Part, ...] = Field(default=("language_model",), min_length=1)
     lora: Lora | None = Lora()

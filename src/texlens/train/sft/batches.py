@@ -98,8 +98,8 @@ class AnswerCollator:
         processor = loaded.processor
         self.image_processor = processor.image_processor
         self.size = {
-            "shortest_edge": loaded.contract.min_pixels,
-            "longest_edge": loaded.contract.max_pixels,
+            "shortest_edge": loaded.prompt_config.min_pixels,
+            "longest_edge": loaded.prompt_config.max_pixels,
         }
         self.before, self.after = list(prompt.before), list(prompt.after)
         self.image_token = int(processor.image_token_id)

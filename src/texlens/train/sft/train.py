@@ -29,20 +29,20 @@ from texlens.train.sft.batches import AnswerCollator, LengthGroupedOrder, check_
 from texlens.train.sft.settings import SftConfig
 
 
-def train_sft(config: SftConfig, out: Path, *, afresh: bool = False) -> dict[str, Any]:
+def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """Fine-tune by a recipe, and leave adapter or model in `out`.
 
     `out/adapter` (with LoRA) or `out/model` (in full) are the last weights, `out/best` those that
     read the dev pictures best; beside them `config.yaml`, `dataset.json`, `log.jsonl`, curves, the
     last readings (`dev_*.jsonl`), `README.md` and, last, `run.json`. A run that was stopped goes on
-    from its last checkpoint; `afresh` throws it away.
+    from its last checkpoint; `overwrite` throws it away.
 
     Returns what `run.json` holds.
     Raises InputError when model or data cannot be used, or the run in `out` was begun with other
     settings; TexlensError when the loss is no number.
     """
     transformers.utils.logging.disable_progress_bar()
-    run = TuningRun(config, out, afresh=afresh)
+    run = TuningRun(config, out, overwrite=overwrite)
     dev = DevReader(config.dev, config.dev_metrics)
     loaded = load_for_training(config)
     data = prepare_examples(config.data, loaded, cutoff=config.cutoff)

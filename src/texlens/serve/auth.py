@@ -32,7 +32,7 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class AccessPolicy:
     """Under which names the server is reached, and with which token (None: none is needed).
 
     `is_public`: reached from other machines, and so by any address of this one; else by its
@@ -63,8 +63,8 @@ class Doors:
         return right and scheme.lower() == "bearer"
 
 
-def doors_for(*, is_public: bool, names: Iterable[str], token: str | None) -> Doors:
-    """The doors of a server; a public one also answers to this machine's own name.
+def access_policy(*, is_public: bool, names: Iterable[str], token: str | None) -> AccessPolicy:
+    """The policy of a server; a public one also answers to this machine's own name.
 
     Raises InputError for a token that no header could carry.
     """
@@ -73,15 +73,17 @@ def doors_for(*, is_public: bool, names: Iterable[str], token: str | None) -> Do
     ):
         raise InputError("The token must be printable ASCII without spaces.")
     own = (socket.gethostname(), socket.getfqdn()) if is_public else ()
-    return Doors(is_public, frozenset(name.lower() for name in (*names, *own)), token or None)
+    return AccessPolicy(
+        is_public, frozenset(name.lower() for name in (*names, *own)), token or None
+    )
 
 
-class Gate:
+class AuthMiddleware:
     """ASGI middleware that turns away who may not come in, and adds the headers."""
 
-    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+    def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
         self.app = app
-        self.doors = doors
+        self.policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -109,14 +111,14 @@ class Gate:
 
     def _check(self, path: str, headers: Headers) -> None:
         host = headers.get("host", "")
-        if not self.doors.admits_host(host):
+        if not self.policy.admits_host(host):
             raise Problem(
                 421, "This server does not answer to that host name: allow it with --allow-host."
             )
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise Problem(403, "Pages of other sites may not use this server.")
-        if path not in OPEN_ADDRESSES and not self.doors.admits_token(
+        if path not in OPEN_ADDRESSES and not self.policy.admits_token(
             headers.get("authorization", "")
         ):
             raise Problem(

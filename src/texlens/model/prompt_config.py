@@ -1,4 +1,4 @@
-"""The contract of a model: the prompt it was trained with and the limits it must be used within.
+"""The prompt configuration of a model: the prompt it was trained with and the limits it must be used within.
 
 Every folder of a model or an adapter made by TexLens holds it as `texlens.json`. A folder without
 one was made elsewhere and gets the prompt of the published fine-tuning reports.
@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from texlens.errors import InputError
 from texlens.runs import write_text
 
-CONTRACT_FILE = "texlens.json"
+PROMPT_CONFIG_FILE = "texlens.json"
 
 
-class Contract(BaseModel):
+class PromptConfig(BaseModel):
     """What a model expects of whoever runs it.
 
     `min_pixels` and `max_pixels` bound the area of a picture handed to the processor.
@@ -47,23 +47,25 @@ class Contract(BaseModel):
 
     def save(self, folder: Path) -> None:
         """Write `texlens.json` into a model's or an adapter's folder."""
-        write_text(folder / CONTRACT_FILE, self.model_dump_json(indent=2) + "\n")
+        write_text(folder / PROMPT_CONFIG_FILE, self.model_dump_json(indent=2) + "\n")
 
 
-def load_contract(folder: Path) -> Contract | None:
-    """The contract in a folder, or None when the folder has none.
+def load_prompt_config(folder: Path) -> PromptConfig | None:
+    """The prompt configuration in a folder, or None when the folder has none.
 
-    Raises InputError when the file is there but is not a contract.
+    Raises InputError when the file is there but is not a prompt configuration.
     """
-    path = folder / CONTRACT_FILE
+    path = folder / PROMPT_CONFIG_FILE
     if not path.is_file():
         return None
     try:
-        return Contract.model_validate_json(path.read_text(encoding="utf-8"))
+        return PromptConfig.model_validate_json(path.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             what = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
         else:
             what = "it is not UTF-8 text"
-        raise InputError(f"'{path}' is not a contract of a TexLens model ({what}).") from error
+        raise InputError(
+            f"'{path}' is not a prompt configuration of a TexLens model ({what})."
+        ) from error
