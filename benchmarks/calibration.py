@@ -70,8 +70,8 @@ def are_right(readings: Sequence[Reading], references: Iterable[str]) -> list[bo
     return [value == 1.0 for value in score(pairs, ["exprate_layout"])["exprate_layout"].items]
 
 
-def uncalibrated(model: str | None, engine: str, second_view: bool) -> Reader:
-    reader = Reader(model, engine=engine, second_view=second_view)  # type: ignore[arg-type]
+def uncalibrated(model: str | None, backend: str, reread: bool) -> Reader:
+    reader = Reader(model, backend=backend, reread=reread)  # type: ignore[arg-type]
     reader.calibration = None
     return reader
 
@@ -81,9 +81,9 @@ def features_of(reader: Reader, pictures: Iterable[Image.Image]) -> list[dict[st
     return [answer_features(reading) for reading in reader.read_many(pictures) if reading.tokens]
 
 
-def fit(places: Sequence[str], model: str | None, engine: str) -> None:
+def fit(places: Sequence[str], model: str | None, backend: str) -> None:
     sets = [formulas(place) for place in places]
-    looks_once = uncalibrated(model, engine, second_view=False)
+    looks_once = uncalibrated(model, backend, reread=False)
     positive = [features_of(looks_once, (image for image, _ in each)) for each in sets]
     positive.append(features_of(looks_once, drawn_formulas(100)))
     negative = features_of(looks_once, (image for _, image in draw(120, 1, "dev")))
@@ -92,7 +92,7 @@ def fit(places: Sequence[str], model: str | None, engine: str) -> None:
     chances = [formula.chance(features) for features in every]
     formula_from = float(np.quantile(chances, FALSE_ALARMS, method="lower"))
 
-    looks_again = uncalibrated(model, engine, second_view=True)
+    looks_again = uncalibrated(model, backend, reread=True)
     readings = list(looks_again.read_many(image for image, _ in sets[0]))
     outcomes = are_right(readings, [reference for _, reference in sets[0]])
     right = Regression.fit([answer_features(reading) for reading in readings], outcomes)
@@ -141,8 +141,8 @@ def geometric_mean(reading: Reading) -> float:
     return float(np.exp(np.mean([token.logprob for token in reading.tokens])))
 
 
-def report(places: Sequence[str], model: str | None, engine: str) -> None:
-    reader = Reader(model, engine=engine)  # type: ignore[arg-type]
+def report(places: Sequence[str], model: str | None, backend: str) -> None:
+    reader = Reader(model, backend=backend)  # type: ignore[arg-type]
     print(
         "| pictures | n | right | confidence | mean | error | wrong in least sure 20 % | no_formula |"
     )
@@ -188,9 +188,11 @@ def main() -> None:
     parser.add_argument("job", choices=["fit", "report"])
     parser.add_argument("data", nargs="+", help="FILE.parquet or FILE.parquet:FIRST:LAST")
     parser.add_argument("--model", help="a model's folder; default: the embedded model")
-    parser.add_argument("--engine", choices=["auto", "torch", "onnx"], default="auto")
+    parser.add_argument("--backend", choices=["auto", "torch", "onnx"], default="auto")
     arguments = parser.parse_args()
-    {"fit": fit, "report": report}[arguments.job](arguments.data, arguments.model, arguments.engine)
+    {"fit": fit, "report": report}[arguments.job](
+        arguments.data, arguments.model, arguments.backend
+    )
 
 
 if __name__ == "__main__":

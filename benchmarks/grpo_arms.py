@@ -113,7 +113,9 @@ def main() -> None:
     parser.add_argument("--dev-rows", type=_range, default=None)
     parser.add_argument("--held-out", type=Path, required=True)
     parser.add_argument("--items", type=int, default=500)
-    parser.add_argument("--no-guards", action="store_true", help="read as if there were none")
+    parser.add_argument(
+        "--unconstrained", action="store_true", help="read without constrained decoding"
+    )
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--set", action="append", default=[], metavar="ARM.KEY=VALUE")
@@ -127,7 +129,7 @@ def main() -> None:
     out, model = arguments.out, arguments.model
 
     def values_of(name: str, adapter: Path | None) -> Values:
-        reader = Reader(model, adapter, guards=not arguments.no_guards, second_view=False)
+        reader = Reader(model, adapter, constrained=not arguments.unconstrained, reread=False)
         return read(reader, held_out, out, name)
 
     values = {"start": values_of("start", None)}

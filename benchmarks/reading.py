@@ -60,8 +60,8 @@ class StockReader:
         picture = open_picture(content)
         if reader.frame is not None:
             picture = frame_picture(picture, reader.frame)
-        inputs = reader.engine.processor(
-            text=[reader.engine.prompt],
+        inputs = reader.backend.processor(
+            text=[reader.backend.prompt],
             images=[picture.convert("RGB")],
             return_tensors="pt",
             images_kwargs={
@@ -104,8 +104,8 @@ def main() -> None:
         else drawn_formulas(arguments.pictures)
     )
     loaded = load_model(arguments.model, dtype="float32", device="cpu")
-    # As the baseline reads: once, unguarded.
-    reader = Reader(loaded, batch_size=arguments.batch_size, guards=False, second_view=False)
+    # As the baseline reads: once, unconstrained.
+    reader = Reader(loaded, batch_size=arguments.batch_size, constrained=False, reread=False)
     stock = StockReader(reader, arguments.model)
     for picture in pictures[:3]:  # warm-up
         stock.read(picture)
@@ -116,7 +116,7 @@ def main() -> None:
     _, single_seconds = timed(map(reader.read, pictures))
     stock_tokens, stock_seconds = timed(map(stock.read, pictures))
 
-    count, ends = len(pictures), set(reader.engine.decoder.end_tokens)
+    count, ends = len(pictures), set(reader.backend.decoder.end_tokens)
     tokenizer = loaded.processor.tokenizer
     same = sum(
         [token.text for token in reading.tokens]
@@ -133,7 +133,7 @@ def main() -> None:
     print(
         f"{count} pictures, {length:.0f} tokens each on average, at most "
         f"{reader.max_new_tokens}; batches of {reader.batch_size}; lean pass: "
-        f"{reader.engine.decoder.is_lean}"
+        f"{reader.backend.decoder.is_lean}"
     )
     print(
         f"batched reading   {count / ours:8.2f} pictures/s, {ours / count * 1000:.0f} ms a picture"

@@ -1,7 +1,7 @@
 """Does the same formula read the same in other sizes, on other grounds, with other margins?
 
     python benchmarks/robustness.py DATA.parquet [--pictures 200] [--first 0] [--model FOLDER]
-                                    [--engine onnx] [--out docs/robustness.png]
+                                    [--backend onnx] [--out docs/robustness.png]
 
 Every picture is resampled (bicubic) to 0.5 to 2 times its size, and, in its own size, laid on dark,
 coloured and uneven grounds, faded, given noise, wide margins and none. Prints `exact` (the text in
@@ -98,21 +98,21 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="row to begin with")
     parser.add_argument("--model")
-    parser.add_argument("--engine", choices=["auto", "torch", "onnx"], default="auto")
+    parser.add_argument("--backend", choices=["auto", "torch", "onnx"], default="auto")
     parser.add_argument("--out", type=Path, help="write the curve as PNG")
     arguments = parser.parse_args()
     rows = list(read_examples(arguments.data))
     rows = rows[arguments.first : arguments.first + arguments.pictures]
     pictures = [open_picture(row.image) for row in rows]
     references = [row.latex_formula for row in rows]
-    reader = Reader(arguments.model, engine=arguments.engine)
+    reader = Reader(arguments.model, backend=arguments.backend)
     start = time.perf_counter()
     plain, unchanged = measure(reader, pictures, references, GROUNDS["as it is"])
 
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load average "
         f"{os.getloadavg()[0]:.1f}; {len(rows)} pictures of {arguments.data.name} from row "
-        f"{arguments.first}; {reader.name}, {arguments.engine} engine"
+        f"{arguments.first}; {reader.name}, {arguments.backend} backend"
     )
     print(f"\n| picture | {' | '.join(KEYS)} | same text |\n|---|---|---|---|---|")
 

@@ -6,7 +6,7 @@
 Trains the recipes `sft_printed_small` and, from its adapter, `sft_handwritten_small` with so many
 steps, in `OUT/stage1` and `OUT/stage2`; the data they name must be there. A stage that has ended is
 not trained again, one that was stopped goes on. Base and both stages then read the same `--items`
-pictures, printed and handwritten, each once and without guards; `values.json` keeps what each
+pictures, printed and handwritten, each once and unconstrained; `values.json` keeps what each
 reading is worth. `across_seeds.py` makes the table.
 """
 
@@ -58,7 +58,7 @@ def main() -> None:
             config = load_recipe(RECIPES[name], SftConfig, own | parse_changes(arguments.set))
             train(config, out / name)
             adapter = out / name / "adapter"
-        reader = Reader(arguments.base, adapter, guards=False, second_view=False)
+        reader = Reader(arguments.base, adapter, constrained=False, reread=False)
         for pictures in sets:
             key = f"{name}_{pictures.name}"
             values[key] = read(reader, pictures, out, key)

@@ -98,17 +98,17 @@ def test_one_picture_is_printed_alone(model_folder: Path, bad_folder: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_reading_is_held_to_the_language_unless_told_otherwise(
-    model_folder: Path, bad_folder: Path
-) -> None:
+def test_decoding_is_constrained_by_default(model_folder: Path, bad_folder: Path) -> None:
     warnings = {}
-    for care in ([], ["--best-of", "3"], ["--no-guards", "--no-second-view"]):
-        status, output, _ = run("--model", model_folder, *care, "--json", bad_folder / "good.png")
+    for options in ([], ["--best-of", "3"], ["--unconstrained", "--no-reread"]):
+        status, output, _ = run(
+            "--model", model_folder, *options, "--json", bad_folder / "good.png"
+        )
         assert status == 0
         (reading,) = json.loads(output)["readings"]
-        warnings[tuple(care)] = reading["warnings"]
+        warnings[tuple(options)] = reading["warnings"]
     assert "does_not_parse" not in warnings[()] + warnings[("--best-of", "3")]
-    assert "unfinished" in warnings[("--no-guards", "--no-second-view")]  # random weights
+    assert "unfinished" in warnings[("--unconstrained", "--no-reread")]  # random weights
 
 
 def test_a_hub_out_of_reach_is_one_sentence(

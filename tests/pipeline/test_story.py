@@ -45,7 +45,7 @@ def document(model_folder: Path) -> dict[str, Any]:
             }
         ],
         "reading": {
-            "guards": False, "second_view": False, "metrics": ["bleu", "exact", "edit_tokens"],
+            "constrained": False, "reread": False, "metrics": ["bleu", "exact", "edit_tokens"],
         },
     }  # fmt: skip
 

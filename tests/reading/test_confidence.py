@@ -109,7 +109,7 @@ def test_a_picture_without_formula_is_read_once(model_folder: Path, tmp_path: Pa
     shutil.copytree(model_folder, folder)
     calibration(right=0.75, formula=0.1).save(folder)
     reader = Reader(folder, device="cpu")
-    once = Reader(model_folder, device="cpu", second_view=False).read(word("a+b"))
+    once = Reader(model_folder, device="cpu", reread=False).read(word("a+b"))
     found = reader.read(word("a+b"))
     assert "no_formula" in found.warnings
     assert found.confidence == 0.0
@@ -126,7 +126,7 @@ def test_the_embedded_calibration_belongs_to_the_embedded_weights() -> None:
 
 
 def test_the_embedded_model_tells_a_formula_from_a_paragraph() -> None:
-    reader = Reader(engine="onnx")
+    reader = Reader(backend="onnx")
     demo = Path(__file__).resolve().parents[2] / "src" / "texlens" / "demo"
     assert "no_formula" not in reader.read(demo / "01-quadratic.png").warnings
     text = "\n".join(["the quick brown fox jumps over the lazy dog and on"] * 5)

@@ -17,8 +17,8 @@ from texlens.reading.sources import Item
 
 @pytest.fixture(scope="module")
 def reader(model_folder: Path) -> Reader:
-    """With random weights every answer is doubtful, so it looks once; see the second look's test."""
-    return Reader(model_folder, device="cpu", batch_size=16, second_view=False)
+    """Reads once: with random weights every answer is doubtful (rereading has its own test)."""
+    return Reader(model_folder, device="cpu", batch_size=16, reread=False)
 
 
 def pictures(count: int, seed: int = 5) -> list[Image.Image]:
@@ -47,13 +47,11 @@ def test_batch_equals_single_for_200_pictures(reader: Reader) -> None:
         assert alone.confidence == pytest.approx(reading.confidence, abs=1e-4)
 
 
-@pytest.mark.parametrize(("second_view", "best_of"), [(True, 1), (False, 3)])
-def test_a_second_look_chooses_the_same_alone_and_in_a_batch(
-    reader: Reader, model_folder: Path, second_view: bool, best_of: int
+@pytest.mark.parametrize(("reread", "best_of"), [(True, 1), (False, 3)])
+def test_rereading_chooses_the_same_alone_and_in_a_batch(
+    reader: Reader, model_folder: Path, reread: bool, best_of: int
 ) -> None:
-    twice = Reader(
-        model_folder, device="cpu", batch_size=16, second_view=second_view, best_of=best_of
-    )
+    twice = Reader(model_folder, device="cpu", batch_size=16, reread=reread, best_of=best_of)
     some = pictures(8)
     once, again = list(reader.read_many(some)), list(twice.read_many(some))
     assert any(b.latex != a.latex for a, b in zip(once, again, strict=True))
@@ -94,7 +92,7 @@ def test_read_raises_what_read_many_reports(reader: Reader) -> None:
         reader.read("missing.png")
 
 
-def test_a_guarded_reading_parses_even_with_random_weights(reader: Reader) -> None:
+def test_a_constrained_reading_parses_even_with_random_weights(reader: Reader) -> None:
     assert reader.guard is not None
     readings = list(reader.read_many(pictures(40)))
     assert katex_valid([reading.latex for reading in readings]) == [True] * 40
@@ -103,8 +101,8 @@ def test_a_guarded_reading_parses_even_with_random_weights(reader: Reader) -> No
 
 
 def test_a_reading_says_what_is_wrong_with_it(model_folder: Path) -> None:
-    unguarded = Reader(model_folder, device="cpu", second_view=False, guards=False)
-    readings = list(unguarded.read_many(pictures(40)))
+    unconstrained = Reader(model_folder, device="cpu", reread=False, constrained=False)
+    readings = list(unconstrained.read_many(pictures(40)))
     by_code = {code for reading in readings for code in reading.warnings}
     assert "unfinished" in by_code  # random weights hardly ever end an answer
     assert "does_not_parse" in by_code
@@ -156,8 +154,8 @@ def test_an_adapter_is_used(model_folder: Path, tmp_path: Path) -> None:
     some = pictures(4)
     plain = Reader(model_folder, device="cpu")
     adapted = Reader(model_folder, tmp_path / "adapter", device="cpu")
-    assert plain.engine.decoder.is_lean
-    assert not adapted.engine.decoder.is_lean
+    assert plain.backend.decoder.is_lean
+    assert not adapted.backend.decoder.is_lean
     assert [r.latex for r in plain.read_many(some)] != [r.latex for r in adapted.read_many(some)]
     for image, reading in zip(some, adapted.read_many(some), strict=True):
         assert adapted.read(image).latex == reading.latex

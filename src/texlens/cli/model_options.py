@@ -13,7 +13,7 @@ import click
 from texlens.errors import InputError
 
 if TYPE_CHECKING:
-    from texlens.reading.backends.base import EngineName
+    from texlens.reading.backends.base import BackendName
     from texlens.reading.backends.remote import RemoteReader
     from texlens.reading.reader import Reader
 
@@ -27,7 +27,7 @@ _OPTIONS = (
     click.option("--batch-size", type=click.IntRange(min=1), help="Pictures at a time."),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
     click.option(
-        "--engine",
+        "--backend",
         type=click.Choice(["auto", "torch", "onnx"]),
         default="auto",
         show_default=True,
@@ -50,13 +50,13 @@ _OPTIONS = (
         help="Read every picture so often; the answer that looks most like it counts.",
     ),
     click.option(
-        "--guards/--no-guards",
+        "--constrained/--unconstrained",
         default=True,
         show_default=True,
         help="Let the model write nothing but LaTeX that parses.",
     ),
     click.option(
-        "--second-view/--no-second-view",
+        "--reread/--no-reread",
         default=True,
         show_default=True,
         help="Read doubtful pictures again, in other sizes.",
@@ -94,13 +94,13 @@ class ModelOptions:
     adapter: str | None
     batch_size: int | None
     device: str
-    engine: EngineName
+    backend: BackendName
     dtype: str
     int8: bool
     four_bit: bool
     best_of: int
-    guards: bool
-    second_view: bool
+    constrained: bool
+    reread: bool
     endpoint: str | None
     prompt_config: Path | None
     concurrency: int | None
@@ -124,27 +124,27 @@ class ModelOptions:
         return Reader(
             self.model,
             self.adapter,
-            engine=self.engine,
+            backend=self.backend,
             device=self.device,
             dtype=self.dtype,
             quantisation="int8" if self.int8 else "nf4" if self.four_bit else None,
             batch_size=self.batch_size,
-            guards=self.guards,
-            second_view=self.second_view,
+            constrained=self.constrained,
+            reread=self.reread,
             best_of=self.best_of,
         )
 
     def _open_remote(self, endpoint: str) -> RemoteReader:
-        local = (self.adapter, self.batch_size, self.device, self.engine, self.dtype)
+        local = (self.adapter, self.batch_size, self.device, self.backend, self.dtype)
         if local != (None, None, "auto", "auto", "auto") or self.int8 or self.four_bit:
             raise InputError(
                 "With --endpoint the server decides how its model runs: leave out --adapter, "
-                "--batch-size, --device, --engine, --dtype, --int8 and --4bit."
+                "--batch-size, --device, --backend, --dtype, --int8 and --4bit."
             )
-        if (self.best_of, self.guards, self.second_view) != (1, True, True):
+        if (self.best_of, self.constrained, self.reread) != (1, True, True):
             raise InputError(
-                "With --endpoint every picture is read once: leave out --best-of, --guards and "
-                "--second-view."
+                "With --endpoint every picture is read once: leave out --best-of, --unconstrained and "
+                "--no-reread."
             )
         if self.model is None:
             raise InputError(

@@ -134,7 +134,7 @@ def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:
         "fingerprint": reader.fingerprint,
         "prompt_config": reader.prompt_config.model_dump(),
         "max_new_tokens": reader.max_new_tokens,
-        "care": reader.care,
+        "decoding": reader.decoding_settings,
         "versions": provenance("torch", "transformers", "peft", "pillow"),
     }
 

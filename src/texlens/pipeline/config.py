@@ -58,8 +58,8 @@ class Stage(Settings):
 class ReadingPlan(Settings):
     """How the test sets are read and scored; the same for every model, so that they compare."""
 
-    guards: bool = True
-    second_view: bool = True
+    constrained: bool = True
+    reread: bool = True
     batch_size: int | None = Field(default=None, gt=0)
     limit: int | None = Field(default=None, gt=0)
     metrics: tuple[str, ...] = KEYS

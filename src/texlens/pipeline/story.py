@@ -251,8 +251,8 @@ class _Story:
                         weights.model,
                         weights.adapter,
                         batch_size=reading.batch_size,
-                        guards=reading.guards,
-                        second_view=reading.second_view,
+                        constrained=reading.constrained,
+                        reread=reading.reread,
                     )
                 )
             evaluate(

@@ -17,7 +17,7 @@ from texlens.latex import katex_valid, tokenize, unwrap
 from texlens.metrics.text.answers import has_loop
 from texlens.model.load import Loaded, Quantisation
 from texlens.reading.answers import Answer, parse_answer
-from texlens.reading.backends.base import Engine, EngineName, open_engine
+from texlens.reading.backends.base import Backend, BackendName, open_backend
 from texlens.reading.confidence import load_calibration
 from texlens.reading.decoding.constraints import Guard, guard_for
 from texlens.reading.decoding.token_loop import DecodingConfig
@@ -48,15 +48,15 @@ class Reader:
     """Reads pictures of formulas with one model, which is loaded once.
 
     `model`: a folder or hub name of a Qwen2.5-VL, None for the embedded small model, or a `Loaded`
-    one; `adapter`: a LoRA adapter for it; `engine`, `device`, `dtype`, `quantisation`: what runs it
-    (`open_engine`). `batch_size`: pictures at a time, None for 64 with a small model and 8 with a
+    one; `adapter`: a LoRA adapter for it; `backend`, `device`, `dtype`, `quantisation`: what runs it
+    (`open_backend`). `batch_size`: pictures at a time, None for 64 with a small model and 8 with a
     large one; `max_new_tokens`: None for the prompt configuration's limit.
 
     `guards`: whether the answer is held to the language (where a guard fits the model's tokens);
-    `second_view`: whether doubtful pictures are read again, in other sizes and with a little
+    `reread`: whether doubtful pictures are read again, in other sizes and with a little
     temperature; `best_of`: how often every picture is read, for the best answer to count.
 
-    `name` says which model it is, `engine` what runs it, `prompt_config` what it must be used by,
+    `name` says which model it is, `backend` what runs it, `prompt_config` what it must be used by,
     `frame` how pictures are laid out (None: as they are), `calibration` what makes a chance of its
     confidence (None: the geometric mean of the tokens' probabilities is reported).
 
@@ -68,52 +68,52 @@ class Reader:
         model: str | Path | Loaded | None = None,
         adapter: str | Path | None = None,
         *,
-        engine: EngineName = "auto",
+        backend: BackendName = "auto",
         device: str = "auto",
         dtype: str = "auto",
         quantisation: Quantisation | None = None,
         batch_size: int | None = None,
         max_new_tokens: int | None = None,
-        guards: bool = True,
-        second_view: bool = True,
+        constrained: bool = True,
+        reread: bool = True,
         best_of: int = 1,
     ) -> None:
         self.name = _name(model, adapter)
-        self.engine = (
+        self.backend = (
             _in_torch(model, max_new_tokens)
             if isinstance(model, Loaded)
-            else open_engine(
+            else open_backend(
                 model,
                 adapter,
-                engine=engine,
+                backend=backend,
                 device=device,
                 dtype=dtype,
                 quantisation=quantisation,
                 max_new_tokens=max_new_tokens,
             )
         )
-        self.prompt_config = self.engine.prompt_config
-        self.frame = self.engine.frame
-        self.calibration = load_calibration(self.engine.folder)
-        self.guard = _guard_for(self.engine) if guards else None
-        self.second_view = second_view
+        self.prompt_config = self.backend.prompt_config
+        self.frame = self.backend.frame
+        self.calibration = load_calibration(self.backend.folder)
+        self.guard = _guard_for(self.backend) if constrained else None
+        self.reread = reread
         self.best_of = best_of
         self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
-        self.batch_size = batch_size or self.engine.batch_size
+        self.batch_size = batch_size or self.backend.batch_size
 
     @property
-    def care(self) -> dict[str, int]:
+    def decoding_settings(self) -> dict[str, int]:
         """What else decides a reading: guards, second looks, and how often a picture is read."""
         return {
-            "guards": self.guard is not None,
-            "second_view": self.second_view,
+            "constrained": self.guard is not None,
+            "reread": self.reread,
             "best_of": self.best_of,
         }
 
     @property
     def fingerprint(self) -> str:
         """A hash over a sample of every tensor of the model."""
-        return self.engine.fingerprint
+        return self.backend.fingerprint
 
     def read(self, picture: Picture) -> Reading:
         """Read one picture: a path, the bytes of a picture file, or an open image.
@@ -154,7 +154,7 @@ class Reader:
         return readings
 
     def _further_views(self, reading: Reading) -> list[View]:
-        if self.best_of == 1 and not self.second_view:
+        if self.best_of == 1 and not self.reread:
             return []
         return further_views(reading, self.best_of, can_zoom=self.frame is not None)
 
@@ -187,7 +187,7 @@ class Reader:
             batch = [prepared[place] for place in places]
             start = time.perf_counter()
             images = [picture.image for picture in batch if picture.image is not None]
-            answers = self.engine.decode(images, decoding)
+            answers = self.backend.decode(images, decoding)
             share = (time.perf_counter() - start) / len(batch)
             for place, picture, answer in zip(places, batch, answers, strict=True):
                 readings[place] = self._reading(picture, answer, share)
@@ -212,7 +212,7 @@ class Reader:
         return _Prepared(item.name, image, time.perf_counter() - start, error)
 
     def _reading(self, picture: _Prepared, answer: Answer, seconds: float) -> Reading:
-        found = parse_answer(self.engine.text(answer.tokens), self.prompt_config.answer_format)
+        found = parse_answer(self.backend.text(answer.tokens), self.prompt_config.answer_format)
         latex = unwrap(found or "")
         faults = {
             "unfinished": not answer.finished,
@@ -220,7 +220,7 @@ class Reader:
             "no_answer": found is None,
         }
         tokens = tuple(
-            Token(self.engine.text([token]), logprob)
+            Token(self.backend.text([token]), logprob)
             for token, logprob in zip(answer.tokens, answer.logprobs, strict=False)
         )
         return Reading(
@@ -238,17 +238,17 @@ def _name(model: str | Path | Loaded | None, adapter: str | Path | None) -> str:
     return f"{name} with {adapter}" if adapter is not None else name
 
 
-def _guard_for(engine: Engine) -> Guard | None:
+def _guard_for(backend: Backend) -> Guard | None:
     """The guard of a model that answers with nothing but LaTeX, if one fits its tokens."""
-    if engine.prompt_config.answer_format != "plain":
+    if backend.prompt_config.answer_format != "plain":
         return None
-    return guard_for(engine.text, engine.vocabulary, engine.end_tokens)
+    return guard_for(backend.text, backend.vocabulary, backend.end_tokens)
 
 
-def _in_torch(loaded: Loaded, max_new_tokens: int | None) -> Engine:
-    from texlens.reading.backends.torch_backend import TorchEngine  # the heavy import
+def _in_torch(loaded: Loaded, max_new_tokens: int | None) -> Backend:
+    from texlens.reading.backends.torch_backend import TorchBackend  # the heavy import
 
-    return TorchEngine(loaded, max_new_tokens=max_new_tokens)
+    return TorchBackend(loaded, max_new_tokens=max_new_tokens)
 
 
 @lru_cache(maxsize=1)

@@ -37,7 +37,7 @@ class Told:
     """A reader that answers what it was told, by id."""
 
     prompt_config, max_new_tokens = PromptConfig(), 64
-    care: dict[str, int] = {"guards": 0}  # noqa: RUF012
+    decoding_settings: dict[str, int] = {"constrained": 0}  # noqa: RUF012
 
     def __init__(self, name: str, answer: Callable[[int], str]) -> None:
         self.name, self.fingerprint, self.answer = name, name, answer

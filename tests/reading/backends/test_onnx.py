@@ -17,10 +17,10 @@ from PIL import Image
 from texlens.errors import InputError
 from texlens.model.load import EMBEDDED, load_model
 from texlens.reading import Reader
-from texlens.reading.backends.onnx_backend import OnnxEngine
+from texlens.reading.backends.onnx_backend import OnnxBackend
 from texlens.reading.backends.onnx_graphs import DECODER_GRAPH, VISION_GRAPH
 from texlens.reading.backends.onnx_pictures import PatchMaker
-from texlens.reading.backends.torch_backend import TorchEngine
+from texlens.reading.backends.torch_backend import TorchBackend
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SIZES = [(64, 32), (160, 32), (64, 48), (160, 32), (96, 96), (400, 64), (32, 32)]
@@ -63,16 +63,16 @@ def folder(
 
 
 @pytest.fixture(scope="module")
-def ours(folder: Path) -> OnnxEngine:
-    return OnnxEngine(folder)
+def ours(folder: Path) -> OnnxBackend:
+    return OnnxBackend(folder)
 
 
 @pytest.fixture(scope="module")
-def theirs(folder: Path) -> TorchEngine:
-    return TorchEngine(load_model(folder, dtype="float32", device="cpu"))
+def theirs(folder: Path) -> TorchBackend:
+    return TorchBackend(load_model(folder, dtype="float32", device="cpu"))
 
 
-def test_patches_are_those_of_the_processor(theirs: TorchEngine, folder: Path) -> None:
+def test_patches_are_those_of_the_processor(theirs: TorchBackend, folder: Path) -> None:
     prompt_config = theirs.prompt_config
     maker = PatchMaker.load(folder, prompt_config.min_pixels, prompt_config.max_pixels)
     for picture in random_pictures([(64, 32), (10, 10), (17, 43), (333, 120), (1600, 900)]):
@@ -92,7 +92,7 @@ def test_patches_are_those_of_the_processor(theirs: TorchEngine, folder: Path) -
         assert np.abs(grid.patches - inputs["pixel_values"]).max() < 1e-5
 
 
-def test_tokens_and_probabilities_match_torch(ours: OnnxEngine, theirs: TorchEngine) -> None:
+def test_tokens_and_probabilities_match_torch(ours: OnnxBackend, theirs: TorchBackend) -> None:
     assert ours.prompt == theirs.prompt
     pictures = random_pictures()
     mine, stock = ours.decode(pictures), theirs.decode(pictures)
@@ -104,7 +104,7 @@ def test_tokens_and_probabilities_match_torch(ours: OnnxEngine, theirs: TorchEng
         assert ours.text(left.tokens) == theirs.text(right.tokens)
 
 
-def test_an_answer_does_not_depend_on_its_batch(ours: OnnxEngine) -> None:
+def test_an_answer_does_not_depend_on_its_batch(ours: OnnxBackend) -> None:
     pictures = random_pictures()
     for picture, answer in zip(pictures, ours.decode(pictures), strict=True):
         (alone,) = ours.decode([picture])
@@ -114,7 +114,7 @@ def test_an_answer_does_not_depend_on_its_batch(ours: OnnxEngine) -> None:
 
 def test_rows_that_end_early_leave_the_others_alone(folder: Path) -> None:
     """Makes frequent tokens end tokens, and answers so long that the cache has to grow."""
-    engine = OnnxEngine(folder, max_new_tokens=150)
+    engine = OnnxBackend(folder, max_new_tokens=150)
     pictures = random_pictures()
     free = engine.decode(pictures)
     assert max(len(answer.tokens) for answer in free) > 64
@@ -131,7 +131,7 @@ def test_the_embedded_model_reads_the_same() -> None:
     pictures = demo_pictures()
     assert len(pictures) > 8
     by_torch = Reader(device="cpu").read_many(pictures)
-    by_onnx = Reader(engine="onnx").read_many(pictures)
+    by_onnx = Reader(backend="onnx").read_many(pictures)
     for left, right in zip(by_torch, by_onnx, strict=True):
         assert left.latex == right.latex
         assert left.warnings == right.warnings
@@ -162,7 +162,7 @@ def test_the_command_needs_no_torch() -> None:
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert result.stdout.strip() == Reader(engine="onnx").read(picture).latex
+    assert result.stdout.strip() == Reader(backend="onnx").read(picture).latex
 
 
 def test_what_needs_torch_says_so_in_one_sentence() -> None:
@@ -182,12 +182,12 @@ def test_what_needs_torch_says_so_in_one_sentence() -> None:
 )
 def test_wishes_that_onnxruntime_cannot_fulfil_are_refused(wish: dict[str, str]) -> None:
     with pytest.raises(InputError, match="onnxruntime runs no model with"):
-        Reader(engine="onnx", **wish)  # type: ignore[arg-type]
+        Reader(backend="onnx", **wish)  # type: ignore[arg-type]
 
 
 def test_a_folder_without_graphs_is_refused(model_folder: Path) -> None:
     with pytest.raises(InputError, match="holds no graphs"):
-        Reader(model_folder, engine="onnx")
+        Reader(model_folder, backend="onnx")
 
 
 def test_weights_of_another_shape_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -195,10 +195,10 @@ def test_weights_of_another_shape_are_refused(folder: Path, tmp_path: Path) -> N
     shutil.copytree(folder, mixed)
     shutil.copy(EMBEDDED / "model.safetensors", mixed)
     with pytest.raises(InputError, match="does not fit the weights"):
-        OnnxEngine(mixed)
+        OnnxBackend(mixed)
     (mixed / "model.safetensors").write_bytes(b"nothing of use")
     with pytest.raises(InputError, match="cannot be read"):
-        OnnxEngine(mixed)
+        OnnxBackend(mixed)
 
 
 @pytest.mark.slow
@@ -209,7 +209,7 @@ def test_500_real_pictures_read_the_same(shared_data: Path) -> None:
     examples = list(read_examples(shared_data / "im2latex_train.parquet"))[6500:7000]
     pictures = [example.image for example in examples]
     by_torch = Reader(device="cpu").read_many(pictures)
-    by_onnx = Reader(engine="onnx").read_many(pictures)
+    by_onnx = Reader(backend="onnx").read_many(pictures)
     same = sum(left.latex == right.latex for left, right in zip(by_torch, by_onnx, strict=True))
     assert len(pictures) == 500
     assert same >= 0.995 * len(pictures)

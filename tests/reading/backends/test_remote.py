@@ -225,6 +225,6 @@ def test_transformers_own_server_reads_the_same(tmp_path: Path) -> None:
     finally:
         server.terminate()
         server.wait(20)
-    here = list(Reader(guards=False, second_view=False).read_many(pictures))
+    here = list(Reader(constrained=False, reread=False).read_many(pictures))
     assert [reading.error for reading in there] == [None] * len(pictures)
     assert [reading.latex for reading in there] == [reading.latex for reading in here]

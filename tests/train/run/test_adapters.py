@@ -83,16 +83,16 @@ def test_adapter_on_base_merged_and_stock_read_the_same(
     images = [example.image for example in read_examples(pictures, 6)]
     base = [
         r.latex
-        for r in Reader(config.model, device="cpu", guards=False, second_view=False).read_many(
+        for r in Reader(config.model, device="cpu", constrained=False, reread=False).read_many(
             images
         )
     ]
     tuned = Reader(
-        config.model, tmp_path / "run" / "adapter", device="cpu", guards=False, second_view=False
+        config.model, tmp_path / "run" / "adapter", device="cpu", constrained=False, reread=False
     )
     read = [r.latex for r in tuned.read_many(images)]
     assert read != base
-    merged = Reader(tmp_path / "merged", device="cpu", guards=False, second_view=False)
+    merged = Reader(tmp_path / "merged", device="cpu", constrained=False, reread=False)
     assert [r.latex for r in merged.read_many(images)] == read
     assert merged.prompt_config == tuned.prompt_config
     assert record["dtype"] == "float32"

@@ -81,7 +81,7 @@ def _conditions(run: EvaluatedRun) -> dict[str, Any]:
         k: v for k, v in about.get("prompt_config", {}).items() if k not in _NO_CONDITIONS
     }
     limit = {"max_new_tokens": about.get("max_new_tokens")}
-    return {**prompt_config, **limit, **about.get("care", {})}
+    return {**prompt_config, **limit, **about.get("decoding", {})}
 
 
 def set_tables(runs: Sequence[EvaluatedRun], found: Differences, base: str) -> list[Table]:
@@ -121,7 +121,7 @@ def runs_table(runs: Sequence[EvaluatedRun]) -> Table:
     rows = []
     for run in runs:
         about = run.document["run"]
-        care = about.get("care", {})
+        decoding = about.get("decoding", {})
         speed = run.document.get("speed", {}).get("pictures_per_second")
         rows.append(
             (
@@ -131,7 +131,7 @@ def runs_table(runs: Sequence[EvaluatedRun]) -> Table:
                 str(about.get("model", "")),
                 str(about.get("fingerprint", ""))[:12],
                 str(about.get("prompt_config", {}).get("answer_format", "")),
-                ", ".join(f"{name} {int(value)}" for name, value in care.items()),
+                ", ".join(f"{name} {int(value)}" for name, value in decoding.items()),
                 "" if speed is None else f"{speed:.1f}",
             )
         )

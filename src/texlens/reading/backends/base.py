@@ -1,7 +1,7 @@
 """What runs a model: torch, or onnxruntime where torch is not installed.
 
-An engine takes framed pictures and gives the tokens that the model writes. Everything else (opening
-pictures, batches, second looks, warnings) is the reader's and the same for all engines.
+A backend takes framed pictures and gives the tokens that the model writes. Everything else (opening
+pictures, batches, second looks, warnings) is the reader's and the same for all backends.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from texlens.reading.answers import Answer
 from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig
 from texlens.reading.pictures.framing import Frame
 
-EngineName = Literal["auto", "torch", "onnx"]
+BackendName = Literal["auto", "torch", "onnx"]
 
 
-class Engine(Protocol):
+class Backend(Protocol):
     """A loaded model.
 
     `prompt` is the text before the answer, `frame` how pictures are to be laid out (None: as they
@@ -55,33 +55,33 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(
+def open_backend(
     model: str | Path | None = None,
     adapter: str | Path | None = None,
     *,
-    engine: EngineName = "auto",
+    backend: BackendName = "auto",
     device: str = "auto",
     dtype: str = "auto",
     quantisation: Quantisation | None = None,
     max_new_tokens: int | None = None,
-) -> Engine:
-    """Load a model (as `load_model` does) into an engine.
+) -> Backend:
+    """Load a model (as `load_model` does) into an backend.
 
     "auto": torch where it is installed, else onnxruntime. onnxruntime runs the models whose folder
     holds their graphs, the embedded one among them: on the CPU, in float32, without adapter.
 
-    Raises InputError when the model cannot be loaded, or not by this engine.
+    Raises InputError when the model cannot be loaded, or not by this backend.
     """
-    if engine == "auto":
-        engine = "torch" if find_spec("torch") is not None else "onnx"
-        if engine == "onnx" and find_spec("onnxruntime") is None:
+    if backend == "auto":
+        backend = "torch" if find_spec("torch") is not None else "onnx"
+        if backend == "onnx" and find_spec("onnxruntime") is None:
             raise MissingExtra("Reading pictures", "read", "onnxruntime")
-    if engine == "torch":
+    if backend == "torch":
         require_extra("Reading with torch", "model", "torch", "transformers")
-        from texlens.reading.backends.torch_backend import TorchEngine
+        from texlens.reading.backends.torch_backend import TorchBackend
 
         loaded = load_model(model, adapter, dtype, device, quantisation)
-        return TorchEngine(loaded, max_new_tokens=max_new_tokens)
+        return TorchBackend(loaded, max_new_tokens=max_new_tokens)
     require_extra("Reading without torch", "read", "onnxruntime", "tokenizers", "safetensors")
     wishes = {
         "an adapter": adapter is not None,
@@ -95,6 +95,6 @@ def open_engine(
                 f"onnxruntime runs no model with {wish}: run  pip install 'texlens[model]'  "
                 "and read with torch."
             )
-    from texlens.reading.backends.onnx_backend import OnnxEngine
+    from texlens.reading.backends.onnx_backend import OnnxBackend
 
-    return OnnxEngine(EMBEDDED if model is None else Path(model), max_new_tokens=max_new_tokens)
+    return OnnxBackend(EMBEDDED if model is None else Path(model), max_new_tokens=max_new_tokens)

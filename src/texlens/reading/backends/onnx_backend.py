@@ -31,7 +31,7 @@ from texlens.reading.pictures.framing import frame_for
 _BATCH_SIZE = 64
 
 
-class OnnxEngine:
+class OnnxBackend:
     """The model of a folder that holds its graphs, on the CPU in float32.
 
     Raises InputError when the folder holds no such model.

@@ -86,7 +86,7 @@ class RemoteReader:
         self._with_logprobs = True  # until the server refuses
 
     @property
-    def care(self) -> dict[str, int]:
+    def decoding_settings(self) -> dict[str, int]:
         """No guards and no second looks: the server's answer is taken as it is."""
         return {}
 

@@ -16,7 +16,7 @@ from texlens.reading.pictures.framing import frame_for
 _SMALL_MODEL = 100_000_000  # parameters
 
 
-class TorchEngine:
+class TorchBackend:
     """Any Qwen2.5-VL, with or without adapter, of any dtype, on any device."""
 
     def __init__(self, loaded: Loaded, *, max_new_tokens: int | None = None) -> None:

@@ -52,9 +52,9 @@ class DevReader:
         was_training = loaded.model.training
         loaded.model.eval()
         try:
-            # What the network writes by itself: guards and second looks would hide what it learnt.
+            # The network alone: constraints and reading again would hide what it has learnt.
             copied = readable(loaded)
-            reader = Reader(copied, guards=False, second_view=False)
+            reader = Reader(copied, constrained=False, reread=False)
             with _half_precision(copied.model):
                 results = [self._read_set(reader, name, examples) for name, examples in self.sets]
         finally:

@@ -1,12 +1,12 @@
-"""What guards, second looks and best-of-N give, and what they cost: one table a data set.
+"""What constrained decoding, rereading and best-of-N give, and what they cost: one table a data set.
 
-    python benchmarks/guards.py DATA.parquet[:FIRST:LAST] ... [--model FOLDER] [--best-of 3 5]
-                                [--non-formulas 200]
+    python benchmarks/constrained_decoding.py DATA.parquet[:FIRST:LAST] ... [--model FOLDER]
+                                              [--best-of 3 5] [--non-formulas 200]
 
-The same pictures are read in every way, in turns of 64, so that all ways share the machine's good
-and bad minutes. `parses`: by KaTeX; `finished`: ended by the model itself, not at the limit or in a
+The same pictures are read in every way, in turns of 64, so that other work on the machine slows
+all ways alike. `parses`: by KaTeX; `finished`: ended by the model itself, not at the limit or in a
 loop; `exact`: the normal form is the reference's; `layout` and `exprate` of layout as in docs/metrics.md.
-`cost` is CPU seconds against the guarded way without second looks, `pictures/s` is wall time.
+`cost` is CPU seconds relative to `constrained`, `pictures/s` is wall time.
 Pictures without a formula have no reference: they must parse and finish.
 """
 
@@ -71,7 +71,7 @@ def table(
     print(f"\n{title}, {len(pictures)} pictures\n")
     print("| way | parses | finished | exact | layout | exprate | pictures/s | cost |")
     print("|---|---|---|---|---|---|---|---|")
-    plain = next(way for way in ways if way.name == "guards").cpu_s
+    plain = next(way for way in ways if way.name == "constrained").cpu_s
     for way in ways:
         texts = [reading.latex for reading in way.readings]
         finished = [not CUT.intersection(reading.warnings) for reading in way.readings]
@@ -103,10 +103,10 @@ def main() -> None:
 
     loaded = load_model(arguments.model, device="cpu")
     ways = [
-        Way("no guards", Reader(loaded, guards=False, second_view=False)),
-        Way("guards", Reader(loaded, second_view=False)),
-        Way("guards, second look", Reader(loaded)),
-        *(Way(f"guards, best of {n}", Reader(loaded, best_of=n)) for n in arguments.best_of),
+        Way("unconstrained", Reader(loaded, constrained=False, reread=False)),
+        Way("constrained", Reader(loaded, reread=False)),
+        Way("constrained, reread", Reader(loaded)),
+        *(Way(f"constrained, best of {n}", Reader(loaded, best_of=n)) for n in arguments.best_of),
     ]
     print(
         f"{platform.processor() or platform.machine()}, {ways[0].reader.name}, float32", flush=True
