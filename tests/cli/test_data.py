@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from texlens.cli import main
+from texlens.data.formulas.sources import SOURCE_KINDS
 
 
 @pytest.fixture
@@ -130,3 +131,46 @@ def test_preview_writes_a_sheet_once(texlens, corpus, tmp_path) -> None:  # type
         assert picture.size == (1440, 130)
     assert texlens("preview", out / "train.parquet", "--out", sheet).status == 2
     assert texlens("preview", out / "train.parquet", "--out", sheet, "--force").status == 0
+
+
+def test_render_writes_shards_resumes_and_refuses_other_settings(  # type: ignore[no-untyped-def]
+    texlens, tmp_path
+) -> None:
+    out = tmp_path / "shards"
+    (tmp_path / "list.txt").write_text("x^2\n")
+    arguments = ("render", "--out", out, "--source", f"list:1:{tmp_path / 'list.txt'}",
+                 "--per-shard", 3)  # fmt: skip
+    ended = texlens(*arguments, "--pictures", 4, "--json")
+    assert ended.status == 0, ended.err
+    assert json.loads(ended.out) == {
+        "shards": 2, "shards_written": 2, "pictures_written": 6, "formulas_left_out": 0
+    }  # fmt: skip
+    again = texlens(*arguments, "--pictures", 9)
+    assert [line.split()[-1] for line in again.out.splitlines()] == ["3", "1", "3", "0"]
+    other = texlens(*arguments, "--pictures", 4, "--seed", 1)
+    assert (other.status, other.err.count("\n")) == (2, 1)
+    assert texlens(*arguments, "--pictures", 4, "--seed", 1, "--force").status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "either --source or --ink"),
+        (("--source", "grammar:1", "--ink", "."), "either --source or --ink"),
+        (("--source", "grammar:1", "--captions", "c.tsv"), "need --ink"),
+        (("--source", "nonsense:1"), "not a source of formulas"),
+        (("--source", "list:1:gone.txt"), "cannot be read"),
+        (("--ink", "gone"), "There is no 'gone'"),
+    ],
+)
+def test_render_refuses_wrong_input(texlens, tmp_path, arguments, words) -> None:  # type: ignore[no-untyped-def]
+    ended = texlens("render", "--out", tmp_path / "out", "--pictures", 3, *arguments)
+    assert ended.status == 2
+    assert words in ended.err
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_of_render_names_every_kind_of_source(texlens) -> None:  # type: ignore[no-untyped-def]
+    text = texlens("render", "--help").out
+    assert all(f"{kind}:WEIGHT" in text for kind in SOURCE_KINDS)

@@ -12,8 +12,10 @@ from PIL import Image, ImageDraw
 
 from texlens.cli.merge import merge
 from texlens.cli.train import recipes, train
+from texlens.data.formulas.sources import FormulaSource
 from texlens.data.parquet import write_examples
-from texlens.data.pictures.printed import FormulaSource, Plan, write_shards
+from texlens.data.pictures.printed import PrintedShards
+from texlens.data.pictures.shards import write_shards
 from texlens.errors import TexlensError
 from texlens.records import Example
 from texlens.train.pretrain.settings import PretrainConfig
@@ -43,8 +45,8 @@ def pretrain(*arguments: str | Path) -> tuple[int, str]:
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    plan = Plan((FormulaSource("grammar"),), tmp_path / "shards", 12, max_tokens=20)
-    list(write_shards(plan, 1))
+    source = PrintedShards((FormulaSource("grammar"),), 12, max_tokens=20)
+    list(write_shards(source, tmp_path / "shards", 1))
     path = tmp_path / "tiny.yaml"
     path.write_text(RECIPE.replace("SHARDS", str(tmp_path / "shards")))
     return path

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
+from texlens.data.formulas.sources import FormulaSource
 from texlens.data.parquet import write_examples
-from texlens.data.pictures.printed import FormulaSource, Plan, write_shards
+from texlens.data.pictures.printed import PrintedShards
+from texlens.data.pictures.shards import write_shards
 from texlens.reading import Reader
 from texlens.reading.decoding.greedy import Decoder
 from texlens.records import Example
@@ -28,8 +30,8 @@ Spied = tuple[dict[str, Tensor], tuple[int, ...]]
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with three shards of 40 rendered formulas each."""
     folder = tmp_path_factory.mktemp("shards")
-    plan = Plan((FormulaSource("grammar"),), folder, pictures_per_shard=40, max_tokens=60)
-    for _ in write_shards(plan, 3):
+    source = PrintedShards((FormulaSource("grammar"),), pictures_per_shard=40, max_tokens=60)
+    for _ in write_shards(source, folder, 3):
         pass
     return folder
 

@@ -2,8 +2,8 @@
 
     python tools/reading/count_glyph_sizes.py FORMULAS.txt src/texlens/reading/pictures/glyph_sizes.npy
 
-FORMULAS.txt holds one formula a line; the first 6,500 of im2latex_train were used. They are drawn
-in the looks that training pictures have (needs TeX and its fonts), in type of a known size.
+FORMULAS.txt holds one formula a line; the first 6,500 of im2latex_train were used. They are rendered
+in the styles that training pictures have (needs TeX and its fonts), in type of a known size.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 from scipy import ndimage
 
-from texlens.data.pictures.printed import Printed, choose_style, draw_printed
+from texlens.data.pictures.printed import choose_style, render_printed
 from texlens.reading.pictures.type_size import GRID, glyph_sizes, grid_cells
 
 BATCH = 100
@@ -35,8 +35,8 @@ def main() -> None:
     for start in range(0, arguments.pictures, BATCH):
         chosen = random.choices(formulas, k=BATCH)
         randoms = [Random(random.getrandbits(64)) for _ in chosen]
-        for picture in draw_printed(chosen, choose_style(random), randoms):
-            if not isinstance(picture, Printed):
+        for picture in render_printed(chosen, choose_style(random), randoms):
+            if isinstance(picture, str):
                 continue
             heights, widths = glyph_sizes(np.pad(picture.grey, 2, constant_values=255))
             if not heights.size:

@@ -1,4 +1,4 @@
-"""`texlens data`: prepare, audit and preview data sets."""
+"""`texlens data`: prepare, render, audit and preview data sets."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """Prepare, audit and preview data sets."""
+    """Prepare, render, audit and preview data sets."""
     from texlens.errors import require_extra
 
     require_extra("Preparing data", "data", "pyarrow", "cv2")
 
 
 _PATH = click.Path(path_type=Path)
+_WORKERS = click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Processes; the result is the same for any number.",
+)  # fmt: skip
 
 
 @data.command()
@@ -57,10 +61,7 @@ _PATH = click.Path(path_type=Path)
     "--prompt", type=click.Choice(["plain", "think_answer"]), default="plain", show_default=True,
     help="The prompt of --format: of the published fine-tuning, or of the published GRPO.",
 )  # fmt: skip
-@click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True,
-    help="Processes; the result is the same for any number.",
-)  # fmt: skip
+@_WORKERS
 @click.option("--force", is_flag=True, help="Replace a finished result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the content of dataset.json.")
 def prepare(
@@ -107,6 +108,91 @@ def prepare(
     )
     document = run(plan, out, workers=workers, force=force, quiet=as_json)
     click.echo(json.dumps(document, ensure_ascii=False) if as_json else _table(document))
+
+
+@data.command()
+@click.option("--out", required=True, type=_PATH, help="The folder to write.")
+@click.option("--pictures", required=True, type=click.IntRange(min=1), help="At least so many.")
+@click.option(
+    "--source", "sources", multiple=True, metavar="KIND:WEIGHT[:FILE]",
+    help="Print formulas of this source; more sources are mixed by their weights.",
+)  # fmt: skip
+@click.option("--ink", type=_PATH, help="Handwriting instead: a folder with CROHME's InkML files.")
+@click.option("--captions", type=_PATH, help="The captions of the ink, as for `data prepare`.")
+@click.option("--only", type=_PATH, help="Use only the ink whose ids this Parquet file has.")
+@click.option("--per-shard", type=click.IntRange(min=1), default=2000, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), default=220, show_default=True,
+    help="A longer printed formula is left out.",
+)  # fmt: skip
+@click.option(
+    "--curriculum-shards", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Shards over which the longest formula grows from --first-tokens to --max-tokens.",
+)  # fmt: skip
+@click.option("--first-tokens", type=click.IntRange(min=1), default=16, show_default=True)
+@_WORKERS
+@click.option("--force", is_flag=True, help="Replace shards that have other settings.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON document.")
+def render(
+    out: Path,
+    pictures: int,
+    sources: tuple[str, ...],
+    ink: Path | None,
+    captions: Path | None,
+    only: Path | None,
+    per_shard: int,
+    seed: int,
+    max_tokens: int,
+    curriculum_shards: int,
+    first_tokens: int,
+    workers: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Render pictures of formulas into shards, from which `texlens train` reads.
+
+    The folder can be in use: shards appear one by one. The same command resumes, and more
+    --pictures add shards.
+
+    \b
+    Sources of printed formulas:
+      list:WEIGHT:FILE       the formulas of a file, one a line
+      recombine:WEIGHT:FILE  new formulas made of the parts of a file's formulas
+      grammar:WEIGHT         formulas of a grammar
+    """
+    from texlens.data.pictures.shards import ShardSource, write_shards
+
+    if bool(sources) == (ink is not None):
+        raise click.UsageError("Give either --source or --ink.")
+    source: ShardSource
+    if ink is None:
+        from texlens.data.formulas.sources import FormulaSource
+        from texlens.data.pictures.printed import PrintedShards
+
+        if captions or only:
+            raise click.UsageError("--captions and --only need --ink.")
+        parsed = tuple(map(FormulaSource.parse, sources))
+        source = PrintedShards(parsed, per_shard, seed, curriculum_shards, first_tokens, max_tokens)
+    else:
+        from texlens.data.corpora.crohme import Crohme
+        from texlens.data.parquet import read_examples
+        from texlens.data.pictures.mixed_ink import InkShards
+
+        ids = {example.id for example in read_examples(only)} if only else None
+        source = InkShards(Crohme(ink, captions).inks(ids), per_shard, seed)
+    shards = -(-pictures // per_shard)
+    reports = list(write_shards(source, out, shards, workers=workers, force=force, quiet=as_json))
+    counts = {
+        "shards": shards,
+        "shards_written": len(reports),
+        "pictures_written": sum(report.pictures for report in reports),
+        "formulas_left_out": sum(report.left_out for report in reports),
+    }
+    if as_json:
+        click.echo(json.dumps(counts))
+    else:
+        click.echo("\n".join(f"{name.replace('_', ' '):<18}{n:>9}" for name, n in counts.items()))
 
 
 @data.command()

@@ -16,14 +16,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import multiprocessing
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -48,9 +46,12 @@ from texlens.runs import (
     write_json,
     write_json_lines,
 )
+from texlens.workers import map_in_workers
 
 _ITEMS_A_CHUNK = 200
 MARKER = "dataset.json"
+
+_Job = tuple[Path, list[Locator | Drop]]  # a chunk's file, and where its items are
 
 _CHUNK_SCHEMA = pa.schema(
     [
@@ -113,10 +114,6 @@ def prepare(
     except InputError:
         _leave_as_it_was(out, work)
         raise
-    except BrokenProcessPool as error:
-        raise TexlensError(
-            "A worker process was killed (out of memory?): run the same command to go on."
-        ) from error
     except OSError as error:
         where = error.filename or out
         raise TexlensError(
@@ -149,31 +146,12 @@ def _begin(work: Path, plan: Plan) -> None:
 
 
 def _clean(source: Source, limits: Limits, work: Path, workers: int, quiet: bool) -> list[Path]:
-    """Clean every chunk that is not there yet; the chunk files in order."""
-    jobs = _chunk_jobs(source, work)
-    paths: list[Path] = []
-    if workers <= 1:
-        for path, locators in progress(jobs, total=None, unit="chunks", quiet=quiet):
-            paths.append(path)
-            if not path.exists():
-                _clean_one(source, limits, locators, path)
-        return paths
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting: list[Future[None]] = []
-        for path, locators in progress(jobs, total=None, unit="chunks", quiet=quiet):
-            paths.append(path)
-            if path.exists():
-                continue
-            waiting.append(pool.submit(_clean_one, source, limits, locators, path))
-            if len(waiting) >= 3 * workers:  # bounded: locators wait here, not pictures
-                waiting.pop(0).result()
-        for future in waiting:
-            future.result()
-    return paths
+    """Clean every chunk that does not exist yet; the chunk files in order."""
+    jobs = progress(_chunk_jobs(source, work), total=None, unit="chunks", quiet=quiet)
+    return list(map_in_workers(partial(_cleaner, source, limits), jobs, workers))
 
 
-def _chunk_jobs(source: Source, work: Path) -> Iterator[tuple[Path, list[Locator | Drop]]]:
+def _chunk_jobs(source: Source, work: Path) -> Iterator[_Job]:
     locators = iter(source.locators())
     number = 0
     while chunk := list(islice(locators, _ITEMS_A_CHUNK)):
@@ -182,12 +160,20 @@ def _chunk_jobs(source: Source, work: Path) -> Iterator[tuple[Path, list[Locator
         number += 1
 
 
-def _clean_one(source: Source, limits: Limits, locators: list[Locator | Drop], path: Path) -> None:
+def _cleaner(source: Source, limits: Limits) -> Callable[[_Job], Path]:
+    return partial(_clean_one, source, limits)
+
+
+def _clean_one(source: Source, limits: Limits, job: _Job) -> Path:
+    path, locators = job
+    if path.exists():
+        return path
     loaded = source.load([r for r in locators if not isinstance(r, Drop)])
     items = [r if isinstance(r, Drop) else next(loaded) for r in locators]
     rows = [_as_row(outcome) for outcome in clean_chunk(items, limits)]
     with atomic_write(path) as stream:
         pq.write_table(pa.Table.from_pylist(rows, schema=_CHUNK_SCHEMA), stream, compression="zstd")
+    return path
 
 
 def _as_row(outcome: CleanItem | Drop) -> dict[str, Any]:

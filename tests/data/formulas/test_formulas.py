@@ -105,8 +105,8 @@ def test_tree_round_trip_and_refusal() -> None:
 @given(st.integers(0, 2**32))
 @settings(max_examples=60, deadline=None)
 def test_recombined_formulas_are_seeded_and_in_normal_form(seed: int) -> None:
-    formula = RECOMBINER.draw(Random(seed))
-    assert formula == RECOMBINER.draw(Random(seed))
+    formula = RECOMBINER.sample(Random(seed))
+    assert formula == RECOMBINER.sample(Random(seed))
     assert formula == normalize(formula)
     assert len(tokenize(formula)) <= 160
 
@@ -116,7 +116,7 @@ RECOMBINER = Recombiner(PAPERS)
 
 def test_recombined_formulas_are_new_and_valid() -> None:
     random = Random(4)
-    formulas = [RECOMBINER.draw(random) for _ in range(500)]
+    formulas = [RECOMBINER.sample(random) for _ in range(500)]
     assert len(set(formulas)) > 450
     failures = [f for f, v in zip(formulas, get_engine().parse(formulas), strict=True) if v]
     assert failures == []
@@ -126,13 +126,13 @@ def test_recombination_uses_only_what_it_was_given() -> None:
     given_tokens = {token for paper in PAPERS for token in tokenize(normalize(paper))}
     random = Random(6)
     for _ in range(300):
-        for token in tokenize(RECOMBINER.draw(random)):
+        for token in tokenize(RECOMBINER.sample(random)):
             assert token in given_tokens or token in CLASS_OF, token
 
 
 def test_words_and_columns_are_left_alone() -> None:
     random = Random(8)
-    text = " ".join(RECOMBINER.draw(random) for _ in range(300))
+    text = " ".join(RECOMBINER.sample(random) for _ in range(300))
     assert r"\begin{array} { c c }" in text
     assert text.count(r"\begin{array}") == text.count(r"\begin{array} { c c }")
     for words in text.split(r"\mathrm { ")[1:]:
@@ -141,7 +141,7 @@ def test_words_and_columns_are_left_alone() -> None:
 
 def test_lengths_follow_the_list() -> None:
     random = Random(9)
-    lengths = [len(tokenize(RECOMBINER.draw(random))) for _ in range(400)]
+    lengths = [len(tokenize(RECOMBINER.sample(random))) for _ in range(400)]
     wanted = mean(len(tokenize(normalize(paper))) for paper in PAPERS)
     assert mean(lengths) == pytest.approx(wanted, rel=0.35)
 

@@ -1,21 +1,17 @@
-"""Ink mixed anew: what the ink says and what the LaTeX says stay one."""
+"""Mixed ink: the ink and its LaTeX stay the same formula."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from texlens.data.pictures.ink import parse_inkml
-from texlens.data.pictures.mixed_ink import (
-    InkMixer,
-    Mixing,
-    Written,
-    draw_written,
-    main,
-    read_inks,
-)
+from texlens.data.corpora.crohme import Crohme
+from texlens.data.pictures.ink import Ink, parse_inkml
+from texlens.data.pictures.mixed_ink import InkMixer, InkShards, Mixing, render_ink
+from texlens.data.pictures.shards import FormulaPicture, write_shards
 from texlens.errors import InputError
 
 ALWAYS = Mixing(swap=1.0, rename=1.0, untouched=0.0, turn=0.0, stretch=1.0)
@@ -38,13 +34,12 @@ def inkml(names: list[str], height: float, reference: str) -> str:
     )
 
 
-def written(names: list[str], height: float = 10.0) -> Written:
-    formula = " ".join(names)
-    return Written(parse_inkml(inkml(names, height, formula).encode()), formula)
+def written(names: list[str], height: float = 10.0) -> Ink:
+    return parse_inkml(inkml(names, height, " ".join(names)).encode())
 
 
 def test_the_file_says_which_strokes_make_a_symbol() -> None:
-    assert written(["a", "+", "b"]).ink.symbols == (("a", (0,)), ("+", (1,)), ("b", (2,)))
+    assert written(["a", "+", "b"]).symbols == (("a", (0,)), ("+", (1,)), ("b", (2,)))
 
 
 def test_a_name_changes_everywhere_or_nowhere_and_keeps_its_kind() -> None:
@@ -55,8 +50,8 @@ def test_a_name_changes_everywhere_or_nowhere_and_keeps_its_kind() -> None:
 
 
 def test_names_that_ink_and_formula_do_not_share_stay() -> None:
-    ink = written(["a", "a"]).ink
-    mixer = InkMixer([Written(ink, "a ^ { a } a"), written(["n"])], ALWAYS)
+    ink = replace(written(["a", "a"]), reference="a ^ { a } a")
+    mixer = InkMixer([ink, written(["n"])], ALWAYS)
     rng = np.random.default_rng(0)
     assert {mixer.mix(rng)[1] for _ in range(40)} == {"a ^ { a } a", "a"}
 
@@ -74,12 +69,13 @@ def test_strokes_of_another_writer_come_in_the_size_and_place_of_the_old() -> No
             assert np.ptp(x[:, 1]) == pytest.approx(10.0)
             assert x.mean(axis=0) == pytest.approx([4.5, 5.0])
             shapes.add(round(float(np.ptp(x[:, 0])), 3))
-            np.testing.assert_allclose(strokes[1], small.ink.strokes[1])
+            np.testing.assert_allclose(strokes[1], small.strokes[1])
     assert len(shapes) == 2  # one's own and the other's
 
 
 def test_pictures_have_ink_and_a_size_of_type() -> None:
-    picture = draw_written(written(["x", "y"]).ink.strokes, "x y", np.random.default_rng(0))
+    picture = render_ink(written(["x", "y"]).strokes, "x y", np.random.default_rng(0))
+    assert isinstance(picture, FormulaPicture)
     assert picture.grey.min() < 100
     assert 4 < picture.pixels_per_em < 200
 
@@ -89,11 +85,10 @@ def test_shards_from_a_folder(tmp_path: Path) -> None:
     for n in range(3):
         text = inkml(["x", "+", "y"], 10.0 + n, "$x+y$")
         (tmp_path / "ink" / f"{n}.inkml").write_text(text)
-    assert [w.formula for w in read_inks(tmp_path / "ink", None)] == ["x + y"] * 3
-    main(
-        ["--out", str(tmp_path / "out"), "--ink", str(tmp_path / "ink"), "--pictures", "6",
-         "--per-shard", "3", "--processes", "1"]
-    )  # fmt: skip
+    crohme = Crohme(tmp_path / "ink")
+    assert [ink.reference for ink in crohme.inks()] == ["x + y"] * 3
+    assert len(crohme.inks({"0", "2", "absent"})) == 2
+    list(write_shards(InkShards(crohme.inks(), 3), tmp_path / "out", 2))
     shards = sorted((tmp_path / "out").glob("*.npz"))
     assert [shard.name for shard in shards] == ["shard-00000.npz", "shard-00001.npz"]
     with np.load(shards[0]) as arrays:
@@ -102,4 +97,7 @@ def test_shards_from_a_folder(tmp_path: Path) -> None:
 
 def test_a_folder_without_ink_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no \.inkml"):
-        read_inks(tmp_path, None)
+        Crohme(tmp_path).inks()
+    (tmp_path / "a.inkml").write_text("<ink></ink>")
+    with pytest.raises(InputError, match="No ink"):
+        Crohme(tmp_path).inks()

@@ -9,16 +9,17 @@ belong to. The formula is the
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from texlens.data.corpora.base import Locator, read_caption_lines, require_folder
 from texlens.data.items import Drop, RawItem, Split
-from texlens.data.pictures.ink import InkError, InkStyle, draw_ink, encode_png, parse_inkml
+from texlens.data.pictures.ink import Ink, InkError, InkStyle, draw_ink, encode_png, parse_inkml
 from texlens.errors import InputError
+from texlens.latex import normalize
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,29 @@ class Crohme:
             latex = ink.reference if caption is None else caption
             label, split = path.removesuffix(".inkml"), _split_of(path) or _split_of(f"{root}/")
             yield RawItem(label, image, latex, "handwritten", self.name, split)
+
+    def inks(self, ids: Collection[str] | None = None) -> list[Ink]:
+        """The usable inks, each with its formula in normal form as its reference.
+
+        `ids`: keep only these, named as in a prepared data set. Raises InputError when none is left.
+        """
+        inks = []
+        for locator in self.locators():
+            if isinstance(locator, Drop):
+                continue
+            path, caption = locator
+            if ids is not None and path.removesuffix(".inkml") not in ids:
+                continue
+            try:
+                ink = parse_inkml((self.folder / path).read_bytes())
+            except InkError:
+                continue
+            formula = normalize(caption or ink.reference)
+            if formula and "\n" not in formula:
+                inks.append(replace(ink, reference=formula))
+        if not inks:
+            raise InputError(f"No ink under '{self.folder}' can be used.")
+        return inks
 
 
 def _split_of(path: str) -> Split | None:

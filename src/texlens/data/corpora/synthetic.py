@@ -24,7 +24,7 @@ from texlens.data.items import Drop, RawItem
 from texlens.data.pictures.degrade import Medium, Picture, degrade_as
 from texlens.data.pictures.hand import write_formulas
 from texlens.data.pictures.ink import InkError, InkStyle, Stroke, draw_ink
-from texlens.data.pictures.printed_styles import Printed, choose_style, draw_printed
+from texlens.data.pictures.printed import choose_style, render_printed
 from texlens.errors import InputError
 from texlens.png import encode_png
 from texlens.records import Kind
@@ -98,8 +98,8 @@ class Synthetic:
         randoms = [Random(f"{self.seed}/size/{number}") for number in numbers]
         medium: Medium = "screen" if self.kind == "screen" else "scan"
         return [
-            _degraded(printed.grey, medium, rng) if isinstance(printed, Printed) else printed
-            for printed, rng in zip(draw_printed(formulas, style, randoms), rngs, strict=True)
+            printed if isinstance(printed, str) else _degraded(printed.grey, medium, rng)
+            for printed, rng in zip(render_printed(formulas, style, randoms), rngs, strict=True)
         ]
 
 
@@ -115,7 +115,7 @@ def _maker(lists: tuple[Path, ...], kind: Kind) -> Callable[[Random], str]:
 
     def make(random: Random) -> str:
         if recombiner is not None:
-            return recombiner.draw(random)
+            return recombiner.sample(random)
         length = min(int(random.lognormvariate(3.3, 0.7)), longest)
         return generate(random, tokens=length, depth=random.randint(0, 4))
 

@@ -78,7 +78,7 @@ class Recombiner:
             if isinstance(item, Group):
                 self._harvest_group(item)
 
-    def draw(self, random: Random) -> str:
+    def sample(self, random: Random) -> str:
         """One new formula in normal form. The same state of ``random`` gives the same formula."""
         for _ in range(20):
             target = random.choice(self._lengths)

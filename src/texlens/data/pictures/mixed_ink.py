@@ -1,42 +1,29 @@
-"""Real ink as training pictures: symbols change writers and names, and shards are packed.
+"""New ink out of real ink: symbols are exchanged between writers, and renamed.
 
-CROHME has ten thousand inks and a model that reads them has seen each a hundred times. Its files
-say which strokes make which symbol, so every ink can be written anew: a symbol takes the strokes
-that another writer gave the same one, and all of one name in a formula take another name of like
-shape ("a" to "n", "3" to "7"), in the ink and in the LaTeX. What is laid out in space (fraction
-bars, roots, sums, fences) stays as it was written. The whole is then sheared, turned and stretched.
-
-Shards have the format of `texlens.data.pictures.printed`; every shard depends on the seed and its number
-alone. Beside a trainer:
-
-    python -m texlens.data.pictures.mixed_ink --out DIR --ink TrainINKML --captions train.tsv \\
-        --pictures 200000 --processes 8 [--only PREPARED.parquet]
+CROHME has ten thousand inks, and a model that trains on them reads each a hundred times. Its files
+say which strokes make which symbol, so every ink can be varied: a symbol gets the strokes that
+another writer wrote for the same symbol, and all symbols of one name in a formula get another name
+of like shape ("a" to "n", "3" to "7"), in the ink and in the LaTeX. What is laid out in space
+(fraction bars, roots, sums, fences) stays as it was written. The whole ink is then turned and
+stretched.
 """
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
-import os
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
-from texlens.data.corpora.crohme import Crohme
-from texlens.data.items import Drop
-from texlens.data.parquet import read_examples
-from texlens.data.pictures.ink import Ink, InkError, InkStyle, Stroke, draw_ink, parse_inkml
-from texlens.data.pictures.printed import write_shard
-from texlens.data.pictures.printed_styles import Grey, Printed, crop_to_ink
-from texlens.errors import InputError
-from texlens.latex import normalize
+from texlens.data.pictures.ink import Ink, InkStyle, Stroke, draw_ink
+from texlens.data.pictures.printed import crop_to_ink
+from texlens.data.pictures.shards import FormulaPicture, ShardMaker
 from texlens.reading.pictures.type_size import type_size
 
-# Symbols that may take each other's place: of one height, and with nothing hung on their shape.
+# Symbols that may replace each other: of one height, and nothing else depends on their shape.
 _ALIKE: Final = (
     (*tuple("acemnorsuvwxz"), r"\alpha", r"\sigma", r"\pi", r"\theta"),
     tuple("0123456789"),
@@ -48,14 +35,6 @@ _CLASS: Final = {name: kind for kind, names in enumerate(_ALIKE) for name in nam
 _SMALL: Final = InkStyle(symbol_px=14.0, line_px=1.3, max_side_px=900)
 _MAX_HEIGHT_PX: Final = 420
 _EM_SYMBOLS: Final = 2.5  # an em, in typical symbols; for an ink without anything letter-like
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An ink with its formula in normal form."""
-
-    ink: Ink
-    formula: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,38 +55,38 @@ class Mixing:
 
 
 class InkMixer:
-    """Makes new inks out of given ones; `mix` picks one at random."""
+    """Makes new inks out of given ones, whose `reference` is in normal form."""
 
-    def __init__(self, inks: Sequence[Written], mixing: Mixing | None = None) -> None:
+    def __init__(self, inks: Sequence[Ink], mixing: Mixing) -> None:
         self.inks = inks
-        self.mixing = mixing or Mixing()
-        self.symbols: dict[str, list[tuple[int, tuple[int, ...]]]] = defaultdict(list)
-        for number, written in enumerate(inks):
-            for name, places in written.ink.symbols:
+        self.mixing = mixing
+        self.symbols: dict[str, list[tuple[Ink, tuple[int, ...]]]] = defaultdict(list)
+        for ink in inks:
+            for name, places in ink.symbols:
                 if name in _CLASS:
-                    self.symbols[name].append((number, places))
+                    self.symbols[name].append((ink, places))
 
     def mix(self, rng: np.random.Generator) -> tuple[list[Stroke], str]:
-        """The strokes and the formula of a new ink."""
-        written = self.inks[int(rng.integers(len(self.inks)))]
-        strokes, formula = list(written.ink.strokes), written.formula
+        """The strokes and the formula of a new ink, made of one chosen at random."""
+        ink = self.inks[int(rng.integers(len(self.inks)))]
+        strokes, formula = list(ink.strokes), ink.reference
         if rng.random() >= self.mixing.untouched:
-            names = self._new_names(written, rng)
+            names = self._new_names(ink, rng)
             formula = " ".join(names.get(token, token) for token in formula.split())
-            for name, places in written.ink.symbols:
+            for name, places in ink.symbols:
                 new = names.get(name, name)
                 if new != name or (name in _CLASS and rng.random() < self.mixing.swap):
-                    drawn = self._drawn_by_another(new, [strokes[i] for i in places], rng)
-                    strokes[places[0]] = drawn[0]
-                    strokes += drawn[1:]
+                    written = self._by_another_writer(new, [strokes[i] for i in places], rng)
+                    strokes[places[0]] = written[0]
+                    strokes += written[1:]
                     for place in places[1:]:
                         strokes[place] = np.empty((0, 2))
-        return self._bent([stroke for stroke in strokes if len(stroke)], rng), formula
+        return self._transformed([stroke for stroke in strokes if len(stroke)], rng), formula
 
-    def _new_names(self, written: Written, rng: np.random.Generator) -> dict[str, str]:
+    def _new_names(self, ink: Ink, rng: np.random.Generator) -> dict[str, str]:
         """Names to replace; only those found as often in the ink as in the formula."""
-        tokens = written.formula.split()
-        inked = [name for name, _ in written.ink.symbols]
+        tokens = ink.reference.split()
+        inked = [name for name, _ in ink.symbols]
         new = {}
         for name in sorted(set(inked) & _CLASS.keys()):
             if rng.random() < self.mixing.rename and tokens.count(name) == inked.count(name):
@@ -116,20 +95,20 @@ class InkMixer:
                     new[name] = other[int(rng.integers(len(other)))]
         return new
 
-    def _drawn_by_another(
+    def _by_another_writer(
         self, name: str, old: Sequence[Stroke], rng: np.random.Generator
     ) -> list[Stroke]:
-        """Somebody's strokes for a symbol, of the height and in the place of the old ones."""
+        """A writer's strokes for a symbol, with the height and the place of the old ones."""
         instances = self.symbols[name]
-        number, places = instances[int(rng.integers(len(instances)))]
-        fresh = [self.inks[number].ink.strokes[place] for place in places]
-        (low, size), (fresh_low, fresh_size) = _box(old), _box(fresh)
-        # By height, as a line of writing is; a flat scrawl by its longer side.
-        scale = max(size[1], 0.5 * size[0]) / max(fresh_size[1], 0.5 * fresh_size[0], 1e-9)
-        middle, fresh_middle = low + size / 2, fresh_low + fresh_size / 2
-        return [(stroke - fresh_middle) * scale + middle for stroke in fresh]
+        ink, places = instances[int(rng.integers(len(instances)))]
+        new = [ink.strokes[place] for place in places]
+        (low, size), (new_low, new_size) = _box(old), _box(new)
+        # By height, as a line of writing is; a flat symbol by its longer side.
+        scale = max(size[1], 0.5 * size[0]) / max(new_size[1], 0.5 * new_size[0], 1e-9)
+        middle, new_middle = low + size / 2, new_low + new_size / 2
+        return [(stroke - new_middle) * scale + middle for stroke in new]
 
-    def _bent(self, strokes: Sequence[Stroke], rng: np.random.Generator) -> list[Stroke]:
+    def _transformed(self, strokes: Sequence[Stroke], rng: np.random.Generator) -> list[Stroke]:
         angle = rng.uniform(-1, 1) * self.mixing.turn
         stretch = float(np.exp(rng.uniform(-1, 1) * np.log(self.mixing.stretch)))
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -142,99 +121,56 @@ def _box(strokes: Sequence[Stroke]) -> tuple[Stroke, Stroke]:
     return points.min(axis=0), np.ptp(points, axis=0)
 
 
-def read_inks(folder: Path, captions: Path | None, only: Path | None = None) -> list[Written]:
-    """The usable inks under a folder of CROHME, with their formulas.
+def render_ink(
+    strokes: Sequence[Stroke], formula: str, rng: np.random.Generator
+) -> FormulaPicture | str:
+    """A picture of strokes with a random pen, its size of type measured as a reader measures it.
 
-    `only`: a prepared Parquet file; inks whose ids it lacks are left out.
-
-    Raises InputError when there is none.
+    Returns the reason where there is no ink.
     """
-    ids = None if only is None else {example.id for example in read_examples(only)}
-    inks = []
-    for locator in Crohme(folder, captions).locators():
-        if isinstance(locator, Drop):
-            continue
-        path, caption = locator
-        if ids is not None and path.removesuffix(".inkml") not in ids:
-            continue
-        try:
-            ink = parse_inkml((folder / path).read_bytes())
-        except InkError:
-            continue
-        formula = normalize(caption or ink.reference)
-        if formula and "\n" not in formula:
-            inks.append(Written(ink, formula))
-    if not inks:
-        raise InputError(f"No ink under '{folder}' can be used.")
-    return inks
-
-
-def draw_written(strokes: Sequence[Stroke], formula: str, rng: np.random.Generator) -> Printed:
-    """A picture of strokes with some pen, its size of type measured as a reader measures it."""
-    grey: Grey | None = None
     style = _SMALL
-    while grey is None or grey.shape[0] > _MAX_HEIGHT_PX:
+    while True:
         style = style.vary(rng)
         grey = crop_to_ink(draw_ink(strokes, style, rng))
         if grey is None:
-            raise InkError("has no ink")
-        if grey.shape[0] > _MAX_HEIGHT_PX:
-            style = InkStyle(symbol_px=style.symbol_px / 2, line_px=1.3, max_side_px=900)
+            return "the picture is blank"
+        if grey.shape[0] <= _MAX_HEIGHT_PX:
+            break
+        style = InkStyle(symbol_px=style.symbol_px / 2, line_px=1.3, max_side_px=900)
     em = type_size(grey.astype(np.float32))
-    return Printed(grey, em or _SMALL.symbol_px * _EM_SYMBOLS, formula)
+    return FormulaPicture(grey, em or _SMALL.symbol_px * _EM_SYMBOLS, formula)
 
 
-_mixer: InkMixer
-_plan: tuple[Path, int, int]
+@dataclass(frozen=True, slots=True)
+class InkShards:
+    """Shards of handwriting, mixed out of inks whose `reference` is in normal form."""
 
+    inks: Sequence[Ink]
+    pictures_per_shard: int = 2000
+    seed: int = 0
+    mixing: Mixing = field(default_factory=Mixing)
 
-def write_shards(
-    folder: Path, inks: Sequence[Written], pictures: int, per_shard: int, seed: int, processes: int
-) -> Iterator[int]:
-    """Write the shards that are not there yet; yields the number of each as it is done."""
-    folder.mkdir(parents=True, exist_ok=True)
-    plan = folder, per_shard, seed
-    missing = [n for n in range(-(-pictures // per_shard)) if not _path(folder, n).exists()]
-    with multiprocessing.get_context("spawn").Pool(processes, _start, (inks, plan)) as pool:
-        yield from pool.imap_unordered(_write, missing)
+    def settings(self) -> dict[str, Any]:
+        """All that decides the bytes of a shard, as JSON."""
+        digest = hashlib.sha256()
+        for ink in self.inks:
+            digest.update(repr((ink.reference, ink.symbols)).encode())
+            for stroke in ink.strokes:
+                digest.update(stroke.tobytes())
+        return {
+            "inks": len(self.inks),
+            "sha256": digest.hexdigest(),
+            "pictures_per_shard": self.pictures_per_shard,
+            "seed": self.seed,
+            "mixing": asdict(self.mixing),
+        }
 
+    def open(self) -> ShardMaker:
+        """The function that makes a shard."""
+        mixer = InkMixer(self.inks, self.mixing)
 
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"shard-{number:05d}.npz"
+        def make(number: int) -> list[FormulaPicture | str]:
+            rng = np.random.default_rng([self.seed, number])
+            return [render_ink(*mixer.mix(rng), rng) for _ in range(self.pictures_per_shard)]
 
-
-def _start(inks: Sequence[Written], plan: tuple[Path, int, int]) -> None:
-    global _mixer, _plan
-    _mixer, _plan = InkMixer(inks), plan
-
-
-def _write(number: int) -> int:
-    folder, per_shard, seed = _plan
-    rng = np.random.default_rng([seed, number])
-    pictures = [draw_written(*_mixer.mix(rng), rng) for _ in range(per_shard)]
-    write_shard(_path(folder, number), pictures)
-    return number
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write shards from the command line, one line of progress a shard."""
-    parser = argparse.ArgumentParser(description="Handwriting as shards of training pictures.")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--ink", type=Path, required=True)
-    parser.add_argument("--captions", type=Path)
-    parser.add_argument("--only", type=Path)
-    parser.add_argument("--pictures", type=int, required=True)
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    parser.add_argument("--per-shard", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    inks = read_inks(given.ink, given.captions, given.only)
-    print(f"{len(inks)} inks", flush=True)
-    for number in write_shards(
-        given.out, inks, given.pictures, given.per_shard, given.seed, given.processes
-    ):
-        print(f"shard {number}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        return make

@@ -1,236 +1,197 @@
-"""Printed formulas as training pictures: endless formulas, many fonts, packed shards.
+"""Printed formulas as pictures: fonts, sizes and ink, by TeX where it is installed, else MathJax.
 
-A shard is one uncompressed ``.npz`` (`numpy.load`), written whole or not at all:
-
-========= ======== =======================================================================
-pixels    uint8    grey pictures (255 white), cropped to their ink, one after another
-heights   int32    of each picture, in pixels
-widths    int32    of each picture, in pixels
-px_per_em float32  pixels in an em of the picture's type
-formulas  uint8    the normal forms as UTF-8, joined by newlines
-========= ======== =======================================================================
-
-Shards appear one by one in a folder from which a trainer already reads. Every shard depends on the
-seed and its number alone, so any number of processes writes the same, and those that are there
-already are kept. On a training machine that has neither the command line's dependencies nor a
-network:
-
-    python -m texlens.data.pictures.printed --out DIR --pictures 500000 --processes 16 \\
-        --source recombine:5:papers.txt --source list:1:book.txt --source grammar:1
+More than half of the pictures by TeX have the style of im2latex-100k, found by rendering its texts
+and comparing: 10-point Computer Modern at 200 dpi, every pixel that ink touches made black, then
+halved with a Lanczos filter, as its authors' preprocessing did. The rest are smooth pages in other
+fonts and sizes. Blur, noise, rotation and the like are in `degrade`.
 """
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from random import Random
-from typing import Literal, cast, get_args
+from typing import Any, Final, Literal
 
 import numpy as np
+from PIL import Image
 
-from texlens.data.formulas.grammar import generate
-from texlens.data.formulas.recombine import Recombiner
-from texlens.data.pictures.printed_styles import Printed, choose_style, draw_printed
+from texlens.data.formulas.sources import FormulaSource
+from texlens.data.pictures.shards import FormulaPicture, Grey, ShardMaker
 from texlens.errors import InputError
-from texlens.latex import normalize
-from texlens.render.tex import FORMULAS_PER_RUN
+from texlens.render.tex import FORMULAS_PER_RUN, TexFailure, render_tex, tex_available
 
-Kind = Literal["list", "recombine", "grammar"]
-RECOMBINED_FORMULAS = 20_000  # of a longer list: building a recombiner takes 0.1 ms a formula
+EM_INCHES: Final = 10 / 72.27  # an em of 10-point type
+IM2LATEX_SHARE: Final = 0.55
+SMOOTH_DPI: Final = (80.0, 200.0)
+# Fonts of the smooth pictures, by weight. Bold is left out: it would hide \mathbf.
+SMOOTH_FONTS: Final[dict[str, int]] = {
+    "cm": 8, "newtx": 2, "newpx": 2, "fourier": 1, "kpfonts": 1, "stix2": 2, "euler": 1,
+    "mathptmx": 2, "mathpazo": 2, "arev": 1, "cmbright": 1, "iwona": 1, "kurier": 1, "charter": 1,
+    "libertinus": 1, "antykwa": 1, "newcentury": 1, "cm-sans": 1,
+}  # fmt: skip
+MAX_WIDTH_PX: Final = 1400
+MAX_HEIGHT_PX: Final = 420
+_TRIES: Final = 10_000  # to sample a formula that is short enough
+_INK = 32  # a pixel this much darker than the paper is ink
 
 
 @dataclass(frozen=True, slots=True)
-class FormulaSource:
-    """Where formulas come from, and how often beside others.
+class Style:
+    """What the pictures of one batch have in common."""
 
-    ``list`` draws lines of the file at ``path``, ``recombine`` makes new formulas out of them,
-    ``grammar`` needs no file.
+    renderer: Literal["tex", "mathjax"]
+    font: str = "cm"
+    like_im2latex: bool = False
+    display: bool = True
+
+
+def choose_style(random: Random) -> Style:
+    """A random style; MathJax renders where TeX is not installed."""
+    if not tex_available():
+        return Style("mathjax", display=random.random() < 0.8)
+    if random.random() < IM2LATEX_SHARE:
+        return Style("tex", like_im2latex=True)
+    (font,) = random.choices(list(SMOOTH_FONTS), list(SMOOTH_FONTS.values()))
+    return Style("tex", font, display=random.random() < 0.8)
+
+
+def render_printed(
+    formulas: Sequence[str], style: Style, randoms: Sequence[Random]
+) -> list[FormulaPicture | str]:
+    """Render a batch of formulas; for each its picture, or the reason why there is none.
+
+    Args:
+        formulas: LaTeX; for speed some hundreds at a time.
+        style: what the batch has in common.
+        randoms: one for each formula, the source of its size: the same state gives the same
+            picture, whatever else is in the batch.
+
+    Raises:
+        TexlensError: the style needs TeX and it is not installed.
     """
-
-    kind: Kind
-    weight: float = 1.0
-    path: Path | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> FormulaSource:
-        """Read ``kind:weight[:path]``. Raises InputError for anything else."""
-        kind, _, rest = text.partition(":")
-        weight, _, path = rest.partition(":")
-        try:
-            source = cls(cast(Kind, kind), float(weight), Path(path) if path else None)
-        except ValueError as error:
-            raise InputError(
-                f"'{text}' is no source of formulas: give KIND:WEIGHT:FILE."
-            ) from error
-        if kind not in get_args(Kind) or (kind == "grammar") != (path == ""):
-            raise InputError(
-                f"'{text}' is no source of formulas: give list:WEIGHT:FILE, recombine:WEIGHT:FILE "
-                "or grammar:WEIGHT."
-            )
-        return source
-
-    def opened(self) -> Callable[[Random], str]:
-        """A function that draws one formula in normal form.
-
-        Raises InputError when the file is missing or holds no formula.
-        """
-        if self.path is None:
-            return _grammar
-        try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"'{self.path}' cannot be read as a list of formulas: {error}."
-            ) from error
-        formulas = [line for line in lines if line.strip()]
-        if not formulas:
-            raise InputError(f"'{self.path}' holds no formula: one is expected on each line.")
-        if self.kind == "list":
-            return lambda random: normalize(random.choice(formulas))
-        if len(formulas) > RECOMBINED_FORMULAS:
-            formulas = Random(0).sample(formulas, RECOMBINED_FORMULAS)
-        return Recombiner(formulas).draw
+    if style.like_im2latex:
+        dpi = [100.0] * len(formulas)
+        pages = [
+            page if isinstance(page, str) else like_im2latex(page, random.randint(236, 253))
+            for page, random in zip(_by_tex(formulas, style, 200.0), randoms, strict=True)
+        ]
+    else:
+        dpi = [_smooth_dpi(random) for random in randoms]
+        render = _by_mathjax if style.renderer == "mathjax" else _by_tex
+        pages = render(formulas, style, dpi)
+    return list(map(_cropped, pages, dpi, formulas))
 
 
-def _grammar(random: Random) -> str:
-    """Lengths as in papers (about 33 tokens in the middle, some to 200), any depth to 4."""
-    length = min(int(random.lognormvariate(3.5, 0.7)), 200)
-    return generate(random, tokens=length, depth=random.choice((0, 1, 2, 2, 3, 3, 4)))
+def _by_tex(
+    formulas: Sequence[str], style: Style, dpi: float | Sequence[float]
+) -> list[Grey | str]:
+    pages = render_tex(formulas, font=style.font, dpi=dpi, display=style.display)
+    return [page.message if isinstance(page, TexFailure) else page for page in pages]
+
+
+def _by_mathjax(formulas: Sequence[str], style: Style, dpi: Sequence[float]) -> list[Grey | str]:
+    from texlens.render import Size, png
+
+    pages: list[Grey | str] = []
+    for formula, resolution in zip(formulas, dpi, strict=True):
+        page = png(formula, Size(dpi=resolution), display=style.display)
+        if isinstance(page, bytes):
+            pages.append(np.asarray(Image.open(io.BytesIO(page)).convert("L")))
+        else:
+            pages.append(page.message)
+    return pages
+
+
+def _cropped(page: Grey | str, dpi: float, formula: str) -> FormulaPicture | str:
+    if isinstance(page, str):
+        return page
+    cropped = crop_to_ink(page)
+    if cropped is None:
+        return "the picture is blank"
+    height, width = cropped.shape
+    if width > MAX_WIDTH_PX or height > MAX_HEIGHT_PX:
+        return f"the picture of {width} x {height} pixels is too large"
+    return FormulaPicture(cropped, dpi * EM_INCHES, formula)
+
+
+def _smooth_dpi(random: Random) -> float:
+    low, high = SMOOTH_DPI
+    return math.exp(random.uniform(math.log(low), math.log(high)))
+
+
+def like_im2latex(page: Grey, threshold: int) -> Grey:
+    """A page rendered at twice the resolution, with the hard, heavy ink of im2latex-100k.
+
+    ``threshold``: pixels darker than this become black, 254 all that any ink touches. The pictures
+    of im2latex-100k have about 250.
+    """
+    height, width = (side + side % 2 for side in page.shape)
+    ink = np.full((height, width), 255, np.uint8)
+    ink[: page.shape[0], : page.shape[1]][page < threshold] = 0
+    half = Image.fromarray(ink).resize((width // 2, height // 2), Image.Resampling.LANCZOS)
+    return np.asarray(half)
+
+
+def crop_to_ink(grey: Grey) -> Grey | None:
+    """The picture without its margins, or ``None`` when it is blank."""
+    ink = grey < 255 - _INK
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return None
+    return grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a folder of shards is made of.
+class PrintedShards:
+    """Shards of printed formulas, sampled from the sources by their weights.
 
-    Over the first ``growing`` shards the longest formula grows from ``first_tokens`` to
+    Over the first ``curriculum_shards`` shards the longest formula grows from ``first_tokens`` to
     ``max_tokens``: a model that begins with short formulas learns to read sooner.
     """
 
     sources: tuple[FormulaSource, ...]
-    folder: Path
-    pictures_per_shard: int = 6000
+    pictures_per_shard: int = 2000
     seed: int = 0
-    growing: int = 0
+    curriculum_shards: int = 0
     first_tokens: int = 16
     max_tokens: int = 220
 
     def token_limit(self, number: int) -> int:
         """Tokens of the longest formula in a shard."""
-        share = min(number / self.growing, 1.0) if self.growing else 1.0
+        share = min(number / self.curriculum_shards, 1.0) if self.curriculum_shards else 1.0
         return round(self.first_tokens + share * (self.max_tokens - self.first_tokens))
 
+    def settings(self) -> dict[str, Any]:
+        """All that decides the bytes of a shard, as JSON."""
+        return asdict(self) | {
+            "sources": [source.as_json() for source in self.sources],
+            "tex": tex_available(),
+        }
 
-@dataclass(frozen=True, slots=True)
-class ShardReport:
-    """What became of one shard: pictures written, formulas that could not be drawn."""
+    def open(self) -> ShardMaker:
+        """The function that makes a shard. Raises InputError when a source cannot be used."""
+        samplers = [source.sampler() for source in self.sources]
+        weights = [source.weight for source in self.sources]
 
-    number: int
-    pictures: int
-    left_out: int
+        def sample(random: Random, limit: int) -> str:
+            for _ in range(_TRIES):
+                (sampler,) = random.choices(samplers, weights)
+                formula = sampler(random)
+                if "\n" not in formula and formula.count(" ") < limit:
+                    return formula
+            raise InputError(f"The sources have no formula of at most {limit} tokens.")
 
+        def make(number: int) -> list[FormulaPicture | str]:
+            random = Random(f"{self.seed}/{number}")
+            limit = self.token_limit(number)
+            rendered: list[FormulaPicture | str] = []
+            while (left := self.pictures_per_shard - len(rendered)) > 0:
+                formulas = [sample(random, limit) for _ in range(min(FORMULAS_PER_RUN, left))]
+                randoms = [Random(random.getrandbits(64)) for _ in formulas]
+                rendered += render_printed(formulas, choose_style(random), randoms)
+            return rendered
 
-def write_shards(plan: Plan, shards: int, processes: int = 1) -> Iterator[ShardReport]:
-    """Write shards 0 to ``shards - 1`` that are not there yet, reporting each as it is done.
-
-    Raises:
-        InputError: a list of formulas cannot be used; nothing was written.
-    """
-    for source in plan.sources:
-        source.opened()
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    missing = [n for n in range(shards) if not _shard_path(plan, n).exists()]
-    if processes == 1:
-        _start(plan)
-        yield from map(_write_shard, missing)
-        return
-    with multiprocessing.get_context("spawn").Pool(processes, _start, (plan,)) as pool:
-        yield from pool.imap_unordered(_write_shard, missing)
-
-
-def _shard_path(plan: Plan, number: int) -> Path:
-    return plan.folder / f"shard-{number:05d}.npz"
-
-
-# A worker's own: its plan and its opened sources.
-_plan: Plan
-_draws: list[Callable[[Random], str]]
-
-
-def _start(plan: Plan) -> None:
-    global _plan, _draws
-    _plan, _draws = plan, [source.opened() for source in plan.sources]
-
-
-def _write_shard(number: int) -> ShardReport:
-    random = Random(f"{_plan.seed}/{number}")
-    weights = [source.weight for source in _plan.sources]
-    limit = _plan.token_limit(number)
-    pictures: list[Printed] = []
-    asked = 0
-    while asked < _plan.pictures_per_shard:
-        formulas: list[str] = []
-        while len(formulas) < min(FORMULAS_PER_RUN, _plan.pictures_per_shard - asked):
-            (draw,) = random.choices(_draws, weights)
-            formula = draw(random)
-            if "\n" not in formula and formula.count(" ") < limit:
-                formulas.append(formula)
-        asked += len(formulas)
-        randoms = [Random(random.getrandbits(64)) for _ in formulas]
-        drawn = draw_printed(formulas, choose_style(random), randoms)
-        pictures.extend(picture for picture in drawn if isinstance(picture, Printed))
-    write_shard(_shard_path(_plan, number), pictures)
-    return ShardReport(number, len(pictures), asked - len(pictures))
-
-
-def write_shard(path: Path, pictures: Sequence[Printed]) -> None:
-    """Write pictures as one shard, in the module's format."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez(
-            file,
-            pixels=np.concatenate([picture.grey.ravel() for picture in pictures]),
-            heights=np.array([picture.grey.shape[0] for picture in pictures], dtype=np.int32),
-            widths=np.array([picture.grey.shape[1] for picture in pictures], dtype=np.int32),
-            px_per_em=np.array([picture.pixels_per_em for picture in pictures], dtype=np.float32),
-            formulas=np.frombuffer(
-                "\n".join(picture.formula for picture in pictures).encode(), dtype=np.uint8
-            ),
-        )
-    partial.replace(path)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write shards from the command line, one line of progress a shard."""
-    parser = argparse.ArgumentParser(description="Printed formulas as shards of training pictures.")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--pictures", type=int, required=True)
-    parser.add_argument("--source", action="append", required=True, help="KIND:WEIGHT[:FILE]")
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    parser.add_argument("--per-shard", type=int, default=6000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--growing", type=int, default=0)
-    parser.add_argument("--first-tokens", type=int, default=16)
-    parser.add_argument("--max-tokens", type=int, default=220)
-    given = parser.parse_args(arguments)
-    plan = Plan(
-        tuple(map(FormulaSource.parse, given.source)), given.out, given.per_shard, given.seed,
-        given.growing, given.first_tokens, given.max_tokens,
-    )  # fmt: skip
-    shards = -(-given.pictures // given.per_shard)
-    begin, drawn, left_out = time.monotonic(), 0, 0
-    for report in write_shards(plan, shards, given.processes):
-        drawn, left_out = drawn + report.pictures, left_out + report.left_out
-        rate = drawn / (time.monotonic() - begin)
-        print(
-            f"shard {report.number}: {drawn} pictures, {left_out} left out, {rate:.0f}/s",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()
+        return make

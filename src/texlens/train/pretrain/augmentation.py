@@ -53,7 +53,7 @@ class Shard:
 
 
 def read_shard(path: Path) -> Shard:
-    """Read a shard written by `texlens.data.pictures.printed`."""
+    """Read a shard written by `texlens.data.pictures.shards`."""
     with np.load(path) as arrays:
         return Shard(
             arrays["pixels"],

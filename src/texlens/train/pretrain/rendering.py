@@ -11,14 +11,16 @@ import threading
 from pathlib import Path
 from random import Random
 
-from texlens.data.pictures.printed import FormulaSource, Plan, write_shards
+from texlens.data.formulas.sources import FormulaSource
+from texlens.data.pictures.printed import PrintedShards
+from texlens.data.pictures.shards import write_shards
 from texlens.latex import normalize
 from texlens.runs import write_text
 from texlens.train.pretrain.augmentation import read_columns
 from texlens.train.pretrain.settings import FormulaList, PictureSource
 
 PICTURES_PER_SHARD = 1000
-_GROWING = 0.2  # part of the shards in which the longest formula grows
+_CURRICULUM = 0.2  # part of the shards in which the longest formula grows
 _SAMPLED_FORMULAS = 20_000  # for the tokeniser; as many as a list has lines when it has more
 
 
@@ -34,9 +36,12 @@ class Rendering:
         )
         per_shard = min(PICTURES_PER_SHARD, source.pictures)
         self.shards = -(-source.pictures // per_shard)
-        growing = int(self.shards * _GROWING)
-        self.plan = Plan(
-            self.lists, folder, per_shard, seed, growing=growing, max_tokens=max_tokens
+        self.source = PrintedShards(
+            self.lists,
+            per_shard,
+            seed,
+            curriculum_shards=int(self.shards * _CURRICULUM),
+            max_tokens=max_tokens,
         )
         self.error: Exception | None = None
         self._stop = threading.Event()
@@ -46,13 +51,13 @@ class Rendering:
 
         Raises InputError when a list cannot be read or is empty.
         """
-        random = Random(self.plan.seed)
+        random = Random(self.source.seed)
         total = sum(source.weight for source in self.lists)
         formulas = []
         for source in self.lists:
-            draw = source.opened()
+            sample = source.sampler()
             count = round(_SAMPLED_FORMULAS * source.weight / total)
-            formulas += [draw(random) for _ in range(count)]
+            formulas += [sample(random) for _ in range(count)]
             if source.kind == "list" and source.path is not None:
                 formulas += map(normalize, source.path.read_text(encoding="utf-8").splitlines())
         return formulas
@@ -71,7 +76,7 @@ class Rendering:
 
     def _render(self, processes: int) -> None:
         try:
-            for _ in write_shards(self.plan, self.shards, processes):
+            for _ in write_shards(self.source, self.folder, self.shards, workers=processes):
                 if self._stop.is_set():
                     return
         except Exception as error:  # it is raised where training waits for pictures

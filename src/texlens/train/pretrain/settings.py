@@ -37,7 +37,7 @@ class PictureSource(Settings):
 
     Exactly one of `formulas` (rendered into the run's folder while it trains), `parquet` (a
     prepared file, of which `rows` takes a half-open range) and `shards` (a folder as
-    `texlens.data.pictures.printed` writes it, which may still be filling). `share` is the part of all
+    `texlens.data.pictures.shards` writes it, which may still be filling). `share` is the part of all
     samples, against the shares of the other sources.
     """
 
