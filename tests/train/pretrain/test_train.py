@@ -21,10 +21,8 @@ from texlens.train.run.curves import read_log
 Tiny = Callable[..., PretrainConfig]
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(folder / "checkpoint.pt", weights_only=True)[
-        "network"
-    ]
+def weights(folder: Path, name: str = "network") -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(folder / "checkpoint.pt", weights_only=True)[name]
     return state
 
 
@@ -53,7 +51,8 @@ def test_a_run_leaves_a_model_that_loads_and_its_curves(tiny: Tiny, tmp_path: Pa
     assert json.loads((tmp_path / "run.json").read_text())["config"]["steps"] == 8
     loaded = load_model(tmp_path / "model", device="cpu")
     assert loaded.prompt_config == tiny().prompt_config
-    trained = weights(tmp_path)["model.visual.merger.mlp.0.weight"]
+    trained = weights(tmp_path, "average")["module.model.visual.merger.mlp.0.weight"]
+    assert not torch.equal(trained, weights(tmp_path)["model.visual.merger.mlp.0.weight"])
     kept = dict(loaded.model.named_parameters())["model.visual.merger.mlp.0.weight"]
     torch.testing.assert_close(kept, trained, rtol=1e-3, atol=1e-6)  # in half precision
     assert not any("ctc" in name for name in loaded.model.state_dict())

@@ -87,21 +87,31 @@ class UniformForward(nn.Module):
         for name, ids in (("before", prompt.before), ("after", prompt.after)):
             self.register_buffer(name, torch.tensor(ids, device=device), persistent=False)
 
+    def compile_blocks(self) -> None:
+        """Compile the layers; one graph serves all canvas sizes and all layers of a kind."""
+        self._vision_block = torch.compile(self._vision_block, dynamic=True)
+        for layer in self.text.layers:
+            layer.compile(dynamic=True)
+
+    def _vision_block(self, block: Any, states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        attention = block.attn
+        split = attention.qkv(block.norm1(states)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = split.unbind(2)
+        mixed = functional.scaled_dot_product_attention(
+            _rotate(query, cos, sin).transpose(1, 2),
+            _rotate(key, cos, sin).transpose(1, 2),
+            value.transpose(1, 2),
+        )
+        states = states + attention.proj(mixed.transpose(1, 2).flatten(2))
+        states = states + block.mlp(block.norm2(states))
+        return states
+
     def see(self, patches: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Visual tokens (batch, tokens, text width) of patches (batch, patches, patch ** 2)."""
         kernel = self.vision.patch_embed.proj.weight  # three equal channels, two equal frames
         states = functional.linear(patches, kernel.sum(dim=(1, 2)).flatten(1))
         for block in self.vision.blocks:
-            attention = block.attn
-            split = attention.qkv(block.norm1(states)).unflatten(-1, (3, self.heads, -1))
-            query, key, value = split.unbind(2)
-            mixed = functional.scaled_dot_product_attention(
-                _rotate(query, cos, sin).transpose(1, 2),
-                _rotate(key, cos, sin).transpose(1, 2),
-                value.transpose(1, 2),
-            )
-            states = states + attention.proj(mixed.transpose(1, 2).flatten(2))
-            states = states + block.mlp(block.norm2(states))
+            states = self._vision_block(block, states, cos, sin)
         merger = self.vision.merger
         merged = merger.ln_q(states).unflatten(1, (-1, self.merge**2)).flatten(2)
         return merger.mlp(merged)

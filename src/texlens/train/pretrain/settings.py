@@ -96,6 +96,8 @@ class PretrainConfig(Settings):
 
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=500, gt=0)
+    cooldown: float = Field(default=0.2, gt=0, le=1)  # last part of the run, where the rate falls
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)  # of the averaged weights, which are kept
     weight_decay: float = Field(default=0.05, ge=0)
     gradient_norm: float = Field(default=1.0, gt=0)  # longer gradients are cut to it
     first_tokens: int = Field(default=14, gt=0)  # length of the longest formula at the start...
@@ -104,6 +106,7 @@ class PretrainConfig(Settings):
     ctc_until: float = Field(default=0.6, ge=0, le=1)  # part of the run after which it has faded
     wrong_tokens: float = Field(default=0.05, ge=0, le=1)  # part fed back replaced by random ones
 
+    compile: bool = False  # compile the layers once: pays on a GPU, not for minutes on a CPU
     seed: int = 0
     render_processes: int | None = Field(default=None, gt=0)  # None: all cores but two
     pool_gib: float = Field(default=40.0, gt=0)  # room for pictures; see PicturePool

@@ -22,6 +22,7 @@ import transformers
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from texlens import runs
 from texlens.errors import InputError, TexlensError
@@ -98,7 +99,11 @@ class PretrainRun:
         if config.start is not None:
             _load_weights(self.network, config.start)
         batch_vision_attention(self.network)
+        # What is read and saved: the mean of the last steps' weights.
+        self.average = AveragedModel(self.network, multi_avg_fn=self._average)
         self.forward = UniformForward(self.network, prompt_of(self.processor, config.prompt_config))
+        if config.compile:
+            self.forward.compile_blocks()
         self.classes = inked_classes(tokenizer)
         self.ctc = CtcHead(config.shape.text_width, int(self.classes.max()) + 1).to(self.device)
         self.parameters = [*self.network.parameters(), *self.ctc.parameters()]
@@ -130,9 +135,20 @@ class PretrainRun:
         return min(self.progress.minutes / self.config.minutes, 1.0)
 
     def _learning_rate(self, done: float) -> float:
-        """Linear warm-up, then a cosine down to 1 % of the peak."""
-        warm = min((self.progress.step + 1) / self.config.warmup_steps, 1.0)
-        return self.config.learning_rate * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+        """Linear warm-up, a constant rate, and a linear cool-down to 1 % at the end of the run.
+
+        A constant rate leaves the length of a run open: any checkpoint can be cooled down to a
+        finished model (Hägele et al. 2024, arXiv 2405.18392).
+        """
+        config = self.config
+        warm = min((self.progress.step + 1) / config.warmup_steps, 1.0)
+        left = min((1 - done) / config.cooldown, 1.0)
+        return config.learning_rate * warm * max(left, 0.01)
+
+    def _average(self, kept: list[Tensor], latest: list[Tensor], _: object) -> None:
+        """Move the averaged weights towards the latest; over fewer steps while the run is young."""
+        step = self.progress.step
+        torch._foreach_lerp_(kept, latest, 1 - min(self.config.ema_decay, (1 + step) / (10 + step)))
 
     def _longest(self, done: float) -> int:
         """The longest formula drawn now, in tokens, in steps of 8 so that groups are kept."""
@@ -228,6 +244,7 @@ class PretrainRun:
             group["lr"] = self._learning_rate(done)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.average.update_parameters(self.network)
         return torch.stack([language.detach(), naming.detach(), length.detach()])
 
     # ---- the run --------------------------------------------------------------------------------
@@ -308,7 +325,7 @@ class PretrainRun:
         with torch.autocast(self.device.type, torch.bfloat16):
             for name, shard in self.data.dev:
                 score, readings = read_dev(
-                    self.network,
+                    self.average.module,
                     self.processor,
                     self.config.prompt_config,
                     shard,
@@ -340,6 +357,7 @@ class PretrainRun:
         state = {
             "progress": asdict(self.progress),
             "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
             "ctc": self.ctc.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "config": self.config.model_dump(mode="json"),
@@ -355,7 +373,7 @@ class PretrainRun:
         folder = self.out / "model"
         half = {
             name: value.detach().half().cpu().contiguous()
-            for name, value in self.network.state_dict().items()
+            for name, value in self.average.module.state_dict().items()
             if name != "lm_head.weight"  # tied to the embedding
         }
         self.network.config.dtype = torch.float16
@@ -376,6 +394,7 @@ class PretrainRun:
             )
         self.progress = _Progress(**state["progress"])
         self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
         self.ctc.load_state_dict(state["ctc"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.data.restore(state["order"])
