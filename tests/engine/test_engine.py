@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from texlens.engine import Drawing, Engine, Failure, get_engine
+from texlens.engine import Drawing, Engine, Failure, fonts, get_engine
 from texlens.engine.engine import MAX_CHARACTERS
+from texlens.errors import InputError
 
 HOSTILE = {
     "1 MB": "x+" * 500_000,
@@ -245,3 +246,14 @@ def test_patience_multiplies_the_limits_of_time() -> None:
     assert isinstance(drawn, Failure)
     assert drawn.kind == "timeout"
     assert isinstance(get_engine().draw([slow])[0], Drawing)
+
+
+def test_a_font_that_is_not_there_is_one_sentence() -> None:
+    assert fonts()[0] == "tex"
+    with pytest.raises(InputError, match=r"no font 'nope': there is tex.*texlens-fonts"):
+        get_engine("nope")
+
+
+def test_every_font_that_is_there_draws_in_its_own_shapes() -> None:
+    pictures = {get_engine(font).svg([r"\alpha + x"])[0][0] for font in fonts()}  # type: ignore[index]
+    assert len(pictures) == len(fonts())

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from texlens.engine.boxes import Box, Drawing, Failure
-from texlens.engine.engine import Engine, get_engine, set_engine
+from texlens.engine.engine import Engine, fonts, get_engine, set_engine
 
-__all__ = ["Box", "Drawing", "Engine", "Failure", "get_engine", "set_engine"]
+__all__ = ["Box", "Drawing", "Engine", "Failure", "fonts", "get_engine", "set_engine"]

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import ctypes
 import hashlib
+import importlib.util
 import json
 import os
 import threading
@@ -13,11 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, TypeVar, cast
 
 from py_mini_racer import JSEvalException, JSOOMException, JSTimeoutException, MiniRacer
 
 from texlens.engine.boxes import Drawing, Failure, drawing_from_json
+from texlens.errors import InputError
 
 T = TypeVar("T")
 
@@ -46,9 +49,10 @@ class Engine:
     `patience` multiplies the limits of time, by the clock, for a process that is watched anyway.
     """
 
-    def __init__(self, *, patience: float = 1.0) -> None:
+    def __init__(self, *, font: str = "tex", patience: float = 1.0) -> None:
+        self.font = font
         self._patience = patience
-        self._script = resources.files("texlens.engine").joinpath("js/engine.js").read_text("utf-8")
+        self._script = _bundle(font).read_text("utf-8")
         self._lock = threading.Lock()
         self._context: MiniRacer | None = None
         self._process = os.getpid()
@@ -244,26 +248,48 @@ def _batches(formulas: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-_engine: Engine | None = None
+def fonts() -> list[str]:
+    """MathJax's fonts that can be drawn in: `tex`, and those of `texlens-fonts` if installed."""
+    if importlib.util.find_spec("texlens_fonts") is None:
+        return ["tex"]
+    files = resources.files("texlens_fonts").joinpath("js").iterdir()
+    scripts = sorted(file.name for file in files if file.name.endswith(".js"))
+    return ["tex", *(name.removesuffix(".js") for name in scripts)]
 
 
-def get_engine() -> Engine:
-    """The engine of this process, started at the first call and closed at exit.
+def _bundle(font: str) -> Traversable:
+    """The script of a font. Raises InputError when its package is not installed."""
+    if font == "tex":
+        return resources.files("texlens.engine").joinpath("js", "engine.js")
+    if font not in fonts():
+        raise InputError(
+            f"There is no font '{font}': there is {', '.join(fonts())}. More are in the package "
+            "texlens-fonts."
+        )
+    return resources.files("texlens_fonts").joinpath("js", f"{font}.js")
+
+
+_engines: dict[str, Engine] = {}
+
+
+def get_engine(font: str = "tex") -> Engine:
+    """This process's engine for a font, started at the first call and closed at exit.
 
     A process forked from one with an engine gets its own; spawned ones are safer, since V8's
     threads do not survive a fork.
     """
-    if _engine is not None and not _engine.is_of_this_process:
-        _engine.close()
-    if _engine is None or not _engine.is_of_this_process:
-        set_engine(Engine())
-    assert _engine is not None
-    return _engine
+    engine = _engines.get(font)
+    if engine is not None and not engine.is_of_this_process:
+        engine.close()
+        engine = None
+    if engine is None:
+        engine = Engine(font=font)
+        set_engine(engine)
+    return engine
 
 
 def set_engine(engine: Engine) -> None:
-    """Make this the engine of the process, closed at exit; before anything was drawn."""
-    global _engine
-    _engine = engine
+    """Make this the process's engine for its font, closed at exit; before anything was drawn."""
+    _engines[engine.font] = engine
     # Without this the interpreter can wait for V8's threads for ever at exit.
     atexit.register(engine.close)

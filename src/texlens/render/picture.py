@@ -75,9 +75,12 @@ def png(
     display: bool = True,
     color: str = "#000",
     background: str = "#fff",
+    font: str = "tex",
 ) -> bytes | Failure:
-    """One formula as PNG bytes. `background` '' leaves the ground transparent."""
-    return png_many([formula], size, display=display, color=color, background=background)[0]
+    """One formula as PNG bytes. `background` '' leaves the ground transparent; `font`: see `fonts`."""
+    return png_many(
+        [formula], size, display=display, color=color, background=background, font=font
+    )[0]
 
 
 def png_many(
@@ -87,13 +90,14 @@ def png_many(
     display: bool = True,
     color: str = "#000",
     background: str = "#fff",
+    font: str = "tex",
 ) -> list[bytes | Failure]:
     """Formulas as PNG bytes, or the failure of each that cannot be drawn.
 
     Raises InputError for a size that is none.
     """
     pictures: list[bytes | Failure] = []
-    for result in get_engine().svg(formulas, display=display):
+    for result in get_engine(font).svg(formulas, display=display):
         if isinstance(result, Failure):
             pictures.append(result)
             continue

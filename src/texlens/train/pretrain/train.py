@@ -8,7 +8,6 @@ auxiliary head of `pretrain_ctc` is dropped.
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 import time
