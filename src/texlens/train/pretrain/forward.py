@@ -9,6 +9,7 @@ gradients.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -83,13 +84,14 @@ class UniformForward(nn.Module):
         self.text = network.model.language_model
         self.heads = self.vision.config.num_heads
         self.merge = self.vision.config.spatial_merge_size
+        self._run_block: Callable[..., Tensor] = self._vision_block
         device = self.text.embed_tokens.weight.device
         for name, ids in (("before", prompt.before), ("after", prompt.after)):
             self.register_buffer(name, torch.tensor(ids, device=device), persistent=False)
 
     def compile_blocks(self) -> None:
         """Compile the layers; one graph serves all canvas sizes and all layers of a kind."""
-        self._vision_block = torch.compile(self._vision_block, dynamic=True)
+        self._run_block = torch.compile(self._vision_block, dynamic=True)
         for layer in self.text.layers:
             layer.compile(dynamic=True)
 
@@ -111,7 +113,7 @@ class UniformForward(nn.Module):
         kernel = self.vision.patch_embed.proj.weight  # three equal channels, two equal frames
         states = functional.linear(patches, kernel.sum(dim=(1, 2)).flatten(1))
         for block in self.vision.blocks:
-            states = self._vision_block(block, states, cos, sin)
+            states = self._run_block(block, states, cos, sin)
         merger = self.vision.merger
         merged = merger.ln_q(states).unflatten(1, (-1, self.merge**2)).flatten(2)
         return merger.mlp(merged)

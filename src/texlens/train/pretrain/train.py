@@ -39,6 +39,8 @@ from texlens.train.pretrain.forward import UniformForward, positions, to_patches
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.run.curves import append_log, read_log, write_curves
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 MARKER = "run.json"  # written last: a folder that has it is finished
 CHECKPOINT = "checkpoint.pt"
 # Settings that a run may go on with changed; all others decide what it is.
@@ -144,7 +146,7 @@ class PretrainRun:
         left = min((1 - done) / config.cooldown, 1.0)
         return config.learning_rate * warm * max(left, 0.01)
 
-    def _average(self, kept: list[Tensor], latest: list[Tensor], _: object) -> None:
+    def _average(self, kept: Tensors, latest: Tensors, _: object) -> None:
         """Move the averaged weights towards the latest; over fewer steps while the run is young."""
         step = self.progress.step
         torch._foreach_lerp_(kept, latest, 1 - min(self.config.ema_decay, (1 + step) / (10 + step)))
