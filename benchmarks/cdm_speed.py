@@ -17,11 +17,11 @@ import resource
 import time
 from pathlib import Path
 
-from texlens.metrics.batches import PAIRS_PER_BATCH, BatchScorer, Plan, score_batches
+from texlens.metrics.batches import PAIRS_PER_BATCH, BatchScorer, ScoringConfig, score_batches
 from texlens.metrics.predictions import read_predictions
 from texlens.records import Prediction
 
-PLAN = Plan(("cdm", "exprate_cdm", "layout", "exprate_layout"), cache=False)
+PLAN = ScoringConfig(("cdm", "exprate_cdm", "layout", "exprate_layout"), cache=False)
 
 
 def distinct(predictions: list[Prediction], n: int) -> list[Prediction]:

@@ -31,7 +31,7 @@ import torch
 
 from paired import FORMAT, Values, cell, changes, mean, read, summary, train, write_values
 from texlens import runs
-from texlens.metrics.base import BOOTSTRAP_SIGNATURE
+from texlens.metrics.columns import BOOTSTRAP_SIGNATURE
 from texlens.reading import Reader
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.run.config import load_recipe, parse_changes

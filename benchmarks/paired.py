@@ -15,8 +15,8 @@ import numpy as np
 
 from texlens import runs
 from texlens.latex import normalize
-from texlens.metrics.base import interval, resampled_totals
-from texlens.metrics.batches import Plan
+from texlens.metrics.batches import ScoringConfig
+from texlens.metrics.columns import interval, resampled_totals
 from texlens.metrics.scoring import score_predictions
 from texlens.reading import Reader
 from texlens.reading.sources import Item
@@ -63,7 +63,7 @@ def read(reader: Reader, pictures: DevSet, out: Path, name: str) -> Values:
     runs.write_json_lines(
         out / f"{name}.jsonl", ({"id": p.id, "gt": p.gt, "pred": p.pred} for p in predictions)
     )
-    items = score_predictions(predictions, Plan(METRICS), quiet=True).items
+    items = score_predictions(predictions, ScoringConfig(METRICS), quiet=True).items
     values: Values = {key: [item.values[key] for item in items] for key in METRICS}
     values[FORMAT] = [
         float(not {"unfinished", "no_answer"} & set(reading.warnings)) for reading in readings

@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from texlens.data.parquet import write_examples
 from texlens.errors import InputError
 from texlens.evaluate.run import DataSet, evaluate
-from texlens.metrics.batches import Plan
+from texlens.metrics.batches import ScoringConfig
 from texlens.reading import Reader
 from texlens.records import Example, Reading
 
-PLAN = Plan(("exact", "edit_tokens", "empty", "unfinished"), cache=False)
+PLAN = ScoringConfig(("exact", "edit_tokens", "empty", "unfinished"), cache=False)
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from PIL import Image
 from texlens.data.parquet import write_examples
 from texlens.errors import InputError
 from texlens.evaluate.suite import evaluate_suite, load_suite
-from texlens.metrics.batches import Plan
+from texlens.metrics.batches import ScoringConfig
 from texlens.reading.pictures.opening import as_png
 from texlens.records import Example
 
-PLAN = Plan(("exact", "edit_tokens"), cache=False)
+PLAN = ScoringConfig(("exact", "edit_tokens"), cache=False)
 
 
 @pytest.fixture

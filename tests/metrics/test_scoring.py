@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import texlens
 from texlens.errors import InputError, TexlensError
-from texlens.metrics import base
+from texlens.metrics import columns
 from texlens.metrics.base import Drawings, ItemScore, Pair
-from texlens.metrics.batches import Plan
+from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.registry import KEYS, build_metrics, check_keys
 from texlens.metrics.scoring import score_predictions
 from texlens.metrics.text.exact import ExactMatch
@@ -73,9 +73,9 @@ def test_the_interval_is_that_of_the_share_it_estimates() -> None:
 
 def test_resampling_in_pieces_is_resampling_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     statistics = np.random.default_rng(1).random((37, 3))
-    whole = base.resampled_totals(statistics)
-    monkeypatch.setattr(base, "_COUNTS_AT_ONCE", 37 * 11)
-    np.testing.assert_allclose(base.resampled_totals(statistics), whole, rtol=1e-12)
+    whole = columns.resampled_totals(statistics)
+    monkeypatch.setattr(columns, "_COUNTS_AT_ONCE", 37 * 11)
+    np.testing.assert_allclose(columns.resampled_totals(statistics), whole, rtol=1e-12)
 
 
 def test_a_reference_that_cannot_be_drawn_counts_in_value_lower_alone() -> None:
@@ -115,7 +115,7 @@ def test_nothing_to_score_and_unknown_keys_are_refused() -> None:
 def test_the_order_of_pairs_changes_nothing() -> None:
     shuffled = predictions(PAIRS * 3)
     shuffled = [Prediction(str(n), p.gt, p.pred) for n, p in enumerate(shuffled)]
-    plan = Plan(HERE, cache=False)
+    plan = ScoringConfig(HERE, cache=False)
     straight = score_predictions(shuffled, plan, quiet=True)
     random.Random(3).shuffle(shuffled)
     mixed = score_predictions(shuffled, plan, quiet=True)
@@ -127,7 +127,7 @@ def test_the_order_of_pairs_changes_nothing() -> None:
 def test_the_number_of_workers_changes_nothing() -> None:
     many = predictions(PAIRS * 40)
     one, three = (
-        score_predictions(many, Plan(HERE, cache=False), workers=workers, quiet=True)
+        score_predictions(many, ScoringConfig(HERE, cache=False), workers=workers, quiet=True)
         for workers in (1, 3)
     )
     assert three.scores == one.scores
@@ -151,7 +151,7 @@ def test_a_drawable_formula_is_perfect_against_itself_and_all_values_are_bounded
     formula = " ".join(part for part, _ in parts)
     scoring = score_predictions(
         predictions([(formula, formula), (formula, parts[0][1])]),
-        Plan(HERE, cache=False),
+        ScoringConfig(HERE, cache=False),
         quiet=True,
     )
     itself, other = scoring.items
@@ -184,7 +184,7 @@ def test_hostile_predictions_score_next_to_nothing(name: str) -> None:
     reference = r"\frac{q}{w} = \beta ^ { 7 }"
     keys = [key for key in HERE if not key.startswith(("edit_", "empty", "loop", "unfinished"))]
     scoring = score_predictions(
-        predictions([(reference, HOSTILE[name]), (reference, reference)]), Plan(tuple(keys), cache=False),
+        predictions([(reference, HOSTILE[name]), (reference, reference)]), ScoringConfig(tuple(keys), cache=False),
         quiet=True,
     )  # fmt: skip
     hostile, good = scoring.items
@@ -203,7 +203,7 @@ def test_the_breakdown_groups_by_length_lines_arrays_and_source() -> None:
         Prediction("2", "x + " * 10 + "y", "x", {"source": "b"}),
         Prediction("3", r"\begin{matrix} a \\ b \\ \end{matrix}", "x", {"source": "b"}),
     ]
-    breakdown = score_predictions(items, Plan(("exact",)), quiet=True).breakdown
+    breakdown = score_predictions(items, ScoringConfig(("exact",)), quiet=True).breakdown
     named = {
         kind: [(group.name, group.n, group.values["exact"]) for group in groups]
         for kind, groups in breakdown.items()
@@ -218,7 +218,9 @@ def test_the_breakdown_groups_by_length_lines_arrays_and_source() -> None:
 
 def test_more_than_one_percent_of_undrawable_references_is_told() -> None:
     scoring = score_predictions(
-        predictions([("x", "x"), (r"\frac{", "x")]), Plan(("layout",), cache=False), quiet=True
+        predictions([("x", "x"), (r"\frac{", "x")]),
+        ScoringConfig(("layout",), cache=False),
+        quiet=True,
     )
     assert "1 of 2 references (50.0%) cannot be drawn" in scoring.warnings[0]
 
@@ -233,12 +235,14 @@ def test_the_self_test_stops_a_run_whose_metric_lies(monkeypatch: pytest.MonkeyP
     with pytest.raises(
         TexlensError, match=r"self-test failed: the reference of '0'.*exact 0, not 1"
     ):
-        score_predictions(predictions(PAIRS), Plan(("exact",)), self_test=True, quiet=True)
+        score_predictions(predictions(PAIRS), ScoringConfig(("exact",)), self_test=True, quiet=True)
 
 
 def test_without_tex_compiles_has_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    scoring = score_predictions(predictions(PAIRS), Plan(("compiles", "exact")), quiet=True)
+    scoring = score_predictions(
+        predictions(PAIRS), ScoringConfig(("compiles", "exact")), quiet=True
+    )
     score = scoring.scores["compiles"]
     assert (score.value, score.ci, score.n, score.n_truth_failed) == (None, None, 0, 0)
     assert "TeX is not installed" in scoring.warnings[0]

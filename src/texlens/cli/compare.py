@@ -18,8 +18,8 @@ _PATH = click.Path(path_type=Path)
     help="A Parquet file that the runs have read, for the pictures of wins and losses.",
 )  # fmt: skip
 @click.option(
-    "--published", is_flag=True,
-    help="Add what the published reports found, in tables marked as not comparable.",
+    "--reported", is_flag=True,
+    help="Add the figures of the qwen-ocr and the GRPO report, marked as not comparable.",
 )  # fmt: skip
 @click.option("--title", default="Comparison", show_default=True, help="The heading of the page.")
 @click.option("--force", is_flag=True, help="Replace a finished result.")
@@ -28,7 +28,7 @@ def compare(
     runs: tuple[str, ...],
     out: Path,
     data: tuple[Path, ...],
-    published: bool,
+    reported: bool,
     title: str,
     force: bool,
     as_json: bool,
@@ -42,7 +42,7 @@ def compare(
     from texlens.evaluate.compare.comparison import compare as run
     from texlens.evaluate.compare.runs import find_runs
 
-    document = run(find_runs(runs), out, data=data, published=published, title=title, force=force)
+    document = run(find_runs(runs), out, data=data, reported=reported, title=title, force=force)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False))
         return

@@ -43,18 +43,17 @@ def evaluate(
     from texlens.evaluate.run import DataSet
     from texlens.evaluate.run import evaluate as run
     from texlens.evaluate.suite import evaluate_suite, load_suite, suite_table
-    from texlens.metrics.batches import Plan
+    from texlens.metrics.batches import ScoringConfig
     from texlens.metrics.registry import check_keys
 
-    keys = [name.strip() for name in names.split(",")] if names is not None else None
     document: dict[str, Any]
     if suite_file is not None and data is None and not model_options.names_a_model:
         suite = load_suite(suite_file)
-        plan = Plan(check_keys(keys if keys is not None else suite.metrics))
+        config = ScoringConfig(check_keys(names or suite.metrics))
         document = evaluate_suite(
             suite,
             out,
-            plan,
+            config,
             batch_size=model_options.batch_size,
             workers=workers,
             force=force,
@@ -62,11 +61,11 @@ def evaluate(
         )
         table = suite_table(document)
     elif data is not None and suite_file is None:
-        plan = Plan(check_keys(keys))
+        config = ScoringConfig(check_keys(names))
         found = DataSet(data, limit)
         found.count()  # before a model is loaded for nothing
         document = run(
-            model_options.open(), found, out, plan, workers=workers, force=force, quiet=as_json
+            model_options.open(), found, out, config, workers=workers, force=force, quiet=as_json
         )
         table = (out / "metrics.md").read_text(encoding="utf-8").split("\n## Signatures")[0]
     else:

@@ -13,7 +13,7 @@ from texlens.errors import InputError
 
 if TYPE_CHECKING:
     from texlens.metrics.base import CdmEngine
-    from texlens.metrics.batches import Plan
+    from texlens.metrics.batches import ScoringConfig
     from texlens.records import Prediction
 
 _PATH = click.Path(path_type=Path)
@@ -62,40 +62,44 @@ def score(
     FILE holds JSON Lines with id, gt and pred, the official CDM code's JSON array, or CSV/TSV with
     these columns; `-` is standard input. Or give one pair: --gt 'x^2' --pred 'x_2'.
     """
-    from texlens.metrics.batches import Plan
+    from texlens.metrics.batches import ScoringConfig
     from texlens.metrics.registry import KEYS, check_keys
-    from texlens.metrics.report.files import MARKER, metrics_document, write_report, write_scoring
+    from texlens.metrics.report.files import MARKER, metrics_document, write_scoring
+    from texlens.metrics.report.page import scoring_page
     from texlens.metrics.report.table import markdown, metrics_table
     from texlens.metrics.scoring import score_predictions
     from texlens.runs import open_out_folder
 
     warnings.formatwarning = lambda message, *_: f"texlens: {message}\n"
-    keys = [name.strip() for name in names.split(",")] if names is not None else None
-    if keys is None and file is None:
-        keys = [key for key in KEYS if key != "compiles"]  # TeX alone would take longer
-    plan = Plan(check_keys(keys), cdm_engine, cache=not no_cache)
+    if names is None and file is None:
+        keys = tuple(key for key in KEYS if key != "compiles")  # TeX alone would take longer
+    else:
+        keys = check_keys(names)
+    config = ScoringConfig(keys, cdm_engine, cache=not no_cache)
     predictions = _predictions(file, gt, pred, limit)
     if out is None and (explained or report):
         raise InputError("--explain and --report write files: give the folder with --out.")
     if explained and out is not None:
-        _explain(predictions, explained, out, plan)
+        _explain(predictions, explained, out, config)
         return
     if out is not None:
         open_out_folder(out, marker=MARKER, force=force)
     scoring = score_predictions(
-        predictions, plan, workers=workers, self_test=file is not None, quiet=as_json
+        predictions, config, workers=workers, self_test=file is not None, quiet=as_json
     )
     for warning in scoring.warnings:
         click.echo(f"texlens: {warning}", err=True)
-    if report and out is not None:
-        write_report(out, scoring, f"Scores of {file or 'one pair'}")
-    document = write_scoring(out, scoring) if out is not None else metrics_document(scoring)
+    if out is None:
+        document = metrics_document(scoring)
+    else:
+        page = scoring_page(f"Scores of {file or 'one pair'}", scoring) if report else None
+        document = write_scoring(out, scoring, page=page)
     if as_json:
         click.echo(json.dumps(document))
     elif file is None:
         click.echo(metrics_table(scoring.scores))
     else:
-        click.echo(markdown(scoring).split("\n## Signatures")[0])
+        click.echo(markdown(scoring, signatures=False))
         if out is not None:
             click.echo(f"Written: {out}")
 
@@ -114,7 +118,7 @@ def _predictions(
 
 
 def _explain(
-    predictions: list[Prediction], explained: tuple[str, ...], out: Path, plan: Plan
+    predictions: list[Prediction], explained: tuple[str, ...], out: Path, config: ScoringConfig
 ) -> None:
     from texlens.metrics.report.explain import explain, write_explanation
 
@@ -123,5 +127,5 @@ def _explain(
         if id_ not in by_id:
             raise InputError(f"No prediction has the id '{id_}'.")
     for id_ in explained:
-        for path in write_explanation(out, explain(by_id[id_], plan)):
+        for path in write_explanation(out, explain(by_id[id_], config)):
             click.echo(f"Written: {path}")

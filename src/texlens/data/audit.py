@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from texlens.data.clean import hash_ink, ink_mask, to_grey
@@ -24,6 +23,7 @@ from texlens.data.items import SPLITS
 from texlens.data.parquet import read_examples
 from texlens.errors import InputError, MissingExtra
 from texlens.latex import normalize
+from texlens.pages import render_page
 from texlens.png import data_address
 from texlens.runs import open_out_folder, write_bytes, write_json, write_text
 
@@ -228,7 +228,6 @@ def _histograms(reports: list[SetReport]) -> bytes:
 
 
 def _page(reports: list[SetReport], document: dict[str, Any], histograms: bytes) -> str:
-    environment = Environment(loader=PackageLoader("texlens.data"), autoescape=True)
     samples = [
         (
             report.name,
@@ -236,7 +235,10 @@ def _page(reports: list[SetReport], document: dict[str, Any], histograms: bytes)
         )
         for report in reports
     ]
-    return environment.get_template("audit.html").render(
+    return render_page(
+        "texlens.data",
+        "audit",
+        title="Data audit",
         sets=document["sets"],
         leaks=document["leaks"],
         samples=samples,

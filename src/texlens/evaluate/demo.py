@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from texlens.evaluate.report import show_picture
-from texlens.metrics.batches import Plan
-from texlens.metrics.report.page import ReportItem, report_html
+from texlens.evaluate.run import picture_for_browsers
+from texlens.metrics.batches import ScoringConfig
+from texlens.metrics.report.page import scoring_page
 from texlens.metrics.scoring import Scoring, score_predictions
 from texlens.reading import Reader
 from texlens.reading.sources import Item
@@ -23,7 +23,7 @@ _KEYS = ("layout", "exprate_layout", "edit_tokens", "exprate", "exact")
 
 @dataclass(frozen=True, slots=True)
 class DemoPicture:
-    """A picture of the package: its reference, what it looks like, and whether it is meant to fail."""
+    """A picture of the package: its reference, what it looks like, and whether it is too hard."""
 
     file: str
     content: bytes
@@ -63,29 +63,29 @@ class Demo:
     def finish(self) -> Scoring:
         """Score the readings and write the page."""
         predictions = [
-            Prediction(picture.file, picture.latex, reading.latex, {"source": "demo"})
+            Prediction(
+                picture.file,
+                picture.latex,
+                reading.latex,
+                {
+                    "confidence": reading.confidence,
+                    "about": picture.about,
+                    "warnings": list(reading.warnings),
+                },
+            )
             for picture, reading in zip(self.pictures, self.readings, strict=True)
         ]
-        scoring = score_predictions(predictions, Plan(_KEYS, cache=False), quiet=True)
-        items = [
-            ReportItem(
-                id=picture.file,
-                gt=picture.latex,
-                pred=reading.latex,
-                values=result.values,
-                warnings=(*reading.warnings, *result.warnings),
-                picture=show_picture(picture.content),
-                columns={"confidence": f"{reading.confidence:.2f}", "about": picture.about},
-            )
-            for picture, reading, result in zip(
-                self.pictures, self.readings, scoring.items, strict=True
-            )
-        ]
-        introduction = [
-            f"{len(items)} pictures in fonts and sizes that training did not use, read by "
-            f"{self.reader.name}. {sum(picture.hard for picture in self.pictures)} of them are "
-            "meant to be too hard."
-        ]
-        page = report_html("TexLens demo", items, scores=scoring.scores, introduction=introduction)
+        scoring = score_predictions(predictions, ScoringConfig(_KEYS, cache=False), quiet=True)
+        introduction = (
+            f"{len(self.pictures)} pictures in fonts and sizes that are not in the training data, "
+            f"read by {self.reader.name}. {sum(picture.hard for picture in self.pictures)} of them "
+            "are meant to be too hard."
+        )
+        page = scoring_page(
+            "TexLens demo",
+            scoring,
+            pictures=(picture_for_browsers(picture.content) for picture in self.pictures),
+            introduction=[introduction],
+        )
         write_text(self.out / PAGE, page)
         return scoring

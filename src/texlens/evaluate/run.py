@@ -18,23 +18,16 @@ from typing import Any
 
 from texlens.data.parquet import count_examples, read_examples
 from texlens.errors import InputError
-from texlens.evaluate.report import write_report
-from texlens.metrics.batches import Plan
-from texlens.metrics.report.files import MARKER, item_records, metrics_document
-from texlens.metrics.report.table import markdown
+from texlens.metrics.batches import ScoringConfig
+from texlens.metrics.report.files import MARKER, write_scoring
+from texlens.metrics.report.page import scoring_page
 from texlens.metrics.scoring import score_predictions
 from texlens.reading import Reader
 from texlens.reading.backends.remote import RemoteReader
+from texlens.reading.pictures.opening import as_png, open_picture
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction, Reading
-from texlens.runs import (
-    open_out_folder,
-    progress,
-    provenance,
-    write_json,
-    write_json_lines,
-    write_text,
-)
+from texlens.runs import open_out_folder, progress, provenance, write_json
 
 PREDICTIONS = "predictions.jsonl"
 RUN = "run.json"
@@ -71,7 +64,7 @@ def evaluate(
     reader: Reader | RemoteReader,
     data: DataSet,
     out: Path,
-    plan: Plan,
+    config: ScoringConfig,
     *,
     workers: int = 1,
     force: bool = False,
@@ -86,7 +79,7 @@ def evaluate(
         reader: the model that reads.
         data: what is read.
         out: the folder to write.
-        plan: the metrics to compute.
+        config: the metrics to compute.
         workers: processes that share the scoring.
         force: replace a finished result.
         quiet: show no progress.
@@ -108,20 +101,33 @@ def evaluate(
     _predict(reader, data, out / PREDICTIONS, skip=len(done), total=total, quiet=quiet)
     seconds = time.perf_counter() - start
     predictions = _written(out / PREDICTIONS)
-    scoring = score_predictions(predictions, plan, workers=workers, quiet=quiet)
-    document = metrics_document(scoring)
-    document["run"] = description
+    scoring = score_predictions(predictions, config, workers=workers, quiet=quiet)
     read_now = len(predictions) - len(done)
-    document["speed"] = {
-        "pictures": read_now,
-        "seconds": round(seconds, 2),
-        "pictures_per_second": round(read_now / seconds, 2) if read_now else None,
-    }
-    write_json_lines(out / "items.jsonl", item_records(scoring))
-    write_text(out / "metrics.md", markdown(scoring))
-    write_report(out / "report.html", scoring, data.examples(), document)
-    write_json(out / MARKER, document)
-    return document
+    page = scoring_page(
+        f"Evaluation of {reader.name} on {data.path.name}",
+        scoring,
+        pictures=(picture_for_browsers(example.image) for example in data.examples()),
+        introduction=[f"{len(predictions)} pictures of {data.path.name}, read by {reader.name}."],
+    )
+    return write_scoring(
+        out,
+        scoring,
+        page=page,
+        run=description,
+        speed={
+            "pictures": read_now,
+            "seconds": round(seconds, 2),
+            "pictures_per_second": round(read_now / seconds, 2) if read_now else None,
+        },
+    )
+
+
+def picture_for_browsers(content: bytes) -> bytes | None:
+    """A picture that a browser can show, at most 1200 pixels wide; None for a broken one."""
+    try:
+        return as_png(open_picture(content), max_side=1200)
+    except InputError:
+        return None
 
 
 def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:

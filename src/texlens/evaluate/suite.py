@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from texlens.errors import InputError
 from texlens.evaluate.run import DataSet, evaluate
-from texlens.metrics.batches import Plan
+from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.report.files import MARKER
 from texlens.reading import Reader
 from texlens.runs import open_out_folder, write_json, write_text
+from texlens.tables import Table, number
 
 SUITE = "suite.json"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -91,7 +92,7 @@ def load_suite(path: Path) -> Suite:
 def evaluate_suite(
     suite: Suite,
     out: Path,
-    plan: Plan,
+    config: ScoringConfig,
     *,
     batch_size: int | None = None,
     workers: int = 1,
@@ -121,7 +122,7 @@ def evaluate_suite(
             if reader is None:
                 reader = Reader(one.model, one.adapter, batch_size=batch_size)
             results[name][one.name] = evaluate(
-                reader, data, folder, plan, workers=workers, force=force, quiet=quiet
+                reader, data, folder, config, workers=workers, force=force, quiet=quiet
             )
     document = {
         "results": {
@@ -135,21 +136,13 @@ def evaluate_suite(
 
 
 def suite_table(document: dict[str, Any]) -> str:
-    """A Markdown table for each set: a row a model, a column a metric."""
+    """A Markdown table for each set: a row for each model, a column for each metric."""
     parts = ["# Suite"]
     for name, runs in document["results"].items():
         keys = list(next(iter(runs.values()))["metrics"])
-        header = f"| model | n | {' | '.join(keys)} |"
-        rule = f"|---|--:|{'--:|' * len(keys)}"
         rows = [
-            f"| {model} | {run['n']} | "
-            + " | ".join(_number(run["metrics"][key]["value"]) for key in keys)
-            + " |"
+            (model, str(run["n"]), *(number(run["metrics"][key]["value"]) for key in keys))
             for model, run in runs.items()
         ]
-        parts.append("\n".join([f"## {name}\n", header, rule, *rows]))
+        parts.append(Table(name, ("model", "n", *keys), tuple(rows)).markdown(level=2))
     return "\n\n".join(parts) + "\n"
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.4f}"

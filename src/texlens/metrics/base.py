@@ -183,34 +183,3 @@ def sign(key: str, **parameters: object) -> str:
     """A signature in sacrebleu's style: `key|parameter:value|...|version:TEXLENS`."""
     parts = [f"{name}:{value}" for name, value in parameters.items()]
     return "|".join([key, *parts, f"version:{__version__}"])
-
-
-BOOTSTRAP_RESAMPLES = 1000
-BOOTSTRAP_SEED = 12345
-BOOTSTRAP_SIGNATURE = f"bs:{BOOTSTRAP_RESAMPLES}|seed:{BOOTSTRAP_SEED}"
-_COUNTS_AT_ONCE = 4_000_000  # cells of the resampling matrix in memory at a time: 32 MB
-
-
-def resampled_totals(statistics: Floats) -> Floats:
-    """Sums over bootstrap resamples of items: shape (BOOTSTRAP_RESAMPLES, statistics).
-
-    `statistics` has shape (items, statistics). A resample draws as many items as there are, with
-    replacement (Koehn 2004, "Statistical Significance Tests for Machine Translation Evaluation").
-    """
-    n, width = statistics.shape
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    totals = np.empty((BOOTSTRAP_RESAMPLES, width))
-    rows = max(1, min(BOOTSTRAP_RESAMPLES, _COUNTS_AT_ONCE // n))
-    for start in range(0, BOOTSTRAP_RESAMPLES, rows):
-        size = min(rows, BOOTSTRAP_RESAMPLES - start)
-        drawn = rng.integers(0, n, size=(size, n))
-        drawn += np.arange(size)[:, None] * n
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        totals[start : start + size] = counts @ statistics
-    return totals
-
-
-def interval(values: Floats) -> tuple[float, float]:
-    """The 95 % percentile interval of bootstrap values; NaN marks resamples without an item."""
-    low, high = np.nanquantile(values, (0.025, 0.975))
-    return float(low), float(high)

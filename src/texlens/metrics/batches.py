@@ -25,7 +25,7 @@ _BATCHES_WAITING_PER_WORKER = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ScoringConfig:
     """What to compute: the keys, in order; the engine of `cdm`; whether to use the disk cache."""
 
     keys: tuple[str, ...]
@@ -37,7 +37,7 @@ class Plan:
 class ItemResult:
     """All that was found out about one prediction.
 
-    `values` has the keys of the plan; `statistics` those of corpus metrics; `tokens` and `lines`
+    `values` has the keys of the configuration; `statistics` those of corpus metrics; `tokens` and `lines`
     measure the reference: its LaTeX tokens, and the rows of its largest environment.
     """
 
@@ -49,16 +49,16 @@ class ItemResult:
 
 
 class BatchScorer:
-    """The metrics of a plan, ready to score batches in this process."""
+    """The metrics of a configuration, ready to score batches in this process."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, config: ScoringConfig) -> None:
+        self.config = config
         self.metrics = [
             metric
-            for metric in build_metrics(plan.keys, cdm_engine=plan.cdm_engine)
+            for metric in build_metrics(config.keys, cdm_engine=config.cdm_engine)
             if metric.unavailable() is None
         ]
-        self.drawings: Drawings = DrawingStore(on_disk=plan.cache)
+        self.drawings: Drawings = DrawingStore(on_disk=config.cache)
 
     def score(self, predictions: Sequence[Prediction]) -> list[ItemResult]:
         """One result a prediction, in order."""
@@ -69,7 +69,7 @@ class BatchScorer:
         ]
 
     def explain(self, prediction: Prediction) -> dict[str, Match]:
-        """The matching behind every drawing metric of the plan, by its first key."""
+        """The matching behind every drawing metric of the configuration, by its first key."""
         pair = Pair.of(prediction.gt, prediction.pred, id=prediction.id, extra=prediction.extra)
         matches = {m.keys[0]: m.explain(pair, self.drawings) for m in self.metrics}
         return {key: match for key, match in matches.items() if match is not None}
@@ -83,14 +83,14 @@ class BatchScorer:
             warnings.update(dict.fromkeys(score.warnings))
             if score.statistics:
                 statistics[metric.keys[0]] = score.statistics
-        values = {key: found.get(key) for key in self.plan.keys}
+        values = {key: found.get(key) for key in self.config.keys}
         return ItemResult(
             values, tuple(warnings), statistics, len(pair.gt_tokens), _lines(pair.gt_tokens)
         )
 
 
 def score_batches(
-    predictions: Sequence[Prediction], plan: Plan, *, workers: int = 1
+    predictions: Sequence[Prediction], config: ScoringConfig, *, workers: int = 1
 ) -> Iterator[ItemResult]:
     """One result a prediction, in order, computed by `workers` processes.
 
@@ -102,12 +102,12 @@ def score_batches(
     ]
     workers = min(workers, len(batches))
     if workers <= 1:
-        scorer = BatchScorer(plan)
+        scorer = BatchScorer(config)
         for batch in batches:
             yield from scorer.score(batch)
         return
     executor = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(plan,)
+        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(config,)
     )
     try:
         waiting: deque[Future[list[ItemResult]]] = deque()
@@ -129,10 +129,10 @@ def score_batches(
 _scorer: BatchScorer | None = None  # of this worker process
 
 
-def _start_worker(plan: Plan) -> None:
+def _start_worker(config: ScoringConfig) -> None:
     global _scorer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    _scorer = BatchScorer(plan)
+    _scorer = BatchScorer(config)
 
 
 def _work(batch: Sequence[Prediction]) -> list[ItemResult]:

@@ -35,13 +35,15 @@ _HOMES: dict[str, tuple[str, str]] = {
 KEYS: tuple[str, ...] = tuple(_HOMES)
 
 
-def check_keys(keys: Sequence[str] | None) -> tuple[str, ...]:
-    """The keys to compute, in the order of `KEYS`; all when None.
+def check_keys(keys: Sequence[str] | str | None) -> tuple[str, ...]:
+    """The keys to compute, in the order of `KEYS`; all when None. A text is comma-separated.
 
     Raises InputError when a key is unknown.
     """
     if keys is None:
         return KEYS
+    if isinstance(keys, str):
+        keys = [key.strip() for key in keys.split(",")]
     unknown = sorted(set(keys) - set(KEYS))
     if unknown or not keys:
         named = f"'{unknown[0]}' is no metric" if unknown else "No metric is named"

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from texlens.errors import InputError, TexlensError
-from texlens.metrics.base import (
-    BOOTSTRAP_SIGNATURE,
-    CdmEngine,
-    CorpusMetric,
-    Floats,
-    Metric,
-    interval,
-    resampled_totals,
-)
-from texlens.metrics.batches import BatchScorer, ItemResult, Plan, score_batches
+from texlens.metrics.base import CdmEngine, Metric
+from texlens.metrics.batches import BatchScorer, ItemResult, ScoringConfig, score_batches
+from texlens.metrics.columns import BOOTSTRAP_SIGNATURE, Column, interval, resampled
 from texlens.metrics.registry import build_metrics, check_keys
 from texlens.records import Prediction, Score
 from texlens.runs import progress
@@ -82,13 +72,13 @@ def score(
         InputError: a pair or a key is not what it should be, or there is no pair.
     """
     predictions = [_as_prediction(number, pair) for number, pair in enumerate(pairs)]
-    plan = Plan(check_keys(metrics), cdm_engine, cache)
-    return score_predictions(predictions, plan, workers=workers, quiet=True).scores
+    config = ScoringConfig(check_keys(metrics), cdm_engine, cache)
+    return score_predictions(predictions, config, workers=workers, quiet=True).scores
 
 
 def score_predictions(
     predictions: Sequence[Prediction],
-    plan: Plan,
+    config: ScoringConfig,
     *,
     workers: int = 1,
     self_test: bool = False,
@@ -103,46 +93,52 @@ def score_predictions(
     if not predictions:
         raise InputError("There is nothing to score.")
     if self_test:
-        run_self_test(predictions, plan)
+        run_self_test(predictions, config)
     results = tuple(
         progress(
-            score_batches(predictions, plan, workers=workers),
+            score_batches(predictions, config, workers=workers),
             total=len(predictions), unit="pairs", quiet=quiet,
         )
     )  # fmt: skip
-    metrics = build_metrics(plan.keys, cdm_engine=plan.cdm_engine)
-    columns = [
-        _Column.of(metric, key, results)
-        for metric in metrics
+    metrics = {
+        key: metric
+        for metric in build_metrics(config.keys, cdm_engine=config.cdm_engine)
         for key in metric.keys
-        if key in plan.keys
-    ]
-    # Sums of floats and a seeded resampling depend on the order of the items: both see them in an
-    # order of their own, so that the order of the file cannot change a result.
+        if key in config.keys
+    }
+    # Sums of floats and a seeded resampling depend on the order of the items. Both get the items
+    # in sorted order, so that the order of the file cannot change a result.
     order = sorted(range(len(results)), key=lambda i: _sort_key(predictions[i]))
-    scores = _scores(columns, results, np.array(order))
+    ordered = [results[i] for i in order]
+    columns = {
+        key: Column.of(
+            metric, [r.values[key] for r in ordered], [r.statistics.get(key, ()) for r in ordered]
+        )
+        for key, metric in metrics.items()
+    }
+    scores = _scores(columns, metrics, results)
     return Scoring(
-        {key: scores[key] for key in plan.keys},
+        {key: scores[key] for key in config.keys},
         tuple(predictions),
         results,
-        _breakdown(columns, predictions, results, order),
+        _breakdown(columns, [predictions[i] for i in order], ordered),
         tuple(_run_warnings(metrics, scores, len(results))),
     )
 
 
-def run_self_test(predictions: Sequence[Prediction], plan: Plan) -> None:
+def run_self_test(predictions: Sequence[Prediction], config: ScoringConfig) -> None:
     """Score references of a sample, evenly spread over the file, against themselves.
 
     Raises TexlensError when a drawable reference is not perfect by a metric that compares.
     """
     step = max(1, len(predictions) // SELF_TEST_SAMPLE)
     sample = predictions[::step][:SELF_TEST_SAMPLE]
-    scorer = BatchScorer(plan)
+    scorer = BatchScorer(config)
     perfect = {
         key: 0.0 if metric.lower_is_better else 1.0
         for metric in scorer.metrics
         for key in metric.keys
-        if key in plan.keys and not metric.judges_prediction_alone
+        if key in config.keys and not metric.judges_prediction_alone
     }
     results = scorer.score([Prediction(p.id, p.gt, p.gt) for p in sample])
     for prediction, result in zip(sample, results, strict=True):
@@ -155,57 +151,23 @@ def run_self_test(predictions: Sequence[Prediction], plan: Plan) -> None:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A key's statistics, shape (items, statistics), and what makes values of their sums."""
-
-    metric: Metric
-    key: str
-    statistics: Floats
-    from_totals: Callable[[Floats], Floats]
-
-    @classmethod
-    def of(cls, metric: Metric, key: str, results: Sequence[ItemResult]) -> _Column:
-        if isinstance(metric, CorpusMetric):
-            return cls(
-                metric, key, np.array([r.statistics[key] for r in results]), metric.from_totals
-            )
-        values = [result.values[key] for result in results]
-        counted = [(0.0, 0.0) if value is None else (value, 1.0) for value in values]
-        return cls(metric, key, np.array(counted), _mean)
-
-    def value(self, items: NDArray[np.intp]) -> float | None:
-        value = float(self.from_totals(self.statistics[items].sum(axis=0, keepdims=True))[0])
-        return None if np.isnan(value) else value
-
-
-def _mean(totals: Floats) -> Floats:
-    with np.errstate(invalid="ignore"):  # no item counts: NaN, which `_Column.value` reads
-        mean: Floats = totals[:, 0] / totals[:, 1]
-    return mean
-
-
 def _scores(
-    columns: Sequence[_Column], results: Sequence[ItemResult], order: NDArray[np.intp]
+    columns: Mapping[str, Column], metrics: Mapping[str, Metric], results: Sequence[ItemResult]
 ) -> dict[str, Score]:
-    totals = resampled_totals(np.hstack([column.statistics for column in columns])[order])
     scores: dict[str, Score] = {}
-    start = 0
-    for column in columns:
-        width = column.statistics.shape[1]
-        value = column.value(order)
-        items = tuple(result.values[column.key] for result in results)
+    for (key, column), values in zip(
+        columns.items(), resampled(list(columns.values())), strict=True
+    ):
+        value = column.value()
+        items = tuple(result.values[key] for result in results)
         n = sum(item is not None for item in items)
-        unavailable = column.metric.unavailable() is not None
-        resampled = column.from_totals(totals[:, start : start + width])
-        start += width
-        scores[column.key] = Score(
-            key=column.key,
+        scores[key] = Score(
+            key=key,
             value=value,
             n=n,
-            n_truth_failed=0 if unavailable else len(items) - n,
-            ci=None if value is None else interval(resampled),
-            signature=f"{column.metric.signature(column.key)}|{BOOTSTRAP_SIGNATURE}",
+            n_truth_failed=0 if metrics[key].unavailable() else len(items) - n,
+            ci=None if value is None else interval(values),
+            signature=f"{metrics[key].signature(key)}|{BOOTSTRAP_SIGNATURE}",
             items=items,
             value_lower=None if value is None else value * n / len(items),
         )
@@ -213,11 +175,11 @@ def _scores(
 
 
 def _breakdown(
-    columns: Sequence[_Column],
+    columns: Mapping[str, Column],
     predictions: Sequence[Prediction],
     results: Sequence[ItemResult],
-    order: Sequence[int],
 ) -> dict[str, tuple[Group, ...]]:
+    """The groups of each kind; all three arguments have the items in the same order."""
     kinds = {
         "length": [_interval_name(result.tokens, _TOKEN_GROUPS) for result in results],
         "lines": [_interval_name(result.lines, _LINE_GROUPS) for result in results],
@@ -230,11 +192,11 @@ def _breakdown(
     breakdown: dict[str, tuple[Group, ...]] = {}
     for kind, names in kinds.items():
         members: dict[tuple[int, str], list[int]] = {}
-        for i in order:
-            members.setdefault(names[i], []).append(i)
+        for i, name in enumerate(names):
+            members.setdefault(name, []).append(i)
         breakdown[kind] = tuple(
-            Group(name[1], len(items), {c.key: c.value(np.array(items)) for c in columns})
-            for name, items in sorted(members.items())
+            Group(name, len(items), {key: c.value(items) for key, c in columns.items()})
+            for (_, name), items in sorted(members.items())
         )
     return breakdown
 
@@ -249,8 +211,10 @@ def _interval_name(number: int, upper_ends: Sequence[int]) -> tuple[int, str]:
     return len(upper_ends), f"{lower}+"
 
 
-def _run_warnings(metrics: Sequence[Metric], scores: Mapping[str, Score], n: int) -> Iterable[str]:
-    for metric in metrics:
+def _run_warnings(
+    metrics: Mapping[str, Metric], scores: Mapping[str, Score], n: int
+) -> Iterable[str]:
+    for metric in dict.fromkeys(metrics.values()):
         if reason := metric.unavailable():
             yield f"No value for {', '.join(metric.keys)}: {reason}."
     failed = max((score.n_truth_failed for score in scores.values()), default=0)

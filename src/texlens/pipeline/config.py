@@ -87,7 +87,7 @@ class PipelineConfig(Settings):
     sets: dict[str, SetPlan] = Field(min_length=1)
     stages: tuple[Stage, ...] = ()
     reading: ReadingPlan = ReadingPlan()
-    published: bool = False
+    reported: bool = False
 
     @model_validator(mode="after")
     def _names_fit(self) -> PipelineConfig:

@@ -9,13 +9,14 @@ from typing import Any
 
 from texlens.data.parquet import read_examples
 from texlens.data.preview import contact_sheet
-from texlens.evaluate.compare.comparison import PAGE, page_style
+from texlens.evaluate.compare.comparison import PAGE
 from texlens.evaluate.compare.runs import EvaluatedRun
-from texlens.evaluate.compare.tables import Table, overview_table
-from texlens.metrics.report.page import csp_hash
+from texlens.evaluate.compare.tables import overview_table
+from texlens.pages import render_page
 from texlens.pipeline.config import PipelineConfig
 from texlens.png import data_address, encode_png
 from texlens.runs import write_text
+from texlens.tables import Table
 
 INDEX = "index.html"
 _PICTURES_SHOWN = 12  # of each set
@@ -35,13 +36,9 @@ def write_index(
         runs: its evaluations.
         steps: a record a step: `step`, `seconds`, `what`.
     """
-    from jinja2 import ChoiceLoader, Environment, PackageLoader
-    from markupsafe import Markup
-
-    style = page_style()
-    loaders = [PackageLoader(f"texlens.{part}") for part in ("pipeline", "evaluate.compare")]
-    environment = Environment(loader=ChoiceLoader(loaders), autoescape=True, trim_blocks=True)
-    html = environment.get_template("index.html").render(
+    html = render_page(
+        "texlens.pipeline",
+        "index",
         title=config.description or "Pipeline",
         heading=config.heading,
         overview=overview_table(runs),
@@ -60,10 +57,8 @@ def write_index(
             for run in runs
         ],
         steps=_steps_table(steps),
-        style=Markup(style),  # ours, allowed by hash
-        style_hash=Markup(csp_hash(style)),
     )
-    write_text(out / "report" / INDEX, html.encode("utf-8", errors="replace").decode())
+    write_text(out / "report" / INDEX, html)
 
 
 def _data_table(out: Path, config: PipelineConfig) -> Table:

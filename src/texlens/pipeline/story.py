@@ -31,7 +31,7 @@ from texlens.evaluate.compare.comparison import MARKER as COMPARED
 from texlens.evaluate.compare.comparison import compare
 from texlens.evaluate.compare.runs import open_run
 from texlens.evaluate.run import DataSet, evaluate
-from texlens.metrics.batches import Plan
+from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.registry import check_keys
 from texlens.metrics.report.files import MARKER as SCORED
 from texlens.model.load import EMBEDDED
@@ -241,7 +241,7 @@ class _Story:
     def evaluate(self, weights: Weights) -> None:
         """Read and score the test part of every set."""
         reading = self.config.reading
-        plan = Plan(check_keys(reading.metrics))
+        plan = ScoringConfig(check_keys(reading.metrics))
         reader: list[Reader] = []  # opened when the first set needs it
 
         def read(name: str) -> None:
@@ -290,14 +290,14 @@ class _Story:
             {
                 "runs": [[r.set, r.model, hash_files([r.folder / SCORED])] for r in runs],
                 "heading": self.config.heading,
-                "published": self.config.published,
+                "reported": self.config.reported,
             },
             report / COMPARED,
             lambda: compare(
                 runs,
                 report,
                 data=[Path(self._split(name, "test")) for name in self.config.sets],
-                published=self.config.published,
+                reported=self.config.reported,
                 title="Comparison",
                 introduction=heading,
             ),

@@ -16,7 +16,7 @@ from PIL import Image
 
 import texlens
 from texlens.errors import InputError
-from texlens.metrics.batches import Plan
+from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.report.explain import MATCHED, UNMATCHED, explain, write_explanation
 from texlens.metrics.report.page import ReportItem, report_html
 from texlens.records import Prediction
@@ -106,7 +106,7 @@ def test_a_report_shows_the_worst_first_and_says_what_it_leaves_out() -> None:
 def test_what_cannot_be_drawn_is_said_in_its_place() -> None:
     values: dict[str, float | None] = {"exact": 0.0}
     text = report_html("Scores", [ReportItem("1", "x", r"\frac{", values)])
-    assert "cannot be drawn: Missing close brace" in text
+    assert "cannot be rendered: Missing close brace" in text
 
 
 def colors(picture: Image.Image) -> set[tuple[int, ...]]:
@@ -114,7 +114,7 @@ def colors(picture: Image.Image) -> set[tuple[int, ...]]:
 
 
 def test_an_explanation_paints_what_was_matched_and_what_was_not() -> None:
-    plan = Plan(("layout", "exprate_layout"), cache=False)
+    plan = ScoringConfig(("layout", "exprate_layout"), cache=False)
     same = explain(Prediction("1", r"\frac{x}{y}", r"\frac{x}{y}"), plan)
     reference, prediction = same.pictures["layout"]
     assert MATCHED in colors(reference) & colors(prediction)
@@ -128,7 +128,7 @@ def test_an_explanation_paints_what_was_matched_and_what_was_not() -> None:
 
 
 def test_explanations_are_written_under_a_safe_name(tmp_path: Path) -> None:
-    plan = Plan(("layout",), cache=False)
+    plan = ScoringConfig(("layout",), cache=False)
     for id_ in ("../../etc/x", "</script><script>", "plain.1"):
         explanation = explain(Prediction(id_, "x", r"\href{javascript:alert(1)}{y}"), plan)
         picture, page = write_explanation(tmp_path, explanation)
@@ -140,6 +140,6 @@ def test_explanations_are_written_under_a_safe_name(tmp_path: Path) -> None:
 
 def test_what_cannot_be_explained_is_told() -> None:
     with pytest.raises(InputError, match="cannot be explained"):
-        explain(Prediction("1", r"\frac{", "x"), Plan(("layout",), cache=False))
+        explain(Prediction("1", r"\frac{", "x"), ScoringConfig(("layout",), cache=False))
     with pytest.raises(InputError, match="Only cdm and layout"):
-        explain(Prediction("1", "x", "x"), Plan(("exact",), cache=False))
+        explain(Prediction("1", "x", "x"), ScoringConfig(("exact",), cache=False))

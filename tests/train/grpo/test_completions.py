@@ -137,7 +137,7 @@ def test_the_page_shows_groups_with_their_drawings(tmp_path: Path) -> None:
     ids = [f"p{i // 3}" for i in range(36)]
     log.add(1, asked(*ids), scored(["a+b", r"\frac{a}{b}", "a+b"] * 12))
     html = (tmp_path / "completions" / "step-000001.html").read_text(encoding="utf-8")
-    assert html.count("<section>") == 8
+    assert html.count("<article>") == 8
     assert "4 more groups are not shown." in html
     assert html.count("data:image/svg+xml") == 8 * 3
     assert html.count("data:image/png") == 8

@@ -40,6 +40,11 @@ class EvaluatedRun:
         found: dict[str, dict[str, Any]] = self.document["metrics"]
         return found
 
+    def value(self, key: str) -> float | None:
+        """The value of a metric; None where it has none or was not computed."""
+        value: float | None = self.metrics.get(key, {}).get("value")
+        return value
+
     @cached_property
     def predictions(self) -> dict[str, Prediction]:
         """What was read, by id."""

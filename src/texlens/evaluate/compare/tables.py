@@ -1,53 +1,37 @@
-"""The tables of a comparison, in the shape in which the field publishes them."""
+"""The tables of a comparison, with the columns that reports of formula recognition use."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from texlens.evaluate.compare.bootstrap import Difference
 from texlens.evaluate.compare.runs import EvaluatedRun
 from texlens.metrics.registry import KEYS, goodness
-from texlens.metrics.report.table import BREAKDOWN_TITLES, markdown_table
+from texlens.metrics.report.table import BREAKDOWN_TITLES
+from texlens.tables import Table, number
 
-# Recognition as in published tables, then what they ask of generated LaTeX, then what TexLens adds.
-RECOGNITION = ("bleu", "edit_chars", "cdm", "exprate_cdm")
-VALIDITY = ("rouge_l", "brace_valid", "katex_valid", "compiles")
-FURTHER = ("edit_tokens", "exact", "exprate", "layout", "exprate_layout")
+# Columns of the qwen-ocr report, then of the GRPO report, then of TexLens.
+SET_TABLES = {
+    "Recognition": ("bleu", "edit_chars", "cdm", "exprate_cdm"),
+    "Validity of the LaTeX": ("rouge_l", "brace_valid", "katex_valid", "compiles"),
+    "Text and layout": ("edit_tokens", "exact", "exprate", "layout", "exprate_layout"),
+}
 OVERVIEW = ("bleu", "cdm", "exprate_cdm")
-_NO_CONDITIONS = (
-    "base",
-    "licence",
-    "max_new_tokens",
-)  # of a prompt configuration; the limit is the run's own
-_SHORT = 40  # characters: longer conditions, such as prompts, are named without their content
 _BREAKDOWN = ("bleu", "edit_tokens", "cdm", "exprate_cdm", "layout")
+# Fields of a prompt configuration that are no condition of a reading: the limit is the run's own.
+_NO_CONDITIONS = ("base", "licence", "max_new_tokens")
+_SHORT = 40  # characters: longer conditions, such as prompts, are named without their content
 
 # (set, model) -> key -> difference from the base
 Differences = Mapping[tuple[str, str], Mapping[str, Difference | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of text: `title` above it, `note` below."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
-    def markdown(self, level: int = 3) -> str:
-        """The table as Markdown, under a heading."""
-        parts = [f"{'#' * level} {self.title}", markdown_table(self.header, self.rows)]
-        return "\n\n".join([*parts, self.note] if self.note else parts)
-
-
 def overview_table(runs: Sequence[EvaluatedRun]) -> Table:
-    """Every model on every set, with the columns of the published ablation."""
+    """Every model on every set, with the columns of the qwen-ocr report's ablation."""
     keys = _computed(runs, OVERVIEW) or _computed(runs, KEYS)[:3]
     rows = [
-        (run.set, run.model, str(run.document["n"]), *(_number(_value(run, k)) for k in keys))
+        (run.set, run.model, str(run.document["n"]), *(number(run.value(k), 3) for k in keys))
         for name in names(run.set for run in runs)
         for run in runs
         if run.set == name
@@ -55,23 +39,24 @@ def overview_table(runs: Sequence[EvaluatedRun]) -> Table:
     return Table("All models on all sets", ("set", "model", "n", *keys), tuple(rows))
 
 
-def unlike_readings(runs: Sequence[EvaluatedRun], base: str) -> list[str]:
-    """A sentence for each model whose readings were not made under the base's conditions.
+def other_conditions(runs: Sequence[EvaluatedRun], base: str) -> list[str]:
+    """A sentence for each model that read under other conditions than the base.
 
-    Their numbers compare what is used, prompt and limits included, and not the weights alone.
+    Such a difference includes that of the conditions (prompt, limits), not of the weights alone.
     """
     conditions = {run.model: _conditions(run) for run in runs}
     sentences = []
     for model, found in conditions.items():
-        other = [
-            f"{name} ({conditions[base].get(name)} and {found.get(name)})"
-            if len(f"{conditions[base].get(name)}{found.get(name)}") < _SHORT
-            else name
-            for name in {**conditions[base], **found}
-            if conditions[base].get(name) != found.get(name)
-        ]
-        if other:
-            sentences.append(f"{base} and {model} did not read alike: {', '.join(other)}.")
+        differing = []
+        for name in {**conditions[base], **found}:
+            values = conditions[base].get(name), found.get(name)
+            if values[0] != values[1]:
+                short = len(f"{values[0]}{values[1]}") < _SHORT
+                differing.append(f"{name} ({values[0]} and {values[1]})" if short else name)
+        if differing:
+            sentences.append(
+                f"{base} and {model} read under different conditions: {', '.join(differing)}."
+            )
     return sentences
 
 
@@ -85,13 +70,9 @@ def _conditions(run: EvaluatedRun) -> dict[str, Any]:
 
 
 def set_tables(runs: Sequence[EvaluatedRun], found: Differences, base: str) -> list[Table]:
-    """The tables of one set: recognition, validity, further metrics; values, then differences."""
+    """The tables of one set: for each group of metrics the values, then the differences."""
     tables = []
-    for title, wanted in (
-        ("Recognition", RECOGNITION),
-        ("Validity of the LaTeX", VALIDITY),
-        ("Text and layout", FURTHER),
-    ):
+    for title, wanted in SET_TABLES.items():
         if keys := _computed(runs, wanted):
             tables.append(_values_table(title, runs, keys))
             if any((run.set, run.model) in found for run in runs):
@@ -100,24 +81,30 @@ def set_tables(runs: Sequence[EvaluatedRun], found: Differences, base: str) -> l
 
 
 def breakdown_tables(runs: Sequence[EvaluatedRun]) -> list[Table]:
-    """One set by length, lines, arrays, kind and source: a row a group and model."""
+    """One set by length, lines, arrays, kind and source: a row for each group and model."""
     keys = _computed(runs, _BREAKDOWN) or _computed(runs, KEYS)[:5]
     tables = []
     for kind, title in BREAKDOWN_TITLES.items():
-        groups = names(g for run in runs for g in run.document["breakdown"].get(kind, {}))
-        rows = []
-        for group in groups:
-            for run in runs:
-                if (part := run.document["breakdown"].get(kind, {}).get(group)) is not None:
-                    cells = [_number(part["metrics"].get(key)) for key in keys]
-                    rows.append((group, run.model, str(part["n"]), *cells))
+        parts = [run.document["breakdown"].get(kind, {}) for run in runs]
+        groups = names(group for part in parts for group in part)
+        rows = [
+            (
+                group,
+                run.model,
+                str(part[group]["n"]),
+                *(number(part[group]["metrics"].get(key), 3) for key in keys),
+            )
+            for group in groups
+            for run, part in zip(runs, parts, strict=True)
+            if group in part
+        ]
         if len(groups) > 1:
             tables.append(Table(f"By {title}", (title, "model", "n", *keys), tuple(rows)))
     return tables
 
 
 def runs_table(runs: Sequence[EvaluatedRun]) -> Table:
-    """What each run was: which weights read, how, and how fast."""
+    """The weights, the conditions and the speed of each run."""
     rows = []
     for run in runs:
         about = run.document["run"]
@@ -135,7 +122,7 @@ def runs_table(runs: Sequence[EvaluatedRun]) -> Table:
                 "" if speed is None else f"{speed:.1f}",
             )
         )
-    header = ("model", "set", "n", "weights", "hash", "answers", "reading", "pictures/s")
+    header = ("model", "set", "n", "weights", "hash", "answers", "decoding", "pictures/s")
     return Table("Runs", header, tuple(rows))
 
 
@@ -152,10 +139,10 @@ def names(values: Iterable[str]) -> list[str]:
 
 
 def _values_table(title: str, runs: Sequence[EvaluatedRun], keys: Sequence[str]) -> Table:
-    rows = [(run.model, *(_with_interval(run.metrics.get(key)) for key in keys)) for run in runs]
+    rows = [(run.model, *(_with_interval(run, key) for key in keys)) for run in runs]
     counts = {key: {run.metrics[key]["n"] for run in runs if key in run.metrics} for key in keys}
     note = "n: " + ", ".join(f"{key} {'/'.join(map(str, sorted(counts[key])))}" for key in keys)
-    return Table(title, ("model", *keys), tuple(rows), f"{note}. In brackets 95 % intervals.")
+    return Table(title, ("model", *keys), tuple(rows), f"{note}. 95 % intervals in brackets.")
 
 
 def _differences_table(
@@ -168,33 +155,25 @@ def _differences_table(
     ]
     note = "Paired bootstrap over items: difference, 95 % interval, two-sided p; * where p < 0.05."
     if distances := [key for key in keys if goodness(key, 0.0) == 1.0]:
-        note += f" Less is better: {', '.join(distances)}."
+        note += f" Lower is better: {', '.join(distances)}."
     return Table(f"{title}: against {base}", ("model", *keys), tuple(rows), note)
 
 
 def _computed(runs: Sequence[EvaluatedRun], keys: Sequence[str]) -> list[str]:
-    return [key for key in keys if any(_value(run, key) is not None for run in runs)]
+    return [key for key in keys if any(run.value(key) is not None for run in runs)]
 
 
-def _value(run: EvaluatedRun, key: str) -> float | None:
-    value: float | None = run.metrics.get(key, {}).get("value")
-    return value
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
-
-
-def _with_interval(metric: Mapping[str, Any] | None) -> str:
-    if metric is None or metric["value"] is None:
-        return "n/a"
-    low, high = metric["ci"]
-    return f"{metric['value']:.3f} [{low:.3f}, {high:.3f}]"
+def _with_interval(run: EvaluatedRun, key: str) -> str:
+    value = run.value(key)
+    if value is None:
+        return number(None)
+    low, high = run.metrics[key]["ci"]
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _difference(difference: Difference | None) -> str:
     if difference is None:
-        return "n/a"
+        return number(None)
     low, high = difference.ci
     star = "*" if difference.significant else ""
     return f"{difference.value:+.3f} [{low:+.3f}, {high:+.3f}] p {difference.p:.3f}{star}"

@@ -10,7 +10,6 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,8 @@ from PIL import Image, ImageDraw
 
 from texlens.errors import InputError
 from texlens.metrics.base import Drawings, Side
-from texlens.metrics.batches import BatchScorer, ItemResult, Plan
+from texlens.metrics.batches import BatchScorer, ItemResult, ScoringConfig
+from texlens.pages import render_page
 from texlens.png import data_address, encode_png
 from texlens.records import Prediction
 from texlens.runs import write_bytes, write_text
@@ -42,14 +42,14 @@ class Explanation:
     pictures: dict[str, tuple[Image.Image, Image.Image]]
 
 
-def explain(prediction: Prediction, plan: Plan) -> Explanation:
-    """Score one item and paint its matching under every drawing metric of the plan.
+def explain(prediction: Prediction, config: ScoringConfig) -> Explanation:
+    """Score one item and paint its matching under every drawing metric of the config.
 
-    Raises InputError when the plan has no such metric, or nothing can be drawn.
+    Raises InputError when the configuration has no such metric, or nothing can be drawn.
     """
     from texlens.latex import unwrap
 
-    scorer = BatchScorer(plan)
+    scorer = BatchScorer(config)
     if not any(metric.needs_drawing for metric in scorer.metrics):
         raise InputError("Only cdm and layout can be explained: name one of them in --metrics.")
     (result,) = scorer.score([prediction])
@@ -136,26 +136,21 @@ def _values(result: ItemResult, key: str) -> str:
 
 
 def _html(explanation: Explanation) -> str:
-    from jinja2 import Environment
-
-    environment = Environment(autoescape=True, trim_blocks=True)
-    template = resources.files("texlens.metrics.report").joinpath("templates/explain.html")
     prediction, result = explanation.prediction, explanation.result
-    html = environment.from_string(template.read_text("utf-8")).render(
-        id=prediction.id,
+    return render_page(
+        "texlens.metrics.report",
+        "explain",
+        title=prediction.id,
         texts={"reference": prediction.gt, "prediction": prediction.pred},
-        values={k: "n/a" if v is None else f"{v:.4f}" for k, v in result.values.items()},
+        values=result.values,
         warnings=result.warnings,
         pictures={
-            _values(result, key): [_address(picture) for picture in pictures]
+            _values(result, key): [
+                data_address(encode_png(picture, optimize=True)) for picture in pictures
+            ]
             for key, pictures in explanation.pictures.items()
         },
     )
-    return html.encode("utf-8", errors="replace").decode()
-
-
-def _address(picture: Image.Image) -> str:
-    return data_address(encode_png(picture, optimize=True))
 
 
 def _file_name(id_: str) -> str:

@@ -1,11 +1,10 @@
-"""A scoring on disk: `items.jsonl`, `metrics.md`, `metrics.json`, and a report to look at."""
+"""A scoring on disk: `items.jsonl`, `metrics.md`, `metrics.json`, and a page where wanted."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from texlens.metrics.report.page import ReportItem, report_html
 from texlens.metrics.report.table import markdown
 from texlens.metrics.scoring import Scoring
 from texlens.runs import provenance, write_json, write_json_lines, write_text
@@ -27,30 +26,28 @@ def metrics_document(scoring: Scoring) -> dict[str, Any]:
     }
 
 
-def item_records(scoring: Scoring) -> list[dict[str, Any]]:
-    """The lines of `items.jsonl`, one for every prediction, in their order."""
-    return [
+def write_scoring(
+    out: Path, scoring: Scoring, *, page: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """Write a scoring into `out`.
+
+    Args:
+        out: the folder.
+        scoring: the scores and their items; `items.jsonl` gets a line for every prediction.
+        page: the content of `report.html`; without it there is none.
+        more: further keys of `metrics.json`.
+
+    Returns:
+        The content of `metrics.json`.
+    """
+    document = metrics_document(scoring) | more
+    records = (
         {"id": prediction.id, "metrics": item.values, "warnings": list(item.warnings)}
         for prediction, item in zip(scoring.predictions, scoring.items, strict=True)
-    ]
-
-
-def write_scoring(out: Path, scoring: Scoring) -> dict[str, Any]:
-    """Write the three files into `out`; returns what `metrics.json` holds."""
-    document = metrics_document(scoring)
-    write_json_lines(out / "items.jsonl", item_records(scoring))
+    )
+    write_json_lines(out / "items.jsonl", records)
     write_text(out / "metrics.md", markdown(scoring))
+    if page is not None:
+        write_text(out / "report.html", page)
     write_json(out / MARKER, document)
     return document
-
-
-def write_report(out: Path, scoring: Scoring, title: str) -> None:
-    """Write `report.html` into `out`: the worst items, reference and prediction drawn."""
-    items = [
-        ReportItem(p.id, p.gt, p.pred, item.values, item.warnings)
-        for p, item in zip(scoring.predictions, scoring.items, strict=True)
-    ]
-    write_text(
-        out / "report.html",
-        report_html(title, items, scores=scoring.scores, breakdown=scoring.breakdown),
-    )

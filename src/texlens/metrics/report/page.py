@@ -1,28 +1,25 @@
-"""A page that shows readings beside the reference, both drawn, the worst first.
+"""A page of predictions beside their references, both rendered, the worst first.
 
-One HTML file without anything outside it: pictures are `data:` addresses, the content security
-policy allows the page's own script and style by their hash and nothing else, and everything that
-comes from a formula is escaped. Drawings are shown as `<img>`, in which no script runs.
+One HTML file that needs nothing outside it (see `texlens.pages`). Formulas are shown as `<img>`,
+in which no script runs.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from texlens.metrics.registry import goodness
 from texlens.metrics.report.table import BREAKDOWN_TITLES
+from texlens.pages import render_page
 from texlens.png import data_address
 from texlens.records import Score
 
 if TYPE_CHECKING:
-    from texlens.engine import Failure
-    from texlens.metrics.scoring import Group
+    from texlens.metrics.scoring import Group, Scoring
 
 ITEMS_SHOWN = 300
 _TEXT_SHOWN = 4000  # characters of a formula's source
@@ -31,6 +28,12 @@ _TEXT_SHOWN = 4000  # characters of a formula's source
 _SORT_KEYS = ("layout", "cdm", "edit_tokens")
 # The values shown beside every item, where they were computed.
 _SHOWN_KEYS = ("layout", "cdm", "edit_tokens", "bleu", "exprate", "exact", "katex_valid")
+# Further fields of a prediction that are shown.
+_COLUMNS = ("confidence", "about", "kind", "source")
+
+# Runs of tokens, each with whether it is marked as different.
+Pieces = Sequence[tuple[str, bool]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,59 @@ class ReportItem:
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class RenderedText:
+    """A formula beside a picture: its name, the address of its rendering or why there is none."""
+
+    name: str
+    drawing: str | None
+    pieces: Pieces
+    failure: str = "cannot be rendered"
+
+
+def scoring_page(
+    title: str,
+    scoring: Scoring,
+    *,
+    pictures: Iterable[bytes | None] = repeat(None),
+    introduction: Sequence[str] = (),
+) -> str:
+    """The page of a scoring; `pictures` are those of its predictions, in their order."""
+    items = []
+    for prediction, result, picture in zip(
+        scoring.predictions, scoring.items, pictures, strict=False
+    ):
+        extra = prediction.extra
+        error = extra.get("error")
+        found = extra.get("warnings")
+        items.append(
+            ReportItem(
+                prediction.id,
+                prediction.gt,
+                prediction.pred,
+                result.values,
+                [
+                    *([str(error)] if error else []),
+                    *(map(str, found) if isinstance(found, list) else ()),
+                    *result.warnings,
+                ],
+                picture,
+                {name: _text(extra[name]) for name in _COLUMNS if name in extra},
+            )
+        )
+    return report_html(
+        title,
+        items,
+        scores=scoring.scores,
+        breakdown=scoring.breakdown,
+        introduction=[*introduction, *scoring.warnings],
+    )
+
+
+def _text(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
 def report_html(
     title: str,
     items: Sequence[ReportItem],
@@ -61,21 +117,15 @@ def report_html(
     """The page as HTML text.
 
     Shows `scores` and `breakdown` (see `Scoring`) as tables, if given, then the `limit` worst
-    items, drawn by MathJax, their texts in normal form with the differences marked.
+    items, rendered by MathJax, with the differences between their normal forms marked.
     """
-    from jinja2 import Environment, PackageLoader
-    from markupsafe import Markup
-
     keys = [key for key in items[0].values if any(item.values[key] is not None for item in items)]
     sort_key = next((key for key in _SORT_KEYS if key in keys), keys[0] if keys else "")
-    # An item without a value, its reference cannot be drawn, stands behind all others.
+    # An item without a value, whose reference cannot be rendered, comes after all others.
     worst_first = sorted(items, key=lambda item: _goodness(item, sort_key, absent=2.0))[:limit]
-    style, script = page_asset("report.css"), page_asset("report.js")
-    environment = Environment(
-        loader=PackageLoader("texlens.metrics.report"), autoescape=True, trim_blocks=True
-    )
-    environment.filters["number"] = lambda value: "n/a" if value is None else f"{value:.4f}"
-    html = environment.get_template("report.html").render(
+    return render_page(
+        "texlens.metrics.report",
+        "report",
         title=title,
         introduction=introduction,
         scores=scores or {},
@@ -85,74 +135,59 @@ def report_html(
         sort_key=sort_key,
         items=_item_contexts(worst_first, keys),
         left_out=len(items) - len(worst_first),
-        style=Markup(style),  # ours, allowed by hash
-        script=Markup(script),
-        style_hash=Markup(csp_hash(style)),
-        script_hash=Markup(csp_hash(script)),
     )
-    # Lone surrogates, which a JSON file can hold, have no UTF-8.
-    return html.encode("utf-8", errors="replace").decode()
 
 
 def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dict[str, Any]]:
-    """What the template shows of each item."""
+    """The values of each item for the template."""
     from texlens.latex import unwrap
     from texlens.render import svg_many
 
-    drawn = svg_many([unwrap(text) for item in items for text in (item.gt, item.pred)])
+    rendered = svg_many([unwrap(text) for item in items for text in (item.gt, item.pred)])
     contexts = []
-    for item, reference, prediction in zip(items, drawn[::2], drawn[1::2], strict=True):
-        gt_pieces, pred_pieces = marked_differences(item.gt, item.pred)
+    for item, *drawings in zip(items, rendered[::2], rendered[1::2], strict=True):
+        shown = {
+            key: (item.values[key], _goodness(item, key, absent=1.0) < 1)
+            for key in _SHOWN_KEYS
+            if key in keys
+        }
+        searched = (item.id, item.gt, item.pred, *item.warnings, *item.columns.values())
+        named = zip(
+            ("reference", "prediction"),
+            drawings,
+            marked_differences(item.gt, item.pred),
+            strict=True,
+        )
         contexts.append(
             {
                 "id": item.id,
-                "values": {
-                    key: (item.values[key], _goodness(item, key, absent=1.0) < 1)
-                    for key in _SHOWN_KEYS
-                    if key in keys
-                },
+                "values": shown,
                 "goodness": json.dumps({k: _goodness(item, k, absent=None) for k in keys}),
-                "search_text": "\n".join(
-                    text[:_TEXT_SHOWN].lower()
-                    for text in (
-                        item.id,
-                        item.gt,
-                        item.pred,
-                        *item.warnings,
-                        *item.columns.values(),
-                    )
-                ),
+                "search_text": "\n".join(text[:_TEXT_SHOWN].lower() for text in searched),
                 "columns": item.columns,
                 "warnings": item.warnings,
                 "picture": data_address(item.picture) if item.picture else None,
                 "sides": [
-                    _side_context("reference", reference, gt_pieces),
-                    _side_context("reading", prediction, pred_pieces),
+                    RenderedText(
+                        name, data_address(drawing.encode("utf-8", errors="replace")), pieces
+                    )
+                    if isinstance(drawing, str)
+                    else RenderedText(name, None, pieces, f"cannot be rendered: {drawing.message}")
+                    for name, drawing, pieces in named
                 ],
             }
         )
     return contexts
 
 
-def _side_context(
-    name: str, drawn: str | Failure, pieces: Sequence[tuple[str, bool]]
-) -> dict[str, Any]:
-    context = {"name": name, "pieces": pieces, "drawing": None, "failure": None}
-    if isinstance(drawn, str):
-        context["drawing"] = data_address(drawn.encode("utf-8", errors="replace"))
-    else:
-        context["failure"] = f"cannot be drawn: {drawn.message}"
-    return context
-
-
-def marked_differences(gt: str, pred: str) -> tuple[list[tuple[str, bool]], ...]:
-    """The normal forms in runs of tokens, each with whether the other text lacks it."""
+def marked_differences(gt: str, pred: str) -> tuple[Pieces, Pieces]:
+    """The normal forms of two texts; a piece is marked where the other text does not have it."""
     from rapidfuzz.distance import Indel
 
     from texlens.latex import detokenize, normalize, tokenize
 
     sides = [tokenize(normalize(text[:_TEXT_SHOWN])) for text in (gt, pred)]
-    runs: tuple[list[tuple[str, bool]], ...] = ([], [])
+    runs: tuple[list[tuple[str, bool]], list[tuple[str, bool]]] = ([], [])
     for step in Indel.opcodes(*sides):
         spans = (step.src_start, step.src_end), (step.dest_start, step.dest_end)
         for side, (start, end), pieces in zip(sides, spans, runs, strict=True):
@@ -164,20 +199,6 @@ def marked_differences(gt: str, pred: str) -> tuple[list[tuple[str, bool]], ...]
     return runs
 
 
-T = TypeVar("T")
-
-
 def _goodness(item: ReportItem, key: str, *, absent: T) -> float | T:
     value = item.values.get(key)
     return absent if value is None else goodness(key, value)
-
-
-def page_asset(name: str) -> str:
-    """A file of `templates/`: the style and the script that pages carry."""
-    return resources.files("texlens.metrics.report").joinpath("templates", name).read_text("utf-8")
-
-
-def csp_hash(text: str) -> str:
-    """The source expression that lets a content security policy allow exactly this text."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
+from texlens.pages import render_page
 from texlens.png import data_address, encode_png
 from texlens.runs import write_json_lines, write_text
 from texlens.train.rewards.functions import ScoredCompletion
@@ -162,15 +163,12 @@ class CompletionLog:
         summary: Mapping[str, float],
     ) -> str:
         """The page of a step: its first groups."""
-        from jinja2 import Environment, PackageLoader
-
         shown = list(groups.items())[:GROUPS_SHOWN]
         drawings = _drawings([scored[i] for _, group in shown for i in group])
-        environment = Environment(
-            loader=PackageLoader("texlens.train.grpo"), autoescape=True, trim_blocks=True
-        )
-        html = environment.get_template("completions.html").render(
-            step=step,
+        return render_page(
+            "texlens.train.grpo",
+            "completions",
+            title=f"Completions of step {step}",
             summary={name: f"{value:.4g}" for name, value in summary.items()},
             names=list(self.weights),
             groups=[
@@ -179,8 +177,6 @@ class CompletionLog:
             ],
             left_out=len(groups) - len(shown),
         )
-        # Lone surrogates, which a tokeniser can give, have no UTF-8.
-        return html.encode("utf-8", errors="replace").decode()
 
     def _group_context(
         self,

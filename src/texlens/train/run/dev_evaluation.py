@@ -12,7 +12,7 @@ import torch
 
 from texlens import runs
 from texlens.latex import normalize
-from texlens.metrics.batches import Plan
+from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.registry import check_keys, goodness
 from texlens.metrics.scoring import score_predictions
 from texlens.model.load import Loaded
@@ -37,7 +37,7 @@ class DevReader:
     """The dev sets of a recipe, opened once, and their metrics."""
 
     def __init__(self, sets: Sequence[DevSet], metrics: Sequence[str]) -> None:
-        self.plan = Plan(check_keys(metrics)) if metrics else None
+        self.plan = ScoringConfig(check_keys(metrics)) if metrics else None
         self.sets: list[tuple[str, list[Example]]] = [
             (dev.name, dev_examples(dev)) for dev in sets if metrics
         ]

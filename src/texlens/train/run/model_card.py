@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from texlens.runs import write_text
+from texlens.tables import markdown_table, number
 
 
 def write_card(path: Path, summary: dict[str, Any]) -> None:
@@ -69,11 +70,11 @@ def _dev_table(summary: dict[str, Any]) -> str:
     names = list(summary["dev"])
     if not names:
         return "None were given.\n"
-    lines = [f"| weights | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
-    for label, values in rows:
-        cells = (f"{values[name]:.3f}" if name in values else "-" for name in names)
-        lines.append(f"| {label} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    cells = [
+        (label, *(number(values[name], 3) if name in values else "-" for name in names))
+        for label, values in rows
+    ]
+    return markdown_table(("weights", *names), cells) + "\n"
 
 
 def _reader_arguments(summary: dict[str, Any]) -> str:
