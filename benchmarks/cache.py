@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from texlens.latex import unwrap
+from texlens.latex import formula_of
 from texlens.metrics.cache import DrawingStore
 from texlens.metrics.predictions import read_predictions
 
@@ -30,7 +30,7 @@ def seconds(store: DrawingStore, formulas: list[str]) -> float:
 
 def main() -> None:
     predictions = read_predictions(Path(sys.argv[1]))
-    formulas = list(dict.fromkeys(unwrap(text) for p in predictions for text in (p.gt, p.pred)))
+    formulas = list(dict.fromkeys(formula_of(text) for p in predictions for text in (p.gt, p.pred)))
     drawing, writing, reading = [], [], []
     DrawingStore(on_disk=False).draw(formulas[:200])  # warm
     for _ in range(REPEATS):

@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import mean
 
 from texlens.engine import Failure, get_engine
-from texlens.latex import katex_valid, normalize, unwrap
+from texlens.latex import katex_valid, normalize
 from texlens.render import Size, png_many
 
 TARGETS = {"validity": 8_000, "boxes": 500, "SVG": 300, "PNG": 100, "text stage": 1_500}
@@ -40,7 +40,7 @@ def read_formulas(file: Path) -> list[str]:
 
 
 def text_stage(formulas: list[str]) -> list[bool]:
-    return katex_valid([normalize(unwrap(formula)) for formula in formulas])
+    return katex_valid([normalize(formula) for formula in formulas])
 
 
 def rates(

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texlens.engine import get_engine
-from texlens.latex import katex_valid, normalize, tokenize, unwrap
+from texlens.latex import formula_of, katex_valid, normalize, tokenize
 from texlens.render.compare import same_picture
 from texlens.runs import write_json_lines
 
@@ -57,7 +57,7 @@ def measure_speed(formulas: list[str]) -> None:
         katex_valid([normalize(formula) for formula in sample])
         whole.append(time.perf_counter() - start)
     print(f"speed on {len(sample)} formulas of {tokens:.0f} tokens on average:")
-    print(f"  unwrap, tokens, normal form   {len(sample) / min(normal):8,.0f} formulas/s")
+    print(f"  tokens, normal form           {len(sample) / min(normal):8,.0f} formulas/s")
     print(f"  the same and KaTeX validity   {len(sample) / min(whole):8,.0f} formulas/s")
 
 
@@ -67,7 +67,7 @@ def measure_pictures(formulas: list[str], exceptions: Path | None) -> None:
     for start in range(0, len(formulas), FORMULAS_A_BATCH):
         batch = formulas[start : start + FORMULAS_A_BATCH]
         valid = [a for a, ok in zip(batch, katex_valid(batch), strict=True) if ok]
-        pairs = [(unwrap(formula), normalize(formula)) for formula in valid]
+        pairs = [(formula_of(formula), normalize(formula)) for formula in valid]
         count["invalid"] += len(batch) - len(valid)
         for (before, after), same in zip(pairs, same_picture(pairs), strict=True):
             count["respelled"] += tokenize(before) != tokenize(after)
@@ -93,9 +93,9 @@ def measure_pictures(formulas: list[str], exceptions: Path | None) -> None:
 def measure_tex(formulas: list[str], n: int) -> None:
     from texlens.render.tex import render_tex
 
-    formulas = [a for a in formulas if normalize(a) != unwrap(a)]
+    formulas = [a for a in formulas if normalize(a) != formula_of(a)]
     sample = random.Random(0).sample(formulas, min(n, len(formulas)))
-    before = render_tex([unwrap(formula) for formula in sample], dpi=300)
+    before = render_tex([formula_of(formula) for formula in sample], dpi=300)
     after = render_tex([normalize(formula) for formula in sample], dpi=300)
     both = [
         (formula, a, b)

@@ -44,7 +44,7 @@ import texlens.engine
 from texlens.data.pictures.hand import write_formulas
 from texlens.data.pictures.ink import InkError, draw_ink, encode_png, parse_inkml
 from texlens.engine import get_engine
-from texlens.latex import katex_valid, normalize, unwrap
+from texlens.latex import katex_valid, normalize
 from texlens.render import same_picture
 
 T = TypeVar("T")
@@ -78,14 +78,13 @@ def read_ink(folder: Path | None, formulas: Sequence[str]) -> list[bytes]:
 
 
 def text_stage(formulas: Sequence[str]) -> None:
-    katex_valid([normalize(unwrap(formula)) for formula in formulas])
+    katex_valid([normalize(formula) for formula in formulas])
 
 
 def verified_text_stage(formulas: Sequence[str]) -> None:
-    originals = [unwrap(formula) for formula in formulas]
-    normal = [normalize(original) for original in originals]
+    normal = [normalize(formula) for formula in formulas]
     katex_valid(normal)
-    same_picture(list(zip(originals, normal, strict=True)))
+    same_picture(list(zip(formulas, normal, strict=True)))
 
 
 def ink_to_picture(documents: Sequence[bytes]) -> None:

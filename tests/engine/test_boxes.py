@@ -33,7 +33,8 @@ STRUCTURES = {
     "augmented": r"\left[\begin{array}{cc|c} 1&2&3\\ \hline 4&5&6\end{array}\right]",
     "aligned": r"\begin{aligned}a&=b+c\\&=d\tag{3}\end{aligned}",
     "lines without environment": r"a+b \\ c",
-    "multline": r"\begin{multline}a+b\\c+d\\e\end{multline}",
+    # The tag keeps the rendering from putting another environment for it.
+    "multline": r"\begin{multline}a+b\\c+d\\e\tag{1}\end{multline}",
     "braces": r"\underbrace{a+b+c+d+e+f}_{n}\overbrace{x}^{y}",
     "diagram": r"\begin{CD} A @>a>> B\\ @VVbV @VVcV\\ C @>d>> D\end{CD}",
     "colours": r"\color{red}{x}\mathcolor{#00ff00}{+}\textcolor{blue}{y}",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from texlens.data.formulas.grammar import generate
-from texlens.latex import unwrap
+from texlens.latex import formula_of
 
 # What the other lists lack.
 RARE = [
@@ -35,6 +35,6 @@ def formulas() -> list[str]:
     tests = Path(__file__).parents[1]
     ours = (tests / "latex" / "formulas.txt").read_text(encoding="utf-8").splitlines()
     demo = (tests.parent / "src/texlens/demo/demo.jsonl").read_text(encoding="utf-8").splitlines()
-    found = [unwrap(line) for line in ours if line]
+    found = [formula_of(line) for line in ours if line]
     found += [json.loads(line)["latex"] for line in demo if line] + RARE
     return found + [generate(random.Random(seed)) for seed in range(200 - len(found))]

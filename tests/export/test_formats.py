@@ -142,10 +142,15 @@ def test_colours_are_kept() -> None:
 
 def test_latex_forms_stand_in_a_document() -> None:
     assert convert("$$ x $$", "inline") == "$x$"
-    assert convert("x % note", "inline") == "$x $"
+    assert convert("x % note", "inline") == "$x$"
     assert convert("x \\% y", "display") == r"\[ x \% y \]"
-    align = r"\begin{align*} a &= b \\ c &= d \end{align*}"
-    assert convert(align, "display") == align
+    lines = r"a &= b \\ c &= d"
+    inner = rf"\begin{{aligned}} {lines} \end{{aligned}}"
+    align = rf"\begin{{align*}} {lines} \end{{align*}}"
+    assert convert(align, "display") == rf"\[ {inner} \]"
+    assert convert(align, "inline") == f"${inner}$"
+    tagged = r"\begin{align} a &= b \tag{1} \end{align}"  # aligned could not hold the tag
+    assert convert(tagged, "display") == tagged
     assert convert("a\n\n\nb", "markdown") == "$$\na\nb\n$$"
     assert str(convert("x^2", "mathml")).startswith('<math xmlns="http://www.w3.org/1998/Math/')
 

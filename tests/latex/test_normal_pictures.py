@@ -10,7 +10,7 @@ from formulas_strategy import formulas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from texlens.latex import katex_valid, normalize, unwrap
+from texlens.latex import formula_of, katex_valid, normalize
 from texlens.render.compare import same_picture
 
 FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitlines()
@@ -18,7 +18,7 @@ FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitline
 
 def moved(latex: list[str]) -> list[str]:
     """The formulas whose picture the normal form changes."""
-    pairs = [(unwrap(formula), normalize(formula)) for formula in latex]
+    pairs = [(formula_of(formula), normalize(formula)) for formula in latex]
     return [a for (a, _), same in zip(pairs, same_picture(pairs), strict=True) if same is False]
 
 

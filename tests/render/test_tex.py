@@ -27,7 +27,6 @@ HOSTILE = [
     r"\rule{10000pt}{10000pt}",
     r"\end{document}",
     r"\undefinedthing",
-    "x\n\ny",
     "{" * 300 + "}" * 300,
     "x" * 200_000,
     "\0",
@@ -35,10 +34,10 @@ HOSTILE = [
     r"x^2^3",
     r"\left( x",
     r"\begin{matrix} 1 & 2",
-    "x % comment",
     "$",
     r"\(",
     r"\href{javascript:alert(1)}{x}",
+    "x\\",
     "漢",
     "",
 ]
@@ -93,6 +92,12 @@ def test_hostile_formulas_spoil_nothing_but_themselves(tmp_path: Path) -> None:
         assert not isinstance(good, TexFailure), f"spoilt by {hostile!r}: {good}"
         assert np.array_equal(good, alone), hostile
     assert not (tmp_path / "pwned").exists()
+
+
+@needs_tex
+def test_what_only_places_a_formula_in_a_text_does_not_break_it() -> None:
+    whole = ["x\n\ny", "x % comment", "$x$ + $y$", r"\[x\]", "x \\ "]
+    assert compiles([*whole, r"\frac{a}{b}"]) == [True] * 6
 
 
 @needs_tex

@@ -49,7 +49,6 @@ def render(
     standard input.
     """
     from texlens.errors import TexlensError
-    from texlens.latex import unwrap
     from texlens.latex.files import read_formulas
     from texlens.render.files import RenderJob, render_to
     from texlens.render.picture import DEFAULT_SIZE, Size
@@ -58,7 +57,7 @@ def render(
     given = [*formulas, *(formula.latex for formula in read)]
     sized = any(value is not None for value in (em_px, dpi, height_px))
     job = RenderJob(
-        [unwrap(formula) for formula in given],
+        given,
         Size(em_px=em_px, dpi=dpi, height_px=height_px) if sized else DEFAULT_SIZE,
         form="sheet" if sheet else form,
         boxes=boxes,

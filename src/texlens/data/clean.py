@@ -1,6 +1,6 @@
 """The checks that every item passes before it enters a data set, a chunk of items at a time.
 
-In order: the picture opens and is within the limits; the LaTeX unwraps to something, is within the
+In order: the picture opens and is within the limits; the LaTeX holds a formula, is within the
 token limit and parses (KaTeX, and TeX if asked for); where the normal form changed more than spaces, its glyph boxes are compared
 with those of the original text.
 """
@@ -42,7 +42,7 @@ class Limits(BaseModel):
 
 def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> Iterator[CleanItem | Drop]:
     """Check items, in order: one CleanItem or Drop for each."""
-    from texlens.latex import katex_valid, normalize, tokenize, unwrap
+    from texlens.latex import formula_of, katex_valid, normalize, tokenize
 
     outcomes: list[CleanItem | Drop] = []
     originals: list[str] = []
@@ -51,7 +51,7 @@ def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> Iterator[Cle
             outcomes.append(item)
             originals.append("")
             continue
-        text = unwrap(item.latex)
+        text = formula_of(item.latex)
         formula = normalize(item.latex)
         problem = _picture_problem(item.image, limits)
         if isinstance(problem, Drop):

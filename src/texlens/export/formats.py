@@ -12,14 +12,10 @@ from texlens.errors import InputError
 from texlens.export.omml import omml_of
 from texlens.export.tree import formula_tree
 from texlens.export.typst import typst_of
-from texlens.latex import unwrap
+from texlens.latex import formula_of
 
-# Environments that are display math by themselves and may not stand inside any other.
-_DISPLAYS = re.compile(
-    r"\\begin\s*\{(?:align|flalign|gather|multline|eqnarray|equation|alignat)\*?\}"
-)
-_COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*\n?")
-_BLANK_LINES = re.compile(r"\s*\n\s*")
+# An environment that is display math by itself: `formula_of` keeps one with a tag.
+_DISPLAY = re.compile(r"\\begin\s*\{(?:align|flalign|gather|multline|eqnarray|alignat)\*?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ def _from_tree(write: Callable[[Element], str], latex: str) -> str:
 
 
 def _mathml(latex: str) -> str:
-    formula = unwrap(latex)
+    formula = formula_of(latex)
     if not formula.strip():
         raise InputError("There is no formula to convert: it is empty.")
     (made,) = get_engine().mathml([formula])
@@ -94,22 +90,17 @@ def _cannot(latex: str, reason: str) -> str:
     return f"The formula '{shown}' cannot be converted: {' '.join(reason.split()).rstrip('.')}."
 
 
-def _bare(latex: str) -> str:
-    """The formula without wrappers, comments and blank lines, which could end what is put around."""
-    return _BLANK_LINES.sub("\n", _COMMENT.sub(r"\1", unwrap(latex))).strip("\n")
-
-
 def _inline(latex: str) -> str:
-    return f"${_bare(latex)}$"
+    return f"${formula_of(latex)}$"
 
 
 def _display(latex: str) -> str:
-    bare = _bare(latex)
-    return bare if _DISPLAYS.match(bare) else f"\\[ {bare} \\]"
+    formula = formula_of(latex)
+    return formula if _DISPLAY.match(formula) else f"\\[ {formula} \\]"
 
 
 def _markdown(latex: str) -> str:
-    return f"$$\n{_bare(latex)}\n$$"
+    return f"$$\n{formula_of(latex)}\n$$"
 
 
 FORMATS: dict[str, Format] = {

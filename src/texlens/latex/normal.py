@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from texlens.latex import symbols
+from texlens.latex.formula import strip, unwrap
 from texlens.latex.spelling import (
     part_delimiter,
     spell_spaced_arrow,
@@ -26,7 +27,6 @@ from texlens.latex.tokens import (
     formulas_in_text,
     tokenize,
 )
-from texlens.latex.wrappers import strip, unwrap
 
 # Deeper formulas are left as they are. TeX itself gives up at 255 levels of grouping; the parser
 # needs up to four Python frames a level.

@@ -1,4 +1,4 @@
-"""Whether LaTeX is valid: the published brace heuristic, and KaTeX's parser."""
+"""Whether LaTeX is valid: matching braces, and KaTeX's parser."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from texlens.latex.wrappers import unwrap
+from texlens.latex.formula import formula_of
 
 # What a backslash hides, a comment, a brace; none of them reaches over the end of a line.
 _BRACE = re.compile(r"\\[^\n]|%[^\n]*|[{}]")
@@ -14,9 +14,9 @@ _BRACE = re.compile(r"\\[^\n]|%[^\n]*|[{}]")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What there is to say of one formula.
+    """The result of checking one formula.
 
-    `position` counts characters of the text as it was given, from 0; None if there is no place.
+    `position` counts characters of the text as it was given, from 0; None where it is not known.
     """
 
     ok: bool
@@ -47,15 +47,15 @@ def braces_balanced(text: object) -> bool:
 
 
 def katex_valid(formulas: Sequence[str]) -> list[bool]:
-    """Whether KaTeX parses each formula, math wrappers (`$`, ...) taken off; empty ones are not."""
+    """Whether KaTeX parses the formula of each answer (`formula_of`); an empty one is not valid."""
     return [check_.katex for check_ in check(formulas)]
 
 
 def check(formulas: Sequence[str]) -> list[Check]:
-    """Check each formula: `ok` if its braces match and KaTeX parses it without its wrappers."""
+    """Check answers: `ok` if the braces match and KaTeX parses the formula (`formula_of`)."""
     from texlens.engine import get_engine
 
-    inner = [unwrap(formula) for formula in formulas]
+    inner = [formula_of(formula) for formula in formulas]
     failures = get_engine().parse(inner)
     results = []
     for formula, text, failure in zip(formulas, inner, failures, strict=True):
@@ -63,9 +63,7 @@ def check(formulas: Sequence[str]) -> list[Check]:
         if not text:
             results.append(Check(False, braces, False, "The formula is empty."))
         elif failure is not None:
-            position = failure.position
-            if position is not None:
-                position = formula.find(text) + _characters(text, position)
+            position = _position(formula, text, failure.position)
             results.append(Check(False, braces, False, failure.message, position))
         elif not braces:
             message = "The braces do not match (a comment may hide one)."
@@ -75,11 +73,14 @@ def check(formulas: Sequence[str]) -> list[Check]:
     return results
 
 
-def _characters(text: str, utf16_units: int) -> int:
-    """JavaScript counts a character beyond U+FFFF as two; Python as one."""
-    units = 0
-    for position, character in enumerate(text):
-        if units >= utf16_units:
-            return position
-        units += 2 if character > "\uffff" else 1
-    return len(text)
+def _position(answer: str, formula: str, utf16_units: int | None) -> int | None:
+    """Where in the answer a position of its formula is; None where what precedes it was changed.
+
+    JavaScript counts a character beyond U+FFFF as two, Python as one.
+    """
+    if utf16_units is None:
+        return None
+    before = formula.encode("utf-16-le", "surrogatepass")[: 2 * utf16_units]
+    characters = len(before.decode("utf-16-le", "ignore"))
+    start = answer.find(formula[: characters + 1])
+    return None if start < 0 else start + characters

@@ -112,7 +112,7 @@ class ItemScore:
 class Side:
     """The ink of one formula of a matching: its boxes in em, and which of them were matched.
 
-    `formula` is the text that was drawn, where that is not `unwrap` of the text given.
+    `formula` is the text that was drawn, where that is not `formula_of` the text given.
     """
 
     boxes: tuple[Box, ...]

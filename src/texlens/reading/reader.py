@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from texlens.errors import InputError
-from texlens.latex import katex_valid, tokenize, unwrap
+from texlens.latex import formula_of, katex_valid, tokenize
 from texlens.metrics.text.answers import has_loop
 from texlens.model.load import Loaded, Quantisation
 from texlens.reading.answers import Answer, parse_answer
@@ -213,7 +213,7 @@ class Reader:
 
     def _reading(self, picture: _Prepared, answer: Answer, seconds: float) -> Reading:
         found = parse_answer(self.backend.text(answer.tokens), self.prompt_config.answer_format)
-        latex = unwrap(found or "")
+        latex = formula_of(found or "")
         faults = {
             "unfinished": not answer.finished,
             "loop": answer.cut == "loop" or has_loop(tokenize(latex)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from texlens.engine import Box, Drawing, Failure, get_engine
+from texlens.latex import formula_of
 
 # MathJax rounds lengths to a tenth of a thousandth; two routes to one place differ by a few.
 TOLERANCE_EM = 0.003
@@ -16,7 +17,7 @@ def same_picture(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
     The same means: equal characters in equal fonts with ink boxes at equal places, up to
     TOLERANCE_EM. The order of drawing, empty space around the ink and the source do not matter.
     """
-    drawings = get_engine().draw([formula for pair in pairs for formula in pair])
+    drawings = get_engine().draw([formula_of(text) for pair in pairs for text in pair])
     results: list[bool | None] = []
     for first, second in zip(drawings[::2], drawings[1::2], strict=True):
         if isinstance(first, Failure):

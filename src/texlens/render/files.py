@@ -11,6 +11,7 @@ from PIL import Image
 
 from texlens.engine import Failure, get_engine
 from texlens.errors import InputError
+from texlens.latex import formula_of
 from texlens.png import encode_png
 from texlens.render.overlay import overlay
 from texlens.render.picture import Size, png_many, svg_many
@@ -43,7 +44,7 @@ def render_to(job: RenderJob, out: Path, *, force: bool = False) -> list[tuple[i
     if job.form == "sheet":
         _refuse_overwriting(out, force)
         write_bytes(out, encode_png(contact_sheet(job.formulas, job.size)))
-        drawn = get_engine().draw(job.formulas)
+        drawn = get_engine().draw([formula_of(formula) for formula in job.formulas])
         return [(n, d.message) for n, d in enumerate(drawn, 1) if isinstance(d, Failure)]
     single = out.suffix.lower() in _FORMS
     if single and len(job.formulas) > 1:
@@ -81,7 +82,9 @@ def _contents(job: RenderJob, form: str) -> list[bytes | str]:
             d.message
             if isinstance(d, Failure)
             else (json.dumps(asdict(d), ensure_ascii=False, indent=1) + "\n").encode()
-            for d in get_engine().draw(job.formulas, display=job.display)
+            for d in get_engine().draw(
+                [formula_of(formula) for formula in job.formulas], display=job.display
+            )
         ]
     return [
         p.message if isinstance(p, Failure) else p

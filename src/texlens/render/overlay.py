@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from PIL import Image, ImageDraw
 
 from texlens.engine import Box, Drawing, Failure, get_engine
+from texlens.latex import formula_of
 from texlens.render.picture import Size, png_many
 
 _KIND_COLORS = {
@@ -29,7 +30,7 @@ def overlay(
 
     `color` gives the colour of a box from its number and itself; the default is one a kind.
     """
-    drawings = get_engine().draw(formulas)
+    drawings = get_engine().draw([formula_of(formula) for formula in formulas])
     pictures = png_many(formulas, Size(em_px=em_px, margin_px=margin_px))
     results: list[Image.Image | Failure] = []
     for drawing, picture in zip(drawings, pictures, strict=True):

@@ -10,6 +10,7 @@ import resvg_py
 
 from texlens.engine import Failure, get_engine
 from texlens.errors import InputError
+from texlens.latex import formula_of
 
 POINTS_AN_EM = 10.0  # size of the base font where a resolution in dpi is asked for
 MAX_SIDE_PX = 20_000
@@ -64,7 +65,7 @@ def svg_many(
     """Formulas as SVG, or the failure of each that cannot be drawn."""
     return [
         result if isinstance(result, Failure) else _colored(result[0], color)
-        for result in get_engine().svg(formulas, display=display)
+        for result in get_engine().svg([formula_of(f) for f in formulas], display=display)
     ]
 
 
@@ -97,7 +98,8 @@ def png_many(
     Raises InputError for a size that is none.
     """
     pictures: list[bytes | Failure] = []
-    for result in get_engine(font).svg(formulas, display=display):
+    shapes = get_engine(font).svg([formula_of(f) for f in formulas], display=display)
+    for result in shapes:
         if isinstance(result, Failure):
             pictures.append(result)
             continue

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from texlens.errors import TexlensError
+from texlens.latex import formula_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,12 +93,6 @@ _ALONE: Final = re.compile(
     r"|errorstopmode|nonstopmode|makeatletter|loop|every[a-z]+|aftergroup|afterassignment"
     r"|expandafter|par|formula[a-z]+)(?![A-Za-z])|\\[()\[\]]|%|\n\s*\n"
 )
-_DISPLAY_ENVIRONMENT: Final = re.compile(
-    r"^\s*\\begin\s*\{\s*(align|alignat|gather|multline|eqnarray|equation|flalign)(\*?)\s*\}"
-    r"(?P<body>.*)\\end\s*\{\s*\1\2\s*\}\s*$",
-    re.S,
-)
-_INNER_ENVIRONMENT: Final = {"gather": "gathered", "multline": "gathered"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +139,7 @@ def render_tex(
     """Draw each formula with TeX as a grey picture.
 
     Args:
-        formulas: LaTeX without math delimiters; display environments such as ``align`` may be the
-            outermost thing.
+        formulas: LaTeX, with or without math delimiters and display environments.
         font: a key of `FONTS`.
         dpi: pixels per inch for type of 10 points, so that a capital of Computer Modern is about
             ``0.095 * dpi`` pixels high; one number, or one for each formula.
@@ -184,6 +178,7 @@ class _Page:
 def _typeset(formulas: Sequence[str], font: str, display: bool) -> list[_Page]:
     pages: dict[int, _Page] = {}
     together: list[int] = []
+    formulas = [formula_of(formula) for formula in formulas]
     for index, formula in enumerate(formulas):
         unusable = _unusable(formula)
         if unusable is not None:
@@ -215,6 +210,8 @@ def _unusable(formula: str) -> str | None:
         return "the formula is longer than 100,000 characters"
     if refused := _REFUSED.search(formula):
         return f"{refused[0]} is not allowed in a formula"
+    if re.search(r"(?<!\\)(?:\\\\)*\\\Z", formula):  # it would escape what ends the page
+        return "the formula ends in a backslash"
     depth = 0
     for mark in re.findall(r"\\.|[{}]", formula, re.S):
         depth += (mark == "{") - (mark == "}")
@@ -290,25 +287,9 @@ def _document(formulas: Sequence[str], font: str, display: bool) -> str:
         r"\begin{document}",
     ]
     for number, formula in enumerate(formulas):
-        lines.append(rf"\formulapage{{{number}}}{{${style}{_inner(formula)}$}}")
+        lines.append(rf"\formulapage{{{number}}}{{${style}{formula}$}}")
     lines.append(r"\end{document}")
     return "\n".join(lines)
-
-
-def _inner(formula: str) -> str:
-    """The formula as it may stand inside ``$...$``: display environments become their inner kin."""
-    match = _DISPLAY_ENVIRONMENT.match(formula)
-    if match is None:
-        return formula.strip()
-    kind, body = match[1], match["body"]
-    if kind == "equation":
-        return body.strip()
-    if kind == "eqnarray":
-        return rf"\begin{{array}}{{rcl}}{body}\end{{array}}"
-    if kind == "alignat":
-        body = re.sub(r"^\s*\{\s*\d+\s*\}", "", body)
-    inner = _INNER_ENVIRONMENT.get(kind, "aligned")
-    return rf"\begin{{{inner}}}{body}\end{{{inner}}}"
 
 
 def _errors(log: str, count: int) -> list[str | None]:

@@ -12,7 +12,7 @@ from texlens import render
 from texlens.engine import Failure
 from texlens.errors import InputError
 from texlens.export import convert
-from texlens.latex import unwrap
+from texlens.latex import formula_of
 from texlens.serve.problems import Problem, busy
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class RenderQueue:
 
 
 def _rendered(request: RenderRequest) -> Response:
-    latex = unwrap(request.latex)
+    latex = formula_of(request.latex)
     if not latex.strip():
         raise Problem(422, "The formula is empty.")
     media_type = _MEDIA_TYPES.get(request.format, "text/plain")

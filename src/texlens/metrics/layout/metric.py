@@ -18,32 +18,17 @@ lines.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from math import exp
 
 from texlens.engine import Drawing, Failure
-from texlens.latex import unwrap
+from texlens.latex import formula_of
 from texlens.metrics.base import Drawings, ItemScore, Match, Metric, Pair, Side, sign
 from texlens.metrics.layout.alignment import Aligner, Costs, Errors
 from texlens.metrics.layout.sequence import Item, reading_sequence
 
 SEVERITY = 0.5
 RELIEF = 0.3
-_COMMENT = re.compile(r"((?<!\\)(?:\\\\)*)%[^\n]*(?:\n[ \t]*|$)")
-_INNER = {
-    "equation": "",
-    "displaymath": "",
-    "math": "",
-    "align": "aligned",
-    "flalign": "aligned",
-    "alignat": "alignedat",
-    "gather": "gathered",
-    "multline": "gathered",
-    "eqnarray": "array",
-}
-_ENVIRONMENT = re.compile(rf"\\(?P<end>begin|end)\s*\{{(?P<name>{'|'.join(_INNER)})\*?\}}")
-_MATH_MARKS = ("$", r"\[", r"\]", r"\(", r"\)")
 _OPERATOR_COMMANDS = str.maketrans(
     {
         "∑": r"\sum ",
@@ -166,32 +151,13 @@ class Layout(Metric):
 
 
 def formula(text: str) -> str:
-    r"""The formula in a raw answer, as the engine is to draw it.
+    """The formula in an answer as the engine is to draw it.
 
-    An answer of several lines often comes as several formulas, each in `$...$`, `\[...\]` or an
-    environment of its own: here they become one. Comments go. Large operators typed as characters
-    become commands, so that their limits stand as those of commands do.
+    Large operators typed as characters become commands, so that their limits stand as those of
+    commands do.
     """
-    text = _COMMENT.sub(r"\1", unwrap(text))
-    if "\\begin" in text:
-        text = _ENVIRONMENT.sub(_inner_environment, text)
-    if any(mark in text for mark in _MATH_MARKS):
-        depth = 0
-        kept = []
-        for token in re.findall(r"\\.|.", text, re.DOTALL):
-            depth += {"{": 1, "}": -1}.get(token, 0)
-            kept.append(" " if token in _MATH_MARKS and depth <= 0 else token)
-        text = "".join(kept)
+    text = formula_of(text)
     return text if text.isascii() else text.translate(_OPERATOR_COMMANDS)
-
-
-def _inner_environment(match: re.Match[str]) -> str:
-    """What may stand inside a formula, for an environment that makes a formula of its own."""
-    inner = _INNER[match["name"]]
-    if not inner:
-        return " "
-    columns = "{rcl}" if inner == "array" and match["end"] == "begin" else ""
-    return f"\\{match['end']}{{{inner}}}{columns}"
 
 
 def _side(drawing: Drawing, matched: set[int]) -> Side:

@@ -47,7 +47,7 @@ def explain(prediction: Prediction, config: ScoringConfig) -> Explanation:
 
     Raises InputError when the configuration has no such metric, or nothing can be drawn.
     """
-    from texlens.latex import unwrap
+    from texlens.latex import formula_of
 
     scorer = BatchScorer(config)
     if not any(metric.needs_drawing for metric in scorer.metrics):
@@ -55,8 +55,8 @@ def explain(prediction: Prediction, config: ScoringConfig) -> Explanation:
     (result,) = scorer.score([prediction])
     pictures = {
         key: (
-            _paint(unwrap(prediction.gt), match.reference, scorer.drawings),
-            _paint(unwrap(prediction.pred), match.prediction, scorer.drawings),
+            _paint(formula_of(prediction.gt), match.reference, scorer.drawings),
+            _paint(formula_of(prediction.pred), match.prediction, scorer.drawings),
         )
         for key, match in scorer.explain(prediction).items()
     }

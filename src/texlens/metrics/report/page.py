@@ -140,10 +140,9 @@ def report_html(
 
 def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dict[str, Any]]:
     """The values of each item for the template."""
-    from texlens.latex import unwrap
     from texlens.render import svg_many
 
-    rendered = svg_many([unwrap(text) for item in items for text in (item.gt, item.pred)])
+    rendered = svg_many([text for item in items for text in (item.gt, item.pred)])
     contexts = []
     for item, *drawings in zip(items, rendered[::2], rendered[1::2], strict=True):
         shown = {

@@ -42,7 +42,7 @@ class KatexValidity(Metric):
         """The engine's versions, and ours."""
         from texlens.engine import get_engine
 
-        return sign(key, text="raw", engine=get_engine().signature)
+        return sign(key, text="formula", engine=get_engine().signature)
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value a pair."""
@@ -69,15 +69,13 @@ class TexCompiles(Metric):
 
     def signature(self, key: str) -> str:
         """What typesets, and the version."""
-        return sign(key, text="unwrapped", tex="pdflatex", packages="amsmath,amssymb")
+        return sign(key, text="formula", tex="pdflatex", packages="amsmath,amssymb")
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value a pair."""
-        from texlens.latex import unwrap
         from texlens.render.tex import compiles
 
-        formulas = [unwrap(pair.pred) for pair in pairs]
         return [
             ItemScore({"compiles": float(bool(ok))})
-            for formula, ok in zip(formulas, compiles(formulas), strict=True)
+            for ok in compiles([pair.pred for pair in pairs])
         ]

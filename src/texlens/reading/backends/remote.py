@@ -21,7 +21,7 @@ from typing import Any
 from PIL import Image
 
 from texlens.errors import InputError, TexlensError, require_extra
-from texlens.latex import katex_valid, tokenize, unwrap
+from texlens.latex import formula_of, katex_valid, tokenize
 from texlens.metrics.text.answers import has_loop
 from texlens.model.prompt_config import PROMPT_CONFIG_FILE, PromptConfig, load_prompt_config
 from texlens.png import data_address
@@ -222,7 +222,7 @@ class RemoteReader:
             raise InputError(self._complaint(None))
         tokens = _tokens(choice)
         found = parse_answer(response, self.prompt_config.answer_format)
-        latex = unwrap(found or "")
+        latex = formula_of(found or "")
         faults = {
             "unfinished": choice.finish_reason == "length",
             "loop": has_loop(tokenize(latex)),

@@ -253,12 +253,11 @@ def _drawings(scored: Sequence[ScoredCompletion]) -> dict[str, str]:
 
     What took too long once is left out.
     """
-    from texlens.latex import unwrap
     from texlens.render import svg_many
 
     texts = {s.reference for s in scored} | {s.answer for s in scored if s.error != TIMEOUT}
     wanted = [text for text in texts if text and len(text) <= MAX_DRAWN_CHARACTERS]
-    drawn = svg_many([unwrap(text) for text in wanted])
+    drawn = svg_many(wanted)
     return {
         text: data_address(svg.encode("utf-8", errors="replace"))
         for text, svg in zip(wanted, drawn, strict=True)
