@@ -158,6 +158,7 @@ def render(
     \b
     Sources of printed formulas:
       list:WEIGHT:FILE       the formulas of a file, one a line
+      varied:WEIGHT:FILE     the formulas of a file, symbols renamed (letters, digits, operators)
       recombine:WEIGHT:FILE  new formulas made of the parts of a file's formulas
       grammar:WEIGHT         formulas of a grammar
     """

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from texlens.data.formulas.grammar import generate
-from texlens.data.formulas.recombine import Recombiner
+from texlens.data.formulas.recombine import Recombiner, vary
 from texlens.data.formulas.symbols import CLASS_OF, CLASSES
 from texlens.data.formulas.tree import Group, Item, Unparsable, parse, text_of
 from texlens.engine import get_engine
@@ -120,6 +120,19 @@ def test_recombined_formulas_are_new_and_valid() -> None:
     assert len(set(formulas)) > 450
     failures = [f for f, v in zip(formulas, get_engine().parse(formulas), strict=True) if v]
     assert failures == []
+
+
+def test_variations_keep_the_structure_and_the_words() -> None:
+    formula = r"\frac { a _ { 1 } } { \mathrm { m a x } } + a ^ { 2 } = \beta"
+    varied = {vary(formula, Random(seed)) for seed in range(50)}
+    assert len(varied) > 20
+    for text in varied:
+        assert text == normalize(text)
+        assert r"\mathrm { m a x }" in text
+        tokens = text.split()
+        assert tokens[0] == r"\frac"
+        assert len(tokens) == len(formula.split())
+    assert vary(r"\frac { a", Random(0)) == normalize(r"\frac { a")
 
 
 def test_recombination_uses_only_what_it_was_given() -> None:

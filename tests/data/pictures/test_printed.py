@@ -15,6 +15,7 @@ from texlens.data.pictures.printed import (
     render_printed,
 )
 from texlens.data.pictures.shards import FormulaPicture
+from texlens.engine import fonts
 from texlens.render.tex import tex_available
 
 needs_tex = pytest.mark.skipif(not tex_available(), reason="TeX (pdflatex) is not installed")
@@ -28,8 +29,9 @@ def randoms(n: int) -> list[Random]:
 @pytest.mark.parametrize(
     "style",
     [
-        Style("mathjax"),
-        pytest.param(Style("tex", like_im2latex=True), marks=needs_tex),
+        Style("mathjax", "tex"),
+        Style("mathjax", "tex", like_im2latex=True),
+        pytest.param(Style("tex", "cm", like_im2latex=True), marks=needs_tex),
         pytest.param(Style("tex", "mathpazo"), marks=needs_tex),
     ],
 )
@@ -48,7 +50,9 @@ def test_pictures_do_not_depend_on_their_batch(style: Style) -> None:
 
 
 def test_size_is_in_pixels_an_em() -> None:
-    rendered = [render_printed(["x"], Style("mathjax"), [Random(seed)])[0] for seed in range(8)]
+    rendered = [
+        render_printed(["x"], Style("mathjax", "tex"), [Random(seed)])[0] for seed in range(8)
+    ]
     ratios = [d.grey.shape[0] / d.pixels_per_em for d in rendered if isinstance(d, FormulaPicture)]
     assert len(ratios) == 8
     assert all(0.4 < ratio < 0.56 for ratio in ratios)  # an x is 0.43 em high, plus a soft edge
@@ -74,6 +78,9 @@ def test_crop_to_ink() -> None:
     assert cropped.shape == (4, 3)
 
 
-@pytest.mark.skipif(tex_available(), reason="TeX is installed")
-def test_without_tex_mathjax_renders() -> None:
-    assert {choose_style(Random(seed)).renderer for seed in range(9)} == {"mathjax"}
+def test_without_tex_mathjax_renders_in_all_its_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("texlens.data.pictures.printed.tex_available", lambda: False)
+    styles = [choose_style(Random(seed)) for seed in range(90)]
+    assert {style.renderer for style in styles} == {"mathjax"}
+    assert {style.font for style in styles} == set(fonts())
+    assert {style.like_im2latex for style in styles} == {True, False}

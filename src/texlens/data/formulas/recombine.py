@@ -127,6 +127,15 @@ class Recombiner:
         return copy
 
 
+def vary(formula: str, random: Random) -> str:
+    """The formula in normal form with symbols renamed; unchanged where it cannot be parsed."""
+    formula = normalize(formula)
+    try:
+        return normalize(text_of(_renamed(parse(formula), random)))
+    except Unparsable:
+        return formula
+
+
 def _length(items: list[Item]) -> int:
     return sum(1 for _ in tokens_of(items))
 

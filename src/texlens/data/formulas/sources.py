@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Final
 
 from texlens.data.formulas.grammar import generate
-from texlens.data.formulas.recombine import Recombiner
+from texlens.data.formulas.recombine import Recombiner, vary
 from texlens.errors import InputError
 from texlens.latex import normalize
 
@@ -35,6 +35,10 @@ def _listed(formulas: list[str]) -> Sampler:
     return lambda random: normalize(random.choice(formulas))
 
 
+def _varied(formulas: list[str]) -> Sampler:
+    return lambda random: vary(random.choice(formulas), random)
+
+
 def _recombined(formulas: list[str]) -> Sampler:
     if len(formulas) > RECOMBINED_FORMULAS:
         formulas = Random(0).sample(formulas, RECOMBINED_FORMULAS)
@@ -52,6 +56,7 @@ def _from_grammar(_: list[str]) -> Sampler:
 
 SOURCE_KINDS: Final = {
     "list": SourceKind(_listed),
+    "varied": SourceKind(_varied),
     "recombine": SourceKind(_recombined),
     "grammar": SourceKind(_from_grammar, has_file=False),
 }

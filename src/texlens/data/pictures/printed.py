@@ -20,6 +20,7 @@ from PIL import Image
 
 from texlens.data.formulas.sources import FormulaSource
 from texlens.data.pictures.shards import FormulaPicture, Grey, ShardMaker
+from texlens.engine import fonts
 from texlens.errors import InputError
 from texlens.render.tex import FORMULAS_PER_RUN, TexFailure, render_tex, tex_available
 
@@ -32,6 +33,9 @@ SMOOTH_FONTS: Final[dict[str, int]] = {
     "mathptmx": 2, "mathpazo": 2, "arev": 1, "cmbright": 1, "iwona": 1, "kurier": 1, "charter": 1,
     "libertinus": 1, "antykwa": 1, "newcentury": 1, "cm-sans": 1,
 }  # fmt: skip
+# MathJax's fonts, by weight; the first three are shaped like TeX's Computer Modern.
+MATHJAX_FONTS: Final[dict[str, int]] = {"tex": 6, "newcm": 4, "modern": 3, "stix2": 4, "termes": 3}
+_LIKE_COMPUTER_MODERN: Final = ("tex", "newcm", "modern")
 MAX_WIDTH_PX: Final = 1400
 MAX_HEIGHT_PX: Final = 420
 _TRIES: Final = 10_000  # to sample a formula that is short enough
@@ -43,7 +47,7 @@ class Style:
     """What the pictures of one batch have in common."""
 
     renderer: Literal["tex", "mathjax"]
-    font: str = "cm"
+    font: str  # of `render.tex.FONTS`, or of MathJax
     like_im2latex: bool = False
     display: bool = True
 
@@ -51,9 +55,12 @@ class Style:
 def choose_style(random: Random) -> Style:
     """A random style; MathJax renders where TeX is not installed."""
     if not tex_available():
-        return Style("mathjax", display=random.random() < 0.8)
+        present = {font: MATHJAX_FONTS.get(font, 1) for font in fonts()}
+        (font,) = random.choices(list(present), list(present.values()))
+        hard = font in _LIKE_COMPUTER_MODERN and random.random() < IM2LATEX_SHARE
+        return Style("mathjax", font, hard, display=hard or random.random() < 0.8)
     if random.random() < IM2LATEX_SHARE:
-        return Style("tex", like_im2latex=True)
+        return Style("tex", "cm", like_im2latex=True)
     (font,) = random.choices(list(SMOOTH_FONTS), list(SMOOTH_FONTS.values()))
     return Style("tex", font, display=random.random() < 0.8)
 
@@ -72,22 +79,22 @@ def render_printed(
     Raises:
         TexlensError: the style needs TeX and it is not installed.
     """
+    render = _by_mathjax if style.renderer == "mathjax" else _by_tex
     if style.like_im2latex:
         dpi = [100.0] * len(formulas)
         pages = [
             page if isinstance(page, str) else like_im2latex(page, random.randint(236, 253))
-            for page, random in zip(_by_tex(formulas, style, 200.0), randoms, strict=True)
+            for page, random in zip(
+                render(formulas, style, [200.0] * len(formulas)), randoms, strict=True
+            )
         ]
     else:
         dpi = [_smooth_dpi(random) for random in randoms]
-        render = _by_mathjax if style.renderer == "mathjax" else _by_tex
         pages = render(formulas, style, dpi)
     return list(map(_cropped, pages, dpi, formulas))
 
 
-def _by_tex(
-    formulas: Sequence[str], style: Style, dpi: float | Sequence[float]
-) -> list[Grey | str]:
+def _by_tex(formulas: Sequence[str], style: Style, dpi: Sequence[float]) -> list[Grey | str]:
     pages = render_tex(formulas, font=style.font, dpi=dpi, display=style.display)
     return [page.message if isinstance(page, TexFailure) else page for page in pages]
 
@@ -97,7 +104,7 @@ def _by_mathjax(formulas: Sequence[str], style: Style, dpi: Sequence[float]) -> 
 
     pages: list[Grey | str] = []
     for formula, resolution in zip(formulas, dpi, strict=True):
-        page = png(formula, Size(dpi=resolution), display=style.display)
+        page = png(formula, Size(dpi=resolution), display=style.display, font=style.font)
         if isinstance(page, bytes):
             pages.append(np.asarray(Image.open(io.BytesIO(page)).convert("L")))
         else:
@@ -168,7 +175,7 @@ class PrintedShards:
         """All that decides the bytes of a shard, as JSON."""
         return asdict(self) | {
             "sources": [source.as_json() for source in self.sources],
-            "tex": tex_available(),
+            "renderer": "tex" if tex_available() else fonts(),
         }
 
     def open(self) -> ShardMaker:

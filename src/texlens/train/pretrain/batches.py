@@ -13,7 +13,7 @@ from texlens.train.pretrain.augmentation import Encoded
 # Canvas sizes in visual tokens. Few enough that every one is met often, close enough that little
 # white is computed.
 ROWS = (2, 3, 4, 5, 6, 8, 10, 13, 16)
-COLUMNS = (4, 8, 12, 16, 20, 24, 28, 32, 38, 44, 50)
+COLUMNS = (4, 8, 12, 16, 20, 24, 28, 32, 38, 44, 50, 60, 72, 88, 104)
 
 _GROWTH = 1.08  # grouping a million pictures takes a while: not for every shard that comes
 

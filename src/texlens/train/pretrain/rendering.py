@@ -58,7 +58,7 @@ class Rendering:
             sample = source.sampler()
             count = round(_SAMPLED_FORMULAS * source.weight / total)
             formulas += [sample(random) for _ in range(count)]
-            if source.kind == "list" and source.path is not None:
+            if source.kind in ("list", "varied") and source.path is not None:
                 formulas += map(normalize, source.path.read_text(encoding="utf-8").splitlines())
         return formulas
 

@@ -15,12 +15,12 @@ from texlens.train.run.config import Rows, Settings
 class FormulaList(Settings):
     """Formulas to be drawn as pictures, and how often beside the other lists of a source.
 
-    `list` takes the formulas of a file as they are, `recombine` makes new ones out of their parts,
+    `list` takes the formulas of a file as they are, `varied` renames their symbols, `recombine` makes new ones out of their parts,
     `grammar` needs no file. The file has one formula a line, or is Parquet with a column
     `latex_formula`, of which `rows` takes a half-open range.
     """
 
-    kind: Literal["list", "recombine", "grammar"]
+    kind: Literal["list", "varied", "recombine", "grammar"]
     weight: float = Field(default=1.0, gt=0)
     path: Path | None = None
     rows: Rows | None = None
@@ -28,7 +28,7 @@ class FormulaList(Settings):
     @model_validator(mode="after")
     def _has_its_file(self) -> FormulaList:
         if (self.path is None) != (self.kind == "grammar"):
-            raise ValueError("list and recombine need a path, grammar has none")
+            raise ValueError("only grammar has no path")
         return self
 
 
