@@ -56,7 +56,7 @@ def test_changes_reach_into_lists_and_parts() -> None:
         ("learning_rate=-1", "learning_rate: .*greater than 0"),
         ("data.7.share=1", r"no 'data\.7\.share'"),
         ("data.1.shards=x", "exactly one of formulas, parquet, shards"),
-        ("data.0.formulas.2.path=x", "grammar has none"),
+        ("data.0.formulas.2.path=x", "only grammar has no path"),
         ("data=[]", "data: .*at least 1"),
         ("minutes=", "give minutes or steps"),
         ("prompt_config.pixels_per_em=", "size of type"),
@@ -76,7 +76,8 @@ def test_what_is_no_setting(setting: str) -> None:
 
 def test_a_recipe_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"one of .*pretrain_generalist, pretrain_handwriting, pretrain_small"
+        InputError,
+        match=r"one of .*pretrain_generalist, pretrain_handwriting, pretrain_print, pretrain_small",
     ):
         load_recipe("pretrain_smal", PretrainConfig)
     with pytest.raises(InputError, match="cannot be read"):
