@@ -241,7 +241,7 @@ def preview(file: Path, out: Path, limit: int, force: bool) -> None:
     from texlens.data.parquet import read_examples
     from texlens.data.preview import contact_sheet
     from texlens.errors import InputError
-    from texlens.png import encode_png
+    from texlens.images import encode_png
     from texlens.runs import write_bytes
 
     if out.exists() and not force:

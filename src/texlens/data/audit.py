@@ -22,9 +22,9 @@ from texlens.data.formats import as_png
 from texlens.data.items import SPLITS
 from texlens.data.parquet import read_examples
 from texlens.errors import InputError, MissingExtra
+from texlens.images import data_address
 from texlens.latex import normalize
 from texlens.pages import render_page
-from texlens.png import data_address
 from texlens.runs import open_out_folder, write_bytes, write_json, write_text
 
 MARKER = "audit.json"

@@ -19,6 +19,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from texlens.data.items import CleanItem, Drop, RawItem
+from texlens.images import on_paper
 
 # Ink differs from the ground by at least half of what the picture's darkest (or lightest) pixel
 # does: a faint pencil on grey paper is ink, and the noise of JPEG around black print is not.
@@ -146,11 +147,7 @@ def to_grey(picture: Image.Image) -> NDArray[np.uint8]:
     """A picture (height, width) in grey of 8 bits, transparency on white."""
     if picture.mode.startswith("I;16"):  # Pillow would clip, not scale
         return (np.asarray(picture) >> 8).astype(np.uint8)
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        picture = Image.alpha_composite(white, rgba)
-    return np.asarray(picture.convert("L"))
+    return np.asarray(on_paper(picture).convert("L"))
 
 
 def ink_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from PIL import Image, ImageOps
 
 from texlens.data.parquet import read_examples
+from texlens.images import encode_png, on_paper
 from texlens.model.prompt_config import PromptConfig
-from texlens.png import encode_png
 from texlens.records import Example
 from texlens.runs import atomic_write, write_json
 
@@ -80,11 +80,7 @@ def as_png(content: bytes) -> bytes:
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return content
     with Image.open(io.BytesIO(content)) as stored:
-        picture = ImageOps.exif_transpose(stored)
-        if picture.has_transparency_data:
-            rgba = picture.convert("RGBA")
-            white = Image.new("RGBA", rgba.size, "white")
-            picture = Image.alpha_composite(white, rgba)
+        picture = on_paper(ImageOps.exif_transpose(stored))
         return encode_png(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
 
 

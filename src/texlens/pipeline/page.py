@@ -12,9 +12,9 @@ from texlens.data.preview import contact_sheet
 from texlens.evaluate.compare.comparison import PAGE
 from texlens.evaluate.compare.runs import EvaluatedRun
 from texlens.evaluate.compare.tables import overview_table
+from texlens.images import data_address, encode_png
 from texlens.pages import render_page
 from texlens.pipeline.config import PipelineConfig
-from texlens.png import data_address, encode_png
 from texlens.runs import write_text
 from texlens.tables import Table
 

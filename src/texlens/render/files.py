@@ -11,8 +11,8 @@ from PIL import Image
 
 from texlens.engine import Failure, get_engine
 from texlens.errors import InputError
+from texlens.images import encode_png
 from texlens.latex import formula_of
-from texlens.png import encode_png
 from texlens.render.overlay import overlay
 from texlens.render.picture import Size, png_many, svg_many
 from texlens.render.sheet import contact_sheet

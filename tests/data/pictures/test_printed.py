@@ -10,7 +10,6 @@ import pytest
 from texlens.data.pictures.printed import (
     Style,
     choose_style,
-    crop_to_ink,
     like_im2latex,
     render_printed,
 )
@@ -67,15 +66,6 @@ def test_the_im2latex_style_is_half_as_large_and_hard() -> None:
     assert styled[10, 15] == 0  # pale ink is black
     assert styled[0, 0] == 255
     assert (like_im2latex(page, threshold=150) == 255).all()
-
-
-def test_crop_to_ink() -> None:
-    page = np.full((20, 30), 255, np.uint8)
-    assert crop_to_ink(page) is None
-    page[5, 7] = page[8, 9] = 0
-    cropped = crop_to_ink(page)
-    assert cropped is not None
-    assert cropped.shape == (4, 3)
 
 
 def test_without_tex_mathjax_renders_in_all_its_fonts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from texlens.data.pictures.hand import write_formulas
 from texlens.data.pictures.ink import InkError, InkStyle, Stroke, draw_ink
 from texlens.data.pictures.printed import choose_style, render_printed
 from texlens.errors import InputError
-from texlens.png import encode_png
+from texlens.images import encode_png
 from texlens.records import Kind
 
 BLOCK = 200  # items that share a style: fonts are loaded once a TeX run

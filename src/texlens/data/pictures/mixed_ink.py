@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy as np
 
 from texlens.data.pictures.ink import Ink, InkStyle, Stroke, draw_ink
-from texlens.data.pictures.printed import crop_to_ink
 from texlens.data.pictures.shards import FormulaPicture, ShardMaker
+from texlens.images import crop_to_ink
 from texlens.reading.pictures.type_size import type_size
 
 # Symbols that may replace each other: of one height, and nothing else depends on their shape.

@@ -22,6 +22,7 @@ from texlens.data.formulas.sources import FormulaSource
 from texlens.data.pictures.shards import FormulaPicture, Grey, ShardMaker
 from texlens.engine import fonts
 from texlens.errors import InputError
+from texlens.images import crop_to_ink
 from texlens.render.tex import FORMULAS_PER_RUN, TexFailure, render_tex, tex_available
 
 EM_INCHES: Final = 10 / 72.27  # an em of 10-point type
@@ -39,7 +40,6 @@ _LIKE_COMPUTER_MODERN: Final = ("tex", "newcm", "modern")
 MAX_WIDTH_PX: Final = 1400
 MAX_HEIGHT_PX: Final = 420
 _TRIES: Final = 10_000  # to sample a formula that is short enough
-_INK = 32  # a pixel this much darker than the paper is ink
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +140,6 @@ def like_im2latex(page: Grey, threshold: int) -> Grey:
     ink[: page.shape[0], : page.shape[1]][page < threshold] = 0
     half = Image.fromarray(ink).resize((width // 2, height // 2), Image.Resampling.LANCZOS)
     return np.asarray(half)
-
-
-def crop_to_ink(grey: Grey) -> Grey | None:
-    """The picture without its margins, or ``None`` when it is blank."""
-    ink = grey < 255 - _INK
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if not len(rows):
-        return None
-    return grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from texlens.errors import InputError
+from texlens.images import data_address, encode_png
 from texlens.metrics.base import Drawings, Side
 from texlens.metrics.batches import BatchScorer, ItemResult, ScoringConfig
 from texlens.pages import render_page
-from texlens.png import data_address, encode_png
 from texlens.records import Prediction
 from texlens.runs import write_bytes, write_text
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from texlens.images import data_address
 from texlens.metrics.registry import goodness
 from texlens.metrics.report.table import BREAKDOWN_TITLES
 from texlens.pages import render_page
-from texlens.png import data_address
 from texlens.records import Score
 
 if TYPE_CHECKING:

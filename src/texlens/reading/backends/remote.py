@@ -21,10 +21,10 @@ from typing import Any
 from PIL import Image
 
 from texlens.errors import InputError, TexlensError, require_extra
+from texlens.images import data_address
 from texlens.latex import formula_of, katex_valid, tokenize
 from texlens.metrics.text.answers import has_loop
 from texlens.model.prompt_config import PROMPT_CONFIG_FILE, PromptConfig, load_prompt_config
-from texlens.png import data_address
 from texlens.reading.answers import parse_answer
 from texlens.reading.pictures.framing import Frame, NoInk, frame_picture
 from texlens.reading.pictures.opening import as_png, open_picture

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from texlens.errors import InputError
-from texlens.png import encode_png
+from texlens.images import encode_png
 from texlens.reading.pictures.opening import SUFFIXES, open_picture
 from texlens.reading.sources import Item
 from texlens.records import Reading

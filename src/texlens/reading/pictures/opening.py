@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from texlens.errors import InputError
-from texlens.png import encode_png
+from texlens.images import encode_png, on_paper
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
@@ -139,14 +139,13 @@ def _deep_grey_shrunk(image: Image.Image, smaller: int) -> Image.Image:
 def _on_white(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return _from_deep_grey(image).convert("RGB")
-    if not (image.mode.endswith(("A", "a")) or "transparency" in image.info):
+    if not image.has_transparency_data:
         return image.convert("RGB")
     layered = image.convert("RGBA")
     visible = np.asarray(layered.getchannel("A")) >= 128
     grey = np.asarray(layered.convert("L"))
     white_ink = bool(visible.any() and not visible.all() and grey[visible].min() > _WHITE_ENOUGH)
-    ground = Image.new("RGBA", layered.size, "black" if white_ink else "white")
-    return Image.alpha_composite(ground, layered).convert("RGB")
+    return on_paper(layered, "black" if white_ink else "white")
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:

@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
+from texlens.images import data_address, encode_png
 from texlens.pages import render_page
-from texlens.png import data_address, encode_png
 from texlens.runs import write_json_lines, write_text
 from texlens.train.rewards.functions import ScoredCompletion
 from texlens.train.rewards.pool import TIMEOUT

@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from texlens.errors import InputError
+from texlens.images import crop_to_ink
 from texlens.latex import normalize
 from texlens.model.tokenizer import TextEncoder
 from texlens.train.pretrain.settings import Augmentation, PictureSource
 
-_INK = 32  # a pixel this much darker than the paper is ink
 _MARGIN = 4  # pixels of paper at least, at the model's scale, on each side
 
 
@@ -79,12 +79,15 @@ def read_parquet(source: PictureSource) -> Shard:
     for image, formula in read_columns(source.parquet, source.rows, "image", "latex_formula"):
         try:
             with Image.open(io.BytesIO(image["bytes"])) as picture:
-                grey = crop_to_ink(np.asarray(picture.convert("L")))
+                whole = np.asarray(picture.convert("L"))
         except (OSError, TypeError, ValueError) as error:
             raise InputError(
                 f"'{source.parquet}' row {len(greys)} of those asked for holds no picture: "
                 "prepare the file with `texlens data prepare`, which drops such rows."
             ) from error
+        grey = crop_to_ink(whole)
+        if grey is None:  # a blank picture becomes a single pixel
+            grey = whole[:1, :1]
         greys.append(grey)
         formulas.append(" ".join(normalize(formula).split()))
         size = source.pixels_per_em or type_size(grey.astype(np.float32))
@@ -124,15 +127,6 @@ def read_columns(
     if not chosen:
         raise InputError(f"'{path}' has {table.num_rows} rows: none of {start} to {stop}.")
     return chosen
-
-
-def crop_to_ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A dark-on-white picture without its margins; a blank one becomes a single pixel."""
-    ink = grey < 255 - _INK
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if not len(rows):
-        return grey[:1, :1]
-    return np.ascontiguousarray(grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ brought to what `Reader` would hand the same model, so that training and reading
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 from texlens.data.formats import answer_text
 from texlens.data.parquet import count_examples, read_examples
 from texlens.errors import InputError
+from texlens.images import encode_png
 from texlens.latex import normalize
 from texlens.model.load import Loaded
 from texlens.model.prompt import Prompt, prompt_of
@@ -176,6 +176,4 @@ def _picture(content: bytes, loaded: Loaded) -> tuple[bytes, tuple[int, int]]:
     if frame is None:
         return content, image.size
     framed: Image.Image = frame_picture(image, frame)
-    stream = io.BytesIO()
-    framed.save(stream, "PNG", compress_level=1)
-    return stream.getvalue(), framed.size
+    return encode_png(framed, compress_level=1), framed.size

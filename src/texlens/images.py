@@ -1,0 +1,58 @@
+"""Pictures: on paper, without margins, as the bytes of a PNG file, as addresses inside a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+_SIGNATURES = (
+    (b"\x89PNG", "png"),
+    (b"\xff\xd8", "jpeg"),
+    (b"RIFF", "webp"),
+    (b"GIF8", "gif"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+)
+_INK_CONTRAST = 32  # a pixel that is darker than white by more than this is ink
+
+
+def encode_png(picture: Image, **options: int) -> bytes:
+    """The picture as a PNG file. `options` are Pillow's: `optimize=True`, `compress_level=1`."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def on_paper(picture: Image, paper: str = "white") -> Image:
+    """The picture in RGB with `paper` under its transparent parts; an opaque one as it is."""
+    from PIL import Image
+
+    if not picture.has_transparency_data:
+        return picture
+    layered = picture.convert("RGBA")
+    ground = Image.new("RGBA", layered.size, paper)
+    return Image.alpha_composite(ground, layered).convert("RGB")
+
+
+def crop_to_ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """A picture (height, width) of dark ink on white without its margins; None if it is blank."""
+    import numpy as np
+
+    ink = grey < 255 - _INK_CONTRAST
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return None
+    return grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def data_address(picture: bytes) -> str:
+    """The file of a picture as an address that contains it; an SVG if no signature matches."""
+    kind = next((kind for sign, kind in _SIGNATURES if picture.startswith(sign)), "svg+xml")
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
