@@ -102,6 +102,11 @@ def test_a_broken_prediction_scores_what_tex_would_draw_of_it(drawings: Drawings
     assert cdm(r"a + b = c", r"\left( a + b = c", drawings) == 0.909
 
 
+def test_a_colour_of_the_prediction_itself_belongs_to_no_token(drawings: Drawings) -> None:
+    assert cdm(r"a \wedge b", r"a \color{red}\wedge b", drawings) > 0.5
+    assert cdm(r"a \wedge b", r"a \color{blue}\wedge b", drawings) > 0.5
+
+
 def test_exprate_is_1_where_cdm_is_1(drawings: Drawings) -> None:
     pairs = [Pair.of("a + b", "a + b"), Pair.of("a + b", "a - b")]
     first, second = Cdm().score_items(pairs, drawings)

@@ -239,7 +239,7 @@ def test_two_thousand_signs_are_compared() -> None:
     assert isinstance(one, Drawing)
     assert isinstance(two, Drawing)
     assert len(one.boxes) > 1900
-    value, errors = Layout().compare(one, two)
+    value, errors = Layout().compare(reading_sequence(one), reading_sequence(two))
     assert value < 0.01
     assert errors.mass > 500
 

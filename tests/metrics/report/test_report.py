@@ -106,7 +106,7 @@ def test_a_report_shows_the_worst_first_and_says_what_it_leaves_out() -> None:
 def test_what_cannot_be_drawn_is_said_in_its_place() -> None:
     values: dict[str, float | None] = {"exact": 0.0}
     text = report_html("Scores", [ReportItem("1", "x", r"\frac{", values)])
-    assert "cannot be rendered: Missing close brace" in text
+    assert "cannot be drawn: Missing close brace" in text
 
 
 def colors(picture: Image.Image) -> set[tuple[int, ...]]:

@@ -125,7 +125,7 @@ def pictures_of(runs: Sequence[EvaluatedRun], data: Sequence[Path]) -> dict[str,
 
 
 def _painted(gt: str, pred: str, key: str) -> str | None:
-    """The prediction with its matched ink in green; None where it cannot be rendered."""
+    """The prediction with its matched ink in green; None where it cannot be drawn."""
     metric = "cdm" if key == "cdm" else "layout"
     try:
         pictures = explain(Prediction("", gt, pred), ScoringConfig((metric,))).pictures

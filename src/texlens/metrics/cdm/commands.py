@@ -79,12 +79,11 @@ CELLS: Final = {  # environments: delimiters around the array, and whether it na
 }  # fmt: skip
 PLAIN_ARRAYS: Final = frozenset(["\\matrix", "\\pmatrix", "\\cases"])
 
-# Words that `\operatorname` gives back as commands. `arccos` and `tanh` are missing in the
-# published pattern by the way it is joined.
-NAMED_OPERATORS: Final = frozenset(
-    """arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf injlim ker lg lim liminf
-    limsup ln log max min Pr projlim sec sin sinh sup tan""".split()
-)
+# Words that `\operatorname` turns back into commands; `arccos` and `tanh` are missing in the
+# official pattern, because of how it is joined.
+NAMED_OPERATORS: Final = (
+    frozenset(word[1:] for word in OPERATORS | LIMIT_OPERATORS) - {"arccos", "tanh"}
+) | {"injlim", "projlim"}
 
 # Commands of more than one character that the grammar knows as something else than a letter:
 # they stay whole inside `\mathrm`.

@@ -273,7 +273,7 @@ class _Parser(Words):
         elif word in TEXT:
             out.append("\\mathrm")
             self.text_argument()
-        elif word in ACCENTS:
+        elif word in ACCENTS or word == "\\phantom":
             out.append(word)
             self.argument(braced=True)
         elif word in LINES:
@@ -283,9 +283,6 @@ class _Parser(Words):
         elif word in LAPS:
             out.append(word)
             self.argument()
-        elif word == "\\phantom":
-            out.append(word)
-            self.argument(braced=True)
         elif word == "\\sqrt":
             out.append(word)
             index: list[str] | None = None

@@ -51,6 +51,41 @@ class Inked:
     width: float
     height: float
 
+    @classmethod
+    def of(
+        cls,
+        tokens: Sequence[str],
+        numbers: Integers,
+        corners: Floats,
+        width: float,
+        height: float,
+    ) -> Inked | None:
+        """The extents of inked parts; None where no part belongs to a token.
+
+        Args:
+            tokens: all tokens of the formula that have a colour.
+            numbers: for each part the place of its token, shape (parts,); other numbers are ignored.
+            corners: left, top, right, bottom of each part, shape (parts, 4).
+            width: of the picture.
+            height: of the picture.
+        """
+        known = (numbers >= 0) & (numbers < len(tokens))
+        order = np.argsort(numbers[known], kind="stable")
+        numbers, corners = numbers[known][order], corners[known][order]
+        starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+        if not len(starts):
+            return None
+        lows = np.minimum.reduceat(corners[:, :2], starts)
+        highs = np.maximum.reduceat(corners[:, 2:], starts)
+        inked = tuple(numbers[starts].tolist())
+        return cls(
+            tuple(tokens[number] for number in inked),
+            inked,
+            np.hstack([lows, highs]),
+            width,
+            height,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Matching:

@@ -114,6 +114,7 @@ _TO_TAKE_OUT: Final = re.compile(
 )
 _BRACE: Final = re.compile(r"\\mathcolor\{#\w+\}\{|\\.|[{}]", re.S)
 _ATTEMPTS: Final = 6
+_TOKEN_COLOUR: Final = re.compile("#[0-9a-f]{6}")
 
 
 def draw(formulas: Sequence[Painted], drawings: Drawings) -> list[Inked | None]:
@@ -178,6 +179,10 @@ def latex_of(formula: Painted, repair: _Repair = _AS_IT_IS) -> str:
     return repaired(latex) if repair.mend else latex
 
 
+def _colour(piece: Ink) -> str:
+    return f"{{#{piece.number + 1:06x}}}"
+
+
 def _runs_away(latex: str) -> bool:
     r"""Whether TeX would look for the end of a coloured token until the file ends.
 
@@ -231,7 +236,7 @@ class _Writer:
                 self.words.append("}")
                 return index
             if _FENCE.match(token):
-                self.words.append(f"\\delimcolor{{#{piece.number + 1:06x}}}{token}")
+                self.words.append(f"\\delimcolor{_colour(piece)}{token}")
                 return index + 1
         elif len(token) == 1 and not (
             _PRINTABLE_ASCII.match(token) or _DRAWN_BEYOND_ASCII.match(token)
@@ -239,18 +244,12 @@ class _Writer:
             return index + 1
         token = self.cleaned(_INK_WRITTEN.get(token, token))
         braced = piece.braced or (self.braced and not piece.opens)
-        word = f"\\mathcolor{{#{piece.number + 1:06x}}}{{{token}"
-        if braced:
-            word = "{" + word
-        if not piece.opens:
-            word += "}}" if braced else "}"
-        elif token == "\\frac":
-            word = _NARROW_BAR + word
-        self.words.append(word)
+        bar = _NARROW_BAR if piece.opens and token == "\\frac" else ""
+        self.words.append(bar + piece.coloured(_colour(piece), token, braced=braced))
         return index + 1
 
     def open(self, piece: Ink) -> None:
-        self.words.append(f"\\mathcolor{{#{piece.number + 1:06x}}}{{{piece.token}")
+        self.words.append(f"\\mathcolor{_colour(piece)}{{{piece.token}")
 
     def cleaned(self, word: str) -> str:
         """The word without the commands that are to be taken out of it."""
@@ -284,12 +283,12 @@ class _Writer:
 
 
 def token_number(box: Box) -> int:
-    """Which token a box belongs to; -1 for ink without a colour."""
-    return int(box.color[1:], 16) - 1 if box.color else -1
+    """The number of the token that a box belongs to; -1 for ink without a token's colour."""
+    return int(box.color[1:], 16) - 1 if _TOKEN_COLOUR.fullmatch(box.color) else -1
 
 
 def read_boxes(drawing: Drawing, tokens: Sequence[str]) -> Inked | None:
-    """The boxes of the colours, as the pixels of a picture would show them; None without any."""
+    """The boxes of the colours in pixels, as a picture would show them; None without any."""
     boxes = drawing.boxes
     if not boxes:
         return None
@@ -297,27 +296,14 @@ def read_boxes(drawing: Drawing, tokens: Sequence[str]) -> Inked | None:
     top = min(box.y0 for box in boxes)
     width = max(box.x1 for box in boxes) - left
     height = max(box.y1 for box in boxes) - top
-    inked: dict[int, list[float]] = {}
-    for box in boxes:
-        if (number := token_number(box)) >= 0:
-            if found := inked.get(number):
-                found[0] = min(found[0], box.x0)
-                found[1] = min(found[1], box.y0)
-                found[2] = max(found[2], box.x1)
-                found[3] = max(found[3], box.y1)
-            else:
-                inked[number] = [box.x0, box.y0, box.x1, box.y1]
-    numbers = sorted(inked)
-    if not numbers:
-        return None
-    em = np.array([inked[number] for number in numbers]) - np.array([left, top, left, top])
+    em = np.array([(box.x0, box.y0, box.x1, box.y1) for box in boxes])
+    em -= np.array([left, top, left, top])
     # Pixels, with one more on every side; the last pixel of a box is the one before its edge.
     pixels = np.array([NARROWER, 1.0, NARROWER, 1.0]) * PIXELS_PER_EM
-    boxes_px = em * pixels + np.array([-1, -1, 0, 0]) + CROP_PADDING_PX
-    return Inked(
-        tuple(tokens[number] for number in numbers),
-        tuple(numbers),
-        boxes_px,
+    return Inked.of(
+        tokens,
+        np.array([token_number(box) for box in boxes]),
+        em * pixels + np.array([-1, -1, 0, 0]) + CROP_PADDING_PX,
         width * NARROWER * PIXELS_PER_EM - 1 + 2 * CROP_PADDING_PX,
         height * PIXELS_PER_EM - 1 + 2 * CROP_PADDING_PX,
     )

@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, Pair, Side, sign
-from texlens.metrics.cdm import mathjax_boxes as cdm_mathjax
-from texlens.metrics.cdm.matching import Inked, Matching, match
+from texlens.metrics.cdm import mathjax_boxes
+from texlens.metrics.cdm.matching import Inked, match
 from texlens.metrics.cdm.tokens import paint
 
 REVISION = 1
@@ -66,22 +66,27 @@ class Cdm(Metric):
         gt, pred = inked[pair.gt], inked[pair.pred]
         if gt is None or pred is None:
             return None
-        matching = match(gt, pred)
-        gt_side = _side(pair.gt, {gt.numbers[i] for i, _ in matching.partners}, drawings)
-        pred_side = _side(pair.pred, {pred.numbers[j] for _, j in matching.partners}, drawings)
+        partners = match(gt, pred).partners
+        gt_side = _side(pair.gt, [gt.numbers[i] for i, _ in partners], drawings)
+        pred_side = _side(pair.pred, [pred.numbers[j] for _, j in partners], drawings)
         if gt_side is None or pred_side is None:
             return None
-        return _with_partners(gt_side, pred_side, gt, pred, matching)
+        boxes = zip(gt_side[1], pred_side[1], strict=True)
+        return Match(
+            gt_side[0],
+            pred_side[0],
+            tuple((i, j) for i, j in boxes if i is not None and j is not None),
+        )
 
     def _draw(self, texts: set[str], drawings: Drawings) -> dict[str, Inked | None]:
         """The inked tokens of each text; None where it cannot be drawn or leaves no ink."""
         painted = {text: painted for text in sorted(texts) if (painted := paint(text)) is not None}
         if self.engine == "mathjax":
-            drawn = cdm_mathjax.draw(list(painted.values()), drawings)
+            drawn = mathjax_boxes.draw(list(painted.values()), drawings)
         else:
-            from texlens.metrics.cdm import tex_boxes as cdm_tex
+            from texlens.metrics.cdm import tex_boxes
 
-            drawn = cdm_tex.draw(list(painted.values()))
+            drawn = tex_boxes.draw(list(painted.values()))
         return {**dict.fromkeys(texts), **dict(zip(painted, drawn, strict=True))}
 
     def _score(self, gt: Inked | None, pred: Inked | None) -> ItemScore:
@@ -94,30 +99,16 @@ class Cdm(Metric):
         return ItemScore({"cdm": f1, "exprate_cdm": float(f1 == 1)})
 
 
-def _side(text: str, matched: set[int], drawings: Drawings) -> Side | None:
-    """The coloured drawing of a formula, and which of its boxes belong to matched tokens."""
+def _side(
+    text: str, matched: Sequence[int], drawings: Drawings
+) -> tuple[Side, list[int | None]] | None:
+    """The coloured rendering of a formula, and for each matched token the index of its first box."""
     painted = paint(text)
-    found = cdm_mathjax.coloured([painted], drawings)[0] if painted else None
+    found = mathjax_boxes.coloured([painted], drawings)[0] if painted else None
     if found is None:
         return None
     latex, drawing = found
-    numbers = [cdm_mathjax.token_number(box) for box in drawing.boxes]
-    return Side(drawing.boxes, tuple(number in matched for number in numbers), latex)
-
-
-def _with_partners(
-    gt_side: Side, pred_side: Side, gt: Inked, pred: Inked, found: Matching
-) -> Match:
-    """The match of boxes: the first box of a token stands for the token."""
-    firsts: list[dict[int, int]] = []
-    for side in (gt_side, pred_side):
-        first: dict[int, int] = {}
-        for index, box in enumerate(side.boxes):
-            first.setdefault(cdm_mathjax.token_number(box), index)
-        firsts.append(first)
-    partners = tuple(
-        (firsts[0][gt.numbers[i]], firsts[1][pred.numbers[j]])
-        for i, j in found.partners
-        if gt.numbers[i] in firsts[0] and pred.numbers[j] in firsts[1]
-    )
-    return Match(gt_side, pred_side, partners)
+    numbers = [mathjax_boxes.token_number(box) for box in drawing.boxes]
+    firsts = {number: index for index, number in reversed(list(enumerate(numbers)))}
+    side = Side(drawing.boxes, tuple(number in set(matched) for number in numbers), latex)
+    return side, [firsts.get(number) for number in matched]

@@ -81,38 +81,33 @@ def _fence(found: re.Match[str]) -> str:
 
 def _with_scripts(latex: str) -> str:
     """Every script with an argument, and on an empty nucleus where its nucleus has one already."""
-    words: list[str] = [word for word in _WORD.findall(latex) if not word.isspace()]
     spaced = _WORD.findall(latex)
-    if all(word not in "_^" for word in words):
-        return latex
+    following = iter([*(word for word in spaced if not word.isspace()), ""][1:])
     out: list[str] = []
     scripts: list[set[str]] = [set()]  # at every depth: those of the last nucleus
     awaited = [False]  # at every depth: whether a script waits for its argument
-    place = 0
     for word in spaced:
         out.append(word)
         if word.isspace():
             continue
-        place += 1
+        after = next(following)
         if word in ("_", "^"):
             if word in scripts[-1]:
                 out[-1] = "{}" + word
                 scripts[-1] = set()
             scripts[-1].add(word)
-            awaited[-1] = True
-            if (words[place] if place < len(words) else "") in _ENDS_NUCLEUS:
+            awaited[-1] = after not in _ENDS_NUCLEUS
+            if not awaited[-1]:
                 out.append("{}")
-                awaited[-1] = False
-            continue
-        if word == "}":
+        elif word == "}":
             if len(scripts) > 1:
                 scripts.pop()
                 awaited.pop()
-            continue
-        if not awaited[-1]:
-            scripts[-1] = set()
-        awaited[-1] = False
-        if word == "{":
-            scripts.append(set())
-            awaited.append(False)
+        else:
+            if not awaited[-1]:
+                scripts[-1] = set()
+            awaited[-1] = False
+            if word == "{":
+                scripts.append(set())
+                awaited.append(False)
     return "".join(out)

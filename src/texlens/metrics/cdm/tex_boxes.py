@@ -107,12 +107,8 @@ def latex_of(formula: Painted) -> str:
     for piece in formula.pieces:
         if isinstance(piece, Ink):
             red, green, blue = (piece.number + 1).to_bytes(3, "big")
-            word = f"\\mathcolor[RGB]{{{red},{green},{blue}}}{{{piece.token}"
-            if piece.braced:
-                word = "{" + word
-            if not piece.opens:
-                word += "}}" if piece.braced else "}"
-            words.append(word)
+            colour = f"[RGB]{{{red},{green},{blue}}}"
+            words.append(piece.coloured(colour, piece.token, braced=piece.braced))
         else:
             words.append({CLOSE: "}", CLOSE_BRACED: "}}"}.get(piece, piece))
     return " ".join(words)
@@ -213,29 +209,12 @@ def read_boxes(pixels: NDArray[np.uint32], tokens: Sequence[str]) -> Inked | Non
     if not len(y):
         return None
     left, top, right, bottom = x.min(), y.min(), x.max(), y.max()
-    colour = pixels[y, x]
-    known = (colour > 0) & (colour <= len(tokens))
-    y, x, colour = y[known], x[known], colour[known]
-    if not len(y):
-        return None
-    order = np.argsort(colour, kind="stable")
-    y, x, colour = y[order], x[order], colour[order]
-    starts = np.flatnonzero(np.diff(colour, prepend=np.uint32(0)))
-    boxes = np.stack(
-        [
-            np.minimum.reduceat(x, starts) - 1,
-            np.minimum.reduceat(y, starts) - 1,
-            np.maximum.reduceat(x, starts) + 1,
-            np.maximum.reduceat(y, starts) + 1,
-        ],
-        axis=1,
-    ).astype(float)
-    boxes -= np.array([left, top, left, top]) - CROP_PADDING_PX
-    numbers = tuple(int(number) - 1 for number in colour[starts])
-    return Inked(
-        tuple(tokens[number] for number in numbers),
-        numbers,
-        boxes,
+    corners = np.stack([x - 1, y - 1, x + 1, y + 1], axis=1).astype(float)
+    corners -= np.array([left, top, left, top]) - CROP_PADDING_PX
+    return Inked.of(
+        tokens,
+        pixels[y, x].astype(np.intp) - 1,
+        corners,
         float(right - left + 2 * CROP_PADDING_PX),
         float(bottom - top + 2 * CROP_PADDING_PX),
     )

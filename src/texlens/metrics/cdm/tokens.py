@@ -104,6 +104,11 @@ class Ink(NamedTuple):
     opens: bool = False
     braced: bool = False
 
+    def coloured(self, colour: str, token: str, *, braced: bool) -> str:
+        """The token inside `\\mathcolor`; the colour's brace stays open where the token `opens`."""
+        word = f"\\mathcolor{colour}{{{token}" + "}" * (not self.opens)
+        return f"{{{word}{'}' * (not self.opens)}" if braced else word
+
 
 CLOSE: Final = "}\0"
 """Ends what an `Ink` with `opens` began."""
@@ -367,8 +372,8 @@ class _Painter:
         elif kind == "phantom":
             return self._argument_end(index + 1) + 1 if pieces[index + 1] == "{" else index + 2
         elif kind == "span":
-            end = self._argument_end(self._argument_end(index + 1) + 1)
-            return self._inner(end + 1)
+            start = self._argument_end(self._argument_end(index + 1) + 1) + 1
+            return self._between(start, self._argument_end(start))
         return index + 1
 
     def _argument_end(self, start: int) -> int:
@@ -385,9 +390,8 @@ class _Painter:
         self._colour(index, opens=True, braced=braced)
         self.pieces.insert(end + 1, CLOSE_BRACED if braced else CLOSE)
 
-    def _inner(self, start: int, *, left: str = "{", right: str = "}", braced: bool = False) -> int:
-        """Colour what is inside the brackets at `start`, up to where they closed at first."""
-        end = _closing(self.pieces, start, left, right)
+    def _between(self, start: int, end: int, *, braced: bool = False) -> int:
+        """Colour what is between two brackets; `end` is where the second was before that."""
         index = start + 1
         while index < end:
             index = self.paint(index, braced=braced)
@@ -398,21 +402,17 @@ class _Painter:
         if end == index + 3:  # a single word is coloured whatever it is
             self._colour(index + 2)
             return end + 1
-        return self._inner(index + 1)
+        return self._between(index + 1, end)
 
     def _option_and_argument(self, index: int) -> int:
-        if self.pieces[index + 1] != "[":
-            self._cover(index, self._argument_end(index + 1))
-            return self._inner(index + 1)
-        option = index + 1
-        argument = _closing(self.pieces, option, "[", "]") + 1
+        argument = index + 1
+        if self.pieces[argument] == "[":
+            argument = _closing(self.pieces, argument, "[", "]") + 1
         end = self._argument_end(argument)
         self._cover(index, end)
-        self._inner(option, left="[", right="]", braced=True)
-        place = argument + 1
-        while place < end:
-            place = self.paint(place)
-        return end + 1
+        if argument > index + 1:
+            self._between(index + 1, argument - 1, braced=True)
+        return self._between(argument, end)
 
 
 _SAME: Final = {

@@ -1,9 +1,9 @@
-"""Two reading sequences side by side: what a reader would have to correct, and how much that is.
+"""The alignment of two reading sequences, and the cost of their differences.
 
-The alignment is a weighted edit distance. Costs are whole numbers of hundredths of a symbol, so
-that the least cost is exact and the same in both directions. What a reader corrects once counts
-about once: a change of style (typeface, size, colour, limits set as scripts) counts once for each
-kind of change, and the same replacement made again counts a part of the first.
+The alignment is a weighted edit distance. Costs are integers in hundredths of a symbol, so that
+the least cost is exact and the same in both directions. An error that repeats counts less: a change
+of style (typeface, size, colour, limits set as scripts) counts once for each kind of change, and a
+repeated replacement counts a part of the first.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from texlens.metrics.layout.sequence import Item, Symbol
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What each error costs, in hundredths of a wrong, missing or added symbol.
+    """The cost of each error, in hundredths of a wrong, missing or added symbol.
 
-    Chosen on human ratings and rounded; each could be a third larger or smaller with no visible
+    Chosen on human ratings and rounded; each could be a third larger or smaller with no clear
     effect on the agreement (`benchmarks/metric_quality.py`, docs/metrics.md).
     """
 
@@ -34,7 +34,7 @@ class Costs:
     punctuation: int = 25
     """A full stop, comma or semicolon."""
     lookalike: int = 50
-    """A sign taken for one that looks like it."""
+    """A sign in place of one that looks like it."""
     accent: int = 75
     mark: int = 75
     """A script, fraction, root, stack or enclosure; a fraction bar; a new row."""
@@ -45,11 +45,11 @@ class Costs:
     style: int = 15
     """A change of typeface, size, colour or of how limits are set: once for each kind of change."""
     repeated: int = 25
-    """A replacement that was already made once, in hundredths of the first."""
+    """A replacement that occurred before, in hundredths of the first."""
 
 
 SIZE_STEP = 1.6
-"""Ratio from which two sizes are seen to differ: more than one step of TeX's delimiters."""
+"""Ratio from which two sizes differ: more than one step of TeX's delimiters."""
 MAX_CELLS = 16_000_000
 """Longer pairs (4000 x 4000 symbols) are aligned with equal costs, which takes far less time."""
 
@@ -57,9 +57,9 @@ Step = tuple[int, int]
 
 
 class Errors(NamedTuple):
-    """What stands between two sequences: `mass` in symbols, and the alignment that shows it.
+    """The differences of two sequences: their `mass` in symbols, and the alignment.
 
-    `steps` are pairs of indices into the two sequences, -1 where one side has nothing.
+    `steps` are pairs of indices into the two sequences, -1 where one has no symbol.
     """
 
     mass: float
@@ -67,12 +67,12 @@ class Errors(NamedTuple):
 
 
 class Aligner:
-    """Compares sequences at given costs; remembers what symbols cost, nothing else."""
+    """Compares sequences at given costs; keeps the costs of symbols and no other state."""
 
     def __init__(self, costs: Costs) -> None:
         self.costs = costs
-        self._weights: dict[Symbol, int] = {}
-        self._replacements: dict[tuple[Symbol, Symbol], int] = {}
+        self.weight = cache(self._weight)  # symbol -> cost of one that is missing or added
+        self.replacement = cache(self._replacement)  # two symbols -> cost of one for the other
 
     def compare(self, first: Sequence[Item], second: Sequence[Item]) -> Errors:
         """The errors between two sequences; their mass is the same in either order."""
@@ -89,7 +89,7 @@ class Aligner:
     def _mass(self, first: Sequence[Item], second: Sequence[Item], steps: list[Step]) -> float:
         """The mass of the errors of an alignment, in symbols."""
         mass = 0.0
-        # Brackets are corrected in pairs, so a closing one counts as its opening one again.
+        # Brackets are corrected in pairs: a closing one counts as a repetition of its opening one.
         replaced: Counter[tuple[Symbol, Symbol]] = Counter()
         styles: set[tuple[str, ...]] = set()
         for i, j in steps:
@@ -114,7 +114,7 @@ class Aligner:
     def anything_kept(
         self, first: Sequence[Item], second: Sequence[Item], steps: Sequence[Step]
     ) -> bool:
-        """Whether the alignment found any sign of one sequence, or one like it, in the other."""
+        """Whether any sign of one sequence, or one that looks like it, is in the other."""
         return any(
             i >= 0
             and j >= 0
@@ -123,13 +123,7 @@ class Aligner:
             for i, j in steps
         )
 
-    def weight(self, symbol: Symbol) -> int:
-        """Cost of a symbol that is missing or too much."""
-        if symbol not in self._weights:
-            self._weights[symbol] = self._weigh(symbol)
-        return self._weights[symbol]
-
-    def _weigh(self, symbol: Symbol) -> int:
+    def _weight(self, symbol: Symbol) -> int:
         costs = self.costs
         match symbol.kind, symbol.name:
             case "glyph", "." | "," | ";":
@@ -145,13 +139,7 @@ class Aligner:
             case _:
                 return costs.mark
 
-    def replacement(self, a: Symbol, b: Symbol) -> int:
-        """Cost of one symbol that stands where the other should."""
-        if (a, b) not in self._replacements:
-            self._replacements[a, b] = self._replace(a, b)
-        return self._replacements[a, b]
-
-    def _replace(self, a: Symbol, b: Symbol) -> int:
+    def _replacement(self, a: Symbol, b: Symbol) -> int:
         if a == b:
             return 0
         if style_change(a, b):
@@ -164,7 +152,7 @@ class Aligner:
         return either
 
     def align(self, a: Sequence[Symbol], b: Sequence[Symbol]) -> list[Step]:
-        """The cheapest alignment of two sequences of symbols, as steps in order."""
+        """The alignment of least cost of two sequences of symbols, as steps in order."""
         start = 0
         while start < min(len(a), len(b)) and a[start] == b[start]:
             start += 1
@@ -224,13 +212,13 @@ def pair_opened_by(a: Symbol, b: Symbol) -> tuple[Symbol, Symbol]:
 
 
 def sizes_differ(a: float, b: float) -> bool:
-    """Whether a reader sees two sizes; 0 stands for a size that nobody looks at."""
+    """Whether two sizes differ visibly; 0 is a size that is not compared."""
     return max(a, b) > SIZE_STEP * min(a, b) and (a > 0) == (b > 0)
 
 
 @cache
 def style_change(a: Symbol, b: Symbol) -> tuple[str, ...] | None:
-    """The kind of change where two symbols differ in style only, None where they differ in kind."""
+    """The kind of change where two symbols differ in style only, else None."""
     if a.kind == b.kind == "glyph" and a.name == b.name:
         return ("face", a.face, b.face)
     return None

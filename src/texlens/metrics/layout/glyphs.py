@@ -1,13 +1,14 @@
-"""What a drawn glyph is to a reader: which glyphs are the same, and which are easily confused.
+# ruff: noqa: SIM905  (lists of characters read best as text)
+"""Which rendered glyphs are the same sign, and which signs are easily confused.
 
-Three stated lists, all about single characters as drawn (Unicode code points):
+Three lists of single rendered characters (Unicode code points):
 
-* `SAME`: a reader takes them as the same sign, whatever its code point.
-* `SPELLED_OUT`: one code point that is drawn as several signs.
-* `LOOKALIKES`: different signs that differ by a stroke; mistaking one for another is a small error.
+* `SAME`: characters that look the same and count as one sign.
+* `SPELLED_OUT`: one code point that is rendered as several signs.
+* `LOOKALIKES`: signs that differ by a stroke; one in place of the other is a small error.
 
-Case and font are not in the lists: case is seen in full except where the two shapes are the same
-(c and C), the font is compared apart (see `layout_align`).
+Upper and lower case are different signs, except where the two shapes are the same (c and C). The
+font is compared separately (see `alignment`).
 """
 
 from __future__ import annotations
@@ -15,152 +16,58 @@ from __future__ import annotations
 import unicodedata
 from functools import cache
 
-# Groups of characters drawn (almost) alike; the first stands for all.
-SAME = (
-    "|∣❘⏐",
-    "‖∥",
-    "\\∖⧵",
-    "−-‐‑",
-    "⋅·",
-    "∗*",
-    ":∶",
-    "∼~˜",
-    "⟨〈",
-    "⟩〉",
-    "μµ",
-    "Δ∆",
-    "ℏħ",
-    "/∕⁄",
-    "’'",
-    # Arrows by kind, whatever their length; the private code points are MathJax's for chemistry.
-    "→⟶\ue429\ue42d",
-    "←⟵\ue428\ue42c",
-    "↔⟷\ue42a\ue42e",
-    "⇒⟹",
-    "⇐⟸",
-    "⇔⟺",
-    "↦⟼",
-    "⇌\ue408\ue409\ue40a",
-    "⇄\ue42b",
-)
+# Groups of characters that look (almost) alike; the first stands for all. Arrows are
+# grouped by kind, whatever their length; the private code points are MathJax's for chemistry.
+SAME = """
+    |∣❘⏐ ‖∥ \\∖⧵ −-‐‑ ⋅· ∗* :∶ ∼~˜ ⟨〈 ⟩〉 μµ Δ∆ ℏħ /∕⁄ ’'
+    →⟶\ue429\ue42d ←⟵\ue428\ue42c ↔⟷\ue42a\ue42e ⇒⟹ ⇐⟸ ⇔⟺ ↦⟼ ⇌\ue408\ue409\ue40a ⇄\ue42b
+    """.split()
 FENCES = frozenset("()[]{}|∣‖∥/\\⟨⟩⌊⌋⌈⌉⟦⟧↑↓↕⇑⇓⇕")
-"""Delimiters: their height is seen."""
+"""Delimiters: their height is compared."""
 PAIRS = dict(zip(")]}⟩⌋⌉⟧", "([{⟨⌊⌈⟦", strict=True))
 """Opening delimiter by closing delimiter."""
 OPENING, CLOSING = frozenset(PAIRS.values()), frozenset(PAIRS)
 DOTS = {".": "…", "⋅": "⋯"}
-"""Three of these in a row are read as one sign."""
+"""Three of these in a row are one sign."""
 ARROWS = frozenset("→⟶←⟵↔⟷⇒⟹⇐⟸⇔⟺↦⟼")
-"""Arrows: their length is seen, but for those of chemistry, which have no other."""
+"""Arrows whose length is compared; those of chemistry have only one length."""
 OPERATORS = frozenset("∑∏∐∫∮∯∰⋂⋃⋀⋁⨀⨁⨂⨄⨆⨅")
-"""Large operators, beside function names: it is a matter of style where their limits stand."""
+"""Large operators: as for function names, the place of their limits is a matter of style."""
 SPELLED_OUT = {
-    "″": "′′",
-    "‴": "′′′",
-    "⁗": "′′′′",
-    "∬": "∫∫",
-    "∭": "∫∫∫",
-    "⨌": "∫∫∫∫",
-    "≔": ":=",
-    "≕": "=:",
-    "∷": "::",
-    "⩴": "::=",
-    "⩵": "==",
-    "ﬀ": "ff",
-    "ﬁ": "fi",
-    "ﬂ": "fl",
-    "ﬃ": "ffi",
-    "ﬄ": "ffl",
-}
+    "″": "′′", "‴": "′′′", "⁗": "′′′′", "∬": "∫∫", "∭": "∫∫∫", "⨌": "∫∫∫∫", "≔": ":=",
+    "≕": "=:", "∷": "::", "⩴": "::=", "⩵": "==", "ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl",
+    "ﬃ": "ffi", "ﬄ": "ffl",
+}  # fmt: skip
 # Accents by shape, whether typed as accent, as combining or as ordinary character.
-ACCENTS = (
-    "¯ˉ―‾–—_−",
-    "ˆ^",
-    "˜~∼",
-    "˙.",
-    "¨",
-    "´",
-    "`ˋ",
-    "→⃗⟶",
-    "←⃖⟵",
-    "↔⃡⟷",
-    "˘",
-    "ˇ",
-    "˚∘",
-    "⏞",
-    "⏟",
-    "⏠⏜",
-    "⏡⏝",
-)
-# One sign in two styles: told apart as two typefaces are.
+ACCENTS = "¯ˉ―‾–—_− ˆ^ ˜~∼ ˙. ¨ ´ `ˋ →⃗⟶ ←⃖⟵ ↔⃡⟷ ˘ ˇ ˚∘ ⏞ ⏟ ⏠⏜ ⏡⏝".split()
+# One sign in two styles: compared as two typefaces are.
 STYLES = {"⩽": "≤", "⩾": "≥"}
-LOOKALIKES = (
-    "0oOσ∘ο",
-    "1lIi|ℓι",
-    "2zZ",
-    "5sS",
-    "6bG",
-    "8B",
-    "9gq",
-    "cC",
-    "kKκ",
-    "pPρ",
-    "uUμυ∪",
-    "vVνυ∨",
-    "wWω",
-    "xXχ×",
-    "yYγ",
-    "aα∝",
-    "βBß",
-    "tτ",
-    "nη",
-    "εϵ∈e",
-    "ϕφ∅⌀Φ",
-    "θϑΘ",
-    "ρϱ",
-    "πϖ",
-    "σς",
-    "κϰ",
-    "Σ∑",
-    "Π∏",
-    "∪⋃",
-    "∩⋂",
-    "∧⋀Λ",
-    "∨⋁",
-    "⊕⨁",
-    "⊗⨂",
-    "Δ△",
-    "∂δd",
-    "<⟨",
-    ">⟩",
-    "⋯…",
-    "⋅.∙",
-    "∗⋆★",
-    "{(",
-    "})",
-    "∅⌀",
-)
+LOOKALIKES = """
+    0oOσ∘ο 1lIi|ℓι 2zZ 5sS 6bG 8B 9gq cC kKκ pPρ uUμυ∪ vVνυ∨ wWω xXχ× yYγ aα∝ βBß tτ nη εϵ∈e
+    ϕφ∅⌀Φ θϑΘ ρϱ πϖ σς κϰ Σ∑ Π∏ ∪⋃ ∩⋂ ∧⋀Λ ∨⋁ ⊕⨁ ⊗⨂ Δ△ ∂δd <⟨ >⟩ ⋯… ⋅.∙ ∗⋆★ {( }) ∅⌀
+    """.split()
 
 _SAME = {char: group[0] for group in SAME for char in group}
 _ACCENT = {char: group[0] for group in ACCENTS for char in group}
 _LOOKALIKE = frozenset((a, b) for group in LOOKALIKES for a in group for b in group if a != b)
-# The spacing accent for a combining mark, to take a precomposed letter (é) apart.
+# The spacing accent for a combining mark, to split a precomposed letter (é).
 _COMBINING = dict(zip("̀́̂̃̄̆̇̈̊̌", "`´ˆ˜¯˘˙¨˚ˇ", strict=True))
 OVERLAY_SLASH = "\u0338"
+_FACES = "calligraphic script double-struck fraktur sans mono italic mathit oblique".split()
 
 
 @cache
 def signs(char: str) -> str:
-    """The signs a reader sees in one drawn character, each in its standing form.
+    """The signs in one rendered character, each as the first of its group in `SAME`.
 
-    Several where one code point is drawn as several (a double prime), one otherwise.
+    Several where one code point is rendered as several (a double prime), one otherwise.
     """
     return "".join(_SAME.get(sign, sign) for sign in SPELLED_OUT.get(char, char))
 
 
 @cache
 def accent(char: str) -> str | None:
-    """The accent of this shape in its standing form, None when no accent has it."""
+    """The accent of this shape, as the first of its group; None when no accent has it."""
     return _ACCENT.get(char)
 
 
@@ -194,10 +101,10 @@ def negated(char: str) -> str | None:
 
 @cache
 def typeface(char: str, font: str) -> str:
-    """The part of the font that a reader sees in this character.
+    """The part of the font that is visible in this character.
 
-    Letters and digits have a typeface; of mathematical signs only their being bold shows, of
-    punctuation and delimiters nothing.
+    Letters and digits have a typeface. A mathematical sign only shows whether it is bold,
+    punctuation and delimiters show nothing.
     """
     if char in STYLES:
         return "slanted"
@@ -205,20 +112,12 @@ def typeface(char: str, font: str) -> str:
     if category not in "LN":
         return "bold" if category == "S" and "bold" in font else ""
     weight = "bold-" if "bold" in font else ""
-    for shown, names in (
-        ("calligraphic", ("calligraphic",)),
-        ("script", ("script",)),
-        ("double-struck", ("double-struck",)),
-        ("fraktur", ("fraktur",)),
-        ("sans", ("sans",)),
-        ("mono", ("mono",)),
-        ("italic", ("italic", "mathit", "oblique")),
-    ):
-        if any(name in font for name in names):
-            return weight + shown
+    for name in _FACES:
+        if name in font:
+            return weight + ("italic" if name in ("mathit", "oblique") else name)
     return weight + "upright"
 
 
 def look_alike(a: str, b: str) -> bool:
-    """Whether two different signs are easily mistaken for one another."""
+    """Whether two different signs are easily confused."""
     return (a, b) in _LOOKALIKE

@@ -1,19 +1,18 @@
-"""`layout` and `exprate_layout`: how much of a formula a reader would have to correct.
+"""`layout` and `exprate_layout`: how much of a rendered formula is wrong to a human reader.
 
-Our own metric. Both formulas are drawn, each drawing is read as a sequence of signs and marks of
-structure (`layout_sequence`), the two sequences are aligned, and what differs is weighed as a reader
-would weigh it (`layout_align`): the mass of the errors, in symbols. The score is
+Our own metric. Both formulas are rendered, each rendering becomes a sequence of signs and marks of
+structure (`sequence`), and the two sequences are aligned. The weighted differences (`alignment`)
+are the mass of the errors, in symbols. The score is
 
     layout = exp(-mass * SEVERITY / (length / 20) ** RELIEF)
 
-with `length` the mean length of the two sequences: 1 exactly when there is nothing to correct, about
-one half for a wrong symbol in a short formula, somewhat more in a long one. `exprate_layout` is 1
-where `layout` is 1, else 0.
+with `length` the mean length of the two sequences. It is 1 exactly when there is no difference,
+about one half for a wrong symbol in a short formula, somewhat more in a long one. `exprate_layout`
+is 1 where `layout` is 1, else 0.
 
-It sees identity and typeface of every glyph as drawn, scripts, stacked parts, order of rows and
-blocks, rules, lines, and visible sizes of delimiters. It is blind to what leaves no such trace:
-spelling, spacing, equation numbers that LaTeX would set itself, and how a formula was broken into
-lines.
+It compares the rendered glyphs and their typefaces, scripts, stacked parts, the order of rows and
+blocks, rules, lines, and visible sizes of delimiters. It ignores everything that does not show in
+these: how commands are spelled, spacing, automatic equation numbers, and line breaks.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class Layout(Metric):
     """`layout` and `exprate_layout`, each 0..1, higher is better; the mean over items is the score.
 
     `costs`, `severity` (per symbol of error, in a sequence of 20) and `relief` (exponent of the
-    length) are the metric's only parameters; the defaults define the published keys.
+    length) are the metric's only parameters. The keys `layout` and `exprate_layout` have the defaults.
     """
 
     keys = ("layout", "exprate_layout")
@@ -92,7 +91,7 @@ class Layout(Metric):
         ]
 
     def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
-        """Which boxes of the two drawings show the same sign; None where one cannot be drawn."""
+        """The boxes that show the same sign in both renderings; None where one cannot be drawn."""
         (reference,), (prediction,) = self._draw([pair], drawings)
         if isinstance(reference, Failure) or isinstance(prediction, Failure):
             return None
@@ -109,11 +108,8 @@ class Layout(Metric):
             partners,
         )
 
-    def compare(self, reference: Drawing, prediction: Drawing) -> tuple[float, Errors]:
-        """The score of two drawings, 0..1, and the errors behind it."""
-        return self._compare(reading_sequence(reference), reading_sequence(prediction))
-
-    def _compare(self, first: Sequence[Item], second: Sequence[Item]) -> tuple[float, Errors]:
+    def compare(self, first: Sequence[Item], second: Sequence[Item]) -> tuple[float, Errors]:
+        """The score of two sequences, 0..1, and the errors behind it."""
         errors = self.aligner.compare(first, second)
         return self.value(errors, first, second), errors
 
@@ -146,7 +142,7 @@ class Layout(Metric):
             value = 0.0
             warnings = (f"the prediction cannot be drawn: {prediction.message}",)
         else:
-            value, _ = self._compare(sequence, reading_sequence(prediction))
+            value, _ = self.compare(sequence, reading_sequence(prediction))
         return ItemScore({"layout": value, "exprate_layout": float(value == 1)}, warnings)
 
 

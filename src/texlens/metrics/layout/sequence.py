@@ -1,10 +1,10 @@
-"""The drawing of a formula as the sequence of signs and marks that a reader takes in.
+"""A rendered formula as a sequence of signs and marks in reading order.
 
-A drawing is a bag of inked boxes, each with its place in the layout (which numerator, which
-superscript, which cell). Here it becomes one line of `Item`s: the signs in reading order, and
-between them marks for what is stacked, raised, lowered, enclosed or ruled. Whatever leaves no trace
-on the page leaves none here: how a command was spelled, braces, spacing, alignment points, and
-where a formula of several lines was broken. So two spellings of one picture give one sequence.
+A rendering is a set of inked boxes, each with its place in the layout (which numerator, which
+superscript, which cell). Here it becomes a list of `Item`s: the signs in reading order, and
+between them marks for stacked, raised, lowered, enclosed or ruled parts. What is not visible on the
+page is not in the sequence: how a command was spelled, braces, spacing, alignment points, and line
+breaks. So two spellings of one picture give one sequence.
 
 Marks are `open` ... `close` pairs (scripts, fractions, roots, stacks, enclosures, accents) with a
 `separator` where two parts meet (the fraction bar, rows and cells of a stack).
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from texlens.engine import Box, Drawing
 
 MAX_DEPTH = 60
-"""Structures within structures beyond which signs are read one after another."""
+"""Depth of nested structures beyond which signs are taken one after another."""
 TALL_FENCE = 1.3
 """Height (em) from which a delimiter that faces both ways is taken to enclose a table."""
 COLUMN_GAP = 0.7
-"""White (em) between two columns from which a reader sees columns."""
+"""White space (em) between two columns from which they count as columns."""
 SAME_BASELINE = 0.05
 """Distance (em) within which two scripts stand on one baseline."""
 OVERHANG = 0.25
@@ -59,7 +59,7 @@ Roles = dict[str, list[int]]
 
 
 class Symbol(NamedTuple):
-    """What is compared: `kind` glyph, accent, open, separator or close; its name; its typeface."""
+    """One symbol: `kind` is glyph, accent, open, separator or close."""
 
     kind: str
     name: str
@@ -69,9 +69,9 @@ class Symbol(NamedTuple):
 class Item(NamedTuple):
     """One symbol of the sequence with the boxes that show it, as indices into `Drawing.boxes`.
 
-    `size` is what else a reader notices of it, 0 where nothing: the height of a delimiter, the
+    `size` is a further visible property, 0 where there is none: the height of a delimiter, the
     width of an arrow or of an accent over several signs (em); `BESIDE`, `STACKED` or `BEHIND` for
-    how a script is placed; `SMALL` or `FULL` for a fraction. `color` is that of the first box.
+    the place of a script; `SMALL` or `FULL` for a fraction. `color` is that of the first box.
     """
 
     symbol: Symbol
@@ -97,7 +97,7 @@ def reading_sequence(drawing: Drawing) -> list[Item]:
 
 
 class _Reader:
-    """Walks the boxes of one drawing; `items` grows as it reads.
+    """Walks the boxes of one rendering and fills `items`.
 
     `places` holds the steps of each box's place as (structure, part), outermost first.
     """
@@ -112,7 +112,7 @@ class _Reader:
         self.places = [steps[box.place] for box in boxes]
         self.items: list[Item] = []
         self.last_script: _Script | None = None
-        self.tables = 0  # tables around the place that is being read
+        self.tables = 0  # tables around the current place
         self.structures: dict[str, Callable[[Roles, int], None]] = {
             "mfrac": self.fraction,
             "msqrt": self.root,
@@ -219,10 +219,10 @@ class _Reader:
         self.group("strike" if struck else "frame", roles.get("0", []), depth, lines)
 
     def style(self, size: float) -> float:
-        """A size that depends on display or text style: not looked at in tables.
+        """A size that depends on display or text style; not compared in tables.
 
-        The same lines come in text style (array) or display style (aligned), for no reason that
-        has to do with the formula.
+        The same lines can be in text style (array) or display style (aligned), whatever the
+        formula.
         """
         return 0.0 if self.tables else size
 
@@ -353,7 +353,7 @@ class _Reader:
         self.row(tags, depth)
 
     def rules(self, waiting: list[int], due: list[int]) -> None:
-        """Read those lines of a table that are due, each once."""
+        """Read the lines of a table that come next, each once."""
         for line in list(due):
             waiting.remove(line)
             self.glyph(line)
@@ -364,7 +364,7 @@ class _Reader:
         columns: list[int],
         left: dict[int, float],
     ) -> set[int]:
-        """The columns before which a reader sees white; `left` is where each begins (em)."""
+        """The columns with white space before them; `left` is where each begins (em)."""
         seen = set()
         for before, column in pairwise(columns):
             ends = [self.boxes[box] for cells in rows.values() for box in cells.get(before, ())]
@@ -375,7 +375,7 @@ class _Reader:
     # -- signs -------------------------------------------------------------------------------
 
     def glyph(self, box: int) -> None:
-        """One inked box as the signs that a reader sees in it."""
+        """One inked box as the signs that it shows."""
         ink = self.boxes[box]
         if not ink.char:
             self.put("glyph", "horizontal line" if self.is_flat(box) else "vertical line", [box])
@@ -396,7 +396,7 @@ class _Reader:
             self.signs(signs(ink.char), box, size)
 
     def signs(self, text: str, box: int, size: float = 0.0) -> None:
-        """Plain signs shown by one box, joined to their neighbours where a reader sees one sign."""
+        """Plain signs of one box, joined to their neighbours where together they are one sign."""
         ink = self.boxes[box]
         for sign in text:
             self.items.append(Item(sign_symbol(sign, ink.font), (box,), size, ink.color))
@@ -433,6 +433,6 @@ def sign_symbol(sign: str, font: str) -> Symbol:
 
 
 def joined(sign: str, items: Sequence[Item]) -> Item:
-    """Several items as the one sign that a reader sees in them."""
+    """Several items as one sign."""
     boxes = tuple(box for item in items for box in item.boxes)
     return Item(Symbol("glyph", sign), boxes, 0.0, items[0].color)

@@ -59,7 +59,7 @@ class RenderedText:
     name: str
     drawing: str | None
     pieces: Pieces
-    failure: str = "cannot be rendered"
+    failure: str = "cannot be drawn"
 
 
 def scoring_page(
@@ -121,7 +121,7 @@ def report_html(
     """
     keys = [key for key in items[0].values if any(item.values[key] is not None for item in items)]
     sort_key = next((key for key in _SORT_KEYS if key in keys), keys[0] if keys else "")
-    # An item without a value, whose reference cannot be rendered, comes after all others.
+    # An item without a value, whose reference cannot be drawn, comes after all others.
     worst_first = sorted(items, key=lambda item: _goodness(item, sort_key, absent=2.0))[:limit]
     return render_page(
         "texlens.metrics.report",
@@ -171,7 +171,7 @@ def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dic
                         name, data_address(drawing.encode("utf-8", errors="replace")), pieces
                     )
                     if isinstance(drawing, str)
-                    else RenderedText(name, None, pieces, f"cannot be rendered: {drawing.message}")
+                    else RenderedText(name, None, pieces, f"cannot be drawn: {drawing.message}")
                     for name, drawing, pieces in named
                 ],
             }

@@ -37,7 +37,7 @@ def markdown(scoring: Scoring, *, signatures: bool = True) -> str:
 
 
 def metrics_table(scores: dict[str, Score]) -> str:
-    """One row per metric: value, 95 % interval, items that count, references not rendered."""
+    """One row per metric: value, 95 % interval, items that count, references not drawn."""
     rows = [
         (
             key,
@@ -49,7 +49,7 @@ def metrics_table(scores: dict[str, Score]) -> str:
         for key, score in scores.items()
     ]
     return markdown_table(
-        ("metric", "value", "95 % interval", "n", "references not rendered"), rows
+        ("metric", "value", "95 % interval", "n", "references not drawn"), rows
     )
 
 
