@@ -16,7 +16,7 @@ from serving import FORMULA, OTHER, chat, client_of, data_address, png, problem
 from texlens.errors import InputError
 from texlens.reading import Reader
 from texlens.serve import Limits, body
-from texlens.serve.auth import AccessPolicy, access_policy
+from texlens.serve.auth import AccessPolicy
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
@@ -80,7 +80,7 @@ def test_a_bad_picture_among_good_ones(reader: Reader) -> None:
 def test_pictures_that_are_too_large_together(reader: Reader) -> None:
     said = answer(reader, upload(*[png(4, 4)] * 3), Limits(request_pixels=40))
     assert said.status_code == 413
-    assert "together" in problem(said)
+    assert "Together" in problem(said)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_body_that_is_too_large_by_its_length_or_as_it_comes(reader: Reader) -
 
 def test_bodies_together_have_a_bound_too(reader: Reader) -> None:
     async def many() -> tuple[list[int], int]:
-        limits = Limits(held_bytes=2 * len(OTHER))
+        limits = Limits(memory_bytes=2 * len(OTHER))
         async with client_of(reader, limits) as client:
             said = await asyncio.gather(*(upload(OTHER)(client) for _ in range(4)))
             assert all("retry-after" in one.headers for one in said if one.status_code == 503)
@@ -199,13 +199,13 @@ def test_a_formula_is_drawn(reader: Reader) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({"latex": r"\frac{a}{"}, 422, "cannot be drawn"),
-        ({"latex": r"\notacommand"}, 422, "cannot be drawn"),
+        ({"latex": r"\frac{a}{"}, 422, "cannot be rendered"),
+        ({"latex": r"\notacommand"}, 422, "cannot be rendered"),
         ({"latex": " "}, 422, "empty"),
         ({"latex": "x" * 30_000}, 413, "20,000 characters"),
         ({"latex": "x", "format": "exe"}, 422, "'format'"),
         ({"latex": "x", "em_px": 1e9}, 422, "'em_px'"),
-        ({"latex": r"\def\x{\x\x}\x"}, 422, "cannot be drawn"),
+        ({"latex": r"\def\x{\x\x}\x"}, 422, "cannot be rendered"),
         ({"latex": None}, 422, "'latex'"),
     ],
 )
@@ -271,7 +271,7 @@ def test_hosts(reader: Reader) -> None:
         assert status(host) == 200
     for host in ("evil.example", "localhost.evil.example", "192.168.1.9", "[::2]", "", "::"):
         assert status(host) == 421
-    public = access_policy(is_public=True, names=["Lens.example"], token="t")
+    public = AccessPolicy(is_public=True, names=["Lens.example"], token="t")
     assert status("192.168.1.9:80", public) == 200
     assert status("lens.example", public) == 200
     assert status("evil.example", public) == 421
@@ -322,7 +322,7 @@ def test_a_token(reader: Reader) -> None:
 @pytest.mark.parametrize("token", ["two words", "ümlaut", "line\nbreak"])
 def test_a_token_that_no_header_carries(token: str) -> None:
     with pytest.raises(InputError, match="printable ASCII"):
-        access_policy(is_public=False, names=[], token=token)
+        AccessPolicy(token=token)
 
 
 def test_every_answer_has_its_safety_headers(reader: Reader) -> None:
@@ -351,7 +351,7 @@ def test_there_are_no_files_behind_addresses(reader: Reader, address: str) -> No
 def test_a_wrong_method(reader: Reader) -> None:
     said = answer(reader, lambda client: client.get("/v1/read"))
     assert said.status_code == 405
-    assert "GET is not possible" in problem(said)
+    assert "GET is not allowed" in problem(said)
 
 
 def test_the_description_is_complete(reader: Reader) -> None:

@@ -119,7 +119,7 @@ def test_edit_with_live_preview(page: Page) -> None:
     editor.fill(r"\frac{1}{2}")
     expect(rendered).to_have_attribute("alt", r"The formula \frac{1}{2}")
     editor.fill(r"\frac{1}{")
-    expect(page.get_by_role("alert").filter(has_text="cannot be drawn")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="cannot be rendered")).to_be_visible()
     expect(rendered).to_have_class("rendered stale")
     editor.fill(r"\frac{1}{3}")
     expect(rendered).to_have_class("rendered")

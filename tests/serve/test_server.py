@@ -20,7 +20,7 @@ from texlens.cli.serve import serve
 from texlens.errors import InputError
 from texlens.model.load import EMBEDDED
 from texlens.reading.backends.remote import RemoteReader
-from texlens.serve import listen
+from texlens.serve import server as server_module
 
 
 def raw(server: Server, *parts: bytes, end: str = "wait") -> bytes:
@@ -145,11 +145,13 @@ def test_a_head_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    monkeypatch.setattr(listen, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(server_module, "IDLE_SECONDS", 0.2)
     running = uvicorn.Server(
-        uvicorn.Config(app, http=listen.PatientProtocol, lifespan="off", log_level="error")
+        uvicorn.Config(
+            app, http=server_module.IdleTimeoutProtocol, lifespan="off", log_level="error"
+        )
     )
-    listening = listen.open_socket("127.0.0.1", 0)
+    listening = server_module.open_socket("127.0.0.1", 0)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
     request = b"GET / HTTP/1.1\r\nHost: localhost\r\n"

@@ -1,4 +1,4 @@
-"""`texlens serve`: reading over HTTP, and the page that uses it."""
+"""`texlens serve`: reading over HTTP, with a page that uses it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from texlens.cli.model_options import ModelOptions, model_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
-    help="Port to listen on; 0 takes a free one.",
+    help="Port to listen on; 0 means any free port.",
 )  # fmt: skip
 @click.option(
     "--token", envvar="TEXLENS_TOKEN", show_envvar=True,
-    help="What clients must send as 'Authorization: Bearer TOKEN'. Needed off this machine.",
+    help="Clients must send it as 'Authorization: Bearer TOKEN'. Required if other machines can connect.",
 )  # fmt: skip
 @click.option(
     "--allow-host", "names", multiple=True, metavar="NAME",
-    help="A further host name that the server answers to.",
+    help="Another host name that the server answers to.",
 )  # fmt: skip
 @click.option(
     "--queue", type=click.IntRange(min=64), default=256, show_default=True,
-    help="Pictures that may wait; more are turned away for a moment (503).",
+    help="Pictures that may wait; further ones are refused for a moment (503).",
 )  # fmt: skip
 @click.option(
     "--max-seconds", type=click.FloatRange(min=1), default=60.0, show_default=True,
-    help="How long a request may wait for its readings. More for a large model without a GPU.",
+    help="Seconds that a request may wait for its readings. A large model without a GPU needs more.",
 )  # fmt: skip
 @model_options
 def serve(
@@ -42,25 +42,23 @@ def serve(
     """Read pictures over HTTP: a page in the browser, an API, an OpenAI-compatible endpoint.
 
     The page is at the printed address, the description of the API at /docs. Ctrl-C stops the
-    server when the requests at work are answered.
+    server after the current requests.
     """
     from texlens.errors import InputError, require_extra
 
     require_extra("Serving", "serve", "fastapi", "uvicorn", "python_multipart")
-    from texlens.serve.auth import access_policy
-    from texlens.serve.listen import is_loopback, open_socket, run
+    from texlens.serve.auth import AccessPolicy
+    from texlens.serve.server import is_loopback, open_socket, run
 
     if not is_loopback(host) and not token:
-        raise InputError(
-            f"{host} can be reached from other machines: give a --token that clients must send."
-        )
-    policy = access_policy(is_public=not is_loopback(host), names=names, token=token)
-    listening = open_socket(host, port)
+        raise InputError(f"Other machines can reach {host}: give a --token that clients must send.")
+    policy = AccessPolicy(is_public=not is_loopback(host), names=names, token=token)
+    listener = open_socket(host, port)
 
     from texlens.serve import Limits, create_app
 
     reader = model_options.open()
     address = f"[{host}]" if ":" in host else host
-    click.echo(f"TexLens reads at http://{address}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
+    click.echo(f"TexLens reads at http://{address}:{listener.getsockname()[1]}/ (Ctrl-C stops it)")
     limits = Limits(waiting=queue, answer_seconds=max_seconds)
-    run(create_app(reader, limits=limits, policy=policy), listening)
+    run(create_app(reader, limits=limits, policy=policy), listener)

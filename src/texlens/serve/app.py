@@ -1,14 +1,14 @@
-"""The application: its addresses, and what each does with the parts of this package."""
+"""The application: its addresses, and what each of them does."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, Request
-from starlette.requests import ClientDisconnect
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from texlens import __version__
@@ -16,37 +16,33 @@ from texlens.errors import TexlensError
 from texlens.latex.compact import compact
 from texlens.records import Reading
 from texlens.serve.auth import AccessPolicy, AuthMiddleware
-from texlens.serve.batches import BatchReader, ReadingQueue
-from texlens.serve.body import Drain, MemoryBudget, read_json
+from texlens.serve.body import BodyMiddleware
 from texlens.serve.completions import ChatRequest, completion, completion_stream, picture_of
-from texlens.serve.drawing import ANSWER_TYPES, RenderQueue, RenderRequest
 from texlens.serve.limits import Limits
 from texlens.serve.page_files import add_page
-from texlens.serve.pictures import Received, inspect, receive_pictures
-from texlens.serve.problems import Problem, answer_problems, busy
+from texlens.serve.pictures import CheckedPicture, check_picture, receive_pictures
+from texlens.serve.problems import add_error_handlers, busy
+from texlens.serve.reading_queue import BatchReader, ReadingQueue
+from texlens.serve.render_queue import RESPONSE_TYPES, RenderQueue, RenderRequest
 from texlens.serve.schema import (
+    PICTURES_BODY,
     Health,
     Readings,
-    describe_bodies,
-    json_body,
-    pictures_body,
+    complete_description,
     problems,
 )
-
-T = TypeVar("T")
 
 
 def create_app(
     reader: BatchReader, *, limits: Limits | None = None, policy: AccessPolicy | None = None
 ) -> FastAPI:
-    """The ASGI application that reads with `reader`. It starts one thread, and ends it.
+    """The ASGI application that reads with `reader`, in one thread of its own.
 
-    `policy`: who may come in; the default is this machine, without a token.
+    The default policy accepts requests from this machine alone, without a token.
     """
     limits = limits or Limits()
     policy = policy or AccessPolicy()
     queue = ReadingQueue(reader, limits.waiting)
-    budget = MemoryBudget(limits.held_bytes)
     render_queue = RenderQueue(limits.renderings, limits.formula_characters)
 
     @asynccontextmanager
@@ -60,97 +56,97 @@ def create_app(
         version=__version__,
         description="Pictures of formulas to LaTeX.",
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        docs_url=None,  # FastAPI's own pages load scripts from other sites
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(AuthMiddleware, policy=policy)
-    app.add_middleware(Drain)
-    answer_problems(app)
+    open_addresses = add_page(app) | {"/openapi.json", "/v1/health"}
+    app.add_middleware(AuthMiddleware, policy=policy, open_addresses=open_addresses)
+    app.add_middleware(BodyMiddleware, limits=limits)
+    add_error_handlers(app)
 
-    async def read(request: Request, pictures: list[Received]) -> list[Reading]:
-        """The readings of a request's pictures, unless its client leaves or time runs out."""
+    async def read(request: Request, pictures: list[CheckedPicture]) -> list[Reading]:
+        """The readings of a request's pictures; cancelled when the client disconnects."""
+        work = asyncio.ensure_future(queue.read([picture.item for picture in pictures]))
+        gone = asyncio.ensure_future(_disconnected(request))
         try:
-            async with asyncio.timeout(limits.answer_seconds):
-                return await _unless_gone(
-                    request, queue.read([picture.item for picture in pictures])
-                )
-        except TimeoutError as error:
-            seconds = f"{limits.answer_seconds:g} seconds"
-            raise busy(f"There was no reading within {seconds}: try again later.", 10) from error
+            await asyncio.wait(
+                {work, gone}, timeout=limits.answer_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if work.done():
+                return work.result()
         except TexlensError as error:
-            raise Problem(502, str(error)) from error
+            raise HTTPException(502, str(error)) from error
+        finally:
+            work.cancel()
+            gone.cancel()
+        if gone.done():
+            raise HTTPException(400, "The client disconnected.")
+        seconds = f"{limits.answer_seconds:g} seconds"
+        raise busy(f"There was no reading within {seconds}: try again later.", 10)
 
     @app.post(
         "/v1/read",
         summary="Read pictures of formulas",
         response_model=Readings,
         responses=problems(400, 401, 403, 408, 413, 415, 422, 502, 503),
-        openapi_extra=pictures_body(),
+        openapi_extra=PICTURES_BODY,
     )
     async def read_pictures(request: Request) -> Response:
-        """One reading for each picture, in their order.
+        """One reading for each picture, in the same order.
 
-        A picture that cannot be read has an `error`; when that is so for all of them, the answer is
-        the first one's problem.
+        A picture that cannot be read has an `error`. If no picture can be read, the response is
+        the problem of the first one.
         """
-        with budget.held() as held:
-            pictures = await receive_pictures(request, limits, held)
-            readings = await read(request, pictures)
+        pictures = await receive_pictures(request, limits)
+        readings = await read(request, pictures)
         if all(reading.error for reading in readings):
-            status = pictures[0].status if pictures[0].item.error else 422
-            raise Problem(status, str(readings[0].error))
-        return JSONResponse({"readings": [_record(reading) for reading in readings]})
+            raise _unreadable(pictures[0], readings[0])
+        records = [{**one.as_json(), "compact": compact(one.latex)} for one in readings]
+        return JSONResponse({"readings": records})
 
     @app.post(
         "/v1/render",
-        summary="Draw a formula, or write it in another notation",
+        summary="Render a formula, or convert it to another notation",
         response_class=Response,
         responses={
-            200: {"content": {media_type: {} for media_type in ANSWER_TYPES}},
+            200: {"content": {media_type: {} for media_type in RESPONSE_TYPES}},
             **problems(400, 401, 403, 408, 413, 415, 422, 503),
         },
-        openapi_extra=json_body(RenderRequest),
     )
-    async def render(request: Request) -> Response:
-        """The formula as a picture, or in the notation asked for."""
-        with budget.held() as held:
-            asked = await read_json(request, RenderRequest, limits, held)
-            return await render_queue.draw(asked)
+    async def render(formula: RenderRequest) -> Response:
+        """The formula as a picture, or in the requested notation."""
+        return await render_queue.render(formula)
 
     @app.post(
         "/v1/chat/completions",
         summary="Read a picture, for OpenAI clients",
         responses=problems(400, 401, 403, 408, 413, 415, 422, 502, 503),
-        openapi_extra=json_body(ChatRequest),
     )
-    async def chat(request: Request) -> Response:
+    async def chat(request: Request, body: ChatRequest) -> Response:
         """A chat completion whose text is the LaTeX of the picture in the last user message.
 
-        The picture comes as a `data:` address. Texts and sampling options change nothing.
+        The picture must be a `data:` URL. Texts and sampling options have no effect.
         """
-        with budget.held() as held:
-            asked = await read_json(request, ChatRequest, limits, held)
-            upload = await asyncio.to_thread(picture_of, asked)
-            picture = await asyncio.to_thread(inspect, upload, 0, limits)
-            (reading,) = await read(request, [picture])
+        picture = await asyncio.to_thread(lambda: check_picture(picture_of(body), 1, limits))
+        (reading,) = await read(request, [picture])
         if reading.error is not None:
-            raise Problem(picture.status if picture.item.error else 422, reading.error)
-        model = asked.model or "texlens"
-        if asked.stream:
+            raise _unreadable(picture, reading)
+        model = body.model or "texlens"
+        if body.stream:
             events = completion_stream(reading, model)
             return StreamingResponse(events, media_type="text/event-stream")
-        return JSONResponse(completion(reading, model, bool(asked.logprobs)))
+        return JSONResponse(completion(reading, model, bool(body.logprobs)))
 
     @app.get("/v1/models", summary="The model, for OpenAI clients")
     async def models() -> dict[str, Any]:
-        """The one model that reads here."""
+        """The one model of this server."""
         model = {"id": "texlens", "object": "model", "created": 0, "owned_by": "texlens"}
         return {"object": "list", "data": [model]}
 
-    @app.get("/v1/health", summary="Whether the server works", response_model=Health)
+    @app.get("/v1/health", summary="The state of the server", response_model=Health)
     async def health() -> Health:
-        """Open to all who reach the server, and so without anything secret."""
+        """The state of the server and its limits. Needs no token."""
         return Health(
             version=__version__,
             waiting=queue.waiting,
@@ -160,29 +156,15 @@ def create_app(
             max_pixels=limits.pixels,
         )
 
-    add_page(app)
-    describe_bodies(app)
+    complete_description(app)
     return app
 
 
-def _record(reading: Reading) -> dict[str, Any]:
-    return {**reading.as_json(), "compact": compact(reading.latex)}
+def _unreadable(picture: CheckedPicture, reading: Reading) -> HTTPException:
+    return HTTPException(picture.status if picture.item.error else 422, str(reading.error))
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What comes of `work`. When the client leaves, it is cancelled: ClientDisconnect."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
-    finally:
-        task.cancel()
-        gone.cancel()
-
-
-async def _gone(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
+    """Wait until the client disconnects. The body must have been received before."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

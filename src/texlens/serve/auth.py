@@ -1,26 +1,24 @@
-"""Who may come in: the Host and Origin of a request, its token; and headers on every answer.
+"""Access control: the Host and Origin of a request, its token, and headers on every response.
 
 A browser lets any page on the web send requests to this machine. `Host` must be a name that only
-this server answers to, which stops DNS rebinding; `Origin`, where a browser sends it, must be this
-very server; no answer carries a CORS header. A token is needed where others can reach the server.
+this server answers to, which stops DNS rebinding. `Origin`, if the browser sends it, must be this
+server. No response has a CORS header. A token is required where others can reach the server.
 """
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from texlens.errors import InputError
-from texlens.serve.page_files import PAGE_ADDRESSES
-from texlens.serve.problems import Problem, problem_response
-
-OPEN_ADDRESSES = PAGE_ADDRESSES | {"/openapi.json", "/v1/health"}
+from texlens.serve.problems import problem_response
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -31,62 +29,65 @@ _HEADERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """Under which names the server is reached, and with which token (None: none is needed).
+    """Which requests the server accepts, by host name and token."""
 
-    `is_public`: reached from other machines, and so by any address of this one; else by its
-    loopback addresses and `localhost` alone. `names` are allowed in both cases.
-    """
+    def __init__(
+        self, *, is_public: bool = False, names: Iterable[str] = (), token: str | None = None
+    ) -> None:
+        """Define a policy.
 
-    is_public: bool = False
-    names: frozenset[str] = frozenset()
-    token: str | None = None
+        Args:
+            is_public: whether other machines can reach the server. If so, it answers to its own
+                host name and to any IP address, otherwise only to loopback addresses and
+                `localhost`.
+            names: further host names that the server answers to.
+            token: required in the Authorization header; None or empty if no token is required.
 
-    def admits_host(self, host: str) -> bool:
+        Raises:
+            InputError: the token cannot be sent in a header.
+        """
+        if token and not re.fullmatch("[!-~]+", token):
+            raise InputError("The token must be printable ASCII without spaces.")
+        own = (socket.gethostname(), socket.getfqdn()) if is_public else ()
+        self.is_public = is_public
+        self.names = {name.lower() for name in (*names, *own, "localhost")}
+        self.token = token or None
+
+    def allows_host(self, host: str) -> bool:
         """Whether a Host header (`name`, `name:port`, `[address]:port`) names this server."""
-        name = _without_port(host).lower().rstrip(".")
-        if name == "localhost" or name in self.names:
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        name = name.lower().rstrip(".")
+        if name in self.names:
             return True
         try:
             address = ipaddress.ip_address(name)
         except ValueError:
             return False
-        return address.is_loopback or self.is_public  # an address cannot be rebound
+        return address.is_loopback or self.is_public  # DNS rebinding needs a name
 
-    def admits_token(self, authorization: str) -> bool:
-        """Whether an Authorization header carries the token."""
+    def allows_token(self, authorization: str) -> bool:
+        """Whether an Authorization header contains the token."""
         if self.token is None:
             return True
         scheme, _, given = authorization.partition(" ")
-        right = hmac.compare_digest(given.strip().encode(), self.token.encode())
-        return right and scheme.lower() == "bearer"
-
-
-def access_policy(*, is_public: bool, names: Iterable[str], token: str | None) -> AccessPolicy:
-    """The policy of a server; a public one also answers to this machine's own name.
-
-    Raises InputError for a token that no header could carry.
-    """
-    if token is not None and not (
-        token.isascii() and token.isprintable() and token == "".join(token.split())
-    ):
-        raise InputError("The token must be printable ASCII without spaces.")
-    own = (socket.gethostname(), socket.getfqdn()) if is_public else ()
-    return AccessPolicy(
-        is_public, frozenset(name.lower() for name in (*names, *own)), token or None
-    )
+        is_equal = hmac.compare_digest(given.strip().encode(), self.token.encode())
+        return is_equal and scheme.lower() == "bearer"
 
 
 class AuthMiddleware:
-    """ASGI middleware that turns away who may not come in, and adds the headers."""
+    """ASGI middleware that refuses requests against the policy, and adds headers to responses.
 
-    def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
+    `open_addresses` need no token.
+    """
+
+    def __init__(self, app: ASGIApp, policy: AccessPolicy, open_addresses: frozenset[str]) -> None:
         self.app = app
         self.policy = policy
+        self.open_addresses = open_addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on."""
+        """Refuse a request, or pass it to the application."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -103,32 +104,25 @@ class AuthMiddleware:
 
         try:
             self._check(scope["path"], Headers(scope=scope))
-        except Problem as problem:
-            openai = scope["path"].startswith("/v1/chat/")
-            await problem_response(problem, openai=openai)(scope, receive, send_with_headers)
-            return
-        await self.app(scope, receive, send_with_headers)
+        except HTTPException as error:
+            await problem_response(error, scope["path"])(scope, receive, send_with_headers)
+        else:
+            await self.app(scope, receive, send_with_headers)
 
     def _check(self, path: str, headers: Headers) -> None:
         host = headers.get("host", "")
-        if not self.policy.admits_host(host):
-            raise Problem(
+        if not self.policy.allows_host(host):
+            raise HTTPException(
                 421, "This server does not answer to that host name: allow it with --allow-host."
             )
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
-            raise Problem(403, "Pages of other sites may not use this server.")
-        if path not in OPEN_ADDRESSES and not self.policy.admits_token(
+            raise HTTPException(403, "Pages of other sites may not use this server.")
+        if path not in self.open_addresses and not self.policy.allows_token(
             headers.get("authorization", "")
         ):
-            raise Problem(
+            raise HTTPException(
                 401,
-                "This server needs its token: send the header 'Authorization: Bearer TOKEN'.",
+                "This server requires a token: send the header 'Authorization: Bearer TOKEN'.",
                 {"WWW-Authenticate": "Bearer"},
             )
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]

@@ -1,7 +1,7 @@
-"""`POST /v1/chat/completions`: reading for clients that speak OpenAI's protocol.
+"""`POST /v1/chat/completions`: reading for clients of OpenAI's API.
 
-Only what reading needs: the last user message's picture goes in as a `data:` address, its LaTeX
-comes out. The text beside it, the sampling options and the model's name change nothing.
+Only what reading needs: the input is the picture of the last user message, as a `data:` URL, and
+the output is its LaTeX. Texts, sampling options and the name of the model have no effect.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 
 from texlens.records import Reading
-from texlens.serve.forms import Upload
-from texlens.serve.pictures import decode_picture
-from texlens.serve.problems import Problem
+from texlens.serve.pictures import Upload, decode_picture
 
 
 class ImageUrl(BaseModel):
-    """Where a picture is: here always a `data:` address."""
+    """The address of a picture, which must be a `data:` URL."""
 
     url: str
 
@@ -42,7 +41,7 @@ class Message(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """What is read of a chat completion request; other fields are ignored."""
+    """The fields of a chat completion request that are used; others are ignored."""
 
     model: str = ""
     messages: list[Message] = Field(min_length=1)
@@ -52,16 +51,22 @@ class ChatRequest(BaseModel):
 
 
 def picture_of(request: ChatRequest) -> Upload:
-    """The one picture of the last user message. Raises Problem when there is not exactly one."""
+    """The picture of the last user message.
+
+    Raises:
+        HTTPException: there is not exactly one, or `n` is not 1.
+    """
     if request.n not in (None, 1):
-        raise Problem(422, "The field 'n' must be 1: reading gives one answer.")
-    asked = [message for message in request.messages if message.role == "user"]
-    content = asked[-1].content if asked else None
+        raise HTTPException(422, "The field 'n' must be 1: reading gives one answer.")
+    from_user = [message for message in request.messages if message.role == "user"]
+    content = from_user[-1].content if from_user else None
     parts = content if isinstance(content, list) else []
     pictures = [part.image_url for part in parts if part.type == "image_url"]
     if len(pictures) != 1 or pictures[0] is None:
-        raise Problem(422, "The last user message must hold one picture, as an 'image_url' part.")
-    return Upload("image_url", "", decode_picture(pictures[0].url))
+        raise HTTPException(
+            422, "The last user message must have one picture, as an 'image_url' part."
+        )
+    return Upload("", decode_picture(pictures[0].url))
 
 
 def completion(reading: Reading, model: str, logprobs: bool) -> dict[str, Any]:
@@ -69,18 +74,18 @@ def completion(reading: Reading, model: str, logprobs: bool) -> dict[str, Any]:
     choice: dict[str, Any] = {
         "index": 0,
         "message": {"role": "assistant", "content": reading.latex, "refusal": None},
-        "finish_reason": _reason(reading),
+        "finish_reason": _finish_reason(reading),
         "logprobs": _logprobs(reading) if logprobs else None,
     }
     return {**_head("chat.completion", model), "choices": [choice]}
 
 
 def completion_stream(reading: Reading, model: str) -> Iterator[str]:
-    """The same as server-sent events: all the text at once, since it is read in one go."""
+    """The same as server-sent events. The whole text is one event: it is ready all at once."""
     head = _head("chat.completion.chunk", model)
     deltas: list[tuple[dict[str, str], str | None]] = [
         ({"role": "assistant", "content": reading.latex}, None),
-        ({}, _reason(reading)),
+        ({}, _finish_reason(reading)),
     ]
     for delta, reason in deltas:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
@@ -93,7 +98,7 @@ def _head(kind: str, model: str) -> dict[str, Any]:
     return {"id": identifier, "object": kind, "created": int(time.time()), "model": model}
 
 
-def _reason(reading: Reading) -> str:
+def _finish_reason(reading: Reading) -> str:
     return "length" if "unfinished" in reading.warnings else "stop"
 
 

@@ -1,4 +1,4 @@
-"""What one client, and all of them together, may ask of the server."""
+"""Limits on what one client, and all clients together, may use."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The server's limits; each has its own answer in `docs/serve.md`.
+    """The limits of the server. `docs/serve.md` lists the answer to a request beyond each of them.
 
-    `body_bytes` of one request, `held_bytes` of all requests that are being received or read;
-    `pictures` of one request, `pixels` of one picture, `request_pixels` of all of a request;
-    `waiting` pictures in the queue;
-    `upload_seconds` for a request to arrive, `answer_seconds` for it to be answered after that;
-    `formula_characters` and `renderings` (waiting ones) of `/v1/render`.
+    Attributes:
+        body_bytes: size of one request's body.
+        memory_bytes: size of the bodies of all requests that are being received or answered.
+        pictures: pictures in one request.
+        pixels: pixels of one picture.
+        request_pixels: pixels of all pictures in one request.
+        waiting: pictures in the queue.
+        upload_seconds: time for a request's body to arrive.
+        answer_seconds: time for the readings of a request, after its body has arrived.
+        formula_characters: length of a formula for `/v1/render`.
+        renderings: requests to `/v1/render` that wait at the same time.
     """
 
     body_bytes: int = 32 * 2**20
-    held_bytes: int = 128 * 2**20
+    memory_bytes: int = 128 * 2**20
     pictures: int = 64
     pixels: int = 32_000_000
     request_pixels: int = 128_000_000

@@ -1,23 +1,27 @@
-"""From a request to pictures: forms, base64 and `data:` addresses; never a fetched one."""
+"""The pictures of a request: from forms, base64 and `data:` URLs. No URL is ever fetched."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import io
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from texlens.reading.pictures.opening import FORMATS
 from texlens.reading.sources import Item
-from texlens.serve.body import Held, media_type, read_json
-from texlens.serve.forms import Upload, plain_name, read_form, too_many_pictures
 from texlens.serve.limits import Limits
-from texlens.serve.problems import Problem
+from texlens.serve.problems import media_type
+
+_MAX_NAME_CHARACTERS = 120
 
 
 class NamedPicture(BaseModel):
@@ -25,12 +29,12 @@ class NamedPicture(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    data: str = Field(description="The picture file in base64, or a `data:` address.")
-    name: str = Field("", description="What its reading is to be called.")
+    data: str = Field(description="The picture file in base64, or a `data:` URL.")
+    name: str = Field("", description="The `path` of its reading.")
 
 
 class ReadRequest(BaseModel):
-    """The JSON form of `POST /v1/read`."""
+    """The JSON body of `POST /v1/read`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,103 +42,164 @@ class ReadRequest(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A picture as it came; `status` is the HTTP status of its error, where it has one."""
+class Upload:
+    """A picture file of a request, not decoded yet, with the client's name for it."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPicture:
+    """A picture whose header was checked. `status` is the HTTP status of its error, if any."""
 
     item: Item
     pixels: int = 0
     status: int = 200
 
 
-async def receive_pictures(request: Request, limits: Limits, held: Held) -> list[Received]:
+async def receive_pictures(request: Request, limits: Limits) -> list[CheckedPicture]:
     """The pictures of a `POST /v1/read`, at least one.
 
-    A picture that cannot be read is an item with an error. Raises Problem for a bad request.
+    A picture that cannot be read becomes an item with an error.
+
+    Raises:
+        HTTPException: the request itself is wrong.
     """
-    kind = media_type(request)
-    if kind == "multipart/form-data":
-        uploads = await read_form(request, limits, held)
-        strange = next((upload.field for upload in uploads if upload.field != "file"), None)
-        if strange is not None:
-            raise Problem(422, f"The form's field '{plain_name(strange)}' is unknown: use 'file'.")
-    elif kind == "application/json":
-        asked = await read_json(request, ReadRequest, limits, held)
-        if len(asked.pictures) > limits.pictures:
-            raise too_many_pictures(limits.pictures)
-        uploads = await asyncio.to_thread(_decoded, asked)
-    else:
-        raise Problem(415, "Send a multipart form with the field 'file', or JSON.")
+    match media_type(request):
+        case "multipart/form-data":
+            uploads = await _read_form(request, limits)
+        case "application/json":
+            uploads = await asyncio.to_thread(_parse_json, await request.body(), limits)
+        case _:
+            raise HTTPException(415, "Send a multipart form with the field 'file', or JSON.")
     if not uploads:
-        raise Problem(422, "The request holds no picture.")
+        raise HTTPException(422, "The request contains no picture.")
     pictures = await asyncio.to_thread(
-        lambda: [inspect(upload, place, limits) for place, upload in enumerate(uploads)]
+        lambda: [check_picture(upload, number, limits) for number, upload in enumerate(uploads, 1)]
     )
     if sum(picture.pixels for picture in pictures) > limits.request_pixels:
-        raise Problem(
+        raise HTTPException(
             413,
-            f"The pictures have together more pixels than the {limits.request_pixels:,} allowed in "
+            f"Together the pictures have more than the {limits.request_pixels:,} pixels allowed in "
             "a request: send several requests.",
         )
     return pictures
 
 
-def _decoded(asked: ReadRequest) -> list[Upload]:
-    return [
-        Upload("file", plain_name(picture.name), decode_picture(picture.data))
-        for picture in asked.pictures
-    ]
+class _FormParser(MultiPartParser):
+    """Starlette's parser, in memory alone; it notices too many parts and a form cut short."""
+
+    spool_max_size = 0  # no limit: `BodyMiddleware` bounds the body, and nothing goes to the disk
+    max_parts = 0
+    part_count = 0
+    is_complete = False
+
+    def on_part_begin(self) -> None:
+        super().on_part_begin()
+        self.part_count += 1
+        if self.part_count > self.max_parts:
+            raise _too_many_pictures(self.max_parts)
+
+    def on_end(self) -> None:
+        self.is_complete = True
+
+
+async def _read_form(request: Request, limits: Limits) -> list[Upload]:
+    async with aclosing(request.stream()) as stream:
+        parser = _FormParser(request.headers, stream)
+        parser.max_parts = limits.pictures
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise HTTPException(400, f"The multipart form is not valid: {error.message}") from error
+    if not parser.is_complete:
+        raise HTTPException(400, "The form is cut short: its closing boundary is missing.")
+    uploads = []
+    for field, file in form.multi_items():
+        if field != "file" or not isinstance(file, UploadFile):
+            raise HTTPException(
+                422, f"The form's field '{_plain_name(field)}' is unknown: send files as 'file'."
+            )
+        uploads.append(Upload(_plain_name(file.filename or ""), await file.read()))
+    return uploads
+
+
+def _parse_json(body: bytes, limits: Limits) -> list[Upload]:
+    try:
+        pictures = ReadRequest.model_validate_json(body).pictures
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    if len(pictures) > limits.pictures:
+        raise _too_many_pictures(limits.pictures)
+    return [Upload(_plain_name(one.name), decode_picture(one.data)) for one in pictures]
+
+
+def _too_many_pictures(limit: int) -> HTTPException:
+    return HTTPException(
+        413, f"A request may have at most {limit} pictures: send several requests."
+    )
+
+
+def _plain_name(name: str) -> str:
+    """A client's file name without folders and control characters."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(char for char in last if char.isprintable())[:_MAX_NAME_CHARACTERS]
 
 
 def decode_picture(data: str) -> bytes:
-    """The bytes of a picture in base64 or of a `data:` address.
+    """The content of a picture in base64 or in a `data:` URL.
 
-    Raises Problem for anything else; an address elsewhere is never fetched.
+    Raises:
+        HTTPException: it is neither. Other URLs are never fetched.
     """
     scheme, colon, rest = data[:200].partition(":")
     if colon:
         if scheme.strip().lower() != "data":
-            raise Problem(
-                422, "A picture must come as a data: address: other addresses are never fetched."
+            raise HTTPException(
+                422, "A picture must be sent as a data: URL: other URLs are never fetched."
             )
         head, comma, _ = rest.partition(",")
         if not comma or not head.lower().endswith(";base64"):
-            raise Problem(422, "The data: address must be in base64.")
+            raise HTTPException(422, "The data: URL must be in base64.")
         data = data[len(scheme) + len(head) + 2 :]
     try:
         return base64.b64decode("".join(data.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Problem(422, "The picture is not valid base64.") from error
+    except ValueError as error:
+        raise HTTPException(422, "The picture is not valid base64.") from error
 
 
-def inspect(upload: Upload, place: int, limits: Limits) -> Received:
-    """Whether the head of an uploaded file is that of a picture within the limits.
+def check_picture(upload: Upload, number: int, limits: Limits) -> CheckedPicture:
+    """Check the header of a picture file, without decoding the picture.
 
-    Nothing is decoded here: a small file that would unpack to a huge picture costs nothing.
+    A small file that would decode to a huge picture is found here at no cost.
     """
-    name = upload.name or f"picture {place + 1}"
+    name = upload.name or f"picture {number}"
     try:
-        pixels = _pixels(upload.content, limits.pixels)
-    except Problem as problem:
-        return Received(Item(name, None, problem.detail), status=problem.status)
-    return Received(Item(name, upload.content), pixels)
+        pixels = _count_pixels(upload.content, limits.pixels)
+    except HTTPException as error:
+        return CheckedPicture(Item(name, None, error.detail), status=error.status_code)
+    return CheckedPicture(Item(name, upload.content), pixels)
 
 
-def _pixels(content: bytes, most: int) -> int:
+def _count_pixels(content: bytes, limit: int) -> int:
     if not content:
-        raise Problem(422, "The picture is empty (0 bytes).")
+        raise HTTPException(422, "The picture is empty (0 bytes).")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = image.size
     except Image.DecompressionBombError as error:
-        raise Problem(413, f"The picture has more pixels than the {most:,} allowed.") from error
-    except Exception as error:  # a parser of headers may raise anything over a hostile file
-        raise Problem(
-            415, "The picture is not PNG, JPEG, WebP, TIFF, BMP or GIF, or its head is damaged."
+        raise HTTPException(
+            413, f"The picture has more than the {limit:,} pixels allowed."
         ) from error
-    if width * height > most:
-        raise Problem(
+    except Exception as error:  # a header parser may raise anything for a hostile file
+        raise HTTPException(
+            415, f"The picture is not {', '.join(FORMATS)}, or its header is damaged."
+        ) from error
+    if width * height > limit:
+        raise HTTPException(
             413,
-            f"The picture is {width:,} x {height:,} pixels, more than the {most:,} allowed: "
+            f"The picture is {width:,} x {height:,} pixels, more than the {limit:,} allowed: "
             "crop it to the formula.",
         )
     return width * height

@@ -3,95 +3,82 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 
 
 class ProblemDocument(BaseModel):
-    """The body of every answer that is an error, as `application/problem+json`."""
+    """The body of every error response, as `application/problem+json`."""
 
     type: str = "about:blank"
-    title: str = Field(description="The phrase of the status.")
+    title: str = Field(description="The reason phrase of the status.")
     status: int
     detail: str = Field(description="One sentence: what was wrong, and what to do.")
 
 
-class Problem(Exception):
-    """A request that cannot be answered as it was asked. `detail` is one sentence."""
-
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.headers = dict(headers or {})
+def busy(detail: str, seconds: float) -> HTTPException:
+    """A 503 response whose `Retry-After` header gives the seconds until the next attempt."""
+    return HTTPException(503, detail, {"Retry-After": str(max(1, min(60, round(seconds + 0.5))))})
 
 
-def busy(detail: str, seconds: float) -> Problem:
-    """503, with the time after which another try makes sense."""
-    return Problem(503, detail, {"Retry-After": str(max(1, min(60, round(seconds + 0.5))))})
+def problem_response(error: HTTPException, path: str = "") -> Response:
+    """The error as a problem document.
 
-
-def problem_response(problem: Problem, *, openai: bool = False) -> Response:
-    """The problem as a response. `openai` adds the member in which OpenAI clients look."""
-    document = ProblemDocument(
-        title=HTTPStatus(problem.status).phrase, status=problem.status, detail=problem.detail
-    )
+    For the OpenAI endpoint it also has the member `error`, which OpenAI clients read.
+    """
+    status, detail = error.status_code, error.detail
+    document = ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=detail)
     content: dict[str, Any] = document.model_dump()
-    if openai:
-        kind = "server_error" if problem.status >= 500 else "invalid_request_error"
-        content["error"] = {"message": problem.detail, "type": kind, "code": None, "param": None}
-    return Response(
-        json.dumps(content, ensure_ascii=False), problem.status, problem.headers, MEDIA_TYPE
-    )
+    if path.startswith("/v1/chat/"):
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        content["error"] = {"message": detail, "type": kind, "code": None, "param": None}
+    return Response(json.dumps(content, ensure_ascii=False), status, error.headers, MEDIA_TYPE)
 
 
-def sentence_of(error: ValidationError | RequestValidationError) -> str:
-    """The first complaint about a request's fields, in one sentence."""
+def media_type(request: Request) -> str:
+    """The type of the request's body, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every error of the application with a problem document."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return problem_response(_http_exception(request, error), request.url.path)
+
+    for kind in (HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, handle)
+
+
+def _http_exception(request: Request, error: Exception) -> HTTPException:
+    if isinstance(error, RequestValidationError):
+        return _invalid_request(request, error)
+    if not isinstance(error, HTTPException):
+        return HTTPException(500, "Internal error in TexLens: the server's log has the details.")
+    details = {
+        404: "There is nothing at this address: / is the page, /docs describes the API.",
+        405: f"{request.method} is not allowed here: /docs describes the API.",
+    }
+    detail = details.get(error.status_code, f"{error.detail.rstrip('.')}.")
+    return HTTPException(error.status_code, detail, error.headers)
+
+
+def _invalid_request(request: Request, error: RequestValidationError) -> HTTPException:
+    """The first complaint about a JSON body, in one sentence."""
+    if media_type(request) != "application/json":
+        return HTTPException(415, "Send JSON, with the header 'Content-Type: application/json'.")
     first = error.errors()[0]
-    # Pydantic names the branch of a union it tried by its type; only fields help the sender.
-    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "str"))
-    reason = str(first["msg"]).rstrip(".")
     if first["type"] == "json_invalid":
-        return f"The body is not valid JSON: {reason.removeprefix('Invalid JSON: ')}."
-    return f"The field '{place}' is wrong: {reason}." if place else f"The request: {reason}."
-
-
-def answer_problems(app: FastAPI) -> None:
-    """Turn every error of the application into a problem document."""
-
-    @app.exception_handler(Problem)
-    async def _(request: Request, problem: Problem) -> Response:
-        return problem_response(problem, openai=_is_openai(request))
-
-    @app.exception_handler(ClientDisconnect)
-    async def _(request: Request, error: ClientDisconnect) -> Response:
-        return Response(status_code=400)  # nobody is there to see it
-
-    @app.exception_handler(HTTPException)
-    async def _(request: Request, error: HTTPException) -> Response:
-        details = {
-            404: "There is nothing at this address: / is the page, /docs describes the API.",
-            405: f"{request.method} is not possible here: /docs describes the API.",
-        }
-        detail = details.get(error.status_code, f"{str(error.detail).rstrip('.')}.")
-        problem = Problem(error.status_code, detail, error.headers)
-        return problem_response(problem, openai=_is_openai(request))
-
-    @app.exception_handler(Exception)
-    async def _(request: Request, error: Exception) -> Response:
-        problem = Problem(500, "A fault in TexLens; the server's log says more.")
-        return problem_response(problem, openai=_is_openai(request))
-
-
-def _is_openai(request: Request) -> bool:
-    return request.url.path.startswith("/v1/chat/")
+        return HTTPException(400, f"The body is not valid JSON: {first['ctx']['error']}.")
+    # Pydantic names the branch of a union by its type; only field names help the client.
+    field = ".".join(str(part) for part in first["loc"] if part not in ("body", "str"))
+    subject = f"field '{field}'" if field else "body"
+    return HTTPException(422, f"The {subject} is wrong: {str(first['msg']).rstrip('.')}.")

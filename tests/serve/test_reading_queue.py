@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, MutableMapping
 import httpx
 import pytest
 from serving import chat, client_of, data_address, png, problem
+from starlette.exceptions import HTTPException
 
 from texlens.errors import TexlensError
 from texlens.reading.sources import Item
 from texlens.records import Reading
 from texlens.serve import Limits, create_app
-from texlens.serve.batches import ReadingQueue
-from texlens.serve.problems import Problem
+from texlens.serve.reading_queue import ReadingQueue
 
 
 class Gated:
@@ -49,8 +49,9 @@ def item(name: str) -> Item:
 
 async def started(reader: Gated) -> None:
     """Until the first batch is at work."""
-    while not reader.batches:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(20):
+        while not reader.batches:
+            await asyncio.sleep(0.001)
 
 
 def test_pictures_of_many_clients_are_read_together() -> None:
@@ -139,7 +140,7 @@ def test_pictures_of_a_client_that_left_are_not_read() -> None:
         await started(reader)
         gone = asyncio.ensure_future(queue.read([item("gone")] * 4))
         await asyncio.sleep(0.01)
-        with pytest.raises(Problem):
+        with pytest.raises(HTTPException):
             await queue.read([item("no room")])
         gone.cancel()
         await asyncio.sleep(0.01)
@@ -255,11 +256,11 @@ def test_closing_turns_away_what_waits() -> None:
         closing = asyncio.to_thread(queue.close)
         asyncio.get_running_loop().call_later(0.02, reader.gate.set)
         await closing
-        with pytest.raises(Problem, match="stopping"):
+        with pytest.raises(HTTPException, match="stopping"):
             await queue.read([item("late")])
         return tuple(await asyncio.gather(first, waiting, return_exceptions=True))
 
     at_work, waiting = asyncio.run(clients())
     assert at_work == [Reading("at work", "at work", 1.0)]
-    assert isinstance(waiting, Problem)
-    assert waiting.status == 503
+    assert isinstance(waiting, HTTPException)
+    assert waiting.status_code == 503
