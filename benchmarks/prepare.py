@@ -41,8 +41,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 import texlens.engine
-from texlens.data.pictures.hand import write_formulas
-from texlens.data.pictures.ink import InkError, draw_ink, encode_png, parse_inkml
+from texlens.data.pictures.handwriting import handwrite
+from texlens.data.pictures.ink import InkError, encode_png, parse_inkml, render_ink
 from texlens.engine import get_engine
 from texlens.latex import katex_valid, normalize
 from texlens.render import same_picture
@@ -66,7 +66,7 @@ def read_ink(folder: Path | None, formulas: Sequence[str]) -> list[bytes]:
     if folder is not None:
         return [path.read_bytes() for path in sorted(folder.rglob("*.inkml"))]
     rngs = [np.random.default_rng(n) for n in range(len(formulas))]
-    written = [ink for ink in write_formulas(formulas, rngs) if not isinstance(ink, str)]
+    written = [ink for ink in handwrite(formulas, rngs) if not isinstance(ink, str)]
     return [
         b"<ink>%s</ink>"
         % b"".join(
@@ -90,7 +90,7 @@ def verified_text_stage(formulas: Sequence[str]) -> None:
 def ink_to_picture(documents: Sequence[bytes]) -> None:
     for document in documents:
         try:
-            encode_png(draw_ink(parse_inkml(document).strokes))
+            encode_png(render_ink(parse_inkml(document).strokes))
         except InkError:
             continue
 

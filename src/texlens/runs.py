@@ -89,6 +89,27 @@ def open_out_folder(out: Path, *, marker: str, force: bool) -> Path:
     return out
 
 
+def begin_or_resume(record: Path, settings: dict[str, Any]) -> None:
+    """Record the settings of a run, or make sure that a run to be resumed has the same settings.
+
+    Raises InputError, naming the settings that differ.
+    """
+    settings = json.loads(json.dumps(settings))  # a tuple becomes a list, as in the file
+    if not record.exists():
+        write_json(record, settings)
+        return
+    try:
+        begun = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        begun = {}
+    changed = [key for key in {**settings, **begun} if begun.get(key) != settings.get(key)]
+    if changed:
+        raise InputError(
+            f"'{record.parent}' holds an unfinished run with another {' and '.join(changed)}: "
+            "give another --out, or --force."
+        )
+
+
 def progress(
     items: Iterable[T], *, total: int | None, unit: str, quiet: bool = False
 ) -> Iterator[T]:

@@ -67,7 +67,7 @@ def test_prepare_prints_a_table_or_one_json_document(texlens, corpus, tmp_path) 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("prepare", "nonsense", "--from", "{corpus}"), "no source 'nonsense'"),
+        (("prepare", "nonsense", "--from", "{corpus}"), "no corpus 'nonsense'"),
         (("prepare", "folder", "--from", "{corpus}/gone"), "There is no"),
         (("prepare", "folder"), "--from"),
         (("prepare", "folder", "--from", "{corpus}", "--sizes", "1/2"), "TRAIN/VALIDATION/TEST"),
@@ -160,7 +160,7 @@ def test_render_writes_shards_resumes_and_refuses_other_settings(  # type: ignor
         (("--source", "grammar:1", "--captions", "c.tsv"), "need --ink"),
         (("--source", "nonsense:1"), "not a source of formulas"),
         (("--source", "list:1:gone.txt"), "cannot be read"),
-        (("--ink", "gone"), "There is no 'gone'"),
+        (("--ink", "gone"), "no folder 'gone'"),
     ],
 )
 def test_render_refuses_wrong_input(texlens, tmp_path, arguments, words) -> None:  # type: ignore[no-untyped-def]

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from texlens.data.clean import Limits
-from texlens.data.corpora import open_source
+from texlens.data.corpora import open_corpus
 from texlens.data.parquet import read_examples
-from texlens.data.prepare import Plan, _begin, _clean, prepare
+from texlens.data.prepare import Preparation, _clean, prepare
 from texlens.errors import InputError
 
 CAPTIONS = [
@@ -61,9 +61,9 @@ def corpus(tmp_path: Path) -> Path:
     return folder
 
 
-def plan_for(corpus: Path, **settings: object) -> Plan:
-    source = open_source("folder", [corpus], captions=corpus / "captions.jsonl")
-    return Plan(source, (10, 0, 0), 3, Limits(verify="all"), **settings)  # type: ignore[arg-type]
+def plan_for(corpus: Path, **settings: object) -> Preparation:
+    source = open_corpus("folder", [corpus], captions=corpus / "captions.jsonl")
+    return Preparation(source, (10, 0, 0), 3, Limits(verify="all"), **settings)  # type: ignore[arg-type]
 
 
 def test_every_item_is_kept_or_named(corpus: Path, tmp_path: Path) -> None:
@@ -106,16 +106,15 @@ def test_an_unfinished_run_with_other_settings_is_not_mixed(corpus: Path, tmp_pa
     prepare(plan_for(corpus), out, quiet=True)
     (out / "dataset.json").unlink()
     (out / ".work").mkdir()
-    (out / ".work" / "plan.json").write_text("{}")
-    with pytest.raises(InputError, match="other settings"):
+    (out / ".work" / "settings.json").write_text("{}")
+    with pytest.raises(InputError, match="unfinished run with another source"):
         prepare(plan_for(corpus), out, quiet=True)
 
 
 def test_a_corpus_that_changed_since_the_kill_is_not_mixed(corpus: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     plan = plan_for(corpus)
-    _begin(out / ".work", plan)
-    _clean(plan.source, plan.limits, out / ".work", workers=1, quiet=True)
+    _clean(plan.corpus, plan.limits, out / ".work", workers=1, quiet=True)
     captions = corpus / "captions.jsonl"
     captions.write_text(captions.read_text().replace("neq", "leq").replace("ne b", "leq b"))
     assert prepare(plan, out, quiet=True) == prepare(plan, whole, quiet=True)
@@ -132,7 +131,7 @@ def test_ids_that_come_twice_are_numbered(tmp_path: Path) -> None:
     third = pq.read_table(tmp_path / "in" / "c.parquet")
     third = third.set_column(third.schema.get_field_index("id"), "id", pa.array(["x#1"]))
     pq.write_table(third, tmp_path / "in" / "c.parquet")
-    plan = Plan(open_source("im2latex", [tmp_path / "in"]), (9, 0, 0), 0, Limits())
+    plan = Preparation(open_corpus("im2latex", [tmp_path / "in"]), (9, 0, 0), 0, Limits())
     document = prepare(plan, tmp_path / "out", quiet=True)
     ids = [example.id for example in read_examples(tmp_path / "out" / "train.parquet")]
     assert sorted(ids) == ["x##1", "x##2", "x#1"]

@@ -90,15 +90,15 @@ def prepare(
     synthetic or unseen-fonts.
     """
     from texlens.data.clean import Limits
-    from texlens.data.corpora import open_source
-    from texlens.data.prepare import Plan
+    from texlens.data.corpora import open_corpus
+    from texlens.data.prepare import Preparation
     from texlens.data.prepare import prepare as run
 
-    opened = open_source(
+    opened = open_corpus(
         source, paths, captions=captions, subset=subset, kind=kind, vary_ink=vary_ink, seed=seed,
         count=count,
     )  # fmt: skip
-    plan = Plan(
+    preparation = Preparation(
         opened,
         _parse_sizes(sizes) if sizes else opened.sizes,
         seed,
@@ -106,7 +106,7 @@ def prepare(
         formats,
         prompt,
     )
-    document = run(plan, out, workers=workers, force=force, quiet=as_json)
+    document = run(preparation, out, workers=workers, force=force, quiet=as_json)
     click.echo(json.dumps(document, ensure_ascii=False) if as_json else _table(document))
 
 
@@ -132,7 +132,7 @@ def prepare(
 )  # fmt: skip
 @click.option("--first-tokens", type=click.IntRange(min=1), default=16, show_default=True)
 @_WORKERS
-@click.option("--force", is_flag=True, help="Replace shards that have other settings.")
+@click.option("--force", is_flag=True, help="Remove the shards that --out holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON document.")
 def render(
     out: Path,

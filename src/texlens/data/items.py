@@ -8,6 +8,7 @@ from typing import Literal
 from texlens.records import Kind
 
 Split = Literal["train", "validation", "test"]
+Sizes = tuple[int, int, int]  # of train, validation and test
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 

@@ -1,21 +1,21 @@
-"""From a source to a data set: clean in parallel, split once, write in order.
+"""From a corpus to a data set: clean in parallel, split once, write in order.
 
 A run's folder while it works:
 
-    .work/plan.json          what the run was asked for; a resumed run must ask for the same
-    .work/chunk-000012-8f1c2a9d.parquet   what became of items 12 x 200 to 13 x 200 - 1
+    .work/settings.json      the settings; a run is resumed with the same settings only
+    .work/chunk-000012-8f1c2a9d.parquet   the outcome of items 12 x 200 to 13 x 200 - 1
 
-A chunk is written atomically and named by its number and a digest of its locators, so that a
-corpus whose list of items changed in between is not mixed with what it was. Chunks do not depend on one another nor on the number of workers, so a run that was killed goes on
-from the chunks that are there, and ends with the same bytes as one that was not. `dataset.json` is
-written last: a folder that has it is finished.
+A chunk is written atomically and named by its number and a digest of its locators, so that the
+chunks of a corpus whose list of items changed in between are not used. Chunks do not depend on one
+another nor on the number of workers, so a run that was killed resumes from the chunks that exist,
+and ends with the same bytes as one that was not. `dataset.json` is written last: a folder that has
+it is finished.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import shutil
 import sys
 from collections import Counter
@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from texlens.data.clean import Limits, clean_chunk
-from texlens.data.corpora.base import Locator, Source
+from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.formats import Format, write_format
 from texlens.data.items import SPLITS, CleanItem, Drop, Split
 from texlens.data.parquet import write_examples
@@ -40,6 +40,7 @@ from texlens.records import Example
 from texlens.render.tex import require_tex
 from texlens.runs import (
     atomic_write,
+    begin_or_resume,
     open_out_folder,
     progress,
     provenance,
@@ -50,6 +51,7 @@ from texlens.workers import map_in_workers
 
 _ITEMS_A_CHUNK = 200
 MARKER = "dataset.json"
+_SETTINGS = "settings.json"
 
 _Job = tuple[Path, list[Locator | Drop]]  # a chunk's file, and where its items are
 
@@ -71,10 +73,10 @@ _KEY_COLUMNS = [name for name in _CHUNK_SCHEMA.names if name != "image"]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that decides the bytes of a data set, apart from the source's files."""
+class Preparation:
+    """All that decides the bytes of a data set, apart from the files of the corpus."""
 
-    source: Source
+    corpus: Corpus
     sizes: tuple[int, int, int] | None
     seed: int
     limits: Limits
@@ -82,9 +84,9 @@ class Plan:
     prompt: str = "plain"
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as recorded in `dataset.json`. Folders are named without the way to them."""
+        """The settings as recorded in `dataset.json`, without the paths of this machine."""
         return {
-            "source": self.source.name,
+            "source": self.corpus.name,
             "sizes": dict(zip(SPLITS, self.sizes, strict=True)) if self.sizes else None,
             "seed": self.seed,
             "limits": self.limits.model_dump(),
@@ -94,65 +96,58 @@ class Plan:
 
 
 def prepare(
-    plan: Plan, out: Path, *, workers: int = 1, force: bool = False, quiet: bool = False
+    preparation: Preparation,
+    out: Path,
+    *,
+    workers: int = 1,
+    force: bool = False,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Make the data set in `out` and return the content of its `dataset.json`.
 
-    Raises InputError when the source or the folder will not do, TexlensError when the work cannot
-    go on (a full disk, a killed worker); what is done by then is kept, and the same call resumes.
+    Raises InputError when the corpus or the folder cannot be used, TexlensError when the work ends
+    early (a full disk, a killed worker); what is done by then is kept, and the same call resumes.
     """
     open_out_folder(out, marker=MARKER, force=force)
     work = out / ".work"
     if force:
         shutil.rmtree(work, ignore_errors=True)
-    if plan.limits.tex:
+    if preparation.limits.tex:
         require_tex()
     try:
-        _begin(work, plan)
-        chunks = _clean(plan.source, plan.limits, work, workers, quiet)
-        document = _finish(plan, out, chunks)
+        detail = {"detail": repr(preparation.corpus), "versions": provenance("pyarrow")}
+        begin_or_resume(work / _SETTINGS, preparation.as_json() | detail)
+        chunks = _clean(preparation.corpus, preparation.limits, work, workers, quiet)
+        document = _finish(preparation, out, chunks)
     except InputError:
         _leave_as_it_was(out, work)
         raise
     except OSError as error:
         where = error.filename or out
         raise TexlensError(
-            f"Cannot write to '{where}': {error.strerror}. Run the same command to go on."
+            f"Cannot write to '{where}': {error.strerror}. Run the same command to resume."
         ) from error
     shutil.rmtree(work, ignore_errors=True)
     return document
 
 
 def _leave_as_it_was(out: Path, work: Path) -> None:
-    """Take away the folders of a run that a wrong input ended before it had done anything."""
+    """Remove the folders of a run that a wrong input ended before its first chunk."""
     if not any(work.glob("chunk-*")):
-        (work / "plan.json").unlink(missing_ok=True)
+        (work / _SETTINGS).unlink(missing_ok=True)
         for folder in (work, out):
-            with contextlib.suppress(OSError):  # it holds something: not ours to take away
+            with contextlib.suppress(OSError):  # not empty: it holds files of others
                 folder.rmdir()
 
 
-def _begin(work: Path, plan: Plan) -> None:
-    asked = plan.as_json() | {"detail": repr(plan.source), "versions": provenance("pyarrow")}
-    record = work / "plan.json"
-    if record.exists():
-        if json.loads(record.read_text()) != asked:
-            raise InputError(
-                f"'{work.parent}' holds an unfinished run with other settings: "
-                "repeat those, or start anew with --force."
-            )
-    else:
-        write_json(record, asked)
-
-
-def _clean(source: Source, limits: Limits, work: Path, workers: int, quiet: bool) -> list[Path]:
+def _clean(corpus: Corpus, limits: Limits, work: Path, workers: int, quiet: bool) -> list[Path]:
     """Clean every chunk that does not exist yet; the chunk files in order."""
-    jobs = progress(_chunk_jobs(source, work), total=None, unit="chunks", quiet=quiet)
-    return list(map_in_workers(partial(_cleaner, source, limits), jobs, workers))
+    jobs = progress(_chunk_jobs(corpus, work), total=None, unit="chunks", quiet=quiet)
+    return list(map_in_workers(partial(_cleaner, corpus, limits), jobs, workers))
 
 
-def _chunk_jobs(source: Source, work: Path) -> Iterator[_Job]:
-    locators = iter(source.locators())
+def _chunk_jobs(corpus: Corpus, work: Path) -> Iterator[_Job]:
+    locators = iter(corpus.locators())
     number = 0
     while chunk := list(islice(locators, _ITEMS_A_CHUNK)):
         digest = hashlib.blake2b(repr(chunk).encode(errors="surrogatepass"), digest_size=4)
@@ -160,15 +155,15 @@ def _chunk_jobs(source: Source, work: Path) -> Iterator[_Job]:
         number += 1
 
 
-def _cleaner(source: Source, limits: Limits) -> Callable[[_Job], Path]:
-    return partial(_clean_one, source, limits)
+def _cleaner(corpus: Corpus, limits: Limits) -> Callable[[_Job], Path]:
+    return partial(_clean_one, corpus, limits)
 
 
-def _clean_one(source: Source, limits: Limits, job: _Job) -> Path:
+def _clean_one(corpus: Corpus, limits: Limits, job: _Job) -> Path:
     path, locators = job
     if path.exists():
         return path
-    loaded = source.load([r for r in locators if not isinstance(r, Drop)])
+    loaded = corpus.load([r for r in locators if not isinstance(r, Drop)])
     items = [r if isinstance(r, Drop) else next(loaded) for r in locators]
     rows = [_as_row(outcome) for outcome in clean_chunk(items, limits)]
     with atomic_write(path) as stream:
@@ -194,7 +189,7 @@ def _as_row(outcome: CleanItem | Drop) -> dict[str, Any]:
     }
 
 
-def _finish(plan: Plan, out: Path, chunks: list[Path]) -> dict[str, Any]:
+def _finish(preparation: Preparation, out: Path, chunks: list[Path]) -> dict[str, Any]:
     keys: list[Key] = []
     drops: list[dict[str, str]] = []
     verified: Counter[bool | None] = Counter()
@@ -218,7 +213,7 @@ def _finish(plan: Plan, out: Path, chunks: list[Path]) -> dict[str, Any]:
     mark = "#"  # what numbers them must not make an id that is there already
     while any(f"{name}{mark}{n + 1}" in ids for name in repeated for n in range(ids[name])):
         mark += "#"
-    splits = assign(keys, plan.sizes, plan.seed)
+    splits = assign(keys, preparation.sizes, preparation.seed)
     del keys, ids  # only the outcome is needed while the pictures pass through
     names = (row["id"] for row in _clean_rows(chunks, ["id", "step"]))
     for name, split in zip(names, splits, strict=True):
@@ -236,12 +231,12 @@ def _finish(plan: Plan, out: Path, chunks: list[Path]) -> dict[str, Any]:
             )
     for form in get_args(Format):
         shutil.rmtree(out / form, ignore_errors=True)  # of an earlier run with other settings
-    for form in plan.formats:
+    for form in preparation.formats:
         for split_name in counts:
-            write_format(out, split_name, form, plan.prompt)
+            write_format(out, split_name, form, preparation.prompt)
     write_json_lines(out / "dropped.jsonl", drops)
     document = {
-        **plan.as_json(),
+        **preparation.as_json(),
         "counts": counts,
         "dropped": _summary(drops),
         "verified_by_picture": verified[True],

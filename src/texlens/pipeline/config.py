@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from texlens.data.corpora import NAMES
+from texlens.data.corpora import CORPORA
 from texlens.metrics.registry import KEYS
 from texlens.records import Kind
 from texlens.train.run.config import Settings
@@ -34,8 +34,10 @@ class SetPlan(Settings):
 
     @model_validator(mode="after")
     def _source_is_known(self) -> SetPlan:
-        if self.source not in NAMES:
-            raise ValueError(f"there is no source '{self.source}': choose among {', '.join(NAMES)}")
+        if self.source not in CORPORA:
+            raise ValueError(
+                f"there is no source '{self.source}': choose among {', '.join(CORPORA)}"
+            )
         return self
 
 

@@ -22,10 +22,9 @@ from typing import Any
 
 from texlens.data.audit import audit
 from texlens.data.clean import Limits
-from texlens.data.corpora import open_source
+from texlens.data.corpora import open_corpus
 from texlens.data.prepare import MARKER as PREPARED
-from texlens.data.prepare import Plan as DataPlan
-from texlens.data.prepare import prepare
+from texlens.data.prepare import Preparation, prepare
 from texlens.errors import InputError
 from texlens.evaluate.compare.comparison import MARKER as COMPARED
 from texlens.evaluate.compare.comparison import compare
@@ -118,7 +117,7 @@ class _Story:
     def prepare(self, name: str, plan: SetPlan, number: int) -> None:
         """Make a set. Sets have seeds of their own, so that none repeats another's formulas."""
         seed = self.config.seed * 1000 + number
-        source = open_source(
+        source = open_corpus(
             plan.source,
             plan.files,
             captions=plan.captions,
@@ -129,7 +128,7 @@ class _Story:
             count=plan.count,
         )
         sizes = plan.sizes or source.sizes
-        data_plan = DataPlan(source, sizes, seed, Limits(max_tokens=plan.max_tokens))
+        data_plan = Preparation(source, sizes, seed, Limits(max_tokens=plan.max_tokens))
         files = [*plan.files, *([plan.captions] if plan.captions else [])]
         self.steps.run(
             f"prepare_{name}",

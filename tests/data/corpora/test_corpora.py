@@ -1,4 +1,4 @@
-"""Every source on a corpus in its published layout, and on what can be wrong with it."""
+"""Every corpus in the layout of its authors, and on what can be wrong with it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from texlens.data.corpora import open_source
-from texlens.data.corpora.base import Source
+from texlens.data.corpora import open_corpus
+from texlens.data.corpora.base import Corpus
 from texlens.data.corpora.hme100k import load_array_pickle
 from texlens.data.items import Drop, RawItem
 from texlens.errors import InputError, TexlensError
 
 
-def everything(source: Source) -> tuple[list[RawItem], dict[str, str]]:
+def everything(corpus: Corpus) -> tuple[list[RawItem], dict[str, str]]:
     """All items, and the reason for every id that was not taken."""
-    locators = list(source.locators())
-    loaded = list(source.load([r for r in locators if not isinstance(r, Drop)]))
+    locators = list(corpus.locators())
+    loaded = list(corpus.load([r for r in locators if not isinstance(r, Drop)]))
     drops = [one for one in [*locators, *loaded] if isinstance(one, Drop)]
     items = [one for one in loaded if isinstance(one, RawItem)]
     assert len(items) + len(drops) == len(locators)
@@ -41,7 +41,7 @@ def everything(source: Source) -> tuple[list[RawItem], dict[str, str]]:
 def test_parquet_corpora(tmp_path: Path, name: str, column: str, kind: str) -> None:
     layouts.parquet(tmp_path / "train-00000-of-00002.parquet", column, 3, ids=name == "im2latex")
     layouts.parquet(tmp_path / "validation.parquet", column, 2, first=3)
-    items, drops = everything(open_source(name, [tmp_path]))
+    items, drops = everything(open_corpus(name, [tmp_path]))
     assert drops == {}
     assert [item.latex for item in items] == layouts.FORMULAS[:5]
     assert {item.kind for item in items} == {kind}
@@ -52,15 +52,15 @@ def test_parquet_corpora(tmp_path: Path, name: str, column: str, kind: str) -> N
 def test_parquet_without_the_columns_is_one_sentence(tmp_path: Path) -> None:
     layouts.parquet(tmp_path / "a.parquet", "nonsense", 1)
     with pytest.raises(InputError, match="needs image and"):
-        everything(open_source("unsloth-latex-ocr", [tmp_path]))
+        everything(open_corpus("unsloth-latex-ocr", [tmp_path]))
     (tmp_path / "a.parquet").write_bytes(b"not parquet at all")
     with pytest.raises(InputError, match="not a readable Parquet"):
-        everything(open_source("unsloth-latex-ocr", [tmp_path]))
+        everything(open_corpus("unsloth-latex-ocr", [tmp_path]))
 
 
 def test_crohme_ink(tmp_path: Path) -> None:
     layouts.crohme(tmp_path)
-    items, drops = everything(open_source("crohme", [tmp_path]))
+    items, drops = everything(open_corpus("crohme", [tmp_path]))
     assert len(items) == len(layouts.FORMULAS)
     assert {item.split for item in items} == {"train", "test"}
     assert "broken XML" in drops["TrainINKML/broken.inkml"]
@@ -71,7 +71,7 @@ def test_crohme_with_captions(tmp_path: Path) -> None:
     captions = tmp_path / "captions.tsv"
     captions.write_text("TrainINKML/KAIST/ink_0.inkml\tq\nTrainINKML/KAIST/gone.inkml\tr\n")
     for folder in (tmp_path / "crohme", tmp_path / "crohme" / "TrainINKML"):
-        items, drops = everything(open_source("crohme", [folder], captions=captions))
+        items, drops = everything(open_corpus("crohme", [folder], captions=captions))
         assert [item.latex for item in items] == ["q"]
         assert drops["TrainINKML/KAIST/gone.inkml"] == "has a caption but no ink file"
         assert "has no line in the captions file" in drops.values()
@@ -80,7 +80,7 @@ def test_crohme_with_captions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pickled", [False, True])
 def test_hme100k(tmp_path: Path, pickled: bool) -> None:
     layouts.hme100k(tmp_path, pickled=pickled)
-    items, drops = everything(open_source("hme100k", [tmp_path]))
+    items, drops = everything(open_corpus("hme100k", [tmp_path]))
     assert [item.latex for item in items] == layouts.FORMULAS[:5]
     assert [item.split for item in items] == ["train"] * 3 + ["test"] * 2
     assert drops["train/train_99.jpg"] == "is a caption without a picture"
@@ -107,16 +107,16 @@ def test_a_hostile_pickle_runs_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 def test_hmer_mixes_both(tmp_path: Path) -> None:
     layouts.crohme(tmp_path / "crohme")
     layouts.hme100k(tmp_path / "hme", pickled=False)
-    source = open_source("hmer", [tmp_path / "crohme", tmp_path / "hme"])
-    items, _ = everything(source)
+    corpus = open_corpus("hmer", [tmp_path / "crohme", tmp_path / "hme"])
+    items, _ = everything(corpus)
     assert {item.source for item in items} == {"crohme", "hme100k"}
-    assert source.sizes == (2000, 100, 100)
+    assert corpus.sizes == (2000, 100, 100)
     assert len({item.id for item in items}) == len(items)
 
 
 def test_unimer_lines_are_picture_numbers(tmp_path: Path) -> None:
     layouts.unimer(tmp_path)
-    items, drops = everything(open_source("unimer", [tmp_path], subset="sce"))
+    items, drops = everything(open_corpus("unimer", [tmp_path], subset="sce"))
     assert [(item.id, item.latex) for item in items][:2] == [
         ("sce/0000000", layouts.FORMULAS[0]),
         ("sce/0000001", layouts.FORMULAS[1]),
@@ -124,12 +124,12 @@ def test_unimer_lines_are_picture_numbers(tmp_path: Path) -> None:
     assert drops == {"sce/0000005.png": "is a caption without a picture"}
     assert {item.kind for item in items} == {"screen"}
     with pytest.raises(InputError, match="--subset"):
-        open_source("unimer", [tmp_path])
+        open_corpus("unimer", [tmp_path])
 
 
 def test_im2latex_lists(tmp_path: Path) -> None:
     layouts.im2latex(tmp_path)
-    items, drops = everything(open_source("im2latex", [tmp_path]))
+    items, drops = everything(open_corpus("im2latex", [tmp_path]))
     assert drops == {}
     assert [item.split for item in items] == ["train", "train", "validation", "test", "test"]
     assert items[-1].latex == r"\mbox{é}"
@@ -141,7 +141,7 @@ def test_folder_with_captions_beside(tmp_path: Path) -> None:
     (tmp_path / "p0.txt").write_text("a\n")
     (tmp_path / "p1.tex").write_bytes(b"\xff\xfe")
     (tmp_path / "alone.txt").write_text("b")
-    items, drops = everything(open_source("folder", [tmp_path]))
+    items, drops = everything(open_corpus("folder", [tmp_path]))
     assert [(item.id, item.latex) for item in items] == [("p0.png", "a")]
     assert drops == {
         "p1.png": "its caption 'p1.tex' is not UTF-8",
@@ -172,7 +172,7 @@ def test_folder_with_a_table(tmp_path: Path, suffix: str) -> None:
         case _:
             text = "image,latex\r\n" + "".join(f'{p},"{t}"\r\n' for p, t in rows)
     table.write_bytes(text.encode())
-    items, drops = everything(open_source("folder", [pictures], captions=table))
+    items, drops = everything(open_corpus("folder", [pictures], captions=table))
     assert [(item.id, item.latex) for item in items] == [("p0.png", "a, b")]
     assert drops["../secret.png"] == "its path leaves the folder"
     assert drops["gone.png"] == "is a caption without a picture"
@@ -185,25 +185,25 @@ def test_a_broken_table_names_its_line(tmp_path: Path) -> None:
     table = tmp_path / "captions.jsonl"
     table.write_text('{"image": "p0.png", "latex": "a"}\n{"image": \n')
     with pytest.raises(InputError, match="line 2 is not JSON"):
-        everything(open_source("folder", [tmp_path], captions=table))
+        everything(open_corpus("folder", [tmp_path], captions=table))
     table.write_bytes(b'{"image": "p0.png"}\n\xff')
     with pytest.raises(InputError, match="line 2 is not UTF-8"):
-        everything(open_source("folder", [tmp_path], captions=table))
+        everything(open_corpus("folder", [tmp_path], captions=table))
 
 
 def test_unknown_names_and_a_hub_out_of_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="choose among"):
-        open_source("imagenet", [tmp_path])
+        open_corpus("imagenet", [tmp_path])
     with pytest.raises(InputError, match="There is no"):
-        open_source("folder", [tmp_path / "gone"])
+        open_corpus("folder", [tmp_path / "gone"])
     with pytest.raises(InputError, match="--from"):
-        open_source("unimer", [], subset="spe")
+        open_corpus("unimer", [], subset="spe")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(TexlensError, match="--from"):
-        open_source("latex-formulas", [])
+        open_corpus("latex-formulas", [])
 
 
 @pytest.mark.slow
@@ -212,10 +212,10 @@ def test_crohme_real_inks(shared_data: Path, tmp_path: Path) -> None:
 
     with tarfile.open(shared_data / "crohme_ink.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
-    train, drops = everything(open_source("crohme", [tmp_path / "crohme" / "TrainINKML"]))
+    train, drops = everything(open_corpus("crohme", [tmp_path / "crohme" / "TrainINKML"]))
     assert len(train) + len(drops) == 8836
     assert len(drops) == 2, drops
-    test, drops = everything(open_source("crohme", [tmp_path / "crohme" / "TestEM2014GT"]))
+    test, drops = everything(open_corpus("crohme", [tmp_path / "crohme" / "TestEM2014GT"]))
     assert (len(test), drops) == (986, {})
 
 
@@ -225,17 +225,17 @@ def test_rows_of_a_large_group_can_be_asked_for_in_any_order(tmp_path: Path) -> 
         "text": [f"x _ {{ {n} }}" if n != 7 else None for n in range(300)],
     }
     pq.write_table(pa.table(columns), tmp_path / "train.parquet", row_group_size=300)
-    source = open_source("unsloth-latex-ocr", [tmp_path])
-    locators = list(source.locators())
+    corpus = open_corpus("unsloth-latex-ocr", [tmp_path])
+    locators = list(corpus.locators())
     wanted = [locators[n] for n in (250, 3, 7, 299, 0)]
-    loaded = list(source.load(wanted))
+    loaded = list(corpus.load(wanted))
     texts = [one.latex if isinstance(one, RawItem) else one.reason for one in loaded]
     assert texts == ["x _ { 250 }", "x _ { 3 }", "has no LaTeX", "x _ { 299 }", "x _ { 0 }"]
 
 
 def test_the_name_of_the_folder_given_says_the_split_too(tmp_path: Path) -> None:
     layouts.crohme(tmp_path / "crohme")
-    items, _ = everything(open_source("crohme", [tmp_path / "crohme" / "TestEM2014GT"]))
+    items, _ = everything(open_corpus("crohme", [tmp_path / "crohme" / "TestEM2014GT"]))
     assert {item.split for item in items} == {"test"}
 
 
@@ -245,7 +245,7 @@ def test_a_list_with_one_line_in_latin_1_keeps_the_others(tmp_path: Path) -> Non
     lines = formulas.read_bytes().split(b"\n")
     lines[0] = "\\mbox{für}".encode()
     formulas.write_bytes(b"\n".join(lines))
-    items, _ = everything(open_source("im2latex", [tmp_path]))
+    items, _ = everything(open_corpus("im2latex", [tmp_path]))
     latex = {item.id: item.latex for item in items}
     assert latex["abc0"] == "\\mbox{für}"
     assert latex["abc6"] == "\\mbox{é}"

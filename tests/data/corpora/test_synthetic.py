@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from texlens.data.corpora import open_source
+from texlens.data.corpora import open_corpus
 from texlens.data.corpora.synthetic import Synthetic
 from texlens.data.items import Drop, RawItem
 from texlens.errors import InputError
@@ -45,7 +45,7 @@ def test_handwriting_is_labelled_as_synthetic() -> None:
 def test_a_list_is_drawn_once_and_then_recombined(tmp_path: Path) -> None:
     listed = tmp_path / "formulas.txt"
     listed.write_text("x ^ { 2 } = y\n\n\\frac { a } { b } + c = 0\r\n\\nosuchcommand\n")
-    source = open_source("synthetic", [listed], count=6)
+    source = open_corpus("synthetic", [listed], count=6)
     locators = list(source.locators())
     assert [formula for _, formula in locators] == [
         "x ^ { 2 } = y", r"\frac { a } { b } + c = 0", r"\nosuchcommand", None, None, None,
@@ -55,11 +55,11 @@ def test_a_list_is_drawn_once_and_then_recombined(tmp_path: Path) -> None:
     assert isinstance(items[2], Drop)
     assert items[2].step == "draw"
     assert sum(isinstance(item, RawItem) for item in items) >= 4
-    assert len(list(open_source("synthetic", [listed]).locators())) == 3
+    assert len(list(open_corpus("synthetic", [listed]).locators())) == 3
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 1"):
-        list(Synthetic("printed", count=0).locators())
+        open_corpus("synthetic", [], count=0)
     with pytest.raises(InputError, match="Cannot read"):
         list(Synthetic("printed", (tmp_path / "missing.txt",)).locators())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from texlens.data.corpora import open_source
-from texlens.data.corpora.unseen_fonts import FONTS, UnseenFonts, _draw
+from texlens.data.corpora import open_corpus
+from texlens.data.corpora.unseen_fonts import FONTS, UnseenFonts, _render
 from texlens.data.items import Drop, RawItem
 from texlens.errors import InputError
 
@@ -33,13 +33,13 @@ def test_items_do_not_depend_on_the_chunks() -> None:
 
 
 def test_the_fonts_differ_and_what_cannot_be_set_is_refused() -> None:
-    first, second = (_draw("x + y", font, 100) for font in FONTS)
+    first, second = (_render("x + y", font, 100) for font in FONTS)
     assert first != second
     with pytest.raises(ValueError, match="begin"):
-        _draw(r"\begin{matrix} a \end{matrix}", FONTS[0], 100)
+        _render(r"\begin{matrix} a \end{matrix}", FONTS[0], 100)
 
 
 def test_options() -> None:
-    assert open_source("unseen-fonts", [], count=3, seed=1) == UnseenFonts(3, 1)
+    assert open_corpus("unseen-fonts", [], count=3, seed=1) == UnseenFonts(3, 1)
     with pytest.raises(InputError, match="at least 1"):
-        list(UnseenFonts(count=0).locators())
+        open_corpus("unseen-fonts", [], count=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from texlens.data.pictures.ink import InkError, InkStyle, draw_ink, parse_inkml
+from texlens.data.pictures.ink import InkError, InkStyle, parse_inkml, render_ink
 
 SQUARE = np.array([[0, 0], [100, 0], [100, 100], [0, 100], [0, 0]], dtype=float)
 
@@ -44,22 +44,22 @@ def test_broken_ink_has_a_reason(content: bytes, reason: str) -> None:
 def test_a_symbol_has_the_asked_size_whatever_the_tablet() -> None:
     style = InkStyle(symbol_px=40, line_px=2, smoothing=0, margin_px=5)
     for unit in (0.01, 1.0, 50.0):
-        picture = draw_ink([SQUARE * unit], style)
+        picture = render_ink([SQUARE * unit], style)
         rows = np.flatnonzero((picture < 128).any(axis=1))
         assert rows[-1] - rows[0] + 1 == pytest.approx(42, abs=1.5)  # the pen adds its width
         assert (picture[0] == 255).all()
 
 
 def test_a_dot_and_a_long_line_are_drawn() -> None:
-    assert (draw_ink([np.array([[3.0, 3.0]])]) < 128).any()
+    assert (render_ink([np.array([[3.0, 3.0]])]) < 128).any()
     line = np.array([[0.0, 0.0], [1e6, 0.0]])
-    assert max(draw_ink([line, SQUARE], InkStyle(max_side_px=400)).shape) <= 402
+    assert max(render_ink([line, SQUARE], InkStyle(max_side_px=400)).shape) <= 402
 
 
 def test_jitter_is_seeded() -> None:
     style = InkStyle(jitter_px=2.0)
     first, second, other = (
-        draw_ink([SQUARE], style, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        render_ink([SQUARE], style, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)

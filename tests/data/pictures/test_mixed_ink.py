@@ -10,7 +10,7 @@ import pytest
 
 from texlens.data.corpora.crohme import Crohme
 from texlens.data.pictures.ink import Ink, parse_inkml
-from texlens.data.pictures.mixed_ink import InkMixer, InkShards, Mixing, render_ink
+from texlens.data.pictures.mixed_ink import InkMixer, InkShards, Mixing, ink_picture
 from texlens.data.pictures.shards import FormulaPicture, write_shards
 from texlens.errors import InputError
 
@@ -74,7 +74,7 @@ def test_strokes_of_another_writer_come_in_the_size_and_place_of_the_old() -> No
 
 
 def test_pictures_have_ink_and_a_size_of_type() -> None:
-    picture = render_ink(written(["x", "y"]).strokes, "x y", np.random.default_rng(0))
+    picture = ink_picture(written(["x", "y"]).strokes, "x y", np.random.default_rng(0))
     assert isinstance(picture, FormulaPicture)
     assert picture.grey.min() < 100
     assert 4 < picture.pixels_per_em < 200

@@ -1,4 +1,12 @@
-"""The corpora that `texlens data prepare` knows: one module each, and their names here."""
+"""The corpora that `texlens data prepare` knows.
+
+In: a copy of a corpus in the layout of its authors, or a name on the hub. Out: a `Corpus`, which
+lists its items as small locators and loads each as a RawItem, or says why it drops one.
+
+Read `base` first, then one module a corpus: `tables` (all Parquet), `crohme`, `hme100k`, `unimer`,
+`im2latex`, `folder` (a user's own); `synthetic` and `unseen_fonts` render pictures themselves.
+A new corpus is one module, an entry of `CORPORA` and a case in `open_corpus`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from texlens.data.corpora.base import Locator, Source
+from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.corpora.crohme import Crohme
 from texlens.data.corpora.folder import Folder
 from texlens.data.corpora.hme100k import Hme100k
@@ -17,12 +25,12 @@ from texlens.data.corpora.synthetic import Synthetic
 from texlens.data.corpora.tables import ParquetCorpus
 from texlens.data.corpora.unimer import SUBSETS, Unimer
 from texlens.data.corpora.unseen_fonts import UnseenFonts
-from texlens.data.items import Drop, RawItem
+from texlens.data.items import Drop, RawItem, Sizes
 from texlens.errors import InputError
 from texlens.records import Kind
 
-# Name -> where the hub has it (repository, files), None where its authors publish an archive.
-NAMES: dict[str, tuple[str, str] | None] = {
+# Name -> its place on the hub (repository, files), None where its authors offer an archive.
+CORPORA: dict[str, tuple[str, str] | None] = {
     "latex-formulas": ("OleehyO/latex-formulas", "cleaned_formulas/*.parquet"),
     "crohme": ("linxy/LaTeX_OCR", "human_handwrite/*.parquet"),
     "hme100k": None,
@@ -35,41 +43,42 @@ NAMES: dict[str, tuple[str, str] | None] = {
     "unseen-fonts": None,
 }
 
-PUBLISHED_PRINTED_SIZES = (53_000, 800, 1_000)
-PUBLISHED_HANDWRITTEN_SIZES = (2_000, 100, 100)
+# The sizes of the qwen-ocr report.
+PRINTED_SIZES = (53_000, 800, 1_000)
+HANDWRITTEN_SIZES = (2_000, 100, 100)
 OUT_OF_DOMAIN_SIZES = (0, 0, 100)
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Several sources after one another; the split takes the same number of items from each."""
+    """Several corpora after one another; the split takes the same number of items from each."""
 
-    sources: tuple[Source, ...]
+    corpora: tuple[Corpus, ...]
     name: str
-    sizes: tuple[int, int, int] | None
+    sizes: Sizes | None
 
     def locators(self) -> Iterator[Locator | Drop]:
-        """(number of the source, its locator)."""
-        for number, source in enumerate(self.sources):
-            for locator in source.locators():
+        """(number of the corpus, its locator)."""
+        for number, corpus in enumerate(self.corpora):
+            for locator in corpus.locators():
                 if isinstance(locator, Drop):
-                    yield replace(locator, id=f"{source.name}/{locator.id}")
+                    yield replace(locator, id=f"{corpus.name}/{locator.id}")
                 else:
-                    yield (number, locator)
+                    yield number, locator
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """The items, their ids marked with their source's name, their authors' splits forgotten."""
+        """The items, their ids prefixed with their corpus's name, without their authors' splits."""
         for number, members in groupby(locators, key=lambda locator: locator[0]):
-            source = self.sources[number]
-            for item in source.load([locator for _, locator in members]):
-                label = f"{source.name}/{item.id}"
+            corpus = self.corpora[number]
+            for item in corpus.load([locator for _, locator in members]):
+                label = f"{corpus.name}/{item.id}"
                 if isinstance(item, Drop):
                     yield replace(item, id=label)
                 else:
                     yield replace(item, id=label, split=None)
 
 
-def open_source(
+def open_corpus(
     name: str,
     paths: Sequence[Path],
     *,
@@ -79,29 +88,31 @@ def open_source(
     vary_ink: bool = False,
     seed: int = 0,
     count: int | None = None,
-) -> Source:
+) -> Corpus:
     """A corpus by its name, from local copies (`paths`) or, where it is there, from the hub.
 
     Raises InputError for a name or an option that does not fit.
     """
-    if name not in NAMES:
-        raise InputError(f"There is no source '{name}': choose among {', '.join(NAMES)}.")
-    for option, value, sources in (
+    if name not in CORPORA:
+        raise InputError(f"There is no corpus '{name}': choose among {', '.join(CORPORA)}.")
+    for option, value, corpora in (
         ("--captions", captions, ("crohme", "hmer", "folder")),
         ("--subset", subset, ("unimer",)),
         ("--count", count, ("synthetic", "unseen-fonts")),
     ):
-        if value is not None and name not in sources:
+        if value is not None and name not in corpora:
             raise InputError(
-                f"{option} has no meaning for '{name}', only for {', '.join(sources)}."
+                f"{option} has no meaning for '{name}', only for {', '.join(corpora)}."
             )
+    if count is not None and count < 1:
+        raise InputError(f"The count is {count}: give at least 1.")
     if name == "synthetic":
         return Synthetic(kind, tuple(paths), count, seed)
     if name == "unseen-fonts":
         if paths:
-            raise InputError("'unseen-fonts' makes its own formulas: leave out --from.")
+            raise InputError("'unseen-fonts' samples its own formulas: leave out --from.")
         return UnseenFonts(count, seed)
-    hub = NAMES[name]
+    hub = CORPORA[name]
     if not paths:
         if hub is None:
             raise InputError(f"'{name}' is not on the hub: give its folder with --from.")
@@ -110,7 +121,7 @@ def open_source(
         if len(paths) != 2:
             raise InputError("'hmer' needs two folders: --from CROHME --from HME100K.")
         crohme = _crohme(paths[0], captions, vary_ink, seed)
-        return Mixture((crohme, Hme100k(paths[1])), "hmer", PUBLISHED_HANDWRITTEN_SIZES)
+        return Mixture((crohme, Hme100k(paths[1])), "hmer", HANDWRITTEN_SIZES)
     if len(paths) != 1:
         raise InputError(f"'{name}' takes one --from, not {len(paths)}.")
     path = paths[0]
@@ -118,7 +129,7 @@ def open_source(
         raise InputError(f"There is no '{path}'.")
     match name:
         case "latex-formulas":
-            return ParquetCorpus(name, path, sizes=PUBLISHED_PRINTED_SIZES, keep_splits=False)
+            return ParquetCorpus(name, path, sizes=PRINTED_SIZES, keep_splits=False)
         case "unsloth-latex-ocr":
             return ParquetCorpus(name, path)
         case "crohme":
@@ -136,7 +147,7 @@ def open_source(
             return Folder(path, captions, kind)
 
 
-def _crohme(path: Path, captions: Path | None, vary_ink: bool, seed: int) -> Source:
+def _crohme(path: Path, captions: Path | None, vary_ink: bool, seed: int) -> Corpus:
     if _is_parquet(path):
         return ParquetCorpus("crohme", path, kind="handwritten")
     return Crohme(path, captions, vary=vary_ink, seed=seed)
@@ -146,4 +157,4 @@ def _is_parquet(path: Path) -> bool:
     return path.suffix == ".parquet" or any(path.glob("*.parquet"))
 
 
-__all__ = ["NAMES", "Mixture", "Source", "open_source"]
+__all__ = ["CORPORA", "Corpus", "Mixture", "open_corpus"]

@@ -1,59 +1,130 @@
-"""What every source offers to the pipeline, and the reading that several of them share."""
+"""What every corpus offers to the preparation, and the parts that several corpora share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from texlens.data.items import Drop, RawItem
+from texlens.data.items import Drop, RawItem, Sizes, Split
 from texlens.errors import InputError
+from texlens.records import Kind
 
-# Where an item lies: small, picklable, in a fixed order. Its meaning is the source's own.
+# How a corpus finds an item: small, picklable, in a fixed order. Each corpus defines its own.
 Locator = tuple[Any, ...]
 
 
-class Source(Protocol):
-    """A corpus as its authors publish it.
+class Corpus(Protocol):
+    """A corpus in the layout of its authors.
 
     `locators` is cheap and ordered, and runs in the main process; `load` does the work, in
     worker processes, and gives one RawItem or Drop for every locator, in order.
-    `sizes` are the default sizes of (train, validation, test); None keeps every item.
     """
 
     @property
     def name(self) -> str:
-        """What the items' `source` says."""
+        """The corpus's name, which is also the `source` of its items."""
         ...
 
     @property
-    def sizes(self) -> tuple[int, int, int] | None:
-        """Default sizes of the splits."""
-        ...
+    def sizes(self) -> Sizes | None:
+        """Default sizes of the splits; None keeps every item."""
+        return None
 
     def locators(self) -> Iterator[Locator | Drop]:
-        """Every item's place, or why a named item has none."""
+        """The locator of every item, or why a named item has none."""
         ...
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """The items at these places."""
+        """The items of these locators."""
         ...
 
 
+@dataclass(frozen=True)
+class FileCorpus(Corpus):
+    """A corpus of picture files under `folder`; its locators are (id, file, LaTeX, split)."""
+
+    folder: Path
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the pictures."""
+        return "printed"
+
+    @property
+    def source(self) -> str:
+        """The `source` of the items: the corpus, or the part of it."""
+        return self.name
+
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
+        """Read the picture files."""
+        for label, file, latex, split in locators:
+            try:
+                image = self.read(file)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                yield Drop(label, "read", f"its picture cannot be read: {reason}")
+            else:
+                yield RawItem(label, image, latex, self.kind, self.source, split)
+
+    def read(self, file: str) -> bytes:
+        """The encoded picture of a locator's file."""
+        return (self.folder / file).read_bytes()
+
+
+def match_captions(
+    captions: Sequence[tuple[str, str]],
+    files: Iterable[str],
+    find: Callable[[str], str | None],
+    prefix: str = "",
+) -> Iterator[tuple[str, str] | Drop]:
+    """(file, LaTeX) for every caption with one picture, a Drop for every other caption and file.
+
+    Args:
+        captions: (name of the picture, LaTeX), in the order of the items.
+        files: the picture files.
+        find: the file of a caption's name, None where there is none. Raises ValueError, with the
+            reason as its message, for a name that must not be used.
+        prefix: of the ids of dropped captions and files.
+    """
+    times = Counter(name for name, _ in captions)
+    left: set[str | None] = set(files)
+    for name, latex in captions:
+        try:
+            file = find(name)
+        except ValueError as error:
+            yield Drop(prefix + name, "read", str(error))
+            continue
+        left -= {file}
+        if times[name] > 1:
+            yield Drop(prefix + name, "read", "has several captions")
+        elif file is None:
+            yield Drop(prefix + name, "read", "is a caption without a picture")
+        else:
+            yield file, latex
+    for file in sorted(filter(None, left)):
+        yield Drop(prefix + file, "read", "has no caption")
+
+
+_PREFIXES: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
+
+
+def split_of(words: Iterable[str]) -> Split | None:
+    """The split that the names of a file's folders, or the words of its name, say it belongs to."""
+    for word in words:
+        for prefix, split in _PREFIXES.items():
+            if word.lower().startswith(prefix):
+                return split
+    return None
+
+
 def require_folder(path: Path, what: str) -> Path:
-    """The path, if it is a folder that can be read. Raises InputError otherwise."""
-    if not path.exists():
-        raise InputError(f"There is no '{path}': --from needs {what}.")
+    """The path, if it is a folder. Raises InputError otherwise."""
     if not path.is_dir():
-        raise InputError(f"'{path}' is not a folder: --from needs {what}.")
+        raise InputError(f"There is no folder '{path}': give {what}.")
     return path
-
-
-def inside(folder: Path, name: str) -> Path | None:
-    """The file `name` under `folder`, or None when the name leads outside of it."""
-    path = folder / name
-    resolved = path.resolve()
-    return path if resolved.is_relative_to(folder.resolve()) else None
 
 
 def read_caption_lines(path: Path) -> list[str]:

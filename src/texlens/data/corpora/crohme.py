@@ -1,9 +1,9 @@
-"""CROHME: handwritten formulas as InkML, any year, the ink drawn by us.
+"""CROHME: handwritten formulas as InkML, of any year, rendered as pictures.
 
 Layout: any tree of folders with `.inkml` files (TrainINKML/..., TestEM2014GT/...). A folder whose
 name begins with train, val or test, the one given or one under it, says which split its files
-belong to. The formula is the
-`truth` annotation of the file, or the line of a captions file (path, tab, LaTeX).
+belong to. The formula is the `truth` annotation of the file, or the line of a captions file (path,
+tab, LaTeX).
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from pathlib import Path
 
 import numpy as np
 
-from texlens.data.corpora.base import Locator, read_caption_lines, require_folder
-from texlens.data.items import Drop, RawItem, Split
-from texlens.data.pictures.ink import Ink, InkError, InkStyle, draw_ink, encode_png, parse_inkml
+from texlens.data.corpora.base import Corpus, Locator, read_caption_lines, require_folder, split_of
+from texlens.data.items import Drop, RawItem
+from texlens.data.pictures.ink import Ink, InkError, InkStyle, encode_png, parse_inkml, render_ink
 from texlens.errors import InputError
 from texlens.latex import normalize
 
 
 @dataclass(frozen=True)
-class Crohme:
-    """Ink under `folder`; with `vary` each ink is drawn in a style of its own, chosen by `seed`."""
+class Crohme(Corpus):
+    """Ink under `folder`; `vary` renders each ink in a random style of its own, set by `seed`."""
 
     folder: Path
     captions: Path | None = None
     style: InkStyle = field(default_factory=InkStyle)
     vary: bool = False
     seed: int = 0
-    name: str = "crohme"
-    sizes: tuple[int, int, int] | None = None
+
+    name = "crohme"
 
     def locators(self) -> Iterator[Locator | Drop]:
         """(path relative to the folder, caption or None), in the order of the paths."""
@@ -57,24 +57,23 @@ class Crohme:
             yield Drop(name, "read", "has a caption but no ink file")
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """Draw each ink."""
-        root = self.folder.resolve().name
+        """Render each ink."""
         for path, caption in locators:
             try:
                 ink = parse_inkml((self.folder / path).read_bytes())
                 # Seeded by the path, so that the picture does not depend on the order of the work.
                 rng = np.random.default_rng([self.seed, zlib.crc32(path.encode())])
                 style = self.style.vary(rng) if self.vary else self.style
-                image = encode_png(draw_ink(ink.strokes, style, rng))
+                image = encode_png(render_ink(ink.strokes, style, rng))
             except OSError as error:
                 yield Drop(path, "read", f"cannot be read: {error.strerror}")
-                continue
             except InkError as error:
                 yield Drop(path, "read", str(error))
-                continue
-            latex = ink.reference if caption is None else caption
-            label, split = path.removesuffix(".inkml"), _split_of(path) or _split_of(f"{root}/")
-            yield RawItem(label, image, latex, "handwritten", self.name, split)
+            else:
+                latex = ink.reference if caption is None else caption
+                folders = [*path.split("/")[:-1], self.folder.resolve().name]
+                label = path.removesuffix(".inkml")
+                yield RawItem(label, image, latex, "handwritten", self.name, split_of(folders))
 
     def inks(self, ids: Collection[str] | None = None) -> list[Ink]:
         """The usable inks, each with its formula in normal form as its reference.
@@ -98,14 +97,6 @@ class Crohme:
         if not inks:
             raise InputError(f"No ink under '{self.folder}' can be used.")
         return inks
-
-
-def _split_of(path: str) -> Split | None:
-    for folder in path.lower().split("/")[:-1]:
-        for prefix, split in (("train", "train"), ("val", "validation"), ("test", "test")):
-            if folder.startswith(prefix):
-                return split  # type: ignore[return-value]
-    return None
 
 
 def _read_captions(path: Path) -> dict[str, str]:

@@ -9,96 +9,78 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from texlens.data.corpora.base import Locator, inside, read_caption_lines, require_folder
-from texlens.data.items import Drop, RawItem
+from texlens.data.corpora.base import (
+    FileCorpus,
+    Locator,
+    match_captions,
+    read_caption_lines,
+    require_folder,
+)
+from texlens.data.items import Drop
 from texlens.errors import InputError
+from texlens.reading.pictures.opening import SUFFIXES
 from texlens.records import Kind
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _PICTURE_COLUMNS = ("image", "file", "file_name", "filename", "path", "picture", "img")
 _TEXT_COLUMNS = ("latex_formula", "latex", "formula", "text", "caption", "label", "gt")
 
 
 @dataclass(frozen=True)
-class Folder:
+class Folder(FileCorpus):
     """Pictures under `folder`; `captions` None looks for a text file beside each picture."""
 
-    folder: Path
     captions: Path | None = None
     kind: Kind = "printed"
-    name: str = "folder"
-    sizes: tuple[int, int, int] | None = None
+
+    name = "folder"
 
     def locators(self) -> Iterator[Locator | Drop]:
-        """(picture relative to the folder, LaTeX or None, name of its caption file or None)."""
+        """(picture relative to the folder, the same, LaTeX, no split)."""
         require_folder(self.folder, "a folder with pictures")
-        pictures = sorted(
-            path.relative_to(self.folder).as_posix()
-            for path in self.folder.rglob("*")
-            if path.suffix.lower() in PICTURES
-        )
+        pictures = [file for file in self._files() if Path(file).suffix.lower() in SUFFIXES]
         if not pictures:
             raise InputError(f"There is no picture under '{self.folder}'.")
         if self.captions is None:
-            yield from self._beside(pictures)
+            matched = self._beside(pictures)
         else:
-            yield from self._listed(pictures, self.captions)
+            captions = read_caption_table(self.captions)
+            matched = match_captions(captions, pictures, self._find)
+        for found in matched:
+            yield found if isinstance(found, Drop) else (found[0], *found, None)
 
-    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """Read each picture, and its caption file where it has one."""
-        for picture, latex, caption_file in locators:
-            try:
-                image = (self.folder / picture).read_bytes()
-                if latex is None:
-                    latex = (self.folder / caption_file).read_bytes().decode("utf-8-sig").strip()
-            except OSError as error:
-                yield Drop(picture, "read", f"cannot be read: {error.strerror}")
-            except UnicodeDecodeError:
-                yield Drop(picture, "read", f"its caption '{caption_file}' is not UTF-8")
-            else:
-                yield RawItem(picture, image, latex, self.kind, self.name)
+    def _files(self) -> list[str]:
+        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*"))
 
-    def _beside(self, pictures: list[str]) -> Iterator[Locator | Drop]:
-        texts = {
-            path.relative_to(self.folder).as_posix()
-            for suffix in (".txt", ".tex")
-            for path in self.folder.rglob(f"*{suffix}")
-        }
+    def _find(self, name: str) -> str | None:
+        path = self.folder / name
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError("its path leaves the folder")
+        return path.relative_to(self.folder).as_posix() if path.is_file() else None
+
+    def _beside(self, pictures: list[str]) -> Iterator[tuple[str, str] | Drop]:
+        texts = {file for file in self._files() if file.endswith((".txt", ".tex"))}
         for picture in pictures:
             stem = picture.rpartition(".")[0]
             caption = next((stem + s for s in (".tex", ".txt") if stem + s in texts), None)
             if caption is None:
                 yield Drop(picture, "read", "has no .txt or .tex beside it")
+                continue
+            texts.discard(caption)
+            try:
+                latex = (self.folder / caption).read_bytes().decode("utf-8-sig")
+            except OSError as error:
+                yield Drop(picture, "read", f"its caption cannot be read: {error.strerror}")
+            except UnicodeDecodeError:
+                yield Drop(picture, "read", f"its caption '{caption}' is not UTF-8")
             else:
-                texts.discard(caption)
-                yield (picture, None, caption)
+                yield picture, latex.strip()
         for caption in sorted(texts):
             yield Drop(caption, "read", "is a caption without a picture")
-
-    def _listed(self, pictures: list[str], captions: Path) -> Iterator[Locator | Drop]:
-        rows = read_caption_table(captions)
-        times = Counter(name for name, _ in rows)
-        left = set(pictures)
-        for name, latex in rows:
-            path = inside(self.folder, name)
-            if path is None:
-                yield Drop(name, "read", "its path leaves the folder")
-            elif times[name] > 1:
-                left.discard(name)
-                yield Drop(name, "read", "has several captions")
-            elif not path.is_file():
-                yield Drop(name, "read", "is a caption without a picture")
-            else:
-                left.discard(path.relative_to(self.folder).as_posix())
-                yield (name, latex, None)
-        for picture in sorted(left):
-            yield Drop(picture, "read", "has no caption")
 
 
 def read_caption_table(path: Path) -> list[tuple[str, str]]:

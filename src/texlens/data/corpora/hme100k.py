@@ -8,21 +8,29 @@ of this form, are the corpus's own splits.
 from __future__ import annotations
 
 import pickle
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from texlens.data.corpora.base import Locator, read_caption_lines, require_folder
-from texlens.data.corpora.folder import PICTURES
-from texlens.data.items import Drop, RawItem, Split
+from texlens.data.corpora.base import (
+    FileCorpus,
+    Locator,
+    match_captions,
+    read_caption_lines,
+    require_folder,
+    split_of,
+)
+from texlens.data.items import Drop
 from texlens.data.pictures.ink import encode_png
 from texlens.errors import InputError
+from texlens.reading.pictures.opening import SUFFIXES
+from texlens.records import Kind
 
+_PICKLE = "images.pkl"
 # All that NumPy's arrays need of a pickle, under the names that old and new versions write.
 _ARRAY_GLOBALS = frozenset(
     (module, name)
@@ -64,18 +72,19 @@ def load_array_pickle(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 @dataclass(frozen=True)
-class Hme100k:
+class Hme100k(FileCorpus):
     """The corpus under `folder`, or one of its splits."""
 
-    folder: Path
-    name: str = "hme100k"
-    sizes: tuple[int, int, int] | None = None
+    name = "hme100k"
+    kind: ClassVar[Kind] = "handwritten"
 
     def locators(self) -> Iterator[Locator | Drop]:
-        """(part, picture's name, file or None for the pickle, LaTeX)."""
+        """(id, file or `images.pkl/` and a key, LaTeX, split)."""
         require_folder(self.folder, "HME100K's folder with caption.txt")
         parts = [
-            p for p in ("", "train", "val", "test") if (self.folder / p / "caption.txt").is_file()
+            p
+            for p in ("", "train/", "val/", "test/")
+            if (self.folder / p / "caption.txt").is_file()
         ]
         if not parts:
             raise InputError(f"There is no caption.txt in '{self.folder}' or its train and test.")
@@ -84,49 +93,37 @@ class Hme100k:
 
     def _part(self, part: str) -> Iterator[Locator | Drop]:
         folder = self.folder / part
-        pickled = folder / "images.pkl"
-        files = {} if pickled.is_file() else _files_by_name(folder)
-        names = set(load_array_pickle(pickled)) if pickled.is_file() else set(files)
-        rows = [
-            line.split(None, 1)
-            for line in read_caption_lines(folder / "caption.txt")
-            if line.strip()
-        ]
-        times = Counter(row[0] for row in rows)
-        prefix = f"{part}/" if part else ""
-        for row in rows:
-            name = row[0]
-            known = name if name in names else name.rpartition(".")[0]
-            if times[name] > 1:
-                yield Drop(prefix + name, "read", "has several captions")
-            elif known not in names:
-                yield Drop(prefix + name, "read", "is a caption without a picture")
-            elif len(row) < 2:
-                yield Drop(prefix + name, "read", "has an empty caption")
+        if (folder / _PICKLE).is_file():
+            files = {name: f"{_PICKLE}/{name}" for name in load_array_pickle(folder / _PICKLE)}
+        else:
+            files = _files_by_name(folder)
+        captions = []
+        for line in read_caption_lines(folder / "caption.txt"):
+            if line.strip():
+                name, *latex = line.split(None, 1)
+                captions.append((name, "".join(latex)))
+
+        def find(name: str) -> str | None:
+            stem = name.rpartition(".")[0]
+            return name if name in files else stem if stem in files else None
+
+        for found in match_captions(captions, files, find, part):
+            if isinstance(found, Drop):
+                yield found
+            elif not found[1]:
+                yield Drop(part + found[0], "read", "has an empty caption")
             else:
-                yield (part, known, files.get(known), row[1])
-            names.discard(known)
-        for name in sorted(names - {row[0] for row in rows}):
-            if not name.startswith(".") and name.rpartition(".")[0] not in times:
-                yield Drop(prefix + name, "read", "has no caption")
+                yield part + found[0], part + files[found[0]], found[1], split_of([part])
 
-    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """Read the files, or take the arrays out of the pickle."""
-        for part, name, file, latex in locators:
-            label = f"{part}/{name}" if part else name
-            try:
-                if file is None:
-                    array = load_array_pickle(self.folder / part / "images.pkl")[name]
-                    image = _encode(array)
-                else:
-                    image = (self.folder / part / file).read_bytes()
-            except (OSError, ValueError) as error:
-                yield Drop(label, "read", f"its picture cannot be read: {error}")
-            else:
-                yield RawItem(label, image, latex, "handwritten", self.name, _SPLITS.get(part))
-
-
-_SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
+    def read(self, file: str) -> bytes:
+        """A picture file, or an array of the pickle as PNG."""
+        archive, found, name = file.partition(f"{_PICKLE}/")
+        if not found:
+            return super().read(file)
+        array = load_array_pickle(self.folder / archive / _PICKLE)[name]
+        if array.ndim not in (2, 3) or array.dtype != np.uint8 or array.size == 0:
+            raise ValueError(f"an array of shape {array.shape} and type {array.dtype}")
+        return encode_png(array)
 
 
 def _files_by_name(folder: Path) -> dict[str, str]:
@@ -134,11 +131,5 @@ def _files_by_name(folder: Path) -> dict[str, str]:
     return {
         path.stem: path.relative_to(folder).as_posix()
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in PICTURES
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     }
-
-
-def _encode(array: np.ndarray[Any, Any]) -> bytes:
-    if array.ndim not in (2, 3) or array.dtype != np.uint8 or array.size == 0:
-        raise ValueError(f"an array of shape {array.shape} and type {array.dtype} is no picture")
-    return encode_png(array)

@@ -1,4 +1,4 @@
-"""im2latex-100k as published: a list of formulas, lists that split it, and rendered pictures.
+"""im2latex-100k in its authors' files: a list of formulas, lists that split it, and pictures.
 
 Layout: `im2latex_formulas.lst` (one formula a line), `im2latex_train.lst`, `_validate.lst` and
 `_test.lst` (line number of the formula, picture's name, kind of rendering), `formula_images/`.
@@ -7,31 +7,27 @@ The Parquet form is read by `tables`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from texlens.data.corpora.base import Locator, require_folder
-from texlens.data.items import Drop, RawItem, Split
+from texlens.data.corpora.base import FileCorpus, Locator, require_folder, split_of
+from texlens.data.items import Drop
 from texlens.errors import InputError
-
-_LISTS: dict[str, Split] = {"train": "train", "validate": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
-class Im2latex:
+class Im2latex(FileCorpus):
     """The three splits under `folder`."""
 
-    folder: Path
-    name: str = "im2latex"
-    sizes: tuple[int, int, int] | None = None
+    name = "im2latex"
 
     def locators(self) -> Iterator[Locator | Drop]:
-        """(split, picture's name, LaTeX)."""
+        """(picture's name, file, LaTeX, split)."""
         require_folder(self.folder, "im2latex's folder")
         formulas = _lines(self.folder / "im2latex_formulas.lst")
-        for list_name, split in _LISTS.items():
-            path = self.folder / f"im2latex_{list_name}.lst"
+        for part in ("train", "validate", "test"):
+            path = self.folder / f"im2latex_{part}.lst"
             if not path.is_file():
                 continue
             for number, line in enumerate(_lines(path), 1):
@@ -42,22 +38,12 @@ class Im2latex:
                     raise InputError(
                         f"'{path}' line {number} is not a formula's number and a picture's name."
                     )
-                yield (split, fields[1], formulas[int(fields[0])])
-
-    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """Read the files."""
-        for split, name, latex in locators:
-            path = self.folder / "formula_images" / f"{Path(name).name}.png"
-            try:
-                image = path.read_bytes()
-            except OSError as error:
-                yield Drop(name, "read", f"its picture cannot be read: {error.strerror}")
-            else:
-                yield RawItem(name, image, latex, "printed", self.name, split)
+                file = f"formula_images/{Path(fields[1]).name}.png"
+                yield fields[1], file, formulas[int(fields[0])], split_of([part])
 
 
 def _lines(path: Path) -> list[str]:
-    """The list was collected from arXiv's sources: some of its lines are Latin-1, not UTF-8."""
+    """The lines of a list. It was collected from arXiv's sources: some lines are Latin-1."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -6,6 +6,7 @@ of a file says which split its rows belong to (`train-00000-of-00003.parquet`, `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,56 +14,58 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from texlens.data.corpora.base import Locator
-from texlens.data.items import Drop, RawItem, Split
+from texlens.data.corpora.base import Locator, split_of
+from texlens.data.items import Drop, RawItem, Sizes
 from texlens.data.parquet import open_parquet
 from texlens.errors import InputError
 from texlens.records import Kind
 
 _ROWS_A_BATCH = 64
+_TEXT_COLUMNS = ("latex_formula", "text", "latex", "formula")  # the first that is there
 
 
 @dataclass(frozen=True)
 class ParquetCorpus:
-    """The rows of one Parquet file, or of every `.parquet` under a folder, in order of file names.
-
-    `text_column` None takes the first of latex_formula, text, latex, formula that is there.
-    """
+    """The rows of one Parquet file, or of every `.parquet` under a folder, in order of file names."""
 
     name: str
     path: Path
     kind: Kind = "printed"
-    text_column: str | None = None
-    sizes: tuple[int, int, int] | None = None
+    sizes: Sizes | None = None
     keep_splits: bool = True
 
     def locators(self) -> Iterator[Locator | Drop]:
         """(file, row group, row of the group, id)."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        for file in self._files():
+        files = [self.path] if self.path.is_file() else sorted(self.path.rglob("*.parquet"))
+        if not files:
+            raise InputError(f"There is no .parquet file at '{self.path}'.")
+        for file in files:
             try:
-                table = pq.ParquetFile(file)
+                table = open_parquet(file)
             except (OSError, pa.ArrowInvalid) as error:
                 raise InputError(f"'{file}' is not a readable Parquet file: {error}.") from error
-            self._columns(file, table.schema_arrow.names)
-            ids = "id" in table.schema_arrow.names
-            for group in range(table.num_row_groups):
-                names = (
-                    table.read_row_group(group, columns=["id"]).column("id").to_pylist()
-                    if ids
-                    else range(table.metadata.row_group(group).num_rows)
+            names = table.schema_arrow.names
+            if "image" not in names or _text_column(names) is None:
+                raise InputError(
+                    f"'{file}' has the columns {', '.join(names)}: "
+                    f"needs image and {' or '.join(_TEXT_COLUMNS)}."
                 )
-                for row, name in enumerate(names):
-                    label = str(name) if ids else f"{file.stem}-{group}-{row}"
-                    yield (str(file), group, row, label)
+            for group in range(table.num_row_groups):
+                if "id" in names:
+                    ids = table.read_row_group(group, columns=["id"]).column("id").to_pylist()
+                else:
+                    rows = range(table.metadata.row_group(group).num_rows)
+                    ids = [f"{file.stem}-{group}-{row}" for row in rows]
+                for row, label in enumerate(ids):
+                    yield str(file), group, row, str(label)
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Read the rows, streaming through each row group."""
         for (file, group), wanted in groupby(locators, key=lambda locator: locator[:2]):
-            split = _split_of(Path(file)) if self.keep_splits else None
-            rows = _rows(file, group, self._columns_of(file))
+            split = split_of(re.split("[-_]", Path(file).stem)) if self.keep_splits else None
+            rows = _rows(file, group)
             for _, _, row, label in wanted:
                 image, text = rows.at(row)
                 content = image.get("bytes") if isinstance(image, dict) else image
@@ -73,48 +76,27 @@ class ParquetCorpus:
                 else:
                     yield RawItem(label, content, str(text), self.kind, self.name, split)
 
-    def _columns_of(self, file: str) -> tuple[str, str]:
-        import pyarrow.parquet as pq
 
-        return self._columns(Path(file), pq.read_schema(file).names)
-
-    def _files(self) -> list[Path]:
-        if self.path.is_file():
-            return [self.path]
-        files = sorted(self.path.rglob("*.parquet"))
-        if not files:
-            raise InputError(f"There is no .parquet file at '{self.path}'.")
-        return files
-
-    def _columns(self, file: Path, names: list[str]) -> tuple[str, str]:
-        candidates = (
-            [self.text_column]
-            if self.text_column
-            else ["latex_formula", "text", "latex", "formula"]
-        )
-        text = next((name for name in candidates if name in names), None)
-        if "image" not in names or text is None:
-            raise InputError(
-                f"'{file}' has the columns {', '.join(names)}: "
-                f"needs image and {' or '.join(candidates)}."
-            )
-        return "image", text
+def _text_column(names: Sequence[str]) -> str | None:
+    return next((name for name in _TEXT_COLUMNS if name in names), None)
 
 
 class _Rows:
     """The rows of a row group, read forwards and kept open between calls.
 
-    Many writers put a whole file into one row group. It is neither held in memory nor read anew for
-    every chunk: a row further on continues where the last call ended.
+    Many writers put a whole file into one row group. It is neither held in memory nor read again
+    for every chunk: a row further on continues where the last call ended.
     """
 
-    def __init__(self, file: str, group: int, columns: tuple[str, str]) -> None:
-        self._file, self._group, self._columns = file, group, columns
-        self._start_anew()
+    def __init__(self, file: str, group: int) -> None:
+        self._file, self._group = Path(file), group
+        self._rewind()
 
-    def _start_anew(self) -> None:
-        self._batches = open_parquet(Path(self._file)).iter_batches(
-            batch_size=_ROWS_A_BATCH, row_groups=[self._group], columns=list(self._columns)
+    def _rewind(self) -> None:
+        table = open_parquet(self._file)
+        self._columns = ["image", _text_column(table.schema_arrow.names)]
+        self._batches = table.iter_batches(
+            batch_size=_ROWS_A_BATCH, row_groups=[self._group], columns=self._columns
         )
         self._first = 0
         self._batch = next(self._batches)
@@ -122,7 +104,7 @@ class _Rows:
     def at(self, row: int) -> tuple[Any, Any]:
         """The picture and the text of a row of the group, as they are stored."""
         if row < self._first:
-            self._start_anew()
+            self._rewind()
         while row >= self._first + self._batch.num_rows:
             self._first += self._batch.num_rows
             self._batch = next(self._batches)
@@ -131,13 +113,5 @@ class _Rows:
 
 
 @lru_cache(maxsize=1)
-def _rows(file: str, group: int, columns: tuple[str, str]) -> _Rows:
-    return _Rows(file, group, columns)
-
-
-def _split_of(file: Path) -> Split | None:
-    words = file.stem.lower().replace("-", "_").split("_")
-    for prefix, split in (("train", "train"), ("val", "validation"), ("test", "test")):
-        if any(word.startswith(prefix) for word in words):
-            return split  # type: ignore[return-value]
-    return None
+def _rows(file: str, group: int) -> _Rows:
+    return _Rows(file, group)

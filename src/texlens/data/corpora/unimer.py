@@ -6,12 +6,17 @@ cpe, sce, hwe). Line i (from 0) is the picture whose name is i padded to 7 digit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from texlens.data.corpora.base import Locator, read_caption_lines, require_folder
-from texlens.data.items import Drop, RawItem, Split
+from texlens.data.corpora.base import (
+    FileCorpus,
+    Locator,
+    match_captions,
+    read_caption_lines,
+    require_folder,
+)
+from texlens.data.items import Drop, Sizes, Split
 from texlens.errors import InputError
 from texlens.records import Kind
 
@@ -26,45 +31,41 @@ SUBSETS: dict[str, Kind] = {
 
 
 @dataclass(frozen=True)
-class Unimer:
+class Unimer(FileCorpus):
     """One subset under `folder`."""
 
-    folder: Path
-    subset: str
-    name: str = "unimer"
-    sizes: tuple[int, int, int] | None = None
+    subset: str = "train"
+    sizes: Sizes | None = None
+
+    name = "unimer"
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the subset's pictures."""
+        return SUBSETS[self.subset]
+
+    @property
+    def source(self) -> str:
+        """The `source` of the items."""
+        return f"{self.name}-{self.subset}"
 
     def locators(self) -> Iterator[Locator | Drop]:
-        """(name of the picture, LaTeX)."""
+        """(id, file, LaTeX, split)."""
         require_folder(self.folder, "UniMER's folder")
         captions = self.folder / f"{self.subset}.txt"
         if not captions.is_file():
             raise InputError(f"There is no '{captions.name}' in '{self.folder}'.")
-        pictures = self._pictures()
-        present = {path.name for path in pictures.glob("*.png")}
-        for number, latex in enumerate(read_caption_lines(captions)):
-            name = f"{number:07d}.png"
-            if name in present:
-                present.discard(name)
-                yield (name, latex)
-            else:
-                yield Drop(f"{self.subset}/{name}", "read", "is a caption without a picture")
-        for name in sorted(present):
-            yield Drop(f"{self.subset}/{name}", "read", "has no caption")
-
-    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """Read the files."""
+        pictures = "images" if self.subset == "train" else self.subset
         split: Split = "train" if self.subset == "train" else "test"
-        pictures = self._pictures()
-        for name, latex in locators:
-            label = f"{self.subset}/{name.removesuffix('.png')}"
-            try:
-                image = (pictures / name).read_bytes()
-            except OSError as error:
-                yield Drop(label, "read", f"cannot be read: {error.strerror}")
+        present = {path.name for path in (self.folder / pictures).glob("*.png")}
+        numbered = [
+            (f"{number:07d}.png", latex)
+            for number, latex in enumerate(read_caption_lines(captions))
+        ]
+        prefix = f"{self.subset}/"
+        for found in match_captions(numbered, present, {n: n for n in present}.get, prefix):
+            if isinstance(found, Drop):
+                yield found
             else:
-                source = f"{self.name}-{self.subset}"
-                yield RawItem(label, image, latex, SUBSETS[self.subset], source, split)
-
-    def _pictures(self) -> Path:
-        return self.folder / ("images" if self.subset == "train" else self.subset)
+                file, latex = found
+                yield prefix + file.removesuffix(".png"), f"{pictures}/{file}", latex, split

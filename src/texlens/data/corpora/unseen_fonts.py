@@ -1,8 +1,8 @@
-"""Printed formulas in fonts that no other picture of ours is set in, to test on.
+"""Printed formulas in fonts that no other picture of TexLens is set in, to test on.
 
-matplotlib's own mathtext sets them, in DejaVu Serif and STIX Sans: neither TeX nor MathJax draws
-in these here, so that a model trained on our pictures has not seen them. Mathtext knows one line and
-no environments; a formula that it cannot set is dropped, with its reason.
+matplotlib's own mathtext sets them, in DejaVu Serif and STIX Sans. Neither TeX nor MathJax renders
+in these fonts here, so that a model trained on TexLens's pictures has not seen them. Mathtext knows
+one line and no environments; a formula that it cannot set is dropped, with its reason.
 """
 
 from __future__ import annotations
@@ -13,52 +13,47 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from texlens.data.corpora.base import Locator
+from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.formulas.grammar import generate
 from texlens.data.items import Drop, RawItem
-from texlens.errors import InputError
 
 FONTS: Final = ("dejavuserif", "stixsans")
 DEFAULT_COUNT: Final = 200
 _DPI: Final = (90.0, 200.0)
 _MARGIN_INCHES: Final = 0.06
 _LONGEST: Final = 60  # tokens: one line that fits a page
-_NAME: Final = "unseen-fonts"
 
 
 @dataclass(frozen=True)
-class UnseenFonts:
+class UnseenFonts(Corpus):
     """`count` pictures; the fonts take turns."""
 
     count: int | None = None
     seed: int = 0
-    name: str = _NAME
-    sizes: tuple[int, int, int] | None = None
+
+    name = "unseen-fonts"
 
     def locators(self) -> Iterator[Locator]:
         """(number,) of every picture."""
-        count = DEFAULT_COUNT if self.count is None else self.count
-        if count < 1:
-            raise InputError(f"{count} pictures were asked for: give a count of at least 1.")
-        for number in range(count):
+        for number in range(self.count or DEFAULT_COUNT):
             yield (number,)
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """Draw each formula; an item depends on the seed and its number alone."""
+        """Render each formula; an item depends on the seed and its number alone."""
         for (number,) in locators:
             label = f"{self.name}-{number:07d}"
-            random = Random(f"{self.seed}/{_NAME}/{number}")
+            random = Random(f"{self.seed}/{self.name}/{number}")
             length = min(int(random.lognormvariate(3.0, 0.6)), _LONGEST)
             formula = generate(random, tokens=length, depth=random.randint(0, 3))
             try:
-                picture = _draw(formula, FONTS[number % len(FONTS)], random.uniform(*_DPI))
+                picture = _render(formula, FONTS[number % len(FONTS)], random.uniform(*_DPI))
             except ValueError as error:
                 yield Drop(label, "draw", f"mathtext: {str(error).strip().splitlines()[-1]}")
             else:
                 yield RawItem(label, picture, formula, "printed", self.name)
 
 
-def _draw(formula: str, font: str, dpi: float) -> bytes:
+def _render(formula: str, font: str, dpi: float) -> bytes:
     """The formula as PNG, black on white. Raises ValueError when mathtext cannot set it."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -130,7 +130,7 @@ class InkStyle:
         )
 
 
-def draw_ink(
+def render_ink(
     strokes: Sequence[Stroke], style: InkStyle | None = None, rng: np.random.Generator | None = None
 ) -> Grey:
     """Draw strokes, black on white.

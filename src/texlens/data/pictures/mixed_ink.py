@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from texlens.data.pictures.ink import Ink, InkStyle, Stroke, draw_ink
+from texlens.data.pictures.ink import Ink, InkStyle, Stroke, render_ink
 from texlens.data.pictures.shards import FormulaPicture, ShardMaker
 from texlens.images import crop_to_ink
 from texlens.reading.pictures.type_size import type_size
@@ -121,7 +121,7 @@ def _box(strokes: Sequence[Stroke]) -> tuple[Stroke, Stroke]:
     return points.min(axis=0), np.ptp(points, axis=0)
 
 
-def render_ink(
+def ink_picture(
     strokes: Sequence[Stroke], formula: str, rng: np.random.Generator
 ) -> FormulaPicture | str:
     """A picture of strokes with a random pen, its size of type measured as a reader measures it.
@@ -131,7 +131,7 @@ def render_ink(
     style = _SMALL
     while True:
         style = style.vary(rng)
-        grey = crop_to_ink(draw_ink(strokes, style, rng))
+        grey = crop_to_ink(render_ink(strokes, style, rng))
         if grey is None:
             return "the picture is blank"
         if grey.shape[0] <= _MAX_HEIGHT_PX:
@@ -171,6 +171,6 @@ class InkShards:
 
         def make(number: int) -> list[FormulaPicture | str]:
             rng = np.random.default_rng([self.seed, number])
-            return [render_ink(*mixer.mix(rng), rng) for _ in range(self.pictures_per_shard)]
+            return [ink_picture(*mixer.mix(rng), rng) for _ in range(self.pictures_per_shard)]
 
         return make

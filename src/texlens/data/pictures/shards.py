@@ -17,7 +17,6 @@ settings, so that a folder does not mix shards of different settings.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +26,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from texlens.errors import InputError, TexlensError
-from texlens.runs import atomic_write, progress, write_json
+from texlens.errors import TexlensError
+from texlens.runs import atomic_write, begin_or_resume, progress
 from texlens.workers import map_in_workers
 
 Grey = NDArray[np.uint8]
@@ -82,7 +81,7 @@ def write_shards(
 
     Args:
         source: what the shards are made of.
-        folder: where they go; `force` replaces shards that were made with other settings.
+        folder: where they go; `force` removes the shards that it holds.
         count: number of shards.
         workers: processes.
         quiet: show no progress.
@@ -93,25 +92,13 @@ def write_shards(
         TexlensError: a shard has no picture at all, or a process died.
     """
     source.open()  # fails here, not in a worker process
-    _begin(folder, source.settings(), force)
+    if force:
+        for file in [folder / SETTINGS, *folder.glob("shard-*.npz")]:
+            file.unlink(missing_ok=True)
+    begin_or_resume(folder / SETTINGS, source.settings())
     missing = [number for number in range(count) if not _path(folder, number).exists()]
     reports = map_in_workers(partial(_writer, source, folder), missing, min(workers, len(missing)))
     yield from progress(reports, total=len(missing), unit="shards", quiet=quiet)
-
-
-def _begin(folder: Path, settings: dict[str, Any], force: bool) -> None:
-    record = folder / SETTINGS
-    settings = json.loads(json.dumps(settings))  # lists for tuples, as in the file
-    shards = list(folder.glob("shard-*.npz"))
-    if shards and (not record.exists() or json.loads(record.read_text()) != settings):
-        if not force:
-            raise InputError(
-                f"'{folder}' holds shards that were made with other settings: "
-                "give another --out, or --force."
-            )
-        for shard in shards:
-            shard.unlink()
-    write_json(record, settings)
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -48,9 +48,7 @@ def metrics_table(scores: dict[str, Score]) -> str:
         )
         for key, score in scores.items()
     ]
-    return markdown_table(
-        ("metric", "value", "95 % interval", "n", "references not drawn"), rows
-    )
+    return markdown_table(("metric", "value", "95 % interval", "n", "references not drawn"), rows)
 
 
 def _breakdown_table(title: str, groups: Sequence[Group]) -> str:

@@ -1,6 +1,6 @@
 """Handwriting without writers: formulas laid out by MathJax, written with strokes of our own.
 
-Every symbol's box comes from the engine and is filled with the strokes of `hand_glyphs`, bent as a
+Every symbol's box comes from the engine and is filled with the strokes of `pen_strokes`, bent as a
 hand bends them: each formula has a writer, who leans, drifts off the line and forms a letter the
 same odd way each time, and each symbol strays a little on top of that. It is a stand-in for real
 ink, and is labelled ``synthetic-hand`` wherever it goes.
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from texlens.data.pictures.hand_glyphs import glyph_strokes
 from texlens.data.pictures.ink import Stroke
+from texlens.data.pictures.pen_strokes import glyph_strokes
 from texlens.engine import Box, Drawing, Failure, get_engine
 
 _UPRIGHT_FONTS = frozenset(["normal", "italic", "double-struck"])
@@ -50,10 +50,10 @@ class Writer:
         return cls(0.07 * care, 0.035 * care, 0.07 * care, 0.05 * care, 0.12 * care, spread)
 
 
-def write_formulas(
+def handwrite(
     formulas: Sequence[str], rngs: Sequence[np.random.Generator]
 ) -> list[tuple[Stroke, ...] | str]:
-    """Write each formula; its strokes for `ink.draw_ink`, or the reason why it cannot be written.
+    """Write each formula; its strokes for `ink.render_ink`, or the reason why it cannot be written.
 
     Args:
         formulas: LaTeX, drawn in display style.

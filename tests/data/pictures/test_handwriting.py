@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from texlens.data.pictures.hand import Writer, write_drawing, write_formulas
-from texlens.data.pictures.hand_glyphs import GLYPHS, glyph_strokes
-from texlens.data.pictures.ink import InkStyle, draw_ink
+from texlens.data.pictures.handwriting import Writer, handwrite, write_drawing
+from texlens.data.pictures.ink import InkStyle, render_ink
+from texlens.data.pictures.pen_strokes import GLYPHS, glyph_strokes
 from texlens.engine import Drawing, get_engine
 
 NEAT = Writer(habit=0, stray=0, sizing=0, turning=0, drift=0, spread=1.0)
@@ -58,8 +58,8 @@ def test_a_neat_hand_fills_the_printed_boxes(formula: str) -> None:
 
 def test_the_seed_decides() -> None:
     formulas = ["x + y", "x + y"]
-    one, two = write_formulas(formulas, [rng(1), rng(2)])
-    again, _ = write_formulas(formulas, [rng(1), rng(9)])
+    one, two = handwrite(formulas, [rng(1), rng(2)])
+    again, _ = handwrite(formulas, [rng(1), rng(9)])
     assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
@@ -67,7 +67,7 @@ def test_the_seed_decides() -> None:
 def test_careless_hands_keep_the_order_of_symbols() -> None:
     formula = "a + b = c"
     for seed in range(30):
-        (strokes,) = write_formulas([formula], [rng(seed)])
+        (strokes,) = handwrite([formula], [rng(seed)])
         assert not isinstance(strokes, str)
         middles = [float(stroke[:, 0].mean()) for stroke in strokes]
         letters = [middles[0], np.mean(middles[1:3]), middles[3], middles[-1]]
@@ -75,7 +75,7 @@ def test_careless_hands_keep_the_order_of_symbols() -> None:
 
 
 def test_what_cannot_be_written_says_why() -> None:
-    outcomes = write_formulas([r"\mathfrak { g }", r"\frac {", r"x \quad", r"\quad"], [rng()] * 4)
+    outcomes = handwrite([r"\mathfrak { g }", r"\frac {", r"x \quad", r"\quad"], [rng()] * 4)
     assert "no strokes are known for 'g' (fraktur)" in outcomes[0]
     assert isinstance(outcomes[1], str)
     assert not isinstance(outcomes[2], str)
@@ -83,8 +83,8 @@ def test_what_cannot_be_written_says_why() -> None:
 
 
 def test_the_strokes_can_be_drawn() -> None:
-    (strokes,) = write_formulas([r"\int _ { 0 } ^ { 1 } x d x"], [rng()])
+    (strokes,) = handwrite([r"\int _ { 0 } ^ { 1 } x d x"], [rng()])
     assert not isinstance(strokes, str)
-    picture = draw_ink(strokes, InkStyle(), rng())
+    picture = render_ink(strokes, InkStyle(), rng())
     assert picture.min() < 60
     assert 0.01 < (picture < 128).mean() < 0.5

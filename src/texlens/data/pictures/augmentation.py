@@ -1,9 +1,9 @@
 """What scanners, screens and cameras do to a picture of a formula, at a strength, by a seed.
 
-Each degradation is a function of a picture, a strength from 0 (no change at all) to 1 (the worst
+Each augmentation is a function of a picture, a strength from 0 (no change at all) to 1 (the worst
 that a reader still manages) and a random generator, which chooses direction, place and pattern. A
-picture is grey (height, width) or RGB (height, width, 3), 8 bits; a degradation that needs colour
-returns RGB. `degrade` applies several in the order in which they happen on the way from paper to
+picture is grey (height, width) or RGB (height, width, 3), 8 bits; a augmentation that needs colour
+returns RGB. `augment` applies several in the order in which they happen on the way from paper to
 file: ink, geometry, ground, light, optics, sensor, file.
 """
 
@@ -20,7 +20,7 @@ from texlens.errors import InputError
 
 Picture = NDArray[np.uint8]
 Generator = np.random.Generator
-Degradation = Callable[[Picture, float, Generator], Picture]
+Augmentation = Callable[[Picture, float, Generator], Picture]
 
 
 def change_ink_weight(picture: Picture, strength: float, rng: Generator) -> Picture:
@@ -154,7 +154,7 @@ def compress(picture: Picture, strength: float, rng: Generator) -> Picture:
 
 # In the order in which they happen; geometry comes before ground and light, so that what it adds at
 # the edges gets the same paper and the same shadow.
-DEGRADATIONS: Final[dict[str, Degradation]] = {
+AUGMENTATIONS: Final[dict[str, Augmentation]] = {
     "ink_weight": change_ink_weight,
     "perspective": tilt,
     "rotation": rotate,
@@ -169,7 +169,7 @@ DEGRADATIONS: Final[dict[str, Degradation]] = {
 }
 
 Medium = Literal["scan", "screen", "photo"]
-# How often each degradation occurs on each medium, before strength is applied.
+# How often each augmentation occurs on each medium, before strength is applied.
 MEDIA: Final[dict[Medium, dict[str, float]]] = {
     "scan": {
         "ink_weight": 0.9, "ground": 0.2, "rotation": 0.5, "resolution": 0.3, "blur": 0.5,
@@ -186,12 +186,12 @@ MEDIA: Final[dict[Medium, dict[str, float]]] = {
 }  # fmt: skip
 
 
-def degrade(picture: Picture, strengths: Mapping[str, float], rng: Generator) -> Picture:
-    """Apply the degradations named, each at its strength, in the order of `DEGRADATIONS`.
+def augment(picture: Picture, strengths: Mapping[str, float], rng: Generator) -> Picture:
+    """Apply the augmentations named, each at its strength, in the order of `AUGMENTATIONS`.
 
     Args:
         picture: grey (height, width) or RGB (height, width, 3), 8 bits. It is not changed.
-        strengths: from a name in `DEGRADATIONS` to 0..1; at 0 nothing happens.
+        strengths: from a name in `AUGMENTATIONS` to 0..1; at 0 nothing happens.
         rng: the same state gives the same picture.
 
     Raises:
@@ -200,24 +200,24 @@ def degrade(picture: Picture, strengths: Mapping[str, float], rng: Generator) ->
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or not picture.size:
         raise InputError("A picture is an array (height, width) or (height, width, 3) of bytes.")
     for name, strength in strengths.items():
-        if name not in DEGRADATIONS:
+        if name not in AUGMENTATIONS:
             raise InputError(
-                f"There is no degradation '{name}': choose among {', '.join(DEGRADATIONS)}."
+                f"There is no augmentation '{name}': choose among {', '.join(AUGMENTATIONS)}."
             )
         if not 0.0 <= strength <= 1.0:
             raise InputError(f"The strength of '{name}' is {strength}: give a number from 0 to 1.")
-    for name, function in DEGRADATIONS.items():
+    for name, function in AUGMENTATIONS.items():
         if strengths.get(name, 0.0) > 0.0:
             picture = function(picture, strengths[name], rng)
     return picture
 
 
-def degrade_as(
+def augment_as(
     picture: Picture, medium: Medium, rng: Generator, *, strength: float = 0.5
 ) -> Picture:
     """Degrade a picture as a scan, a screen capture or a photo might be.
 
-    Which degradations occur, and each one's strength from 0 to ``strength``, are drawn by ``rng``.
+    Which augmentations occur, and each one's strength from 0 to ``strength``, are drawn by ``rng``.
     """
     if medium not in MEDIA:
         raise InputError(f"There is no medium '{medium}': choose among {', '.join(MEDIA)}.")
@@ -226,7 +226,7 @@ def degrade_as(
         for name, chance in MEDIA[medium].items()
         if rng.random() < chance
     }
-    return degrade(picture, drawn, rng)
+    return augment(picture, drawn, rng)
 
 
 def _as_rgb(picture: Picture) -> Picture:

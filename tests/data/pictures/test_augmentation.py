@@ -1,4 +1,4 @@
-"""Degradations: nothing at strength 0, more at more strength, the same by the same seed."""
+"""Augmentations: nothing at strength 0, more at more strength, the same by the same seed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from texlens.data.pictures.degrade import DEGRADATIONS, MEDIA, Medium, degrade, degrade_as
+from texlens.data.pictures.augmentation import AUGMENTATIONS, MEDIA, Medium, augment, augment_as
 from texlens.errors import InputError
 
 Picture = NDArray[np.uint8]
-KEEP_SIZE = [name for name in DEGRADATIONS if name not in ("rotation", "scale")]
+KEEP_SIZE = [name for name in AUGMENTATIONS if name not in ("rotation", "scale")]
 
 
 @pytest.fixture(scope="module")
@@ -32,55 +32,55 @@ def distance(a: Picture, b: Picture) -> float:
     return float(np.abs(a.astype(float) - b).mean())
 
 
-@pytest.mark.parametrize("name", DEGRADATIONS)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_strength_zero_changes_nothing(page: Picture, name: str) -> None:
-    assert degrade(page, {name: 0.0}, rng()) is page
+    assert augment(page, {name: 0.0}, rng()) is page
 
 
-@pytest.mark.parametrize("name", DEGRADATIONS)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_the_seed_decides(page: Picture, name: str) -> None:
     before = page.copy()
-    first, again = degrade(page, {name: 0.8}, rng(3)), degrade(page, {name: 0.8}, rng(3))
+    first, again = augment(page, {name: 0.8}, rng(3)), augment(page, {name: 0.8}, rng(3))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, page)
     assert np.array_equal(page, before)  # the input is not touched
-    others = [degrade(page, {name: 0.8}, rng(seed)) for seed in range(4, 12)]
+    others = [augment(page, {name: 0.8}, rng(seed)) for seed in range(4, 12)]
     assert any(o.shape != first.shape or not np.array_equal(o, first) for o in others)
 
 
 @pytest.mark.parametrize("name", [name for name in KEEP_SIZE if name != "dark_ground"])
 def test_more_strength_is_further_away(page: Picture, name: str) -> None:
     def mean_distance(strength: float) -> float:
-        runs = [degrade(page, {name: strength}, rng(seed)) for seed in range(12)]
+        runs = [augment(page, {name: strength}, rng(seed)) for seed in range(12)]
         return float(np.mean([distance(page, run) for run in runs]))
 
     assert 0 < mean_distance(0.1) < mean_distance(0.5) < mean_distance(1.0)
 
 
-@pytest.mark.parametrize("name", DEGRADATIONS)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (3, 2), (40, 60, 3)])
 def test_any_shape_goes_through(name: str, shape: tuple[int, ...]) -> None:
     picture = rng().integers(0, 256, size=shape, dtype=np.uint8)
-    result = degrade(picture, {name: 1.0}, rng())
+    result = augment(picture, {name: 1.0}, rng())
     assert result.dtype == np.uint8
     assert result.size > 0
     assert result.ndim in (2, 3)
 
 
 def test_ink_weight_goes_both_ways(page: Picture) -> None:
-    means = [float(degrade(page, {"ink_weight": 1.0}, rng(seed)).mean()) for seed in range(20)]
+    means = [float(augment(page, {"ink_weight": 1.0}, rng(seed)).mean()) for seed in range(20)]
     assert min(means) < page.mean() < max(means)
 
 
 def test_dark_ground_turns_light_and_dark(page: Picture) -> None:
-    dark = degrade(page, {"dark_ground": 0.5}, rng())
+    dark = augment(page, {"dark_ground": 0.5}, rng())
     assert dark.shape == (*page.shape, 3)
     assert dark[0, 0].mean() < 80
     assert dark[page == 0].mean() > 150
 
 
 def test_rotation_cuts_nothing_off(page: Picture) -> None:
-    turned = degrade(page, {"rotation": 1.0}, rng())
+    turned = augment(page, {"rotation": 1.0}, rng())
     assert turned.shape[0] > page.shape[0]
     ink = lambda picture: float((255.0 - picture).sum())  # noqa: E731
     assert ink(turned) == pytest.approx(ink(page), rel=0.03)
@@ -89,7 +89,7 @@ def test_rotation_cuts_nothing_off(page: Picture) -> None:
 def test_geometry_fills_with_paper(page: Picture) -> None:
     cream = np.stack([page, page, (page * 0.8).astype(np.uint8)], axis=2)
     for name in ("rotation", "perspective"):
-        result = degrade(cream, {name: 1.0}, rng())
+        result = augment(cream, {name: 1.0}, rng())
         assert tuple(result[0, 0]) == (255, 255, 204)
 
 
@@ -97,16 +97,16 @@ def test_geometry_fills_with_paper(page: Picture) -> None:
 @pytest.mark.parametrize("strength", [0.3, 1.0])
 def test_media_keep_ink_and_ground_apart(page: Picture, medium: Medium, strength: float) -> None:
     for seed in range(25):
-        result = degrade_as(page, medium, rng(seed), strength=strength)
+        result = augment_as(page, medium, rng(seed), strength=strength)
         grey = result.mean(axis=2) if result.ndim == 3 else result
         smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.5)
         assert np.ptp(smooth) > 50, f"seed {seed}: a blank"
 
 
 def test_errors_are_one_sentence(page: Picture) -> None:
-    with pytest.raises(InputError, match="no degradation 'fog'"):
-        degrade(page, {"fog": 0.5}, rng())
+    with pytest.raises(InputError, match="no augmentation 'fog'"):
+        augment(page, {"fog": 0.5}, rng())
     with pytest.raises(InputError, match="from 0 to 1"):
-        degrade(page, {"blur": 1.5}, rng())
+        augment(page, {"blur": 1.5}, rng())
     with pytest.raises(InputError, match="bytes"):
-        degrade(page.astype(np.float64), {"blur": 0.5}, rng())  # type: ignore[arg-type]
+        augment(page.astype(np.float64), {"blur": 0.5}, rng())  # type: ignore[arg-type]
