@@ -94,17 +94,17 @@ def test_nothing_to_draw_is_an_empty_picture() -> None:
 
 
 def test_a_sheet_holds_all_formulas_and_shows_failures() -> None:
-    few = contact_sheet(["a", r"\frac{", "é漢\ud800"])
-    many = contact_sheet([r"x^2 + y^2"] * 60)
+    few, failures = contact_sheet(["a", r"\frac{", "é漢\ud800"])
+    assert [number for number, _ in failures] == [2]
+    many, _ = contact_sheet([r"x^2 + y^2"] * 60)
     assert few.width == many.width
     assert many.height > few.height
     assert (np.asarray(few) == (255, 221, 221)).all(axis=2).any()  # the pink of a failure
 
 
 def test_an_overlay_draws_a_frame_round_every_box() -> None:
-    frames, plain = overlay(["x=y"], color=lambda number, box: "#00f"), overlay(["x=y"])
-    assert isinstance(frames[0], Image.Image)
-    assert isinstance(plain[0], Image.Image)
-    blue = (np.asarray(frames[0]) == (0, 0, 255)).all(axis=2)
-    assert blue.sum() > 100
-    assert not (np.asarray(plain[0]) == (0, 0, 255)).all(axis=2).any()
+    (framed,) = overlay([r"x=\frac{y}{z}"])
+    assert isinstance(framed, Image.Image)
+    pixels = np.asarray(framed)
+    assert (pixels == (0, 170, 0)).all(axis=2).sum() > 100  # around letters
+    assert (pixels == (204, 0, 0)).all(axis=2).sum() > 20  # around the fraction bar

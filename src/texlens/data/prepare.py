@@ -37,7 +37,7 @@ from texlens.data.parquet import write_examples
 from texlens.data.split import Key, assign, formula_key
 from texlens.errors import InputError, TexlensError
 from texlens.records import Example
-from texlens.render.tex import require_tex
+from texlens.render.pdflatex import require_tex
 from texlens.runs import (
     atomic_write,
     begin_or_resume,

@@ -1,37 +1,30 @@
-"""Boxes drawn over the picture of their formula: to check the engine, and to explain a score."""
+"""Glyph boxes over the picture of their formula, to check the engine."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from texlens.engine import Box, Drawing, Failure, get_engine
+from texlens.engine import Drawing, Failure, get_engine
 from texlens.latex import formula_of
 from texlens.render.picture import Size, png_many
 
-_KIND_COLORS = {
+_COLORS = {
     "glyph": "#0a0",
     "rule": "#c00",
     "radical": "#c0c",
     "stretch": "#06c",
     "line": "#e80",
 }
+_MARGIN_PX = 6
 
 
-def overlay(
-    formulas: Sequence[str],
-    color: Callable[[int, Box], str] | None = None,
-    em_px: float = 40.0,
-    margin_px: int = 6,
-) -> list[Image.Image | Failure]:
-    """Pictures (RGB) of formulas with the box of every piece of ink drawn around it.
-
-    `color` gives the colour of a box from its number and itself; the default is one a kind.
-    """
+def overlay(formulas: Sequence[str], em_px: float = 40.0) -> list[Image.Image | Failure]:
+    """Pictures (RGB) of formulas with a frame around every piece of ink, in a colour for each kind."""
     drawings = get_engine().draw([formula_of(formula) for formula in formulas])
-    pictures = png_many(formulas, Size(em_px=em_px, margin_px=margin_px))
+    pictures = png_many(formulas, Size(em_px=em_px, margin_px=_MARGIN_PX))
     results: list[Image.Image | Failure] = []
     for drawing, picture in zip(drawings, pictures, strict=True):
         if isinstance(drawing, Failure):
@@ -40,21 +33,14 @@ def overlay(
             results.append(picture)
         else:
             image = Image.open(io.BytesIO(picture)).convert("RGB")
-            results.append(_with_boxes(image, drawing, color, em_px, margin_px))
+            _add_frames(image, drawing, em_px)
+            results.append(image)
     return results
 
 
-def _with_boxes(
-    image: Image.Image,
-    drawing: Drawing,
-    color: Callable[[int, Box], str] | None,
-    em_px: float,
-    margin_px: int,
-) -> Image.Image:
+def _add_frames(image: Image.Image, drawing: Drawing, em_px: float) -> None:
     pen = ImageDraw.Draw(image)
-    for number, box in enumerate(drawing.boxes):
-        left, right = (x * em_px + margin_px for x in (box.x0, box.x1))
-        top, bottom = ((y + drawing.height) * em_px + margin_px for y in (box.y0, box.y1))
-        outline = color(number, box) if color else _KIND_COLORS[box.kind]
-        pen.rectangle((left - 1, top - 1, right, bottom), outline=outline)
-    return image
+    for box in drawing.boxes:
+        left, right = (x * em_px + _MARGIN_PX for x in (box.x0, box.x1))
+        top, bottom = ((y + drawing.height) * em_px + _MARGIN_PX for y in (box.y0, box.y1))
+        pen.rectangle((left - 1, top - 1, right, bottom), outline=_COLORS[box.kind])

@@ -1,30 +1,23 @@
-"""Formulas drawn by TeX itself, hundreds in one run, when TeX is installed.
+"""Formulas typeset by TeX itself, hundreds in one run, where TeX is installed.
 
-One ``pdflatex`` run ships out one tight page for each formula of a batch and pypdfium2 turns the
-pages into grey pictures. Every page is built inside its own box between two marks in the log, so a
-broken formula spoils only its own page and the log says which one it was. What a box cannot hold
-(unbalanced braces, definitions, an early ``\\end{document}``, an endless loop) is kept out of the
-batch, run alone, or found by running the rest again without it.
-
-TeX runs in batch mode in a temporary folder, without shell escape, reading and writing only there
-and in its own tree, under a time limit.
+One pdflatex run makes a page for each formula of a batch, as large as the formula, and pypdfium2
+turns the pages into grey pictures. Every page is built inside its own box between two marks in the
+log, so that a broken formula spoils only its own page and the log says which formula that was. What
+a box cannot contain (unbalanced braces, definitions, an early `\\end{document}`, an endless loop)
+is kept out of the batch, or runs alone, or is found when the rest runs again without it.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from texlens.errors import TexlensError
+from texlens.engine import Failure
 from texlens.latex import formula_of
+from texlens.render.pdflatex import open_pdf, rasterise, run_pdflatex, tex_available
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +29,8 @@ MAX_PIXELS: Final = 40_000_000
 SECONDS_TO_START: Final = 5.0
 SECONDS_PER_FORMULA: Final = 0.05
 
-# Font packages, by the name a user gives. All are in TeX Live; which are installed here is
-# answered by `installed_fonts`. Order within a preamble matters: text font before math font.
+# Font packages of TeX Live, by the name that a user gives. The order within a preamble matters:
+# text font before math font.
 FONTS: Final[dict[str, str]] = {
     "cm": "",
     "lmodern": r"\usepackage{lmodern}",
@@ -63,8 +56,8 @@ FONTS: Final[dict[str, str]] = {
 # Packages that define their own AMS symbols; loading amssymb beside them clashes.
 _OWN_SYMBOLS: Final = frozenset({"newtx", "newpx", "kpfonts", "stix2", "charter", "libertinus"})
 
-# Each formula is typeset in a box and shipped out on a page of the box's size. The paragraph in
-# the throwaway box resets TeX's count of errors, which otherwise ends the run at one hundred.
+# Each formula is typeset in a box, which goes on a page of the box's size. The paragraph in the
+# second, unused box resets TeX's count of errors, which otherwise ends the run at one hundred.
 _PREAMBLE: Final = r"""
 \pdfhorigin=0pt \pdfvorigin=0pt \pdfcompresslevel=0 \pdfobjcompresslevel=0
 \hbadness=10000 \vbadness=10000 \hfuzz=\maxdimen \vfuzz=\maxdimen
@@ -81,7 +74,7 @@ _PREAMBLE: Final = r"""
   \immediate\write-1{@@end #1@@}}
 """
 
-# Commands that reach for files or the PDF itself, or hide which command they are: refused.
+# Commands that access files or the PDF itself, or hide which command they are: refused.
 _REFUSED: Final = re.compile(
     r"\\(?:input|include[A-Za-z]*|openin|openout|read|write|immediate|special|pdf[a-z]+|csname"
     r"|usepackage|RequirePackage|documentclass|dump)(?![A-Za-z])|\^\^"
@@ -95,63 +88,29 @@ _ALONE: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TexFailure:
-    """Why TeX could not draw one formula: the first error it reported."""
-
-    message: str
-
-
-def tex_available() -> bool:
-    """Whether ``pdflatex`` is installed."""
-    return shutil.which("pdflatex") is not None
-
-
-def require_tex() -> str:
-    """Path of ``pdflatex``; raises `TexlensError` naming what to install."""
-    path = shutil.which("pdflatex")
-    if path is None:
-        raise TexlensError(
-            "TeX is not installed (no pdflatex on the PATH): install TeX Live with its font "
-            "packages (on Debian or Ubuntu: texlive-latex-extra texlive-fonts-extra), "
-            "or draw with MathJax, which needs nothing."
-        )
-    return path
-
-
-@lru_cache(maxsize=1)
-def installed_fonts() -> tuple[str, ...]:
-    """The names in `FONTS` with which a formula of letters and symbols compiles on this machine."""
-    require_tex()
-    probe = [
-        r"x ^ { 2 } \leq \mathbb { R } \mathcal { L } \sqrt { \alpha } \sum _ { i } \mathrm{d}"
-    ]
-    return tuple(font for font in FONTS if compiles(probe, font=font) == [True])
-
-
 def render_tex(
     formulas: Sequence[str],
     *,
     font: str = "cm",
     dpi: float | Sequence[float] = 200.0,
     display: bool = True,
-) -> list[NDArray[np.uint8] | TexFailure]:
-    """Draw each formula with TeX as a grey picture.
+) -> list[NDArray[np.uint8] | Failure]:
+    """Render each formula with TeX as a grey picture.
 
     Args:
         formulas: LaTeX, with or without math delimiters and display environments.
         font: a key of `FONTS`.
         dpi: pixels per inch for type of 10 points, so that a capital of Computer Modern is about
-            ``0.095 * dpi`` pixels high; one number, or one for each formula.
+            `0.095 * dpi` pixels high; one number, or one for each formula.
         display: display style, else text style.
 
     Returns:
         For each formula an array (height, width) of grey values, 0 black and 255 white, with a
-        margin of `PAGE_MARGIN_PT` points on every side; or a `TexFailure`.
+        margin of `PAGE_MARGIN_PT` points on every side; or a `Failure`.
 
     Raises:
         TexlensError: TeX is not installed.
-        KeyError: ``font`` is unknown.
+        KeyError: `font` is unknown.
     """
     resolutions = [dpi] * len(formulas) if isinstance(dpi, float | int) else list(dpi)
     return _rasterise(_typeset(formulas, font, display), resolutions)
@@ -160,7 +119,7 @@ def render_tex(
 def compiles(
     formulas: Sequence[str], *, font: str = "cm", display: bool = True
 ) -> list[bool | None]:
-    """Whether TeX accepts each formula without an error; all ``None`` when TeX is not installed."""
+    """Whether TeX accepts each formula without an error; all None when TeX is not installed."""
     if not tex_available():
         return [None] * len(formulas)
     return [page.error is None for page in _typeset(formulas, font, display)]
@@ -168,7 +127,7 @@ def compiles(
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Where a formula was drawn: a page of a PDF; or its error."""
+    """The page of a PDF that shows a formula, or the formula's error."""
 
     pdf: bytes
     number: int
@@ -189,8 +148,8 @@ def _typeset(formulas: Sequence[str], font: str, display: bool) -> list[_Page]:
             together.append(index)
     for start in range(0, len(together), FORMULAS_PER_RUN):
         batch = together[start : start + FORMULAS_PER_RUN]
-        drawn = _run([formulas[index] for index in batch], font, display)
-        pages.update(zip(batch, drawn, strict=True))
+        made = _run([formulas[index] for index in batch], font, display)
+        pages.update(zip(batch, made, strict=True))
     return [pages[index] for index in range(len(formulas))]
 
 
@@ -201,11 +160,11 @@ def _alone(formula: str) -> bool:
 
 
 def _unusable(formula: str) -> str | None:
-    """Why a formula cannot even be put into a file of its own, or ``None``."""
+    """Why a formula may not even be put into a file of its own, or None."""
     if not formula.strip():
         return "the formula is empty"
     if re.search(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]", formula):
-        return "the formula holds control characters"
+        return "the formula contains control characters"
     if len(formula) > 100_000:
         return "the formula is longer than 100,000 characters"
     if refused := _REFUSED.search(formula):
@@ -224,56 +183,23 @@ def _run(formulas: list[str], font: str, display: bool) -> list[_Page]:
     """Run TeX over the formulas, again without a formula that ended the run early."""
     if not formulas:
         return []
-    pdf, log = _pdflatex(formulas, font, display)
     count = len(formulas)
+    seconds = SECONDS_TO_START + SECONDS_PER_FORMULA * count
+    run = run_pdflatex(_document(formulas, font, display), seconds)
+    log = run.log
     written = re.search(r"^Output written on .*\((\d+) page", log, re.M)
     if written and int(written[1]) == count and f"@@end {count - 1}@@" in log:
-        return [_Page(pdf, number, error) for number, error in enumerate(_errors(log, count))]
+        return [_Page(run.pdf, number, error) for number, error in enumerate(_errors(log, count))]
     begun = [int(number) for number in re.findall(r"@@begin (\d+)@@", log)]
-    if count == 1 or (log and not begun):  # in the latter case the preamble failed
+    if count == 1 or not (begun or run.timed_out):  # in the latter case the preamble failed
         return [_Page(b"", 0, _first_error(log) or "TeX stopped in this formula")] * count
-    if not log or f"@@end {count - 1}@@" in log:  # too slow, or a page too many: who was it?
+    if run.timed_out or f"@@end {count - 1}@@" in log:  # too slow, or a page too many: whose?
         middle = count // 2
         return _run(formulas[:middle], font, display) + _run(formulas[middle:], font, display)
     guilty = begun[-1]
     error = _errors(log, count)[guilty] or "TeX stopped in this formula"
     before, after = formulas[:guilty], formulas[guilty + 1 :]
     return [*_run(before, font, display), _Page(b"", 0, error), *_run(after, font, display)]
-
-
-def _pdflatex(formulas: Sequence[str], font: str, display: bool) -> tuple[bytes, str]:
-    """The PDF (empty if none) and the log (empty when TeX ran out of time)."""
-    pdflatex = require_tex()
-    with tempfile.TemporaryDirectory(prefix="texlens-tex-") as folder:
-        Path(folder, "batch.tex").write_text(_document(formulas, font, display), encoding="utf-8")
-        environment = {
-            **os.environ,
-            "openin_any": "p",
-            "openout_any": "p",
-            "max_print_line": "10000",
-            "TEXMFOUTPUT": folder,
-            "MKTEXPK": "0",  # no bitmap fonts made on the way
-            "MKTEXTFM": "0",
-        }
-        command = [pdflatex, "-interaction=batchmode", "-no-shell-escape", "batch.tex"]
-        try:
-            subprocess.run(
-                command,
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=SECONDS_TO_START + SECONDS_PER_FORMULA * len(formulas),
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return b"", ""
-        pdf, log = Path(folder, "batch.pdf"), Path(folder, "batch.log")
-        return (
-            pdf.read_bytes() if pdf.exists() else b"",
-            log.read_text(encoding="utf-8", errors="replace") if log.exists() else "! no log",
-        )
 
 
 def _document(formulas: Sequence[str], font: str, display: bool) -> str:
@@ -306,42 +232,18 @@ def _first_error(log: str) -> str | None:
     return (match[1] or match[2]).strip() if match else None
 
 
-def _rasterise(
-    pages: Sequence[_Page], dpi: Sequence[float]
-) -> list[NDArray[np.uint8] | TexFailure]:
-    import pypdfium2
-
-    documents: dict[int, Any] = {}
-    pictures: list[NDArray[np.uint8] | TexFailure] = []
-    try:
+def _rasterise(pages: Sequence[_Page], dpi: Sequence[float]) -> list[NDArray[np.uint8] | Failure]:
+    """Every page in grey, 0 black and 255 white, or its failure."""
+    pictures: list[NDArray[np.uint8] | Failure] = []
+    with ExitStack() as stack:
+        documents: dict[int, Any] = {}
         for page, resolution in zip(pages, dpi, strict=True):
             if page.error is not None:
-                pictures.append(TexFailure(page.error))
+                pictures.append(Failure(page.error, None, "tex"))
                 continue
             if id(page.pdf) not in documents:
-                documents[id(page.pdf)] = pypdfium2.PdfDocument(page.pdf)
-            pictures.append(_page_pixels(documents[id(page.pdf)], page.number, resolution))
-    finally:
-        for document in documents.values():
-            document.close()
+                documents[id(page.pdf)] = stack.enter_context(open_pdf(page.pdf))
+            document = documents[id(page.pdf)]
+            pixels = rasterise(document, page.number, resolution, MAX_PIXELS, grayscale=True)
+            pictures.append(Failure(pixels, None, "tex") if isinstance(pixels, str) else pixels)
     return pictures
-
-
-def _page_pixels(document: Any, number: int, dpi: float) -> NDArray[np.uint8] | TexFailure:
-    import pypdfium2
-
-    try:
-        page = document[number]
-    except pypdfium2.PdfiumError:
-        return TexFailure("the page cannot be read")
-    try:
-        width, height = page.get_size()
-        if width * height * (dpi / 72) ** 2 > MAX_PIXELS:
-            return TexFailure(f"the page of {width:.0f} x {height:.0f} points is too large")
-        bitmap = page.render(scale=dpi / 72, grayscale=True)
-        pixels: NDArray[np.uint8] = bitmap.to_numpy().reshape(bitmap.height, -1)
-        pixels = pixels[:, : bitmap.width].copy()
-        bitmap.close()
-        return pixels
-    finally:
-        page.close()

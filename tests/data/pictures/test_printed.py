@@ -15,7 +15,7 @@ from texlens.data.pictures.printed import (
 )
 from texlens.data.pictures.shards import FormulaPicture
 from texlens.engine import fonts
-from texlens.render.tex import tex_available
+from texlens.render.pdflatex import tex_available
 
 needs_tex = pytest.mark.skipif(not tex_available(), reason="TeX (pdflatex) is not installed")
 FORMULAS = [r"x ^ { 2 }", r"\frac { a } { b }", r"\sum _ { n } \alpha _ { n }"]

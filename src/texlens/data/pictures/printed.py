@@ -23,7 +23,8 @@ from texlens.data.pictures.shards import FormulaPicture, Grey, ShardMaker
 from texlens.engine import fonts
 from texlens.errors import InputError
 from texlens.images import crop_to_ink
-from texlens.render.tex import FORMULAS_PER_RUN, TexFailure, render_tex, tex_available
+from texlens.render.pdflatex import tex_available
+from texlens.render.tex import FORMULAS_PER_RUN, render_tex
 
 EM_INCHES: Final = 10 / 72.27  # an em of 10-point type
 IM2LATEX_SHARE: Final = 0.55
@@ -96,7 +97,7 @@ def render_printed(
 
 def _by_tex(formulas: Sequence[str], style: Style, dpi: Sequence[float]) -> list[Grey | str]:
     pages = render_tex(formulas, font=style.font, dpi=dpi, display=style.display)
-    return [page.message if isinstance(page, TexFailure) else page for page in pages]
+    return [page.message if isinstance(page, Failure) else page for page in pages]
 
 
 def _by_mathjax(formulas: Sequence[str], style: Style, dpi: Sequence[float]) -> list[Grey | str]:

@@ -40,7 +40,7 @@ class Cdm(Metric):
 
     def unavailable(self) -> str | None:
         """TeX may not be installed."""
-        from texlens.render.tex import tex_available
+        from texlens.render.pdflatex import tex_available
 
         if self.engine == "tex" and not tex_available():
             return "TeX is not installed (no pdflatex): use the engine 'mathjax'"

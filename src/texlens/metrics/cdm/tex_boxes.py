@@ -12,12 +12,8 @@ its own, in the published document. As published, a page that TeX made despite e
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +22,7 @@ from numpy.typing import NDArray
 from texlens.errors import MissingExtra
 from texlens.metrics.cdm.matching import Inked
 from texlens.metrics.cdm.tokens import CLOSE, CLOSE_BRACED, Ink, Painted, contains_chinese
-from texlens.render.tex import require_tex
+from texlens.render.pdflatex import open_pdf, rasterise, require_tex, run_pdflatex
 
 FORMULAS_PER_RUN: Final = 100
 SECONDS_PER_RUN: Final = 30.0
@@ -120,12 +116,11 @@ def _breaks_pages(formula: Painted) -> bool:
 
 def _draw_batch(formulas: Sequence[Painted]) -> list[Inked | None]:
     pages = [f"\\formulapage{{{n}}}{{{latex_of(f)}}}" for n, f in enumerate(formulas)]
-    pdf, log = _pdflatex(
-        "\n".join([_PREAMBLE + _PAGES + "\\begin{document}", *pages, "\\end{document}"])
-    )
-    done = [int(number) for number in re.findall(r"@@done (\d+)@@", log)]
-    if pdf is not None and done == list(range(len(formulas))):
-        return _read_pages(pdf, formulas)
+    document = "\n".join([_PREAMBLE + _PAGES + "\\begin{document}", *pages, "\\end{document}"])
+    run = run_pdflatex(document, SECONDS_PER_RUN)
+    done = [int(number) for number in re.findall(r"@@done (\d+)@@", run.log)]
+    if run.pdf and done == list(range(len(formulas))):
+        return _read_pages(run.pdf, formulas)
     if len(formulas) == 1:
         return [_draw_alone(formulas[0])]
     middle = len(formulas) // 2
@@ -139,68 +134,34 @@ def _draw_alone(formula: Painted) -> Inked | None:
     if contains_chinese(body):
         preamble += "\\usepackage{CJK}\n"
         body = _CJK_OPENING + body + _CJK_CLOSING
-    pdf, _ = _pdflatex(f"{preamble}\\begin{{document}}\n{body}\\end{{document}}\n")
-    return None if pdf is None else _read_pages(pdf, [formula])[0]
-
-
-def _pdflatex(document: str) -> tuple[bytes | None, str]:
-    """The PDF, None if there is none, and the log, "" if the time ran out."""
-    pdflatex = require_tex()
-    with tempfile.TemporaryDirectory(prefix="texlens-cdm-") as folder:
-        Path(folder, "batch.tex").write_text(document, encoding="utf-8", errors="replace")
-        safe = {"openin_any": "p", "openout_any": "p", "TEXMFOUTPUT": folder}
-        try:
-            subprocess.run(
-                [pdflatex, "-interaction=nonstopmode", "-no-shell-escape", "batch.tex"],
-                cwd=folder,
-                env={**os.environ, **safe, "max_print_line": "10000"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=SECONDS_PER_RUN,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return None, ""
-        pdf, log = Path(folder, "batch.pdf"), Path(folder, "batch.log")
-        return (
-            pdf.read_bytes() if pdf.exists() else None,
-            log.read_text(encoding="utf-8", errors="replace") if log.exists() else "",
-        )
+    document = f"{preamble}\\begin{{document}}\n{body}\\end{{document}}\n"
+    pdf = run_pdflatex(document, SECONDS_PER_RUN).pdf
+    return _read_pages(pdf, [formula])[0] if pdf else None
 
 
 def _read_pages(pdf: bytes, formulas: Sequence[Painted]) -> list[Inked | None]:
-    import pypdfium2
-
-    document = pypdfium2.PdfDocument(pdf)
-    try:
+    with open_pdf(pdf) as document:
         return [
             read_boxes(_pixels(document, number), formula.tokens)
             for number, formula in enumerate(formulas)
         ]
-    finally:
-        document.close()
 
 
 def _pixels(document: Any, number: int) -> NDArray[np.uint32]:
-    """The colours of a page, red * 65536 + green * 256 + blue; empty if it is too large to draw."""
-    page = document[number]
-    scale = DPI / 72
-    width, height = page.get_size()
-    if width * height * scale**2 > MAX_PIXELS:
-        page.close()
-        return np.empty((0, 0), dtype=np.uint32)
-    bitmap = page.render(
-        scale=scale,
+    """The colours of a page, red * 65536 + green * 256 + blue; empty if it cannot be rasterised."""
+    pixels = rasterise(
+        document,
+        number,
+        DPI,
+        MAX_PIXELS,
         prefer_bgrx=True,
         no_smoothtext=True,
         no_smoothpath=True,
         no_smoothimage=True,
     )
-    pixels: NDArray[np.uint32] = bitmap.to_numpy().view("<u4")[:, :, 0] & _WHITE
-    bitmap.close()
-    page.close()
-    return pixels
+    if isinstance(pixels, str):
+        return np.empty((0, 0), dtype=np.uint32)
+    return pixels.view("<u4")[:, :, 0] & _WHITE
 
 
 def read_boxes(pixels: NDArray[np.uint32], tokens: Sequence[str]) -> Inked | None:

@@ -63,7 +63,7 @@ class TexCompiles(Metric):
 
     def unavailable(self) -> str | None:
         """TeX may not be installed."""
-        from texlens.render.tex import tex_available
+        from texlens.render.pdflatex import tex_available
 
         return None if tex_available() else "TeX is not installed (no pdflatex)"
 

@@ -1,0 +1,123 @@
+"""The one pdflatex runner, and the pixels of the pages that it makes.
+
+TeX runs in a temporary folder, without shell escape, under a time limit. It reads and writes only
+there and in its own tree. pypdfium2 rasterises.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from texlens.errors import TexlensError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class TexRun:
+    """The result of one run: the PDF, empty if there is none, and the log."""
+
+    pdf: bytes
+    log: str
+    timed_out: bool = False
+
+
+def tex_available() -> bool:
+    """Whether pdflatex is installed."""
+    return shutil.which("pdflatex") is not None
+
+
+def require_tex() -> str:
+    """The path of pdflatex. Raises TexlensError that names what to install."""
+    path = shutil.which("pdflatex")
+    if path is None:
+        raise TexlensError(
+            "TeX is not installed (no pdflatex on the PATH): install TeX Live with its font "
+            "packages (on Debian or Ubuntu: texlive-latex-extra texlive-fonts-extra), "
+            "or render with MathJax, which needs nothing."
+        )
+    return path
+
+
+def run_pdflatex(document: str, seconds: float) -> TexRun:
+    """Typeset a document within a time limit; errors in it do not stop the run.
+
+    Raises TexlensError when TeX is not installed.
+    """
+    pdflatex = require_tex()
+    with tempfile.TemporaryDirectory(prefix="texlens-tex-") as folder:
+        Path(folder, "batch.tex").write_text(document, encoding="utf-8", errors="replace")
+        environment = {
+            **os.environ,
+            "openin_any": "p",
+            "openout_any": "p",
+            "max_print_line": "10000",
+            "TEXMFOUTPUT": folder,
+            "MKTEXPK": "0",  # no bitmap fonts are made on the way
+            "MKTEXTFM": "0",
+        }
+        try:
+            subprocess.run(
+                [pdflatex, "-interaction=batchmode", "-no-shell-escape", "batch.tex"],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return TexRun(b"", "", timed_out=True)
+        pdf, log = Path(folder, "batch.pdf"), Path(folder, "batch.log")
+        return TexRun(
+            pdf.read_bytes() if pdf.exists() else b"",
+            log.read_text(encoding="utf-8", errors="replace") if log.exists() else "",
+        )
+
+
+@contextmanager
+def open_pdf(pdf: bytes) -> Iterator[Any]:
+    """A document for `rasterise`, closed at the end."""
+    import pypdfium2
+
+    document = pypdfium2.PdfDocument(pdf)
+    try:
+        yield document
+    finally:
+        document.close()
+
+
+def rasterise(
+    document: Any, page_number: int, dpi: float, max_pixels: int, **options: bool
+) -> NDArray[np.uint8] | str:
+    """The pixels of a page, (height, width) or (height, width, channels), or why there are none.
+
+    `options` are those of pypdfium2's `PdfPage.render`.
+    """
+    import pypdfium2
+
+    try:
+        page = document[page_number]
+    except pypdfium2.PdfiumError:
+        return "the page cannot be read"
+    try:
+        width, height = page.get_size()
+        if width * height * (dpi / 72) ** 2 > max_pixels:
+            return f"the page of {width:.0f} x {height:.0f} points is too large"
+        bitmap = page.render(scale=dpi / 72, **options)
+        pixels: NDArray[np.uint8] = bitmap.to_numpy().copy()
+        bitmap.close()
+        return pixels
+    finally:
+        page.close()
