@@ -20,7 +20,7 @@ from PIL import Image
 
 from texlens.data.formulas.sources import FormulaSource
 from texlens.data.pictures.shards import FormulaPicture, Grey, ShardMaker
-from texlens.engine import fonts
+from texlens.engine import Failure, fonts
 from texlens.errors import InputError
 from texlens.images import crop_to_ink
 from texlens.render.pdflatex import tex_available
