@@ -1,4 +1,4 @@
-"""`texlens pipeline`: the whole story in one command."""
+"""`texlens pipeline`: a whole experiment in one command."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ import click
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON document.")
 def pipeline(recipe: str, out: Path | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Prepare data, evaluate a model, train it stage by stage, evaluate each, and compare.
+    """Prepare data, evaluate a model, train it in stages, evaluate each stage, and compare.
 
-    FILE is pipeline_quick (a few minutes, with nothing but what TexLens makes itself),
-    pipeline_full (with corpora of yours), or a YAML file. Give the same command again to go on: a
-    step whose inputs have not changed is kept, one that was cut short is resumed.
+    FILE is pipeline_quick (a few minutes, no external data), pipeline_full (needs your copies of
+    the corpora), or a YAML file. Run the same command again to resume: steps whose inputs have not
+    changed are kept.
     """
     from texlens.errors import require_extra
 
@@ -33,7 +33,7 @@ def pipeline(recipe: str, out: Path | None, settings: tuple[str, ...], as_json: 
     )  # fmt: skip
     from texlens.pipeline.config import PipelineConfig
     from texlens.pipeline.page import INDEX
-    from texlens.pipeline.story import run_pipeline
+    from texlens.pipeline.run import run_pipeline
     from texlens.train.run.config import load_recipe, parse_changes
 
     config = load_recipe(recipe, PipelineConfig, parse_changes(settings))

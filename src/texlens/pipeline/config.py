@@ -1,4 +1,4 @@
-"""What a pipeline does: which sets, which stages of training, how they are read and compared."""
+"""The settings of a pipeline: its data sets, its training stages, how they are evaluated."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Name = r"^[A-Za-z][A-Za-z0-9_]*$"
 
 
 class SetPlan(Settings):
-    """One data set, as `texlens data prepare SOURCE` makes it.
+    """One data set, with the options of `texlens data prepare SOURCE`.
 
-    `sizes` are those of train, validation and test; a set that is only tested on has [0, 0, N].
-    `files` are local copies of the corpus (`--from`).
+    `sizes` are the numbers of train, validation and test items; a set for testing alone has
+    [0, 0, N]. `files` are local copies of the corpus (`--from`).
     """
 
     source: str
@@ -32,6 +32,11 @@ class SetPlan(Settings):
     max_tokens: int = Field(default=512, gt=0)
     vary_ink: bool = False
 
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """The files that the set is made from."""
+        return (*self.files, *([self.captions] if self.captions else []))
+
     @model_validator(mode="after")
     def _source_is_known(self) -> SetPlan:
         if self.source not in CORPORA:
@@ -42,11 +47,11 @@ class SetPlan(Settings):
 
 
 class Stage(Settings):
-    """One stage of training, which goes on from the one before it.
+    """One stage of training, which starts from the weights of the previous one.
 
-    `recipe` is a shipped one or a YAML file; `data` names the sets it trains on, `rehearse` sets
-    that make a share of an epoch; `settings` change the recipe, by their places in it. Model,
-    adapter, data, dev sets and seed are the pipeline's.
+    `recipe` is the name of a shipped recipe or a YAML file. `data` names the sets to train on;
+    `rehearse` gives further sets and the share of an epoch that each of them makes. `settings`
+    change the recipe. Model, adapter, data, dev sets and seed come from the pipeline.
     """
 
     name: str = Field(pattern=Name)
@@ -56,9 +61,14 @@ class Stage(Settings):
     rehearse: dict[str, float] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The names of all sets that it trains on."""
+        return (*self.data, *self.rehearse)
+
 
 class ReadingPlan(Settings):
-    """How the test sets are read and scored; the same for every model, so that they compare."""
+    """How the test splits are read and scored; the same for every model, so that they compare."""
 
     constrained: bool = True
     reread: bool = True
@@ -70,14 +80,14 @@ class ReadingPlan(Settings):
     def _metrics_are_known(self) -> ReadingPlan:
         for key in self.metrics:
             if key not in KEYS:
-                raise ValueError(f"'{key}' is no metric: choose from {', '.join(KEYS)}")
+                raise ValueError(f"'{key}' is not a metric: choose from {', '.join(KEYS)}")
         return self
 
 
 class PipelineConfig(Settings):
-    """A pipeline. `model` is where it starts, None for the embedded model.
+    """A pipeline. `model` is the base model; None for the embedded model.
 
-    `heading` stands at the top of the report, for what its reader must know first.
+    `heading` is the first line of the report, for what its reader must know before the numbers.
     """
 
     job: Literal["pipeline"] = "pipeline"
@@ -95,12 +105,14 @@ class PipelineConfig(Settings):
     def _names_fit(self) -> PipelineConfig:
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names) or "base" in names:
-            raise ValueError("stages: every stage needs a name of its own, and 'base' is taken")
+            raise ValueError("stages: every stage needs a unique name, and 'base' is taken")
         for name in self.sets:
             if not name.isidentifier():
-                raise ValueError(f"sets: '{name}' is no name: use letters, digits and _")
+                raise ValueError(f"sets: '{name}' is not a valid name: use letters, digits and _")
         for stage in self.stages:
-            for name in (*stage.data, *stage.rehearse):
+            for name in stage.sets:
                 if name not in self.sets:
-                    raise ValueError(f"stages: '{stage.name}' trains on '{name}', which is no set")
+                    raise ValueError(
+                        f"stages: '{stage.name}' trains on '{name}', which is not a set"
+                    )
         return self

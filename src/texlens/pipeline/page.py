@@ -1,8 +1,7 @@
-"""The report's first page: what was done, what it was done with, what came out, where to look."""
+"""The first page of the report: data, training, results and links to the details."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from texlens.evaluate.compare.tables import overview_table
 from texlens.images import data_address, encode_png
 from texlens.pages import render_page
 from texlens.pipeline.config import PipelineConfig
+from texlens.pipeline.steps import read_json
 from texlens.runs import write_text
 from texlens.tables import Table
 
@@ -32,9 +32,9 @@ def write_index(
 
     Args:
         out: the pipeline's folder.
-        config: what it did.
+        config: its settings.
         runs: its evaluations.
-        steps: a record a step: `step`, `seconds`, `what`.
+        steps: the records of its steps (`Steps.records`).
     """
     html = render_page(
         "texlens.pipeline",
@@ -64,17 +64,17 @@ def write_index(
 def _data_table(out: Path, config: PipelineConfig) -> Table:
     rows = []
     for name, plan in config.sets.items():
-        document = json.loads((out / "data" / name / "dataset.json").read_text("utf-8"))
+        document = read_json(out / "data" / name / "dataset.json")
         counts = document["counts"]
         dropped = sum(n for reasons in document["dropped"].values() for n in reasons.values())
         cells = [str(counts.get(split, 0)) for split in ("train", "validation", "test")]
         rows.append((name, plan.source, plan.kind, *cells, str(dropped)))
     header = ("set", "source", "kind", "train", "validation", "test", "left out")
-    return Table("Data", header, tuple(rows), "data/SET/dropped.jsonl names what was left out.")
+    return Table("Data", header, tuple(rows), "data/SET/dropped.jsonl lists the items left out.")
 
 
 def _shared_table(out: Path) -> Table:
-    leaks = json.loads((out / "audit" / "audit.json").read_text("utf-8"))["leaks"]
+    leaks = read_json(out / "audit" / "audit.json")["leaks"]
     rows = [
         (
             leak["of"],
@@ -92,7 +92,7 @@ def _shared_table(out: Path) -> Table:
 def _stages_table(out: Path, config: PipelineConfig) -> Table:
     rows = []
     for stage in config.stages:
-        run = json.loads((out / "stages" / stage.name / "run.json").read_text("utf-8"))
+        run = read_json(out / "stages" / stage.name / "run.json")
         rehearsed = [f"{share:.0%} {name}" for name, share in stage.rehearse.items()]
         rows.append(
             (
@@ -112,7 +112,7 @@ def _stages_table(out: Path, config: PipelineConfig) -> Table:
 def _steps_table(steps: Sequence[dict[str, Any]]) -> Table:
     rows = [(step["step"], f"{step['seconds']:.0f}", step["what"]) for step in steps]
     total = sum(step["seconds"] for step in steps)
-    note = f"{total / 60:.1f} minutes in all, those of steps that were kept included."
+    note = f"{total / 60:.1f} minutes in total, with those of kept steps."
     return Table("Steps", ("step", "seconds", "in this run"), tuple(rows), note)
 
 

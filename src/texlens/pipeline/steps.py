@@ -1,9 +1,9 @@
-"""Steps that are done once: skipped while their inputs are the same, resumed when cut short.
+"""Steps that run once: skipped while their inputs are the same, resumed after an interruption.
 
-A step leaves `steps/NAME.json` with everything that decides its result, files by the hash of their
-content. It is written when the step begins and again when it ends. So a step whose record says
-`done` for the same inputs is skipped; one that says `begun` is resumed, by what it left in its
-own folder; and one whose inputs have changed is begun anew, in an empty folder.
+A step writes `steps/NAME.json` when it begins and again when it ends. The record contains
+everything that decides the result; files by a hash of their content. If a record has the same
+inputs, a `done` step is skipped and a `begun` step is resumed from the files in its own folder. If
+the inputs have changed, the step starts again in an empty folder.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from texlens.runs import provenance, write_json
 
 
 class Steps:
-    """The steps of a pipeline that works in `out`."""
+    """The steps of a pipeline that works in `out`.
+
+    `records` has one entry for each step so far: `step`, `seconds`, `what`.
+    """
 
     def __init__(self, out: Path, *, quiet: bool = False) -> None:
         self.folder = out / "steps"
-        # A step does not go on with what other versions began.
+        # A step is not resumed with other versions than it began with.
         self.versions = provenance("torch", "transformers", "peft", "trl", "pyarrow", "mini-racer")
         self.quiet = quiet
         self.records: list[dict[str, Any]] = []
@@ -34,67 +37,69 @@ class Steps:
     def run(
         self, name: str, inputs: dict[str, Any], finished: Path, work: Callable[[], object]
     ) -> bool:
-        """Do a step unless it is done.
+        """Run a step unless it is done.
 
         Args:
-            name: of the step, and of its record.
-            inputs: all that decides its result, as JSON.
+            name: of the step and of its record.
+            inputs: everything that decides its result, as JSON.
             finished: the file that the step writes last, in a folder of its own.
-            work: does the step, or goes on with what it finds in that folder.
+            work: runs the step, or resumes it from the files in that folder.
 
         Returns:
             Whether anything was done.
 
         Raises:
-            InputError: the step's folder is there, but no step of a pipeline made it.
+            InputError: the step's folder exists, but was not made by a step.
         """
-        asked = json.loads(json.dumps(inputs | {"versions": self.versions}))
-        record = self._read(name)
-        same = record.get("inputs") == asked
-        if same and record["state"] == "done" and finished.is_file():
-            self._note(name, record["seconds"], "kept: its inputs have not changed")
-            return False
-        if not same:
-            _empty(finished.parent, ours=bool(record))
         path = self.folder / f"{name}.json"
-        before = record["seconds"] if same else 0.0
-        write_json(path, {"inputs": asked, "state": "begun", "seconds": before})
-        self._say(f"{name}: " + ("goes on" if same else "begins"))
+        inputs = json.loads(json.dumps(inputs | {"versions": self.versions}))
+        try:
+            record = read_json(path)
+        except (OSError, ValueError):
+            record = {}
+        is_same = record.get("inputs") == inputs
+        if is_same and record["state"] == "done" and finished.is_file():
+            self._record(name, record["seconds"], "kept: its inputs have not changed")
+            return False
+        if not is_same:
+            _clear(finished.parent, is_ours=bool(record))
+        before = record["seconds"] if is_same else 0.0
+        write_json(path, {"inputs": inputs, "state": "begun", "seconds": before})
+        self._print(f"{name}: {'resumes' if is_same else 'begins'}")
         start = time.monotonic()
-        if not finished.is_file():  # else it was killed after its last file
+        if not finished.is_file():  # else it was interrupted after its last file
             work()
         seconds = round(before + time.monotonic() - start, 1)
-        write_json(path, {"inputs": asked, "state": "done", "seconds": seconds})
-        self._note(name, seconds, "resumed and finished" if same else "done")
+        write_json(path, {"inputs": inputs, "state": "done", "seconds": seconds})
+        self._record(name, seconds, "resumed and finished" if is_same else "done")
         return True
 
-    def _read(self, name: str) -> dict[str, Any]:
-        try:
-            record: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return record
-
-    def _note(self, name: str, seconds: float, what: str) -> None:
+    def _record(self, name: str, seconds: float, what: str) -> None:
         self.records.append({"step": name, "seconds": seconds, "what": what})
-        self._say(f"{name}: {what} ({seconds:.0f} s)")
+        self._print(f"{name}: {what} ({seconds:.0f} s)")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         if not self.quiet:
             print(line, file=sys.stderr, flush=True)
 
 
-def _empty(folder: Path, *, ours: bool) -> None:
-    """Take away what a step with other inputs left; never what somebody else did."""
-    if not ours and folder.exists() and any(folder.iterdir()):
+def _clear(folder: Path, *, is_ours: bool) -> None:
+    """Remove the files of a step with other inputs, but no files from elsewhere."""
+    if not is_ours and folder.exists() and any(folder.iterdir()):
         raise InputError(f"'{folder}' was not made by this pipeline: give another --out.")
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def hash_files(paths: Iterable[Path], *, suffixes: tuple[str, ...] | None = None) -> str:
-    """A hash over the names and contents of files, and of all files in folders.
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file."""
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return document
 
-    `suffixes` restricts it to files that end so.
+
+def hash_files(paths: Iterable[Path], *, suffixes: tuple[str, ...] | None = None) -> str:
+    """A SHA-256 hash of the names and contents of files, and of all files in folders.
+
+    If `suffixes` is given, only files with these suffixes count.
     """
     digest = hashlib.sha256()
     for path in paths:

@@ -1,22 +1,21 @@
-"""From corpora to a report: prepare, evaluate the base, train stage by stage, evaluate, compare.
+"""Run a pipeline: prepare data, evaluate the base model, train in stages, evaluate each, compare.
 
 The folder of a pipeline:
 
-    data/SET/               what `texlens data prepare` writes
+    data/SET/               as from `texlens data prepare`
     audit/                  what the sets share with one another
-    evaluations/SET/MODEL/  what `texlens evaluate` writes; MODEL is `base` or a stage's name
-    stages/STAGE/           what `texlens train` writes
+    evaluations/SET/MODEL/  as from `texlens evaluate`; MODEL is `base` or the name of a stage
+    stages/STAGE/           as from `texlens train`
     report/index.html       the report; beside it `compare.html`, `compare.md`, `compare.json`
-    steps/                  what each step was asked (`steps`)
+    steps/                  the inputs and the state of each step (`texlens.pipeline.steps`)
 
-Every step calls what the command of its name calls, so that each part can be repeated by hand.
+Every step calls the function behind the command of its name, so each can be repeated by hand.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from texlens.metrics.report.files import MARKER as SCORED
 from texlens.model.load import EMBEDDED
 from texlens.pipeline.config import PipelineConfig, SetPlan, Stage
 from texlens.pipeline.page import write_index
-from texlens.pipeline.steps import Steps, hash_files
+from texlens.pipeline.steps import Steps, hash_files, read_json
 from texlens.reading import Reader
 from texlens.runs import open_out_folder
 from texlens.train.grpo.settings import GrpoConfig
@@ -46,68 +45,66 @@ from texlens.train.run.run_folder import MARKER as TRAINED
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.train import train_sft
 
-BASE = "base"
-_WEIGHTS = (".safetensors", ".json")
-
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model to read with: `model` and `adapter` as `Reader` takes them."""
+    """A model to evaluate: `model` and `adapter` are those of `Reader`."""
 
     name: str
     model: str | None
-    adapter: str | None
+    adapter: str | None = None
 
     def hash(self) -> str:
-        """Of all that a reading depends on; a hub name stands for itself."""
+        """A hash of the weights' files; a hub name represents itself."""
         places = [str(EMBEDDED) if self.model is None else self.model, self.adapter]
-        parts = [
-            hash_files([Path(place)], suffixes=_WEIGHTS) if Path(place).is_dir() else place
+        return " + ".join(
+            hash_files([Path(place)], suffixes=(".safetensors", ".json"))
+            if Path(place).is_dir()
+            else place
             for place in places
             if place is not None
-        ]
-        return " + ".join(parts)
+        )
 
 
 def run_pipeline(config: PipelineConfig, out: Path, *, quiet: bool = False) -> dict[str, Any]:
-    """Run a pipeline in `out`; what is done there already, by the same inputs, is kept.
+    """Run a pipeline in `out`. Finished steps are kept if their inputs have not changed.
 
     Args:
         config: what to do.
         out: the folder to work in; the report is `out/report/index.html`.
-        quiet: say nothing on the way.
+        quiet: show no progress.
 
     Returns:
         The content of `compare.json`.
 
     Raises:
-        InputError: a corpus, a recipe or the model cannot be used. That every file is there and
-            every recipe whole is seen before the first step runs.
+        InputError: a corpus, a recipe or the model cannot be used. Missing files and wrong recipes
+            are found before the first step runs.
     """
     for name, plan in config.sets.items():
-        for file in (*plan.files, *([plan.captions] if plan.captions else [])):
+        for file in plan.all_files:
             if not file.exists():
-                raise InputError(f"There is no '{file}', which the set '{name}' is made of.")
-    story = _Story(config, out, Steps(out, quiet=quiet))
-    for place, stage in enumerate(config.stages):
-        # A mistake in the last stage must not cost the hours of the first.
-        story.recipe(stage, Weights(BASE, config.model, "to be trained" if place else None))
+                raise InputError(f"There is no '{file}', which the set '{name}' needs.")
+    base = Weights("base", config.model)
+    pipeline = _Pipeline(config, out, Steps(out, quiet=quiet))
+    for number, stage in enumerate(config.stages):
+        # A mistake in the last recipe must not cost the hours of the first.
+        adapter = "not trained yet" if number else None
+        pipeline.recipe(stage, Weights(base.name, base.model, adapter))
     for number, (name, plan) in enumerate(config.sets.items()):
-        story.prepare(name, plan, number)
-    story.check_splits()
-    story.audit()
-    weights = Weights(BASE, config.model, None)
-    models = [weights]
-    story.evaluate(weights)
+        pipeline.prepare(name, plan, number)
+    pipeline.check_splits()
+    pipeline.audit()
+    models = [base]
+    pipeline.evaluate(base)
     for stage in config.stages:
-        weights = story.train(stage, weights)
-        models.append(weights)
-        story.evaluate(weights)
-    return story.compare(models)
+        models.append(pipeline.train(stage, models[-1]))
+        pipeline.evaluate(models[-1])
+    return pipeline.compare(models)
 
 
 @dataclass(frozen=True)
-class _Story:
+class _Pipeline:
     config: PipelineConfig
     out: Path
     steps: Steps
@@ -115,49 +112,42 @@ class _Story:
     # ---- data -----------------------------------------------------------------------------------
 
     def prepare(self, name: str, plan: SetPlan, number: int) -> None:
-        """Make a set. Sets have seeds of their own, so that none repeats another's formulas."""
+        """Prepare a set. Each set has its own seed, so that no two have the same formulas."""
         seed = self.config.seed * 1000 + number
-        source = open_corpus(
-            plan.source,
-            plan.files,
-            captions=plan.captions,
-            subset=plan.subset,
-            kind=plan.kind,
-            vary_ink=plan.vary_ink,
-            seed=seed,
-            count=plan.count,
-        )
+        options = plan.model_dump(include={"captions", "subset", "kind", "vary_ink", "count"})
+        source = open_corpus(plan.source, plan.files, seed=seed, **options)
         sizes = plan.sizes or source.sizes
-        data_plan = Preparation(source, sizes, seed, Limits(max_tokens=plan.max_tokens))
-        files = [*plan.files, *([plan.captions] if plan.captions else [])]
+        preparation = Preparation(source, sizes, seed, Limits(max_tokens=plan.max_tokens))
+        folder = self._data(name)
         self.steps.run(
             f"prepare_{name}",
-            {"plan": plan.model_dump(mode="json"), "seed": seed, "files": hash_files(files)},
-            self._data(name) / PREPARED,
+            {
+                "plan": plan.model_dump(mode="json"),
+                "seed": seed,
+                "files": hash_files(plan.all_files),
+            },
+            folder / PREPARED,
             lambda: prepare(
-                data_plan,
-                self._data(name),
-                workers=self.config.workers,
-                quiet=self.steps.quiet,
+                preparation, folder, workers=self.config.workers, quiet=self.steps.quiet
             ),
         )
 
     def check_splits(self) -> None:
-        """Every set is tested on, and what is trained on has something to train on."""
-        trained = {name for stage in self.config.stages for name in (*stage.data, *stage.rehearse)}
+        """Check that every set has test items, and that sets for training have training items."""
+        trained = {name for stage in self.config.stages for name in stage.sets}
         for name in self.config.sets:
             for split in ("test", *(["train"] if name in trained else [])):
-                if not self._counts(name).get(split):
+                if not self._dataset(name)["counts"].get(split):
                     raise InputError(
                         f"The set '{name}' has no {split} items: change its sizes or its count."
                     )
 
     def audit(self) -> None:
-        """Find what the sets share; the report shows it."""
+        """Find the formulas and pictures that sets share."""
         folders = [self._data(name) for name in self.config.sets]
         self.steps.run(
             "audit",
-            {"data": [self._data_hash(name) for name in self.config.sets]},
+            {"data": [self._dataset(name)["content_hash"] for name in self.config.sets]},
             self.out / "audit" / "audit.json",
             lambda: audit(folders, self.out / "audit"),
         )
@@ -165,31 +155,28 @@ class _Story:
     def _data(self, name: str) -> Path:
         return self.out / "data" / name
 
+    def _split(self, name: str, split: str) -> Path:
+        return self._data(name) / f"{split}.parquet"
+
     def _dataset(self, name: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self._data(name) / PREPARED).read_text("utf-8"))
-        return document
-
-    def _counts(self, name: str) -> dict[str, int]:
-        counts: dict[str, int] = self._dataset(name)["counts"]
-        return counts
-
-    def _data_hash(self, name: str) -> str:
-        return str(self._dataset(name)["content_hash"])
+        return read_json(self._data(name) / PREPARED)
 
     # ---- training -------------------------------------------------------------------------------
 
     def recipe(self, stage: Stage, start: Weights) -> SftConfig | GrpoConfig:
         """A stage's recipe with the pipeline's model, data, dev sets and seed."""
-        data: list[dict[str, Any]] = [{"parquet": self._split(n, "train")} for n in stage.data]
+        data: list[dict[str, Any]] = [
+            {"parquet": str(self._split(name, "train"))} for name in stage.data
+        ]
         data += [
-            {"parquet": self._split(name, "train"), "share": share}
+            {"parquet": str(self._split(name, "train")), "share": share}
             for name, share in stage.rehearse.items()
         ]
-        prepared = [n for n in self.config.sets if (self._data(n) / PREPARED).is_file()]
         dev = [
-            {"name": name.replace("_", ""), "parquet": self._split(name, "validation")}
-            for name in prepared
-            if self._counts(name).get("validation")
+            {"name": name.replace("_", ""), "parquet": str(self._split(name, "validation"))}
+            for name in self.config.sets
+            if (self._data(name) / PREPARED).is_file()
+            and self._dataset(name)["counts"].get("validation")
         ]
         changes: dict[str, Any] = {
             "model": start.model,
@@ -199,15 +186,14 @@ class _Story:
             "best": None,
             "seed": self.config.seed,
         }
-        if stage.job == "sft":
-            return load_recipe(stage.recipe, SftConfig, changes | stage.settings)
-        return load_recipe(stage.recipe, GrpoConfig, changes | stage.settings)
+        config_class = SftConfig if stage.job == "sft" else GrpoConfig
+        return load_recipe(stage.recipe, config_class, changes | stage.settings)
 
     def train(self, stage: Stage, start: Weights) -> Weights:
-        """Train a stage from the weights of the one before it."""
+        """Train a stage from the weights of the previous one."""
         recipe = self.recipe(stage, start)
         out = self.out / "stages" / stage.name
-        names = dict.fromkeys((*stage.data, *stage.rehearse, *self.config.sets))
+        names = dict.fromkeys((*stage.sets, *self.config.sets))
 
         def work() -> None:
             open_out_folder(out, marker=TRAINED, force=False)
@@ -221,44 +207,35 @@ class _Story:
             {
                 "recipe": recipe.document(),
                 "start": start.hash(),
-                "data": {name: self._data_hash(name) for name in names},
+                "data": {name: self._dataset(name)["content_hash"] for name in names},
             },
             out / TRAINED,
             work,
         )
-        merged = out / "base"  # GRPO on an adapter that was merged first
         if recipe.lora is None:
-            return Weights(stage.name, str(out / "model"), None)
+            return Weights(stage.name, str(out / "model"))
+        merged = out / "base"  # GRPO merges the adapter it starts from
         model = str(merged) if merged.is_dir() else start.model
         return Weights(stage.name, model, str(out / "adapter"))
-
-    def _split(self, name: str, split: str) -> str:
-        return str(self._data(name) / f"{split}.parquet")
 
     # ---- evaluating and comparing ---------------------------------------------------------------
 
     def evaluate(self, weights: Weights) -> None:
-        """Read and score the test part of every set."""
+        """Read and score the test split of every set."""
         reading = self.config.reading
-        plan = ScoringConfig(check_keys(reading.metrics))
-        reader: list[Reader] = []  # opened when the first set needs it
+        scoring = ScoringConfig(check_keys(reading.metrics))
 
-        def read(name: str) -> None:
-            if not reader:
-                reader.append(
-                    Reader(
-                        weights.model,
-                        weights.adapter,
-                        batch_size=reading.batch_size,
-                        constrained=reading.constrained,
-                        reread=reading.reread,
-                    )
-                )
+        @cache
+        def open_reader() -> Reader:
+            options = reading.model_dump(include={"batch_size", "constrained", "reread"})
+            return Reader(weights.model, weights.adapter, **options)
+
+        def work(name: str) -> None:
             evaluate(
-                reader[0],
-                DataSet(Path(self._split(name, "test")), reading.limit),
+                open_reader(),
+                DataSet(self._split(name, "test"), reading.limit),
                 self._evaluation(name, weights),
-                plan,
+                scoring,
                 workers=self.config.workers,
                 quiet=self.steps.quiet,
             )
@@ -268,42 +245,40 @@ class _Story:
                 f"evaluate_{weights.name}_{name}",
                 {
                     "weights": weights.hash(),
-                    "data": self._data_hash(name),
+                    "data": self._dataset(name)["content_hash"],
                     "reading": reading.model_dump(mode="json"),
                 },
                 self._evaluation(name, weights) / SCORED,
-                partial(read, name),
+                partial(work, name),
             )
 
     def compare(self, models: list[Weights]) -> dict[str, Any]:
         """Compare all models on all sets, and write the report."""
-        report = self.out / "report"
+        config, report = self.config, self.out / "report"
         runs = [
             open_run(self._evaluation(name, weights), model=weights.name, set=name)
             for weights in models
-            for name in self.config.sets
+            for name in config.sets
         ]
-        heading = [self.config.heading] if self.config.heading else []
         self.steps.run(
             "compare",
             {
                 "runs": [[r.set, r.model, hash_files([r.folder / SCORED])] for r in runs],
-                "heading": self.config.heading,
-                "reported": self.config.reported,
+                "heading": config.heading,
+                "reported": config.reported,
             },
             report / COMPARED,
             lambda: compare(
                 runs,
                 report,
-                data=[Path(self._split(name, "test")) for name in self.config.sets],
-                reported=self.config.reported,
+                data=[self._split(name, "test") for name in config.sets],
+                reported=config.reported,
                 title="Comparison",
-                introduction=heading,
+                introduction=[config.heading] if config.heading else [],
             ),
         )
-        write_index(self.out, self.config, runs, self.steps.records)
-        document: dict[str, Any] = json.loads((report / COMPARED).read_text("utf-8"))
-        return document
+        write_index(self.out, config, runs, self.steps.records)
+        return read_json(report / COMPARED)
 
     def _evaluation(self, name: str, weights: Weights) -> Path:
         return self.out / "evaluations" / name / weights.name

@@ -1,4 +1,4 @@
-"""The whole pipeline on a toy: what it leaves, what it keeps, how it goes on."""
+"""The whole pipeline on a tiny model: its files, what is kept, what is resumed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from texlens.cli.pipeline import pipeline as command
 from texlens.errors import InputError
 from texlens.evaluate import run as evaluation
 from texlens.pipeline.config import PipelineConfig
-from texlens.pipeline.story import run_pipeline
+from texlens.pipeline.run import run_pipeline
 from texlens.train.run.config import load_recipe, recipe_names
 
 SETTINGS = {
@@ -31,8 +31,8 @@ SMALL = {"source": "synthetic", "max_tokens": 40}
 def document(model_folder: Path) -> dict[str, Any]:
     """A pipeline of two sets and one stage, on a model of a few ten thousand weights."""
     return {
-        "description": "Toy",
-        "heading": "Mechanics only, no claim <toy>",
+        "description": "Tiny",
+        "heading": "Mechanics only, no claim <tiny>",
         "model": str(model_folder),
         "sets": {
             "printed": SMALL | {"count": 12, "sizes": [4, 1, 2]},
@@ -61,7 +61,7 @@ def changed(document: dict[str, Any], **settings: Any) -> PipelineConfig:
     return PipelineConfig.model_validate(copy | settings)
 
 
-def test_a_toy_is_told_kept_changed_and_resumed(
+def test_a_tiny_pipeline_runs_is_kept_changed_and_resumed(
     document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
@@ -88,7 +88,7 @@ def test_a_toy_is_told_kept_changed_and_resumed(
     assert list(result["sets"]["printed"]["models"]) == ["base", "stage1"]
     assert result["sets"]["unseen"]["models"]["stage1"]["n"] == 2
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
-    assert page.index("Mechanics only, no claim &lt;toy&gt;") < page.index("<h1>")
+    assert page.index("Mechanics only, no claim &lt;tiny&gt;") < page.index("<h1>")
     assert "default-src 'none'" in page
     assert "<script" not in page
     assert "http://" not in page
@@ -120,9 +120,9 @@ def test_mistakes_are_found_before_anything_is_done(
     file = tmp_path / "mine.yaml"
     for key, value, complaint in (
         ("sets.printed.source", "synthetik", "there is no source 'synthetik'"),
-        ("stages.0.data", ["absent"], "'absent', which is no set"),
+        ("stages.0.data", ["absent"], "'absent', which is not a set"),
         ("stages.0.name", "base", "'base' is taken"),
-        ("reading.metrics", ["bluu"], "'bluu' is no metric"),
+        ("reading.metrics", ["bluu"], "'bluu' is not a metric"),
         ("set", {}, "there is no setting 'set'"),
     ):
         file.write_text(yaml.safe_dump(document))
