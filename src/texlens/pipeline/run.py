@@ -186,8 +186,9 @@ class _Pipeline:
             "best": None,
             "seed": self.config.seed,
         }
-        config_class = SftConfig if stage.job == "sft" else GrpoConfig
-        return load_recipe(stage.recipe, config_class, changes | stage.settings)
+        if stage.job == "sft":
+            return load_recipe(stage.recipe, SftConfig, changes | stage.settings)
+        return load_recipe(stage.recipe, GrpoConfig, changes | stage.settings)
 
     def train(self, stage: Stage, start: Weights) -> Weights:
         """Train a stage from the weights of the previous one."""
