@@ -1,6 +1,10 @@
-"""TexLens: pictures of formulas to LaTeX, and metrics, training and data for it.
+"""TexLens: pictures of formulas to LaTeX; metrics, data preparation and training for this task.
 
-The public names are imported on first use, so that `import texlens` costs next to nothing.
+The five jobs are packages, each usable alone: `reading`, `metrics` (scoring), `data`, `train` and
+`evaluate`. They build on `latex` (LaTeX as text), `engine` (MathJax and KaTeX), `render` (LaTeX as
+pictures) and `model` (Qwen2.5-VL). `serve`, `export`, `pipeline` and `cli` use them.
+
+The public names below are imported at first use, so that `import texlens` is fast.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
+_MODULES = {
     "Reader": "texlens.reading",
     "check": "texlens.latex",
     "normalize": "texlens.latex",
@@ -28,6 +32,6 @@ __all__ = ["Reader", "check", "normalize", "read", "score", "tokenize"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'texlens' has no attribute '{name}'")

@@ -19,7 +19,7 @@ def run(*arguments: str | Path, stdin: str | None = None) -> Result:
 
 def test_one_formula_into_one_file_by_its_ending(tmp_path: Path) -> None:
     result = run(r"$\frac{a}{b}$", "--out", tmp_path / "a.png", "--height", "40")
-    assert result.output == f"1 of 1 drawn: {tmp_path / 'a.png'}\n"
+    assert result.output == f"1 of 1 rendered: {tmp_path / 'a.png'}\n"
     assert Image.open(tmp_path / "a.png").height == 40
     assert run("x", "--out", tmp_path / "a.svg").exit_code == 0
     assert (tmp_path / "a.svg").read_text().startswith("<svg ")
@@ -39,7 +39,7 @@ def test_many_formulas_into_a_folder_or_a_sheet(tmp_path: Path) -> None:
     assert run("x=y", "--boxes", "--out", tmp_path / "boxes.png").exit_code == 0
 
 
-def test_what_fails_is_named_and_the_rest_is_drawn(tmp_path: Path) -> None:
+def test_failures_are_named_and_the_rest_is_rendered(tmp_path: Path) -> None:
     result = run("a", r"\frac{", "--out", tmp_path)
     assert isinstance(result.exception, TexlensError)
     assert result.exception.exit_status == 1

@@ -1,7 +1,9 @@
-"""The `texlens` command: one module a command group, imported only when that command runs.
+"""The `texlens` command: one module per command or group, imported only when that command runs.
 
-Each command takes its arguments in, makes one call, and puts the result out. `main` turns errors
-into one sentence on stderr and an exit status: 0 done, 1 the work failed, 2 wrong input.
+In: the command line. Out: an exit status (0 done, 1 the work failed, 2 wrong arguments or input)
+and, for an error, one sentence on stderr. Each command parses its arguments, calls one function
+and prints the result. The options that select a model are in `model_options`; `readings` prints
+readings for `read` and `watch`.
 """
 
 from __future__ import annotations
@@ -16,29 +18,29 @@ from texlens import __version__
 from texlens.errors import TexlensError
 
 # Command -> the module of this package that defines it, and its line in `texlens --help`.
-# The line stands here so that help needs none of the modules.
+# The line is here so that help imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("read", "Read pictures of formulas as LaTeX."),
     "serve": ("serve", "Read pictures over HTTP: a page, an API."),
-    "watch": ("watch", "Read new pictures in a folder as they come."),
+    "watch": ("watch", "Read new pictures in a folder as they arrive."),
     "score": ("score", "Score predictions against the reference."),
     "check": ("latex", "Check that LaTeX formulas are valid."),
-    "normalize": ("latex", "Bring LaTeX formulas to the normal form."),
-    "render": ("render", "Draw LaTeX formulas as SVG or PNG."),
+    "normalize": ("latex", "Print the normal form of LaTeX formulas."),
+    "render": ("render", "Render LaTeX formulas as SVG or PNG."),
     "data": ("data", "Prepare, audit and preview data sets."),
     "train": ("train", "Train a model."),
-    "recipes": ("train", "List the recipes that training knows."),
+    "recipes": ("train", "List the training recipes."),
     "merge": ("merge", "Merge a LoRA adapter into its base."),
     "evaluate": ("evaluate", "Run a model over a data set and score it."),
-    "compare": ("compare", "Set evaluations side by side."),
+    "compare": ("compare", "Compare evaluations side by side."),
     "pipeline": ("pipeline", "Prepare, train, evaluate and compare, in one command."),
     "demo": ("demo", "Read the example pictures and write a report."),
-    "doctor": ("doctor", "Say what is installed here and what works."),
+    "doctor": ("doctor", "Show what is installed and what works."),
 }
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for."""
+    """A group whose commands are imported when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -60,16 +62,16 @@ class _LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
     """Pictures of formulas to LaTeX: read, score, prepare data, train, evaluate."""
-    # Within click, which ends `texlens ... | head` in silence. SIGPIPE stays ignored, as Python
-    # leaves it: it would also end a training run of which a process for rewards dies.
+    # Inside click, so that `texlens ... | head` ends without an error message. SIGPIPE stays
+    # ignored, Python's default: else a worker process that dies would end a training run.
     click.get_current_context().call_on_close(sys.stdout.flush)
 
 
 def main() -> None:
-    """Run the command line, ending the process with the design's exit status."""
+    """Run the command line and end the process with its exit status."""
     debug = "--debug" in sys.argv or bool(os.environ.get("TEXLENS_DEBUG"))
     try:
-        # Without its standalone mode click returns the status of `ctx.exit`; commands return None.
+        # In this mode click returns the status of `ctx.exit`; commands return None.
         status = cli(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
@@ -87,7 +89,7 @@ def main() -> None:
             raise
         print(
             f"texlens: {type(error).__name__}: {' '.join(str(error).split())[:300]} "
-            "(a fault in TexLens; --debug shows where).",
+            "(internal error; --debug shows the traceback).",
             file=sys.stderr,
         )
         status = 1

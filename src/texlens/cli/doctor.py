@@ -1,4 +1,4 @@
-"""`texlens doctor`: what is installed here, and what works."""
+"""`texlens doctor`: what is installed and what works."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import click
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def doctor(as_json: bool) -> None:
-    """Say what is installed here and what works."""
+    """Show what is installed and what works."""
     from texlens.diagnosis import diagnose
 
     findings = diagnose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,31 +17,34 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 60
 
 
-def _takes_formulas(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what both commands take to one of them."""
+def formula_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add FORMULAS and --file, which `read_given` reads, to a command."""
+    file = click.option(
+        "--file",
+        "files",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A file with one formula per line, a .jsonl, a .json, or a .tex file with one "
+        "formula; - is standard input.",
+    )
+    return file(click.argument("formulas", nargs=-1)(command))
+
+
+def _text_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of both commands."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON document."),
-        click.option("--key", help="What a record of a .json or .jsonl file calls its formula."),
-        click.option(
-            "--file",
-            "files",
-            multiple=True,
-            type=click.Path(path_type=Path),
-            help="Formulas one a line, .jsonl, .json, or one .tex formula; - is standard input.",
-        ),
-        click.argument("formulas", nargs=-1),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        click.option("--key", help="The key of the formula in records of .json and .jsonl files."),
+        formula_options,
     ):
         command = option(command)
     return command
 
 
 @click.command()
-@_takes_formulas
+@_text_options
 def check(
-    formulas: tuple[str, ...],
-    files: tuple[Path, ...],
-    key: str | None,
-    as_json: bool,
+    formulas: tuple[str, ...], files: tuple[Path, ...], key: str | None, as_json: bool
 ) -> None:
     """Check that LaTeX formulas are valid: that braces match and KaTeX can parse them.
 
@@ -50,21 +54,12 @@ def check(
     from texlens.errors import TexlensError
     from texlens.latex import check as check_formulas
 
-    given = _given(formulas, files, key)
+    given = read_given(formulas, files, key)
     checks = check_formulas([formula.latex for formula in given])
     valid = sum(result.ok for result in checks)
     if as_json:
         rows = [
-            {
-                "source": formula.source,
-                "latex": formula.latex,
-                "ok": result.ok,
-                "braces": result.braces,
-                "katex": result.katex,
-                "message": result.message,
-                "position": result.position,
-            }
-            for formula, result in zip(given, checks, strict=True)
+            asdict(formula) | asdict(result) for formula, result in zip(given, checks, strict=True)
         ]
         _print_json({"n": len(checks), "valid": valid, "formulas": rows})
     else:
@@ -79,33 +74,36 @@ def check(
 
 
 @click.command()
-@_takes_formulas
+@_text_options
 def normalize(
     formulas: tuple[str, ...], files: tuple[Path, ...], key: str | None, as_json: bool
 ) -> None:
-    """Bring LaTeX formulas to the normal form, one a line, without changing the picture.
+    """Print the normal form of LaTeX formulas, one per line; it renders to the same picture.
 
     FORMULAS are LaTeX, with or without dollar signs; without any, they are read from --file or
     standard input.
     """
     from texlens.latex import normalize as normal_form
 
-    given = _given(formulas, files, key)
-    normal = [normal_form(formula.latex) for formula in given]
+    rows = [
+        asdict(formula) | {"normal": normal_form(formula.latex)}
+        for formula in read_given(formulas, files, key)
+    ]
     if as_json:
-        rows = [
-            {"source": formula.source, "latex": formula.latex, "normal": form}
-            for formula, form in zip(given, normal, strict=True)
-        ]
         _print_json({"n": len(rows), "formulas": rows})
     else:
-        for form in normal:
-            _print(form)
+        for row in rows:
+            _print(row["normal"])
 
 
-def _given(
-    formulas: tuple[str, ...], files: tuple[Path, ...], key: str | None
+def read_given(
+    formulas: tuple[str, ...], files: tuple[Path, ...], key: str | None = None
 ) -> list[SourcedFormula]:
+    """The formulas of a command's arguments and files; without both, of standard input.
+
+    Raises:
+        InputError: there are none, or a file cannot be read.
+    """
     from texlens.errors import InputError
     from texlens.latex.files import SourcedFormula, read_formulas
 
@@ -117,7 +115,7 @@ def _given(
 
 
 def _excerpt(latex: str, position: int | None) -> str:
-    """The formula around an error, with a caret below the place."""
+    """The formula around an error, with a caret below the position."""
     if position is None:
         cut = latex[: 2 * _SHOWN_CHARACTERS]
         return f"  {_printable(cut)}{'...' if len(cut) < len(latex) else ''}"
@@ -129,7 +127,7 @@ def _excerpt(latex: str, position: int | None) -> str:
 
 
 def _printable(text: str) -> str:
-    """One column a character: what moves the cursor or turns the writing is shown as a box."""
+    """One column per character: controls and marks of writing direction are shown as a box."""
     return "".join(a if a.isprintable() else " " if a.isspace() else "\ufffd" for a in text)
 
 

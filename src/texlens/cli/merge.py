@@ -1,4 +1,4 @@
-"""`texlens merge`: an adapter and its base made one folder."""
+"""`texlens merge`: merge a LoRA adapter into its base model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import click
 
 @click.command()
 @click.argument("adapter")
-@click.option("--model", help="Folder or hub name of the base. Default: the one the adapter names.")
+@click.option(
+    "--model",
+    help="Folder or hub name of the base model. Default: that in the adapter's configuration.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @click.option(
     "--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
-    show_default=True, help="Type of the weights; auto: as the base's.",
+    show_default=True, help="Type of the weights; auto: that of the base model.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a finished result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
@@ -27,7 +30,7 @@ def merge(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Merge a LoRA ADAPTER into its base: a plain folder for stock transformers, vLLM and others."""
+    """Merge a LoRA ADAPTER into its base model: a folder for transformers, vLLM and others."""
     from texlens.errors import require_extra
     from texlens.runs import open_out_folder
 
