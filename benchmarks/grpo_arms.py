@@ -48,19 +48,19 @@ def recipes(arguments: argparse.Namespace) -> dict[str, GrpoConfig | SftConfig]:
         "model": str(arguments.model),
         "adapter": None,
         "minutes": arguments.minutes,
-        "steps": None,
-        "epochs": None,
+        "max_steps": None,
+        "num_train_epochs": None,
         "data": [{"parquet": str(arguments.train), "rows": arguments.rows}],
         "dev": [],
-        "parts": ["language_model"],
-        "lora": {"rank": 16, "alpha": 32},
+        "trainable_modules": ["language_model"],
+        "lora": {"r": 16, "lora_alpha": 32},
         "precision": "bfloat16",
         "seed": arguments.seed,
     }
     if arguments.dev is not None:
         shared["dev"] = [{"name": "dev", "parquet": str(arguments.dev), "rows": arguments.dev_rows,
                           "sample": 100}]  # fmt: skip
-    shared["best"] = None
+    shared["metric_for_best_model"] = None
     grpo = shared | {
         "adapter_use": "continue",
         "learning_rate": 1.0e-3,

@@ -73,7 +73,7 @@ PARTS = {
 
 def arguments_of(config: GrpoConfig, steps: int, longest: int, folder: str) -> GRPOConfig:
     return GRPOConfig(
-        output_dir=folder, max_steps=steps, per_device_train_batch_size=config.batch,
+        output_dir=folder, max_steps=steps, per_device_train_batch_size=config.per_device_train_batch_size,
         gradient_accumulation_steps=1, num_generations=config.num_generations,
         max_completion_length=longest, learning_rate=config.learning_rate, bf16=True, use_cpu=True,
         gradient_checkpointing=False, report_to="none", save_strategy="no", disable_tqdm=True,
@@ -120,12 +120,12 @@ def main() -> None:
             "model": None if options.model is None else str(options.model),
             "data": [{"parquet": str(options.data), "rows": [0, PROMPTS * (options.steps + 2)]}],
             "rewards": {"cdm": 1, "layout": 1, "exact": 1},
-            "steps": options.steps + 1,
-            "batch": PROMPTS * ANSWERS,
+            "max_steps": options.steps + 1,
+            "per_device_train_batch_size": PROMPTS * ANSWERS,
             "num_generations": ANSWERS,
-            "accumulation": 1,
-            "max_prompt_tokens": 900,
-            "lora": {"rank": 16, "alpha": 32},
+            "gradient_accumulation_steps": 1,
+            "max_prompt_length": 900,
+            "lora": {"r": 16, "lora_alpha": 32},
         }
     )
     from peft import get_peft_model

@@ -39,7 +39,7 @@ import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from texlens.model.published import model_config
+from texlens.model.qwen_shapes import model_config
 from texlens.model.vision_attention import batch_vision_attention
 from texlens.train.plan.cost import Batch, Training, activation_bytes, step_flops
 from texlens.train.plan.cost import peak_flops as published_peak

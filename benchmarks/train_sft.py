@@ -107,18 +107,18 @@ def plain(config: SftConfig, table: Any, out: Path) -> tuple[Clock, float]:
     )
     arguments = SFTConfig(
         output_dir=str(out),
-        max_steps=config.steps,
-        per_device_train_batch_size=config.batch,
-        gradient_accumulation_steps=config.accumulation,
+        max_steps=config.max_steps,
+        per_device_train_batch_size=config.per_device_train_batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
-        max_grad_norm=config.gradient_norm,
+        max_grad_norm=config.max_grad_norm,
         lr_scheduler_type="cosine",
         gradient_checkpointing=False,
         bf16=False,
         use_cpu=True,
         max_length=None,
-        logging_steps=config.log_every,
+        logging_steps=config.logging_steps,
         save_strategy="no",
         report_to=[],
         disable_tqdm=True,
@@ -142,7 +142,7 @@ def plain_table(config: SftConfig) -> Any:
     from datasets import Dataset
 
     loaded = load_for_training(config)
-    data = prepare_examples(config.data, loaded, cutoff=config.cutoff, quiet=True)
+    data = prepare_examples(config.data, loaded, max_length=config.max_length, quiet=True)
     # The image processor's own limits, as our side's prompt_config sets them.
     system, user = loaded.prompt_config.messages()
     rows = [
@@ -180,11 +180,11 @@ def main() -> None:
         write_examples(path, examples)
         config = SftConfig.model_validate(
             {
-                "model": arguments.model, "parts": ["language_model", "vision", "merger"],
-                "lora": {"rank": 8, "alpha": 16}, "data": [{"parquet": path}],
-                "steps": 2 * steps + 1, "batch": arguments.batch, "accumulation": 1,
+                "model": arguments.model, "trainable_modules": ["language_model", "vision", "merger"],
+                "lora": {"r": 8, "lora_alpha": 16}, "data": [{"parquet": path}],
+                "max_steps": 2 * steps + 1, "per_device_train_batch_size": arguments.batch, "gradient_accumulation_steps": 1,
                 "learning_rate": 1e-4, "device": "cpu", "precision": "float32",
-                "workers": arguments.workers, "log_every": steps, "checkpoint_every": 10**6,
+                "dataloader_num_workers": arguments.workers, "logging_steps": steps, "save_steps": 10**6,
                 "report_to": [],
             }
         )  # fmt: skip

@@ -51,8 +51,8 @@ def main() -> None:
                 "model": str(arguments.base),
                 "adapter": None if adapter is None else str(adapter),
                 "seed": arguments.seed,
-                "steps": arguments.steps[list(RECIPES).index(name)],
-                "epochs": None,
+                "max_steps": arguments.steps[list(RECIPES).index(name)],
+                "num_train_epochs": None,
                 "precision": "bfloat16",
             }
             config = load_recipe(RECIPES[name], SftConfig, own | parse_changes(arguments.set))

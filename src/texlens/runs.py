@@ -58,6 +58,11 @@ def write_json(path: Path, document: Any) -> None:
     write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """The content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def write_json_lines(path: Path, records: Iterable[Any]) -> None:
     """Write JSON Lines atomically."""
     with atomic_write(path) as stream:

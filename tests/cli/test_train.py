@@ -119,12 +119,12 @@ model: {model_folder}
 data: [{{parquet: {shared_picture}}}]
 dev: [{{name: printed, parquet: {shared_picture}, sample: 1}}]
 dev_metrics: [exact, edit_tokens]
-lora: {{rank: 2, alpha: 4}}
-steps: 2
-batch: 2
-accumulation: 1
+lora: {{r: 2, lora_alpha: 4}}
+max_steps: 2
+per_device_train_batch_size: 2
+gradient_accumulation_steps: 1
 device: cpu
-workers: 0
+dataloader_num_workers: 0
 report_to: []
 """
     )
@@ -164,7 +164,7 @@ def test_what_is_wrong_with_fine_tuning_is_one_sentence(tuning: Path, tmp_path: 
         ("data.0.parquet=absent.parquet", "absent.parquet"),
         ("dev.0.parquet=absent.parquet", "absent.parquet"),
         ("data.0.rows=[7, 9]", "none of 7 to 9"),
-        ("cutoff=5", "No example of"),
+        ("max_length=5", "No example of"),
         ("model=absent", "no folder 'absent'"),
         ("adapter=absent/adapter", "adapter 'absent/adapter' cannot be continued"),
         ("learning_rte=1", "nearest: 'learning_rate'"),

@@ -20,8 +20,8 @@ from texlens.pipeline.run import run_pipeline
 from texlens.train.run.config import load_recipe, recipe_names
 
 SETTINGS = {
-    "lora": {"rank": 2, "alpha": 4}, "epochs": None, "steps": 2, "batch": 2, "dev_every": 100,
-    "dev_metrics": ["exact"], "checkpoint_every": 1, "log_every": 1, "workers": 0, "report_to": [],
+    "lora": {"r": 2, "lora_alpha": 4}, "num_train_epochs": None, "max_steps": 2, "per_device_train_batch_size": 2, "eval_steps": 100,
+    "dev_metrics": ["exact"], "save_steps": 1, "logging_steps": 1, "dataloader_num_workers": 0, "report_to": [],
     "device": "cpu",
 }  # fmt: skip
 SMALL = {"source": "synthetic", "max_tokens": 40}
@@ -155,12 +155,12 @@ def test_shipped_pipelines_are_whole(name: str, tmp_path: Path) -> None:
 def test_the_quick_pipeline_with_all_its_stages_in_miniature(tmp_path: Path) -> None:
     """Every stage of the shipped file, GRPO too, with budgets of one step."""
     os.chdir(tmp_path)
-    short = {"minutes": None, "steps": 1, "batch": 4}
+    short = {"minutes": None, "max_steps": 1, "per_device_train_batch_size": 4}
     changes: dict[str, Any] = {
         f"stages.{n}.settings.{k}": v for n in range(2) for k, v in short.items()
     }
     changes |= {
-        "stages.2.settings.steps": 1, "workers": 1,
+        "stages.2.settings.max_steps": 1, "workers": 1,
         **{f"sets.{name}.count": 24 for name in ("printed", "handwritten", "unseen_fonts", "screen")},
         **{f"sets.{name}.sizes": [8, 2, 2] for name in ("printed", "handwritten")},
         **{f"sets.{name}.sizes": [0, 0, 2] for name in ("unseen_fonts", "screen")},

@@ -81,14 +81,14 @@ def tuning(model_folder: Path, pictures: Path) -> Callable[..., SftConfig]:
     def build(**settings: Any) -> SftConfig:
         document: dict[str, Any] = {
             "model": str(model_folder),
-            "parts": ["language_model", "vision", "merger"],
-            "lora": {"rank": 4, "alpha": 8, "dropout": 0.1},
+            "trainable_modules": ["language_model", "vision", "merger"],
+            "lora": {"r": 4, "lora_alpha": 8, "lora_dropout": 0.1},
             "data": [
                 {"parquet": str(pictures), "rows": [0, 20]},
-                {"parquet": str(pictures), "rows": [20, 30], "share": 0.2},
+                {"parquet": str(pictures), "rows": [20, 30], "mixing_ratio": 0.2},
             ],
-            "steps": 8, "batch": 2, "accumulation": 2, "learning_rate": 1e-2, "device": "cpu",
-            "log_every": 2, "checkpoint_every": 3, "dev_every": 4, "workers": 0, "report_to": [],
+            "max_steps": 8, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2, "learning_rate": 1e-2, "device": "cpu",
+            "logging_steps": 2, "save_steps": 3, "eval_steps": 4, "dataloader_num_workers": 0, "report_to": [],
         }  # fmt: skip
         return SftConfig.model_validate(document | settings)
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from texlens.train.grpo.settings import GrpoConfig
     from texlens.train.run.config import Settings
-    from texlens.train.run.settings import TuningConfig
+    from texlens.train.sft.settings import SftConfig
 
 _Config = TypeVar("_Config", bound="Settings")
-_TUNING = ("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
+_Command = Callable[..., None]
+_LIBRARIES = ("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
 
 
 @click.group()
@@ -23,49 +25,52 @@ def train() -> None:
     """Train a model."""
 
 
-def _run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that every kind of training has."""
-    for option in (
-        click.option("--force", is_flag=True, help="Throw away what the folder holds, begin anew."),
-        click.option(
-            "--resume", is_flag=True,
-            help="Insist on going on with an unfinished run; without it one begins where there is none.",
-        ),
-        click.option(
-            "--out", type=click.Path(path_type=Path), help="The folder to write. Default: runs/RECIPE."
-        ),
-        click.option(
-            "--minutes", type=click.FloatRange(min=0, min_open=True), help="How long to train."
-        ),
-        click.option(
-            "--set", "settings", multiple=True, metavar="KEY=VALUE",
-            help="Change a setting, such as learning_rate=0.0005 or data.1.parquet=my.parquet.",
-        ),
-        click.argument("recipe"),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """One decorator of several options, which `--help` shows in this order."""
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
-def _dry_run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of a run that is only worked out."""
-    for option in (
-        click.option(
-            "--layout", type=click.Choice(["ddp", "fsdp2", "zero2"]), default="ddp",
-            show_default=True, help="With --dry-run: how the devices would share the work.",
-        ),
-        click.option(
-            "--devices", type=click.IntRange(min=1), default=1, show_default=True,
-            help="With --dry-run: how many devices it would run on.",
-        ),
-        click.option(
-            "--dry-run", is_flag=True,
-            help="Say what would be trained, what memory and time it takes, and what looks wrong; "
-            "needs no weights and writes nothing.",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+_run_options = _options(
+    click.argument("recipe"),
+    click.option(
+        "--set", "settings", multiple=True, metavar="KEY=VALUE",
+        help="Change a setting, such as learning_rate=0.0005 or data.1.parquet=my.parquet.",
+    ),
+    click.option(
+        "--minutes", type=click.FloatRange(min=0, min_open=True), help="How long to train."
+    ),
+    click.option(
+        "--out", type=click.Path(path_type=Path), help="The folder to write. Default: runs/RECIPE."
+    ),
+    click.option(
+        "--resume", is_flag=True,
+        help="Fail unless there is an unfinished run to resume; without it a new run starts then.",
+    ),
+    click.option("--force", is_flag=True, help="Delete what is in the folder and start again."),
+)  # fmt: skip
+
+_fine_tuning_options = _options(
+    click.option(
+        "--dry-run", is_flag=True,
+        help="Print what would be trained, the memory and time it takes, and likely mistakes; "
+        "needs no weights and writes nothing.",
+    ),
+    click.option(
+        "--devices", type=click.IntRange(min=1), default=1, show_default=True,
+        help="With --dry-run: the number of devices.",
+    ),
+    click.option(
+        "--layout", type=click.Choice(["ddp", "fsdp2", "zero2"]), default="ddp",
+        show_default=True, help="With --dry-run: how the devices share the work.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document."),
+)  # fmt: skip
 
 
 @train.command()
@@ -80,8 +85,8 @@ def pretrain(
 ) -> None:
     """Train a small model from scratch.
 
-    RECIPE is a shipped recipe's name (see `texlens recipes`) or a YAML file. A run that was
-    stopped goes on from its last checkpoint when the same command is given again.
+    RECIPE is the name of a recipe (see `texlens recipes`) or a YAML file. To resume a run that was
+    stopped, give the same command again.
     """
     from texlens.train.pretrain.settings import PretrainConfig
 
@@ -96,115 +101,87 @@ def pretrain(
 
 @train.command()
 @_run_options
-@_dry_run_options
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
-def sft(
-    recipe: str,
-    settings: tuple[str, ...],
-    minutes: float | None,
-    out: Path | None,
-    resume: bool,
-    force: bool,
-    dry_run: bool,
-    devices: int,
-    layout: str,
-    as_json: bool,
-) -> None:
+@_fine_tuning_options
+def sft(recipe: str, settings: tuple[str, ...], minutes: float | None, **options: Any) -> None:
     """Fine-tune a Qwen2.5-VL on pictures with their LaTeX, by LoRA or in full.
 
-    RECIPE is a shipped recipe's name (see `texlens recipes`) or a YAML file. A run that was
-    stopped goes on from its last checkpoint when the same command is given again. Several devices:
-    `accelerate launch -m texlens train sft RECIPE`.
+    RECIPE is the name of a recipe (see `texlens recipes`) or a YAML file. To resume a run that was
+    stopped, give the same command again. Several devices: `accelerate launch -m texlens train sft
+    RECIPE`.
     """
     from texlens.train.sft.settings import SftConfig
 
     config = _config(SftConfig, recipe, settings, minutes)
-    if dry_run:
-        click.echo(_dry_run(config, devices, layout, as_json=as_json))
-        return
-    _require(*_TUNING)
-    from texlens.train.sft.train import train_sft
-
-    _tune(train_sft, config, recipe, out, resume=resume, force=force, as_json=as_json)
+    _fine_tune(config, recipe, **options)
 
 
 @train.command()
 @_run_options
-@_dry_run_options
+@_fine_tuning_options
 @click.option(
     "--prefilter",
     is_flag=True,
-    help="Let the start answer the prompts first; train on those it gets right now and then.",
+    help="Let the start model answer the prompts first; train on those it sometimes gets right.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 def grpo(
-    recipe: str,
-    settings: tuple[str, ...],
-    minutes: float | None,
-    out: Path | None,
-    resume: bool,
-    force: bool,
-    dry_run: bool,
-    devices: int,
-    layout: str,
-    prefilter: bool,
-    as_json: bool,
+    recipe: str, settings: tuple[str, ...], minutes: float | None, prefilter: bool, **options: Any
 ) -> None:
-    """Train a Qwen2.5-VL by the rewards of its own answers (GRPO).
+    """Train a Qwen2.5-VL by rewards for its own answers (GRPO).
 
-    RECIPE is a shipped recipe's name (see `texlens recipes`) or a YAML file. A run that was
-    stopped goes on from its last checkpoint when the same command is given again. Several devices:
-    `accelerate launch -m texlens train grpo RECIPE`.
+    RECIPE is the name of a recipe (see `texlens recipes`) or a YAML file. To resume a run that was
+    stopped, give the same command again. Several devices: `accelerate launch -m texlens train grpo
+    RECIPE`.
     """
     from texlens.train.grpo.settings import GrpoConfig, Prefilter
 
     config = _config(GrpoConfig, recipe, settings, minutes)
-    if dry_run:
-        click.echo(_dry_run(config, devices, layout, as_json=as_json))
-        return
     if prefilter and config.prefilter is None:
         config = config.model_copy(update={"prefilter": Prefilter()})
-    _require(*_TUNING)
-    from texlens.train.grpo.train import train_grpo
-
-    _tune(train_grpo, config, recipe, out, resume=resume, force=force, as_json=as_json)
+    _fine_tune(config, recipe, **options)
 
 
 def _config(
     kind: type[_Config], recipe: str, settings: tuple[str, ...], minutes: float | None
 ) -> _Config:
-    """A recipe with the changes of the command line; `--minutes` replaces every other budget."""
+    """A recipe with the changes of the command line; `--minutes` replaces any limit in steps."""
     from texlens.train.run.config import load_recipe, parse_changes
 
     changes = parse_changes(settings)
     if minutes is not None:
-        others = {"steps", "epochs"} & set(kind.model_fields)
+        others = {"max_steps", "steps", "num_train_epochs"} & set(kind.model_fields)
         changes |= {"minutes": minutes} | dict.fromkeys(others)
     return load_recipe(recipe, kind, changes)
 
 
-def _tune(
-    run: Callable[..., dict[str, Any]],
-    config: TuningConfig,
+def _fine_tune(
+    config: SftConfig | GrpoConfig,
     recipe: str,
-    out: Path | None,
     *,
+    out: Path | None,
     resume: bool,
     force: bool,
+    dry_run: bool,
+    devices: int,
+    layout: Any,
     as_json: bool,
 ) -> None:
-    """Fine-tune, and say what came of it."""
+    """Fine-tune, or only estimate the run, and print the result."""
+    if dry_run:
+        click.echo(_dry_run(config, devices, layout, as_json=as_json))
+        return
+    _require(*_LIBRARIES)
+    from texlens.train import fine_tune
     from texlens.train.run.run_folder import CHECKPOINTS, MARKER
 
     out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
-    summary = run(config, out, overwrite=force)
-    if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks
-        text = json.dumps(summary, ensure_ascii=False) if as_json else tuning_table(summary, out)
+    summary = fine_tune(config, out, overwrite=force)
+    if os.environ.get("RANK", "0") == "0":  # of several processes only the first prints
+        text = json.dumps(summary, ensure_ascii=False) if as_json else _table(summary, out)
         click.echo(text)
 
 
-def _dry_run(config: Any, devices: int, layout: Any, *, as_json: bool) -> str:
-    """What a fine-tuning recipe would do, as text or as a document."""
+def _dry_run(config: SftConfig | GrpoConfig, devices: int, layout: Any, *, as_json: bool) -> str:
+    """An estimate of a fine-tuning run, as text or as a document."""
     _require("pyarrow", "torch", "transformers", "peft", "datasets")
     from texlens.train.plan.dry_run import dry_run
     from texlens.train.plan.table import dry_run_document, dry_run_text
@@ -224,16 +201,16 @@ def _out_folder(
 
     out = out or Path("runs") / Path(recipe).stem
     if resume and force:
-        raise InputError("--resume goes on with a run and --force begins anew: give one of them.")
+        raise InputError("--resume continues a run and --force starts again: give one of them.")
     if resume and not (out / unfinished).exists():
-        raise InputError(f"'{out}' holds no checkpoint to go on from: leave out --resume.")
+        raise InputError(f"'{out}' holds no checkpoint to resume from: leave out --resume.")
     return open_out_folder(out, marker=marker, force=force)
 
 
 @click.command()
-@click.option("--show", metavar="NAME", help="Print this recipe's YAML, to change and train by.")
+@click.option("--show", metavar="NAME", help="Print the YAML of this recipe, to change and use it.")
 def recipes(show: str | None) -> None:
-    """List the recipes that training knows."""
+    """List the recipes for training."""
     from texlens.train.run.config import recipe_names, recipe_text
 
     if show is not None:
@@ -250,8 +227,8 @@ def _require(*modules: str) -> None:
     require_extra("Training", "train", *modules)
 
 
-def tuning_table(summary: dict[str, Any], out: Path) -> str:
-    """What a fine-tuning run leaves, for people: dev scores at the start, the best, at the end."""
+def _table(summary: dict[str, Any], out: Path) -> str:
+    """The result of a fine-tuning run, with the scores on dev sets of start, best and end."""
     trained, total = summary["parameters"]["trained"], summary["parameters"]["total"]
     lines = [
         f"{summary['step']} steps, {summary['minutes']:.1f} minutes; "

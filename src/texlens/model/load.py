@@ -1,4 +1,4 @@
-"""Load a model: a folder or a name on the hub, with an adapter, quantised, ready to read."""
+"""Loading a model: a folder or a name on the hub, with an adapter, quantised, ready to read."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ EMBEDDED = Path(__file__).resolve().parent.parent / "assets" / "small"
 class Loaded:
     """A model with all that is needed to use it.
 
-    `model` is a `Qwen2_5_VLForConditionalGeneration`, or a PEFT model around one. `folder` is where
-    its last weights lie (the adapter's, if it has one); None for a model off the hub or one that
-    was never saved.
+    `model` is a `Qwen2_5_VLForConditionalGeneration`, or a PEFT model around one. `folder` is that
+    of its weights (the adapter's, if it has one); None for a model from the hub or one that was
+    never saved.
     """
 
     model: Any
@@ -45,14 +45,17 @@ def load_model(
 ) -> Loaded:
     """Load a Qwen2.5-VL for reading.
 
-    `model`: a folder, a name on the hub, or None for the embedded small model. `adapter`: a folder
-    or name of a LoRA adapter for it. `dtype`: "float32", "bfloat16", "float16" or "auto" (float32
-    on a CPU, bfloat16 elsewhere). `device`: "cpu", "cuda", "mps" or "auto". `quantisation`: "int8"
-    (dynamic, linear layers, CPU only) or "nf4" (4-bit, needs bitsandbytes).
+    The prompt configuration is the adapter's, else the model's, else the default prompt.
 
-    The prompt configuration is the adapter's, else the model's, else the published prompt.
+    Args:
+        model: a folder, a name on the hub, or None for the embedded small model.
+        adapter: a folder or name of a LoRA adapter for it.
+        dtype: "float32", "bfloat16", "float16" or "auto" (float32 on a CPU, bfloat16 elsewhere).
+        device: "cpu", "cuda", "mps" or "auto".
+        quantisation: "int8" (dynamic, linear layers, CPU only) or "nf4" (4-bit, needs bitsandbytes).
 
-    Raises InputError when the model or adapter cannot be found, reached or used.
+    Raises:
+        InputError: the model or adapter cannot be found, reached or used.
     """
     require_extra("Loading a model", "model", "torch", "transformers")
     import transformers
@@ -63,7 +66,8 @@ def load_model(
     adapter_source = (
         None if adapter is None else _resolve(adapter, "adapter", "adapter_config.json")
     )
-    _require_qwen(source)
+    if Path(source).is_dir():
+        read_config(Path(source))
     place = _device(device)
     kind = _dtype(dtype, place)
     from transformers import Qwen2_5_VLForConditionalGeneration
@@ -132,21 +136,25 @@ def _resolve(name: str | Path, what: str, marker: str) -> str:
     return text
 
 
-def _require_qwen(source: str) -> None:
-    """Refuse a folder of another kind of model, out of which transformers would make a random one."""
-    path = Path(source) / "config.json"
-    if not path.is_file():
-        return  # on the hub
+def read_config(folder: Path) -> dict[str, Any]:
+    """The content of the `config.json` in a folder of a Qwen2.5-VL.
+
+    Raises InputError when it is damaged or of another kind of model, out of which transformers
+    would make a random network.
+    """
+    path = folder / "config.json"
     try:
-        kind = json.loads(path.read_text(encoding="utf-8"))["model_type"]
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kind = document["model_type"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"'{path}' is no configuration: the model's folder is damaged.") from error
+        raise InputError(f"'{path}' is damaged: it is not the configuration of a model.") from error
     if kind != "qwen2_5_vl":
-        raise InputError(f"The folder '{source}' holds a model of type '{kind}', not a Qwen2.5-VL.")
+        raise InputError(f"The folder '{folder}' holds a model of type '{kind}', not a Qwen2.5-VL.")
+    return document
 
 
 def _why_not(source: str, error: Exception) -> str:
-    """One sentence on why a model could not be loaded."""
+    """Why a model could not be loaded, in one sentence."""
     folder = Path(source)
     if not folder.is_dir():
         return (
@@ -166,7 +174,7 @@ def _with_adapter(network: Any, adapter: str) -> Any:
         return PeftModel.from_pretrained(network, adapter, use_safetensors=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
-            f"The adapter '{adapter}' cannot be put on this model: "
+            f"The adapter '{adapter}' cannot be used with this model: "
             f"{' '.join(str(error).split())[:200]}"
         ) from error
 
@@ -202,7 +210,7 @@ def _dtype(name: str, device: str) -> Any:
 
 
 def _dynamic_int8(network: Any) -> Any:
-    """Linear layers with int8 weights and activations quantised as they come (CPU)."""
+    """Linear layers with int8 weights; activations are quantised dynamically (CPU)."""
     import warnings
 
     import torch

@@ -1,4 +1,8 @@
-"""An adapter and its base made one: a plain folder that stock transformers loads."""
+"""Merging: the weights of a LoRA adapter added to those of its base.
+
+`merged` does it in memory, wherever training or decoding needs a plain network. `merge_adapter`
+writes the result as a folder that stock transformers loads.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +24,25 @@ def merge_adapter(
     model: str | Path | None = None,
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
 ) -> dict[str, Any]:
-    """Add an adapter to the weights of its base and write the sum, with processor and prompt_config.
+    """Write the merged model with processor and prompt configuration into an empty folder.
 
-    `model` is the base; None: the one that the adapter names. Each sum is computed in float32 and
-    rounded once to `dtype`; `auto` is the type of the base's own weights. `out` must be an empty
-    folder.
+    Args:
+        adapter: the folder of the adapter.
+        out: the folder to write.
+        model: the base; None: the one that the adapter names.
+        dtype: of the written weights. Each sum is computed in float32 and rounded once. `auto` is
+            the type of the base's weights.
 
-    Returns what `merge.json` holds.
-    Raises InputError when base or adapter cannot be loaded.
+    Returns:
+        The content of `merge.json`.
+
+    Raises:
+        InputError: base or adapter cannot be loaded.
     """
     base = model if model is not None else base_of(adapter)
     kind = _stored_dtype(base) if dtype == "auto" else dtype
     loaded = load_model(base, adapter, dtype=kind, device="cpu")
-    network = _sum(loaded.model)
+    network = merged(loaded.model)
     network.save_pretrained(out)
     loaded.processor.save_pretrained(out)
     loaded.prompt_config.save(out)
@@ -47,8 +57,13 @@ def merge_adapter(
     return record
 
 
-def _sum(network: Any) -> Any:
-    """The plain model with the adapters' products added to its weights, layer by layer."""
+def merged(network: Any) -> Any:
+    """The plain model of a PEFT model, its active adapters added to the weights in place.
+
+    A plain model is returned as it is. Weights of 4 bits are not supported.
+    """
+    if not hasattr(network, "peft_config"):
+        return network
     from peft.tuners.lora import LoraLayer
 
     layers: list[Any] = [module for module in network.modules() if isinstance(module, LoraLayer)]
@@ -64,7 +79,7 @@ def _sum(network: Any) -> Any:
 def base_of(adapter: str | Path) -> str:
     """The base that an adapter was trained on, by its `adapter_config.json`.
 
-    Raises InputError when the folder is no adapter, or names none.
+    Raises InputError when the folder is no adapter, or names no base.
     """
     path = Path(adapter).expanduser() / "adapter_config.json"
     try:
@@ -81,7 +96,7 @@ def base_of(adapter: str | Path) -> str:
 
 
 def _stored_dtype(model: str | Path) -> str:
-    """The type that the weights of a base are kept in, by its configuration."""
+    """The type of a base's weights, by its configuration."""
     from transformers import AutoConfig
 
     kind = getattr(AutoConfig.from_pretrained(model), "dtype", None)

@@ -169,8 +169,8 @@ class _Pipeline:
             {"parquet": str(self._split(name, "train"))} for name in stage.data
         ]
         data += [
-            {"parquet": str(self._split(name, "train")), "share": share}
-            for name, share in stage.rehearse.items()
+            {"parquet": str(self._split(name, "train")), "mixing_ratio": ratio}
+            for name, ratio in stage.rehearse.items()
         ]
         dev = [
             {"name": name.replace("_", ""), "parquet": str(self._split(name, "validation"))}
@@ -183,7 +183,7 @@ class _Pipeline:
             "adapter": start.adapter,
             "data": data,
             "dev": dev,
-            "best": None,
+            "metric_for_best_model": None,
             "seed": self.config.seed,
         }
         if stage.job == "sft":

@@ -1,6 +1,34 @@
-"""Training: from scratch on rendered formulas, supervised fine-tuning, and GRPO."""
+"""Training: supervised fine-tuning, GRPO, and pretraining of small models.
+
+In: a recipe, shipped (`texlens.recipes`) or of one's own, and data that `texlens data` has prepared.
+Out: a folder with an adapter or a model, its log, its scores on dev sets, and `run.json`.
+
+`run` is what all fine-tuning shares; `sft` and `grpo` (with `rewards`) build on it; `plan` estimates
+a run; `pretrain` trains from scratch and stands apart.
+"""
+
+from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-# Tells of a faster kernel at every import, in every process; nobody can act on it here.
+if TYPE_CHECKING:
+    from texlens.train.grpo.settings import GrpoConfig
+    from texlens.train.sft.settings import SftConfig
+
+# It logs a faster kernel that is not installed, at every import and in every process.
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+def fine_tune(
+    config: SftConfig | GrpoConfig, out: Path, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Train by a recipe of either kind: `train_sft` or `train_grpo`."""
+    if config.job == "grpo":
+        from texlens.train.grpo.train import train_grpo
+
+        return train_grpo(config, out, overwrite=overwrite)
+    from texlens.train.sft.train import train_sft
+
+    return train_sft(config, out, overwrite=overwrite)

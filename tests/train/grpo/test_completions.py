@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from texlens.train.grpo.completions import Asked, CompletionLog, dead_groups_warning, prompt_text
+from texlens.train.grpo.completions import (
+    CompletionLog,
+    PromptRecord,
+    dead_groups_warning,
+    prompt_text,
+)
 from texlens.train.rewards.functions import RewardSettings, ScoredCompletion, score_completions
 
 WEIGHTS = {"exact": 1.0, "no_loop": 0.5, "validity_similarity": 0.0}
@@ -28,8 +33,8 @@ def picture() -> bytes:
     return buffer.getvalue()
 
 
-def asked(*ids: str) -> list[Asked]:
-    return [Asked(id_, PROMPT, picture()) for id_ in ids]
+def prompts(*ids: str) -> list[PromptRecord]:
+    return [PromptRecord(id_, PROMPT, picture()) for id_ in ids]
 
 
 def scored(texts: list[str], reference: str = "a+b") -> list[ScoredCompletion]:
@@ -43,8 +48,8 @@ def records(folder: Path) -> list[dict[str, object]]:
 
 
 def test_every_completion_is_a_line(tmp_path: Path) -> None:
-    log = CompletionLog(tmp_path, WEIGHTS, page_every=0)
-    log.add(3, asked("p/1", "p/1"), scored(["a+b", "a-{"]))
+    log = CompletionLog(tmp_path, WEIGHTS, page_steps=0)
+    log.add(3, prompts("p/1", "p/1"), scored(["a+b", "a-{"]))
     first, second = records(tmp_path)
     assert first == {
         "step": 3, "id": "p/1", "prompt": "Be exact.\nRead it.", "response": "a+b",
@@ -60,7 +65,7 @@ def test_every_completion_is_a_line(tmp_path: Path) -> None:
 def test_a_step_is_summed_up(tmp_path: Path) -> None:
     log = CompletionLog(tmp_path, WEIGHTS)
     texts = ["a+b", "a+b", "a+b", "c"]  # the first group is dead, the second is not
-    summary = log.add(1, asked("p", "p", "q", "q"), scored(texts))
+    summary = log.add(1, prompts("p", "p", "q", "q"), scored(texts))
     assert summary == {
         "reward": 1.25, "reward_std": 0.25, "reward_exact": 0.75, "reward_no_loop": 1.0,
         "reward_validity_similarity": 1.75, "validity_bonus": 1.0, "similarity": 0.75,
@@ -74,12 +79,12 @@ def test_dead_groups_are_warned_of_once_with_what_to_change(
 ) -> None:
     log = CompletionLog(tmp_path, WEIGHTS)
     for step in range(1, 11):
-        log.add(step, asked("p", "p", "q", "q"), scored(["a+b", "a+b", "a", "a+b"]))
+        log.add(step, prompts("p", "p", "q", "q"), scored(["a+b", "a+b", "a", "a+b"]))
     assert capsys.readouterr().err == ""  # half of them
     for step in range(11, 16):
-        log.add(step, asked("p", "p", "q", "q"), scored(["a+b"] * 4))
+        log.add(step, prompts("p", "p", "q", "q"), scored(["a+b"] * 4))
     said = capsys.readouterr().err
-    assert said.count("taught nothing") == 1
+    assert said.count("learnt nothing") == 1
     assert "harder prompts with --prefilter" in said
     assert "train longer by SFT" in dead_groups_warning(60, 100, 10)
 
@@ -87,14 +92,14 @@ def test_dead_groups_are_warned_of_once_with_what_to_change(
 def test_a_resumed_run_drops_what_it_will_make_again(tmp_path: Path) -> None:
     log = CompletionLog(tmp_path, WEIGHTS)
     for step in (1, 2, 3):
-        log.add(step, asked("p"), scored(["a+b"]))
+        log.add(step, prompts("p"), scored(["a+b"]))
     with (tmp_path / "rewards.jsonl").open("a") as file:
         file.write('{"step": 3, "id": "cut o')
-    CompletionLog(tmp_path, WEIGHTS, resumed_after=2).add(3, asked("q"), scored(["c"]))
+    CompletionLog(tmp_path, WEIGHTS, resumed_after=2).add(3, prompts("q"), scored(["c"]))
     assert [(r["step"], r["id"]) for r in records(tmp_path)] == [(1, "p"), (2, "p"), (3, "q")]
     CompletionLog(tmp_path, WEIGHTS)  # as in the other processes of the run
     assert len(records(tmp_path)) == 3
-    CompletionLog(tmp_path, WEIGHTS).add(1, asked("r"), scored(["c"]))
+    CompletionLog(tmp_path, WEIGHTS).add(1, prompts("r"), scored(["c"]))
     assert [r["id"] for r in records(tmp_path)] == ["r"]
 
 
@@ -116,8 +121,8 @@ HOSTILE = [
 
 
 def hostile_page(folder: Path) -> Path:
-    log = CompletionLog(folder, WEIGHTS, page_every=2)
-    questions = [Asked(f"{text}-id", text, picture()) for text in HOSTILE]
+    log = CompletionLog(folder, WEIGHTS, page_steps=2)
+    questions = [PromptRecord(f"{text}-id", text, picture()) for text in HOSTILE]
     log.add(2, questions, [*scored(HOSTILE[:3], HOSTILE[3]), *scored(HOSTILE[3:], HOSTILE[4])])
     return folder / "completions" / "step-000002.html"
 
@@ -133,9 +138,9 @@ def test_the_page_escapes_and_allows_nothing(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_groups_with_their_drawings(tmp_path: Path) -> None:
-    log = CompletionLog(tmp_path, WEIGHTS, page_every=1)
+    log = CompletionLog(tmp_path, WEIGHTS, page_steps=1)
     ids = [f"p{i // 3}" for i in range(36)]
-    log.add(1, asked(*ids), scored(["a+b", r"\frac{a}{b}", "a+b"] * 12))
+    log.add(1, prompts(*ids), scored(["a+b", r"\frac{a}{b}", "a+b"] * 12))
     html = (tmp_path / "completions" / "step-000001.html").read_text(encoding="utf-8")
     assert html.count("<article>") == 8
     assert "4 more groups are not shown." in html

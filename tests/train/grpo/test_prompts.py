@@ -50,8 +50,8 @@ def loaded(model_folder: Path) -> Loaded:
 
 def config(parquet: Path, **settings: Any) -> GrpoConfig:
     document: dict[str, Any] = {
-        "data": [{"parquet": str(parquet)}], "rewards": {"exact": 1}, "steps": 2, "batch": 4,
-        "accumulation": 1, "num_generations": 2, "max_prompt_tokens": 400,
+        "data": [{"parquet": str(parquet)}], "rewards": {"exact": 1}, "max_steps": 2, "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 1, "num_generations": 2, "max_prompt_length": 400,
     }  # fmt: skip
     return GrpoConfig.model_validate(document | settings)
 
@@ -68,7 +68,7 @@ def test_pictures_are_bounded_so_that_the_prompt_keeps_its_limit(
     bound = within_limit(loaded, limit)
     side = 16
     assert bound.prompt_config.max_pixels == 30 * side**2 < loaded.prompt_config.max_pixels
-    prompts = prepare_prompts(config(parquet, max_prompt_tokens=limit), bound, quiet=True)
+    prompts = prepare_prompts(config(parquet, max_prompt_length=limit), bound, quiet=True)
     assert prompts.record["max_pixels"] == 30 * side**2
     for row in prompts.table:
         inputs = bound.processor(
@@ -94,11 +94,11 @@ def test_what_cannot_be_learnt_from_is_left_out_and_counted(loaded: Loaded, parq
     # A prompt that is longer in spite of the bound is dropped.
     words = words_of(loaded)
     with pytest.raises(InputError, match=r"No prompt is left .*'prompt too long': 6"):
-        prepare_prompts(config(parquet, max_prompt_tokens=words + 1), bound, quiet=True)
+        prepare_prompts(config(parquet, max_prompt_length=words + 1), bound, quiet=True)
 
 
 def choose(loaded: Loaded, parquet: Path, out: Path, pool: RewardPool, **settings: Any) -> Any:
-    setup = config(parquet, prefilter={"answers": 4, "batch": 2}, **settings)
+    setup = config(parquet, prefilter={"num_generations": 4, "batch_size": 2}, **settings)
     bound = within_limit(loaded, 400)
     return prefilter(
         prepare_prompts(setup, bound, quiet=True),
@@ -213,7 +213,9 @@ def test_settings_that_make_no_sense_are_refused(
 
 def test_a_step_of_broken_groups_is_refused_by_its_numbers(parquet: Path) -> None:
     """The published setting as printed."""
-    printed = config(parquet, batch=2, accumulation=4, num_generations=6)
+    printed = config(
+        parquet, per_device_train_batch_size=2, gradient_accumulation_steps=4, num_generations=6
+    )
     with pytest.raises(InputError, match=r"2 x 4 x 1 = 8 .* no multiple of num_generations, 6"):
         printed.groups_per_step()
     assert printed.groups_per_step(processes=3) == 4
@@ -230,4 +232,8 @@ def test_the_shipped_recipes_are_whole() -> None:
     published = load_recipe("grpo_3b", GrpoConfig)
     assert published.prompt_config.answer_format == "think_answer"
     assert published.prompt_config.system == PROMPTS["think_answer"].system
-    assert (published.learning_rate, published.steps, published.num_generations) == (4e-5, 100, 6)
+    assert (published.learning_rate, published.max_steps, published.num_generations) == (
+        4e-5,
+        100,
+        6,
+    )

@@ -28,7 +28,8 @@ from texlens.records import Example
 from texlens.render import png_many
 from texlens.train.grpo import train as grpo
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.grpo.train import Trainer, train_grpo
+from texlens.train.grpo.train import train_grpo
+from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.rewards.functions import BatchRewards, ScoredCompletion
 from texlens.train.run import run_folder as tuning_run
 from texlens.train.run.curves import read_log
@@ -69,11 +70,11 @@ def recipe(model_folder: Path, short: Path) -> Recipe:
         document: dict[str, Any] = {
             "model": str(model_folder),
             "prompt_config": {"max_new_tokens": 10},
-            "lora": {"rank": 4, "alpha": 8},
+            "lora": {"r": 4, "lora_alpha": 8},
             "data": [{"parquet": str(short)}],
             "rewards": {"validity_similarity": 1, "no_loop": 1, "overlong": 0.5},
-            "num_generations": 4, "batch": 8, "accumulation": 1, "max_prompt_tokens": 400,
-            "temperature": 2.0, "learning_rate": 1e-2, "warmup": 0, "steps": 4, "log_every": 1,
+            "num_generations": 4, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "max_prompt_length": 400,
+            "temperature": 2.0, "learning_rate": 1e-2, "warmup_ratio": 0, "max_steps": 4, "logging_steps": 1,
             "report_to": [],
         }  # fmt: skip
         return GrpoConfig.model_validate(document | settings)
@@ -95,7 +96,7 @@ def adapter(folder: Path) -> dict[str, torch.Tensor]:
 def test_what_a_run_leaves(recipe: Recipe, short: Path, tmp_path: Path) -> None:
     dev = [{"name": "printed", "parquet": str(short), "rows": [40, 50], "sample": 3}]
     config = recipe(
-        dev=dev, dev_every=4, dev_metrics=["edit_tokens"], page_every=2, beta=0.1,
+        dev=dev, eval_steps=4, dev_metrics=["edit_tokens"], completion_page_steps=2, beta=0.1,
         report_to=["tensorboard"],
     )  # fmt: skip
     summary = train_grpo(config, tmp_path)
@@ -115,8 +116,8 @@ def test_what_a_run_leaves(recipe: Recipe, short: Path, tmp_path: Path) -> None:
     for record in trained:
         assert {
             "reward", "reward_std", "reward_no_loop", "validity_bonus", "similarity", "tokens",
-            "finished", "dead_groups", "kl", "entropy", "seconds_drawing", "seconds_rewarding",
-            "seconds_a_step", "learning_rate", "gradient",
+            "finished", "dead_groups", "kl", "entropy", "seconds_sampling", "seconds_rewards",
+            "step_time", "learning_rate", "grad_norm",
         } <= record.keys()  # fmt: skip
         total = (
             record["validity_bonus"] + record["similarity"]
@@ -171,7 +172,7 @@ def test_rewards_rise(
     save_weights(start, tmp_path / "start")
     monkeypatch.setattr(grpo, "BatchRewards", EvenTokens)
     config = recipe(
-        model=str(tmp_path / "start"), rewards={"exact": 1}, steps=8, batch=32, num_generations=8,
+        model=str(tmp_path / "start"), rewards={"exact": 1}, max_steps=8, per_device_train_batch_size=32, num_generations=8,
         lora=None, learning_rate=0.02, temperature=1.0,
     )  # fmt: skip
     train_grpo(config, tmp_path / "run")
@@ -189,19 +190,19 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     recipe: Recipe, tmp_path: Path, beta: float
 ) -> None:
     config = recipe(
-        steps=4, checkpoint_every=2, lora={"rank": 4, "alpha": 8, "dropout": 0.1}, beta=beta
+        max_steps=4, save_steps=2, lora={"r": 4, "lora_alpha": 8, "lora_dropout": 0.1}, beta=beta
     )
     train_grpo(config, tmp_path / "whole")
-    honest = Trainer.training_step
+    honest = FormulaGrpoTrainer.training_step
 
-    def dying(trainer: Trainer, *arguments: Any, **settings: Any) -> torch.Tensor:
+    def dying(trainer: FormulaGrpoTrainer, *arguments: Any, **settings: Any) -> torch.Tensor:
         if trainer.state.global_step == 3:
             raise Killed
         loss: torch.Tensor = honest(trainer, *arguments, **settings)
         return loss
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "training_step", dying)
+        patch.setattr(FormulaGrpoTrainer, "training_step", dying)
         with pytest.raises(Killed):
             train_grpo(config, tmp_path / "killed")
     assert not (tmp_path / "killed" / "run.json").exists()
@@ -217,15 +218,22 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 def test_it_starts_from_an_adapter_continued_or_merged(
     recipe: Recipe, tuning: Callable[..., SftConfig], model_folder: Path, tmp_path: Path
 ) -> None:
-    start = tuning(parts=["language_model"], lora={"rank": 4, "alpha": 8}, steps=2, epochs=None)
+    start = tuning(
+        trainable_modules=["language_model"],
+        lora={"r": 4, "lora_alpha": 8},
+        max_steps=2,
+        num_train_epochs=None,
+    )
     train_sft(start, tmp_path / "sft")
     first = str(tmp_path / "sft" / "adapter")
-    train_grpo(recipe(adapter=first, steps=1, learning_rate=1e-9), tmp_path / "continued")
+    train_grpo(recipe(adapter=first, max_steps=1, learning_rate=1e-9), tmp_path / "continued")
     before, after = adapter(tmp_path / "sft"), adapter(tmp_path / "continued")
     for name, weight in before.items():
         torch.testing.assert_close(after[name], weight, atol=1e-6, rtol=1e-6)
 
-    summary = train_grpo(recipe(adapter=first, adapter_use="merge", steps=1), tmp_path / "merged")
+    summary = train_grpo(
+        recipe(adapter=first, adapter_use="merge", max_steps=1), tmp_path / "merged"
+    )
     base = tmp_path / "merged" / "base"
     assert summary["prompt_config"]["base"] == str(base)
     expected = load_model(model_folder, first, device="cpu").model.merge_and_unload().state_dict()
@@ -235,7 +243,7 @@ def test_it_starts_from_an_adapter_continued_or_merged(
 
 
 def test_all_weights_are_trained_without_lora(recipe: Recipe, tmp_path: Path) -> None:
-    config = recipe(lora=None, steps=2, learning_rate=1e-3, beta=0.1)
+    config = recipe(lora=None, max_steps=2, learning_rate=1e-3, beta=0.1)
     summary = train_grpo(config, tmp_path)
     assert summary["weights"] == "model"
     name = "model.language_model.layers.0.mlp.up_proj.weight"
@@ -247,14 +255,14 @@ def test_all_weights_are_trained_without_lora(recipe: Recipe, tmp_path: Path) ->
 def test_a_base_of_4_bits_is_trained_on_the_cpu(recipe: Recipe, tmp_path: Path) -> None:
     """The published setting: nf4, double quantisation, paged 8-bit AdamW, its rewards."""
     config = recipe(
-        quantisation="nf4", precision="bfloat16", optimizer="paged_adamw_8bit",
+        quantisation="nf4", precision="bfloat16", optim="paged_adamw_8bit",
         rewards={
             "tag_presence": 1, "tag_order": 1, "validity_similarity": 1, "exact_match_bonus": 1,
         },
-        lora={"rank": 16, "alpha": 32, "dropout": 0.05}, steps=2, learning_rate=1e-2,
+        lora={"r": 16, "lora_alpha": 32, "lora_dropout": 0.05}, max_steps=2, learning_rate=1e-2,
     )  # fmt: skip
     summary = train_grpo(config, tmp_path)
-    assert summary["config"]["optimizer"] == "paged_adamw_8bit"
+    assert summary["config"]["optim"] == "paged_adamw_8bit"
     weights = adapter(tmp_path)
     assert any(weight.any() for name, weight in weights.items() if "lora_B" in name)
     assert load_model(config.model, tmp_path / "adapter", device="cpu", quantisation="nf4")
@@ -264,27 +272,27 @@ def test_without_bitsandbytes_plain_adamw_takes_over_and_says_so(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(grpo.importlib.util, "find_spec", lambda name: None)
-    assert grpo._optimizer(recipe(optimizer="paged_adamw_8bit")) == "adamw_torch"
+    assert grpo._available_optimizer(recipe(optim="paged_adamw_8bit")) == "adamw_torch"
     assert "plain AdamW" in capsys.readouterr().err
-    assert grpo._optimizer(recipe()) == "adamw_torch"
+    assert grpo._available_optimizer(recipe()) == "adamw_torch"
     assert capsys.readouterr().err == ""
 
 
 def test_vllm_that_is_not_installed_is_one_sentence(recipe: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="need the Python package 'vllm'"):
-        train_grpo(recipe(vllm={"mode": "colocate"}), tmp_path / "run")
+    with pytest.raises(InputError, match="needs the Python package 'vllm'"):
+        train_grpo(recipe(use_vllm=True, vllm_mode="colocate"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_run_by_the_clock_ends(recipe: Recipe, tmp_path: Path) -> None:
-    summary = train_grpo(recipe(steps=None, minutes=0.02), tmp_path)
+    summary = train_grpo(recipe(max_steps=None, minutes=0.02), tmp_path)
     assert summary["step"] >= 1
     assert 0.02 <= summary["minutes"] < 0.5
 
 
 def test_the_command(recipe: Recipe, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(recipe(steps=1).document()))
+    path.write_text(yaml.safe_dump(recipe(max_steps=1).document()))
     out = tmp_path / "run"
     done = CliRunner().invoke(train, ["grpo", str(path), "--out", str(out), "--json"])
     assert done.exit_code == 0, done.output
@@ -304,7 +312,7 @@ def test_the_command(recipe: Recipe, tmp_path: Path) -> None:
 def test_two_processes_share_the_groups_of_a_step(recipe: Recipe, tmp_path: Path) -> None:
     """The answers of both are recorded once, in whole groups, and one adapter is written."""
     path, out = tmp_path / "two.yaml", tmp_path / "run"
-    config = recipe(device="cpu", batch=6, prefilter=None, steps=2)
+    config = recipe(device="cpu", per_device_train_batch_size=6, prefilter=None, max_steps=2)
     path.write_text(yaml.safe_dump(config.document()))
     launch = Path(str(files("texlens.train") / "launch" / "ddp.yaml"))
     done = subprocess.run(
@@ -327,5 +335,5 @@ def test_minutes_are_for_one_process(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="minutes is for one process"):
-        train_grpo(recipe(steps=None, minutes=1), tmp_path)
+    with pytest.raises(InputError, match="minutes works with one process"):
+        train_grpo(recipe(max_steps=None, minutes=1), tmp_path)

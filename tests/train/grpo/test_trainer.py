@@ -13,8 +13,12 @@ from PIL import Image
 
 from texlens.model.load import Loaded, load_model
 from texlens.train.grpo.sampling import Sampling, lean_decoder, sample
-from texlens.train.grpo.shared_vision import OncePerPicture, encode_each_picture_once, like_pictures
-from texlens.train.grpo.trainer import FormulaGrpoTrainer
+from texlens.train.grpo.trainer import (
+    FormulaGrpoTrainer,
+    OncePerPicture,
+    different_pictures,
+    encode_each_picture_once,
+)
 from texlens.train.rewards.functions import BatchRewards, RewardSettings
 
 SIZES = ((96, 32), (160, 48), (32, 32), (64, 96))
@@ -94,7 +98,7 @@ def trainer(loaded: Loaded, model: Any, out: Path, **settings: Any) -> FormulaGr
 
 
 def tokens_of(loaded: Loaded) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The tokens that end an answer, and those that must not be drawn."""
+    """The tokens that end an answer, and those that must not be sampled."""
     return (int(loaded.model.generation_config.eos_token_id),), (
         int(loaded.model.config.image_token_id),
     )
@@ -157,10 +161,9 @@ def test_equal_pictures_are_found_and_different_ones_of_one_size_are_not(
     first, second, third, _ = pictures()
     negative = Image.fromarray(255 - np.asarray(first))
     batch = prompts_of(loaded, [first, second, first, negative, third, second])
-    assert like_pictures(batch["pixel_values"], batch["image_grid_thw"]) == (
-        [0, 1, 3, 4],
-        [0, 1, 0, 2, 3, 1],
-    )
+    patches, firsts, kinds = different_pictures(batch["pixel_values"], batch["image_grid_thw"])
+    assert (firsts, kinds) == ([0, 1, 3, 4], [0, 1, 0, 2, 3, 1])
+    assert len(patches) == batch["image_grid_thw"][firsts].prod(-1).sum()
 
 
 def test_one_pass_a_picture_gives_the_same_output_and_gradients(model_folder: Path) -> None:
@@ -183,7 +186,9 @@ def test_one_pass_a_picture_gives_the_same_output_and_gradients(model_folder: Pa
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-3)
 
 
-def test_answers_are_drawn_with_the_probabilities_of_the_adapted_model(model_folder: Path) -> None:
+def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
+    model_folder: Path,
+) -> None:
     loaded = loaded_in_fp32(model_folder)
     model = adapted(loaded.model)
     inputs = prompts_of(loaded, pictures()[:2])
@@ -200,11 +205,11 @@ def test_answers_are_drawn_with_the_probabilities_of_the_adapted_model(model_fol
         decoder, inputs, [0] * count + [1] * count, Sampling(0.2, 1, (10_000,), (forbidden,))
     )
     for row in (0, 1):
-        drawn = Counter(answer[0] for answer in answers[row * count : (row + 1) * count])
+        sampled = Counter(answer[0] for answer in answers[row * count : (row + 1) * count])
         frequencies = torch.zeros(expected.shape[1])
-        for token, times in drawn.items():
+        for token, times in sampled.items():
             frequencies[token] = times / count
-        # Half the summed difference of frequencies; of honest draws it is about 0.02 here.
+        # Half the summed difference of frequencies; for a right sampler it is about 0.02 here.
         distance = float((frequencies - expected[row]).abs().sum() / 2)
         assert distance < 0.08, distance
     other = float((expected[0] - expected[1]).abs().sum() / 2)
@@ -231,7 +236,9 @@ def test_sampled_answers_are_those_of_generate_when_it_is_cold(model_folder: Pat
     assert len({tuple(answer) for answer in expected}) > 1
 
 
-def test_the_trainer_draws_from_the_weights_it_has_now(model_folder: Path, tmp_path: Path) -> None:
+def test_the_trainer_samples_from_the_weights_it_has_now(
+    model_folder: Path, tmp_path: Path
+) -> None:
     loaded = loaded_in_fp32(model_folder)
     run = trainer(loaded, adapted(loaded.model), tmp_path, temperature=1e-5)
     rows = [run.train_dataset[place] for place in (0, 0, 1, 1)]

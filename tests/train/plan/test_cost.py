@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 
-from texlens.model.published import PUBLISHED, model_config
+from texlens.model.qwen_shapes import RELEASED, model_config
 from texlens.model.shape import Shape, build_model
 from texlens.model.tokenizer import build_tokenizer
 from texlens.model.vision_attention import batch_vision_attention
@@ -118,7 +118,7 @@ def test_checkpointing_trades_memory_for_operations() -> None:
     assert 1.4 < ratio < 1.5  # three passes instead of two
 
 
-@pytest.mark.parametrize("name", sorted(PUBLISHED))
+@pytest.mark.parametrize("name", sorted(RELEASED))
 def test_operations_of_the_published_shapes_follow_their_parameters(name: str) -> None:
     """With the head on every token a step in full is 6 operations a weight and token."""
     config = model_config(name)

@@ -46,7 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with the shape of the 3B, but two layers of language model and eight of vision."""
     folder = tmp_path_factory.mktemp("base")
-    published = files("texlens.model.published") / "3b.json"
+    published = files("texlens.model.qwen_shapes") / "3b.json"
     document = json.loads(published.read_text(encoding="utf-8"))
     document["text_config"]["num_hidden_layers"] = 2
     document["vision_config"] |= {"depth": 8, "fullatt_block_indexes": [7]}
@@ -73,7 +73,7 @@ def test_published_recipes_have_the_published_shapes(recipe: str) -> None:
 
 def test_lora_counts_follow_from_the_shape(base: str) -> None:
     """Rank 8 on one linear layer of n by m is 8 (n + m) weights."""
-    run = sft("sft_printed_3b", base, "parts=[language_model]", "lora.rank=8")
+    run = sft("sft_printed_3b", base, "trainable_modules=[language_model]", "lora.r=8")
     h, i, g = 2048, 11008, 256
     layer = 2 * (h + h) + 2 * (h + g) + 3 * (h + i)
     assert run.trained == 2 * 8 * layer
@@ -89,7 +89,9 @@ def test_four_bits_shrink_the_weights_and_nothing_else() -> None:
 
 
 def test_full_training_holds_its_weights_in_float32(base: str) -> None:
-    run = sft("sft_printed_3b", base, "lora=", "parts=[language_model]", "precision=float32")
+    run = sft(
+        "sft_printed_3b", base, "lora=", "trainable_modules=[language_model]", "precision=float32"
+    )
     language = run.parameters["language_model"][1]
     rest = run.base_parameters - language
     assert run.trained == language
@@ -124,7 +126,7 @@ def test_lengths_are_exact_with_the_tokeniser_at_hand(data: Path) -> None:
     trained_on = prepare_examples(
         config.data,
         Loaded(None, load_processor(EMBEDDED), prompt_config),
-        cutoff=10_000,
+        max_length=10_000,
         quiet=True,
     )
     assert run.lengths is not None
@@ -147,24 +149,35 @@ def test_lengths_without_a_tokeniser_are_bounds_and_called_so(base: str, data: P
 @pytest.mark.parametrize(
     ("settings", "warning"),
     [
-        (("batch=3", "accumulation=1"), "last step of an epoch takes 2 examples instead of 3"),
-        (("cutoff=100",), "cutoff is 100 and the longest sequence"),
-        (("adapter=nowhere",), "'nowhere' is not there"),
+        (
+            ("per_device_train_batch_size=3", "gradient_accumulation_steps=1"),
+            "last step of an epoch takes 2 examples instead of 3",
+        ),
+        (("max_length=100",), "max_length is 100 and the longest sequence"),
+        (("adapter=nowhere",), "'nowhere' does not exist"),
     ],
 )
 def test_mistakes_are_named(base: str, data: Path, settings: tuple[str, ...], warning: str) -> None:
     run = sft("sft_printed_3b", base, f"data.0.parquet={data}", *settings)
     assert any(warning in text for text in run.warnings)
-    right = sft("sft_printed_3b", base, f"data.0.parquet={data}", "batch=4", "accumulation=1")
+    right = sft(
+        "sft_printed_3b",
+        base,
+        f"data.0.parquet={data}",
+        "per_device_train_batch_size=4",
+        "gradient_accumulation_steps=1",
+    )
     assert not any(warning in text for text in right.warnings)
 
 
 def test_training_rows_that_are_dev_rows_are_named(base: str, data: Path) -> None:
     dev = f"dev=[{{name: printed, parquet: {data}, rows: [15, 20]}}]"
-    settings = ("sft_printed_3b", base, "best=", f"data.0.parquet={data}", dev)
-    assert any("trained on and read as dev" in text for text in sft(*settings).warnings)
+    settings = ("sft_printed_3b", base, "metric_for_best_model=", f"data.0.parquet={data}", dev)
+    assert any(
+        "in the training data and in the dev set" in text for text in sft(*settings).warnings
+    )
     apart = sft(*settings, "data.0.rows=[0, 15]")
-    assert not any("trained on and read" in text for text in apart.warnings)
+    assert not any("in the training data and" in text for text in apart.warnings)
 
 
 def test_an_adapter_that_also_hits_vision_is_named(base: str, tmp_path: Path) -> None:
@@ -173,16 +186,16 @@ def test_an_adapter_that_also_hits_vision_is_named(base: str, tmp_path: Path) ->
 
     names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     LoraConfig(r=8, target_modules=names).save_pretrained(tmp_path)
-    run = sft("sft_printed_3b", base, f"adapter={tmp_path}", "parts=[language_model]")
+    run = sft("sft_printed_3b", base, f"adapter={tmp_path}", "trainable_modules=[language_model]")
     assert run.parameters["vision"][0] > 0
-    assert any("also lies on vision" in text for text in run.warnings)
+    assert any("also has weights on vision" in text for text in run.warnings)
 
 
 def test_answers_that_no_group_holds_are_named(base: str) -> None:
     def grpo(*settings: str) -> DryRun:
         return dry_run(load_recipe("grpo_3b", GrpoConfig, parse_changes((base, *settings))))
 
-    as_published = grpo("batch=2", "accumulation=4")
+    as_published = grpo("per_device_train_batch_size=2", "gradient_accumulation_steps=4")
     assert any("num_generations = 6" in text for text in as_published.warnings)
     shipped = grpo()
     assert not any("num_generations" in text for text in shipped.warnings)
@@ -190,7 +203,7 @@ def test_answers_that_no_group_holds_are_named(base: str) -> None:
 
 
 def test_the_document_is_json_and_says_what_the_text_says(base: str, data: Path) -> None:
-    run = sft("sft_printed_3b", base, f"data.0.parquet={data}", "steps=7", "epochs=")
+    run = sft("sft_printed_3b", base, f"data.0.parquet={data}", "max_steps=7", "num_train_epochs=")
     document = json.loads(json.dumps(dry_run_document(run)))
     assert document["base_parameters"] == run.base_parameters
     assert document["steps"] == 7
@@ -199,7 +212,7 @@ def test_the_document_is_json_and_says_what_the_text_says(base: str, data: Path)
     text = dry_run_text(run)
     assert f"{run.base_parameters:,} parameters" in text
     assert "steps: 7" in text
-    assert "No known mistakes." in dry_run_text(replace(run, warnings=()))
+    assert "No warnings." in dry_run_text(replace(run, warnings=()))
 
 
 def test_a_base_without_a_known_shape_is_refused() -> None:

@@ -14,48 +14,50 @@ from peft import LoraConfig, get_peft_model
 from texlens.data.parquet import read_examples
 from texlens.model.load import load_model
 from texlens.model.merge import merge_adapter
-from texlens.model.published import build_on_meta
+from texlens.model.qwen_shapes import build_on_meta
 from texlens.reading import Reader
-from texlens.train.run.adapters import count_parameters, load_for_training, lora_targets, part_of
+from texlens.train.run.adapters import count_parameters, load_for_training, lora_targets, module_of
 from texlens.train.run.folded_lora import FoldedLora, fold_lora
-from texlens.train.run.settings import Part
+from texlens.train.run.settings import ModuleName
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.train import train_sft
 
 Tuning = Callable[..., SftConfig]
 Spy = Callable[[Reader, bytes], tuple[dict[str, torch.Tensor], tuple[int, ...]]]
-PARTS: tuple[Part, ...] = ("language_model", "vision", "merger")
+PARTS: tuple[ModuleName, ...] = ("language_model", "vision", "merger")
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_lora_touches_every_linear_layer_of_a_part_and_no_other(part: Part) -> None:
+def test_lora_touches_every_linear_layer_of_a_part_and_no_other(part: ModuleName) -> None:
     network = build_on_meta("Qwen/Qwen2.5-VL-3B-Instruct")
     pattern = re.compile(lora_targets([part]))
     hit = {name for name, _ in network.named_modules() if pattern.fullmatch(name)}
     linear = {
         name
         for name, module in network.named_modules()
-        if isinstance(module, torch.nn.Linear) and part_of(name) == part and name != "lm_head"
+        if isinstance(module, torch.nn.Linear) and module_of(name) == part and name != "lm_head"
     }
     assert hit == linear != set()
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("lora", [None, {"rank": 2, "alpha": 4}])
-def test_only_the_named_part_is_trained(tuning: Tuning, part: Part, lora: Any) -> None:
-    loaded = load_for_training(tuning(parts=[part], lora=lora))
+@pytest.mark.parametrize("lora", [None, {"r": 2, "lora_alpha": 4}])
+def test_only_the_named_part_is_trained(tuning: Tuning, part: ModuleName, lora: Any) -> None:
+    loaded = load_for_training(tuning(trainable_modules=[part], lora=lora))
     trained = [name for name, p in loaded.model.named_parameters() if p.requires_grad]
     assert trained
-    assert {part_of(name) for name in trained} == {part}
-    count, total = count_parameters(loaded.model)
-    assert 0 < count < total
+    assert {module_of(name) for name in trained} == {part}
+    counts = count_parameters(loaded.model)
+    assert 0 < counts["trained"] < counts["total"]
     if lora is not None:
         assert all("lora_" in name for name in trained)
 
 
 def test_trained_weights_are_float32_and_frozen_ones_are_not(tuning: Tuning) -> None:
-    for lora in (None, {"rank": 2, "alpha": 4}):
-        network = load_for_training(tuning(parts=["merger"], lora=lora, precision="bfloat16")).model
+    for lora in (None, {"r": 2, "lora_alpha": 4}):
+        network = load_for_training(
+            tuning(trainable_modules=["merger"], lora=lora, precision="bfloat16")
+        ).model
         kinds = {(p.requires_grad, p.dtype) for p in network.parameters()}
         assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
 
@@ -76,7 +78,7 @@ def test_adapter_on_base_merged_and_stock_read_the_same(
     from peft import PeftModel
     from transformers import Qwen2_5_VLForConditionalGeneration
 
-    config = tuning(steps=12, learning_rate=0.02)
+    config = tuning(max_steps=12, learning_rate=0.02)
     train_sft(config, tmp_path / "run")
     assert config.model is not None
     record = merge_adapter(tmp_path / "run" / "adapter", tmp_path / "merged")
@@ -119,7 +121,7 @@ def test_a_merged_model_keeps_the_type_of_its_base(tuning: Tuning, tmp_path: Pat
     loaded.model.to(torch.bfloat16).save_pretrained(half)
     loaded.processor.save_pretrained(half)
     loaded.prompt_config.save(half)
-    train_sft(tuning(model=str(half), steps=1), tmp_path / "run")
+    train_sft(tuning(model=str(half), max_steps=1), tmp_path / "run")
     assert merge_adapter(tmp_path / "run" / "adapter", tmp_path / "m")["dtype"] == "bfloat16"
     assert next(load_model(tmp_path / "m").model.parameters()).dtype == torch.float32
 
@@ -164,6 +166,6 @@ def plain_output(network: Any, x: torch.Tensor) -> torch.Tensor:
 
 def test_lora_with_dropout_is_not_folded(tuning: Tuning) -> None:
     for dropout, folded in ((0.1, False), (0.0, True)):
-        lora = {"rank": 2, "alpha": 4, "dropout": dropout}
+        lora = {"r": 2, "lora_alpha": 4, "lora_dropout": dropout}
         network = load_for_training(tuning(lora=lora)).model
         assert any(isinstance(module, FoldedLora) for module in network.modules()) == folded

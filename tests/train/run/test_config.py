@@ -103,20 +103,28 @@ def test_recipes_of_both_stages_are_whole_and_name_no_machine(name: str) -> None
         first = name.replace("handwritten", "printed")
         assert config.adapter == f"runs/{first}/adapter"
         assert config.lora == load_recipe(first, SftConfig).lora
-        assert config.parts == load_recipe(first, SftConfig).parts
+        assert config.trainable_modules == load_recipe(first, SftConfig).trainable_modules
 
 
 def test_the_published_settings_are_those_of_the_3b_recipes() -> None:
     first, second = (load_recipe(f"sft_{s}_3b", SftConfig) for s in ("printed", "handwritten"))
     for config in (first, second):
         assert config.lora is not None
-        assert (config.lora.rank, config.learning_rate, config.warmup) == (8, 5e-5, 0.05)
-        assert (config.weight_decay, config.cutoff) == (0.01, 4096)
+        assert (config.lora.r, config.learning_rate, config.warmup_ratio) == (8, 5e-5, 0.05)
+        assert (config.weight_decay, config.max_length) == (0.01, 4096)
         assert config.precision == "bfloat16"
-    assert (first.batch, first.accumulation, first.epochs) == (4, 2, 1)
-    assert (second.batch, second.accumulation, second.epochs) == (2, 2, 24)
+    assert (
+        first.per_device_train_batch_size,
+        first.gradient_accumulation_steps,
+        first.num_train_epochs,
+    ) == (4, 2, 1)
+    assert (
+        second.per_device_train_batch_size,
+        second.gradient_accumulation_steps,
+        second.num_train_epochs,
+    ) == (2, 2, 24)
     assert first.prompt_config.max_pixels == 262_144
-    assert first.dev_every == 500
+    assert first.eval_steps == 500
 
 
 def test_dev_rows_are_not_trained_on() -> None:
@@ -133,18 +141,21 @@ def test_dev_rows_are_not_trained_on() -> None:
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
-        ("steps=5", "exactly one of steps, epochs, minutes"),
-        ("epochs=", "exactly one of steps, epochs, minutes"),
-        ("lora.rnk=2", r"\(nearest: 'rank'\)"),
-        ("parts=[tail]", "parts.0: .*'language_model', 'vision' or 'merger'"),
-        ("parts=[]", "parts: .*at least 1"),
+        ("max_steps=5", "exactly one of max_steps, num_train_epochs, minutes"),
+        ("num_train_epochs=", "exactly one of max_steps, num_train_epochs, minutes"),
+        ("lora.lora_alfa=2", r"\(nearest: 'lora_alpha'\)"),
+        (
+            "trainable_modules=[tail]",
+            "trainable_modules.0: .*'language_model', 'vision' or 'merger'",
+        ),
+        ("trainable_modules=[]", "trainable_modules: .*at least 1"),
         ("prompt_config.max_pixel=5", r"\(nearest: 'max_pixels'\)"),
-        ("data.0.share=0.5", "a file without share"),
+        ("data.0.mixing_ratio=0.5", "a file without mixing_ratio"),
         ("dev.0.name=a_b", "dev.0.name"),
         ("dev.1.name=printed", "two dev sets have one name"),
         ("dev_metrics=[speed]", "'speed' is no metric"),
-        ("best=printed.speed", "best: write it as"),
-        ("best=screen.cdm", "best: write it as"),
+        ("metric_for_best_model=printed.speed", "metric_for_best_model: write it as"),
+        ("metric_for_best_model=screen.cdm", "metric_for_best_model: write it as"),
     ],
 )
 def test_a_wrong_setting_of_fine_tuning_is_named(setting: str, complaint: str) -> None:

@@ -44,15 +44,17 @@ def test_two_processes_give_the_curve_of_one(
     Five whole steps an epoch: processes fill up a step that is not whole each in its own way.
     """
     config = tuning(
-        data=[{"parquet": str(pictures), "rows": [0, 20]}], lora={"rank": 4, "alpha": 8},
-        steps=8, batch=2, accumulation=2, log_every=1,
+        data=[{"parquet": str(pictures), "rows": [0, 20]}], lora={"r": 4, "lora_alpha": 8},
+        max_steps=8, per_device_train_batch_size=2, gradient_accumulation_steps=2, logging_steps=1,
     )  # fmt: skip
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(config.document()), encoding="utf-8")
     train = ["-m", "texlens", "--debug", "train", "sft", str(recipe)]
     launch = ["-m", "accelerate.commands.launch", "--config_file", str(LAUNCH / "ddp.yaml")]
     _run([*train, "--out", str(tmp_path / "one")])
-    _run([*launch, *train, "--set", "accumulation=1", "--out", str(tmp_path / "two")])
+    _run(
+        [*launch, *train, "--set", "gradient_accumulation_steps=1", "--out", str(tmp_path / "two")]
+    )
     one, two = (read_log(tmp_path / name / "log.jsonl") for name in ("one", "two"))
     assert len(one) == len(two) == 8
     assert one[0]["loss"] != one[-1]["loss"]

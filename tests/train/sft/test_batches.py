@@ -16,7 +16,7 @@ from texlens.reading import Reader
 from texlens.records import Example
 from texlens.train.run.examples import FineTuningData, dev_examples, prepare_examples
 from texlens.train.run.settings import DataFile, DevSet
-from texlens.train.sft.batches import IGNORED, AnswerCollator, LengthGroupedOrder, check_batches
+from texlens.train.sft.batches import IGNORED, AnswerCollator, LengthGroupedSampler, check_batches
 
 Spy = Callable[[Reader, bytes], tuple[dict[str, torch.Tensor], tuple[int, ...]]]
 
@@ -24,7 +24,7 @@ Spy = Callable[[Reader, bytes], tuple[dict[str, torch.Tensor], tuple[int, ...]]]
 @pytest.fixture(scope="module")
 def data(model_folder: Path, pictures: Path) -> FineTuningData:
     loaded = load_model(model_folder, device="cpu")
-    return prepare_examples([DataFile(parquet=pictures)], loaded, cutoff=2000, quiet=True)
+    return prepare_examples([DataFile(parquet=pictures)], loaded, max_length=2000, quiet=True)
 
 
 def test_the_loss_is_on_the_answer_and_its_end_alone(
@@ -102,9 +102,9 @@ def test_what_cannot_be_learnt_from_is_left_out_and_counted(
     ]
     path = tmp_path / "mixed.parquet"
     write_examples(path, [*good, *bad])
-    data = prepare_examples([DataFile(parquet=path)], loaded, cutoff=300, quiet=True)
+    data = prepare_examples([DataFile(parquet=path)], loaded, max_length=300, quiet=True)
     longest = max(data.table["length"])
-    assert longest <= 300 == data.record["tokens"]["cutoff"]
+    assert longest <= 300 == data.record["tokens"]["max_length"]
     left = data.record["files"][0]["left_out"]
     assert left["no picture"] == left["no formula"] == left["no ink"] == 1
     assert left["too long"] >= 1
@@ -114,7 +114,7 @@ def test_what_cannot_be_learnt_from_is_left_out_and_counted(
     end = loaded.processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert marked["answer"].count(end) == 1 == marked["answer"][-1:].count(end)
     with pytest.raises(InputError, match=r"No example of .* is left"):
-        prepare_examples([DataFile(parquet=path)], loaded, cutoff=20, quiet=True)
+        prepare_examples([DataFile(parquet=path)], loaded, max_length=20, quiet=True)
 
 
 def _blank_parquet(folder: Path) -> Path:
@@ -133,7 +133,7 @@ def test_the_hash_tells_other_data(model_folder: Path, pictures: Path) -> None:
 
     def digest(rows: tuple[int, int]) -> str:
         files = [DataFile(parquet=pictures, rows=rows)]
-        return str(prepare_examples(files, loaded, cutoff=900, quiet=True).record["sha256"])
+        return str(prepare_examples(files, loaded, max_length=900, quiet=True).record["sha256"])
 
     assert digest((0, 5)) == digest((0, 5)) != digest((0, 6))
     with pytest.raises(InputError, match="has 60 rows: none of 60 to 70"):
@@ -144,19 +144,19 @@ def test_an_epoch_has_each_example_once_and_the_share_that_was_asked_for() -> No
     random = np.random.default_rng(0)
     lengths = random.integers(50, 500, 500)
     files = [0] * 400 + [1] * 100
-    order = LengthGroupedOrder(lengths, files, [None, 0.2], examples_per_step=16, seed=3)
+    order = LengthGroupedSampler(lengths, files, [None, 0.2], examples_per_step=16, seed=3)
     first = order.order()
     assert len(first) == len(order) == 500
     assert sorted(i for i in first if i < 400) == list(range(400))
     mixed = {int(i) for i in first if i >= 400}
     assert len(mixed) == 100
-    few = LengthGroupedOrder(lengths, files, [None, 0.05], examples_per_step=16, seed=3)
+    few = LengthGroupedSampler(lengths, files, [None, 0.05], examples_per_step=16, seed=3)
     drawn = {int(i) for i in few.order() if i >= 400}
     few.set_epoch(1)
     assert len(drawn) == 21
     assert drawn != {int(i) for i in few.order() if i >= 400}
     assert not np.array_equal(first, few.order()[: len(first)])
-    again = LengthGroupedOrder(lengths, files, [None, 0.2], examples_per_step=16, seed=3)
+    again = LengthGroupedSampler(lengths, files, [None, 0.2], examples_per_step=16, seed=3)
     assert np.array_equal(first, again.order())
     assert order.padding(16) < 0.1 < _padding_unsorted(lengths, 16)
 
@@ -169,8 +169,10 @@ def _padding_unsorted(lengths: np.ndarray, batch: int) -> float:
 def test_padding_of_real_formulas_is_under_a_tenth(shared_data: Path, model_folder: Path) -> None:
     loaded = load_model(model_folder, device="cpu")
     file = DataFile(parquet=shared_data / "im2latex_train.parquet", rows=(0, 160))
-    table = prepare_examples([file], loaded, cutoff=2000, quiet=True).table
-    order = LengthGroupedOrder(table["length"], table["file"], [None], examples_per_step=8, seed=0)
+    table = prepare_examples([file], loaded, max_length=2000, quiet=True).table
+    order = LengthGroupedSampler(
+        table["length"], table["file"], [None], examples_per_step=8, seed=0
+    )
     assert order.padding(8) < 0.1
 
 

@@ -16,12 +16,13 @@ import yaml
 from safetensors.torch import load_file
 
 from texlens.errors import InputError, TexlensError
-from texlens.train.run import budget
+from texlens.train.run import schedule
 from texlens.train.run.adapters import load_for_training
 from texlens.train.run.curves import read_log
 from texlens.train.run.examples import prepare_examples
 from texlens.train.sft.settings import SftConfig
-from texlens.train.sft.train import Trainer, train_sft
+from texlens.train.sft.train import train_sft
+from texlens.train.sft.trainer import FormulaSftTrainer
 
 Tuning = Callable[..., SftConfig]
 
@@ -31,15 +32,15 @@ class Killed(Exception):
 
 
 def kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = Trainer.training_step
+    honest = FormulaSftTrainer.training_step
 
-    def dying(trainer: Trainer, *arguments: Any, **settings: Any) -> torch.Tensor:
+    def dying(trainer: FormulaSftTrainer, *arguments: Any, **settings: Any) -> torch.Tensor:
         if trainer.state.global_step == steps:
             raise Killed
         loss: torch.Tensor = honest(trainer, *arguments, **settings)
         return loss
 
-    monkeypatch.setattr(Trainer, "training_step", dying)
+    monkeypatch.setattr(FormulaSftTrainer, "training_step", dying)
 
 
 def adapter(folder: Path) -> dict[str, torch.Tensor]:
@@ -48,7 +49,7 @@ def adapter(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_a_killed_run_goes_on_to_the_same_weights(tuning: Tuning, tmp_path: Path) -> None:
     # Two epochs of data, dropout, accumulation: the order, the chances and the moments all matter.
-    config = tuning(steps=16, epochs=None)
+    config = tuning(max_steps=16, num_train_epochs=None)
     train_sft(config, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:
         kill_after(11, patch)
@@ -74,7 +75,9 @@ def test_what_a_run_leaves(tuning: Tuning, pictures: Path, tmp_path: Path) -> No
         {"name": "printed", "parquet": str(pictures), "rows": [40, 50], "sample": 3},
         {"name": "handwritten", "parquet": str(pictures), "rows": [50, 60], "sample": 2},
     ]
-    config = tuning(dev=dev, report_to=["tensorboard"], best="handwritten.edit_tokens")
+    config = tuning(
+        dev=dev, report_to=["tensorboard"], metric_for_best_model="handwritten.edit_tokens"
+    )
     summary = train_sft(config, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
@@ -109,17 +112,25 @@ def test_other_settings_do_not_go_on(tuning: Tuning, tmp_path: Path) -> None:
         kill_after(4, patch)
         with pytest.raises(Killed):
             train_sft(tuning(), tmp_path)
-    with pytest.raises(InputError, match=r"begun with another batch, learning_rate: .*--force"):
-        train_sft(tuning(learning_rate=0.5, batch=1), tmp_path)
-    assert train_sft(tuning(batch=1, steps=2), tmp_path, overwrite=True)["step"] == 2
+    with pytest.raises(
+        InputError,
+        match=r"started with another per_device_train_batch_size, learning_rate: .*--force",
+    ):
+        train_sft(tuning(learning_rate=0.5, per_device_train_batch_size=1), tmp_path)
+    assert (
+        train_sft(tuning(per_device_train_batch_size=1, max_steps=2), tmp_path, overwrite=True)[
+            "step"
+        ]
+        == 2
+    )
 
 
 def test_a_budget_in_minutes_ends_the_run_and_the_learning_rate(
     tuning: Tuning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count()  # a second passes each time one looks
-    monkeypatch.setattr(budget, "monotonic", lambda: float(next(clock)))
-    summary = train_sft(tuning(steps=None, minutes=0.6, log_every=1, lora=None), tmp_path)
+    monkeypatch.setattr(schedule, "monotonic", lambda: float(next(clock)))
+    summary = train_sft(tuning(max_steps=None, minutes=0.6, logging_steps=1, lora=None), tmp_path)
     assert 4 < summary["step"] < 36
     assert 0.6 <= summary["minutes"] < 0.8
     rates = [record["learning_rate"] for record in read_log(tmp_path / "log.jsonl")]
@@ -129,14 +140,14 @@ def test_a_budget_in_minutes_ends_the_run_and_the_learning_rate(
 def test_a_second_stage_goes_on_with_the_adapter_of_the_first(
     tuning: Tuning, tmp_path: Path
 ) -> None:
-    train_sft(tuning(steps=2), tmp_path / "first")
+    train_sft(tuning(max_steps=2), tmp_path / "first")
     start = str(tmp_path / "first" / "adapter")
-    train_sft(tuning(steps=1, adapter=start, learning_rate=1e-12), tmp_path / "second")
+    train_sft(tuning(max_steps=1, adapter=start, learning_rate=1e-12), tmp_path / "second")
     first, second = adapter(tmp_path / "first"), adapter(tmp_path / "second")
     for name, weight in first.items():
         torch.testing.assert_close(weight, second[name])
     with pytest.raises(InputError, match=r"trained with another r \(4\): .*texlens merge"):
-        train_sft(tuning(adapter=start, lora={"rank": 2, "alpha": 8}), tmp_path / "third")
+        train_sft(tuning(adapter=start, lora={"r": 2, "lora_alpha": 8}), tmp_path / "third")
     with pytest.raises(InputError, match="holds no adapter"):
         train_sft(tuning(adapter=str(tmp_path)), tmp_path / "third")
 
@@ -144,15 +155,19 @@ def test_a_second_stage_goes_on_with_the_adapter_of_the_first(
 def test_a_loss_that_is_no_number_ends_the_run_with_one_sentence(
     tuning: Tuning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = Trainer.compute_loss
-    monkeypatch.setattr(Trainer, "compute_loss", lambda *a, **k: honest(*a, **k) * math.nan)
-    with pytest.raises(TexlensError, match=r"step 2 is no number: lower learning_rate"):
+    honest = FormulaSftTrainer.compute_loss
+    monkeypatch.setattr(
+        FormulaSftTrainer, "compute_loss", lambda *a, **k: honest(*a, **k) * math.nan
+    )
+    with pytest.raises(TexlensError, match=r"step 2 is not a number: lower learning_rate"):
         train_sft(tuning(), tmp_path)
 
 
 def test_four_bits_train(tuning: Tuning, tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
-    summary = train_sft(tuning(quantisation="nf4", steps=2, parts=["language_model"]), tmp_path)
+    summary = train_sft(
+        tuning(quantisation="nf4", max_steps=2, trainable_modules=["language_model"]), tmp_path
+    )
     weights = adapter(tmp_path)
     assert any("lora_B" in name and weight.any() for name, weight in weights.items())
     assert all("visual" not in name for name in weights)
@@ -160,19 +175,21 @@ def test_four_bits_train(tuning: Tuning, tmp_path: Path) -> None:
 
 
 def test_gradient_checkpointing_changes_no_number(tuning: Tuning, tmp_path: Path) -> None:
-    settings = {"steps": 3, "lora": {"rank": 4, "alpha": 8}}
+    settings = {"max_steps": 3, "lora": {"r": 4, "lora_alpha": 8}}
     train_sft(tuning(**settings), tmp_path / "without")
     train_sft(tuning(**settings, gradient_checkpointing=True), tmp_path / "with")
     for name, weight in adapter(tmp_path / "without").items():
         torch.testing.assert_close(weight, adapter(tmp_path / "with")[name], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("lora", [{"rank": 4, "alpha": 8}, None])
+@pytest.mark.parametrize("lora", [{"r": 4, "lora_alpha": 8}, None])
 def test_bfloat16_trains_weights_in_float32(
     tuning: Tuning, pictures: Path, lora: Any, tmp_path: Path
 ) -> None:
     dev = [{"name": "printed", "parquet": str(pictures), "rows": [58, 60]}]
-    config = tuning(precision="bfloat16", steps=4, lora=lora, parts=["merger"], dev=dev)
+    config = tuning(
+        precision="bfloat16", max_steps=4, lora=lora, trainable_modules=["merger"], dev=dev
+    )
     summary = train_sft(config, tmp_path)
     assert "printed_cdm" in summary["dev"]
     folder = tmp_path / ("model" if lora is None else "adapter")
@@ -187,17 +204,17 @@ def test_the_answer_with_tags_is_taught_where_the_prompt_config_asks_for_it(
     tuning: Tuning, tmp_path: Path
 ) -> None:
     prompt_config = {"answer_format": "think_answer", "system": "Think, then answer."}
-    summary = train_sft(tuning(prompt_config=prompt_config, steps=1), tmp_path)
+    summary = train_sft(tuning(prompt_config=prompt_config, max_steps=1), tmp_path)
     assert summary["prompt_config"]["answer_format"] == "think_answer"
     loaded = load_for_training(tuning(prompt_config=prompt_config))
-    data = prepare_examples(tuning().data, loaded, cutoff=4096, quiet=True)
+    data = prepare_examples(tuning().data, loaded, max_length=4096, quiet=True)
     answer = loaded.processor.tokenizer.decode(data.table[0]["answer"])
     assert re.fullmatch(r"<think>.*</think>\s*<answer>.*</answer><\|im_end\|>", answer, re.DOTALL)
 
 
 @pytest.mark.slow
 def test_pictures_opened_in_another_process_are_the_same(tuning: Tuning, tmp_path: Path) -> None:
-    train_sft(tuning(steps=3), tmp_path / "here")
-    train_sft(tuning(steps=3, workers=1), tmp_path / "there")
+    train_sft(tuning(max_steps=3), tmp_path / "here")
+    train_sft(tuning(max_steps=3, dataloader_num_workers=1), tmp_path / "there")
     for name, weight in adapter(tmp_path / "here").items():
         assert torch.equal(weight, adapter(tmp_path / "there")[name]), name

@@ -1,8 +1,8 @@
-"""What one can see of a GRPO run: every completion, how its rewards came about, and what it taught.
+"""The record of a GRPO run: every completion with its rewards, and pages to look at.
 
-A run's folder gets `rewards.jsonl`, one line a completion, and every so many steps a page
-`completions/step-000050.html` to look at: picture, drawn reference, drawn answers, rewards. The page
-is self-contained, escapes what the model wrote, and may load or run nothing.
+A run's folder gets `rewards.jsonl`, one line per completion, and every so many steps a page
+`completions/step-000050.html`: picture, rendered reference, rendered answers, rewards. The page is
+self-contained, escapes what the model wrote, and can load or run nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sys
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
@@ -31,15 +31,14 @@ RECORDS = "rewards.jsonl"
 PAGES = "completions"
 GROUPS_SHOWN = 8
 _SAME = 1e-8  # totals closer than this are equal, as in TRL
-_ENOUGH_GROUPS = 20  # for a warning about dead ones
+_MIN_GROUPS = 20  # for a warning about dead ones
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What one completion was an answer to: the picture (PIL's, or the bytes of a file) and prompt.
+class PromptRecord:
+    """The prompt of one completion: a text or a list of messages, and the picture (or its file).
 
-    The completions with the same `id` in one step are a group. `prompt` is a text or a list of
-    messages.
+    The completions with the same `id` in one step are a group.
     """
 
     id: str
@@ -50,8 +49,8 @@ class Asked:
 class CompletionLog:
     """Writes the records and pages of a run and sums up every step.
 
-    `weights` are those of the rewards, by name. A page is written every `page_every` steps, never
-    if 0. A run that is resumed after step `resumed_after` drops the records of later steps, which
+    `weights` are those of the rewards, by name. A page is written every `page_steps` steps; never
+    if 0. A run that was resumed after step `resumed_after` drops the records of later steps, which
     it will make again.
     """
 
@@ -60,66 +59,52 @@ class CompletionLog:
         folder: Path,
         weights: Mapping[str, float],
         *,
-        page_every: int = 25,
+        page_steps: int = 25,
         resumed_after: int | None = None,
     ) -> None:
         self.folder = folder
         self.weights = dict(weights)
-        self.page_every = page_every
+        self.page_steps = page_steps
         self._recent: deque[tuple[bool, bool]] = deque(maxlen=100)  # groups: dead; all right
         self._warned = False
         self._resumed_after = resumed_after
         self._began = False
 
     def add(
-        self, step: int, asked: Sequence[Asked], scored: Sequence[ScoredCompletion]
+        self, step: int, prompts: Sequence[PromptRecord], scored: Sequence[ScoredCompletion]
     ) -> dict[str, float]:
-        """Record the completions of a step, all processes' together; the means for its log line.
+        """Record the completions of a step, of all processes; the means for its log line.
 
         These are `reward` (the total) and `reward_std` (within groups), every reward as
         `reward_NAME`, `validity_bonus`, `similarity`, `exact`, `tokens`, `finished`, `dead_groups`
-        (the share of groups whose answers all have the same total, which teach nothing), `timeouts`
-        (a count).
+        (the part of the groups whose answers all have the same total, so that all advantages are
+        0), `timeouts` (a count).
         """
         if not self._began:  # not before: of several processes only one may touch the file
             self._began = True
-            self._drop_later_records()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path, last = self.folder / RECORDS, self._resumed_after
+            write_json_lines(path, [] if last is None else read_log(path, up_to_step=last))
         with (self.folder / RECORDS).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            for question, completion in zip(asked, scored, strict=True):
-                record = self._record(step, question, completion)
+            for prompt, completion in zip(prompts, scored, strict=True):
+                record = {
+                    "step": step,
+                    "id": prompt.id,
+                    "prompt": prompt_text(prompt.prompt),
+                    "total": completion.total(self.weights),
+                } | asdict(completion)
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         if not scored:
             return {}
-        groups = _groups(asked)
+        groups: dict[str, list[int]] = {}  # the places of the completions, by the id of the prompt
+        for place, prompt in enumerate(prompts):
+            groups.setdefault(prompt.id, []).append(place)
         summary = self._sum_up(groups, scored)
         self._warn_of_dead_groups()
-        if self.page_every and step % self.page_every == 0:
-            html = self._page(step, asked, scored, groups, summary)
+        if self.page_steps and step % self.page_steps == 0:
+            html = self._page(step, prompts, scored, groups, summary)
             write_text(self.folder / PAGES / f"step-{step:06d}.html", html)
         return summary
-
-    def _drop_later_records(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path, step = self.folder / RECORDS, self._resumed_after
-        write_json_lines(path, [] if step is None else read_log(path, up_to_step=step))
-
-    def _record(self, step: int, asked: Asked, scored: ScoredCompletion) -> dict[str, Any]:
-        return {
-            "step": step,
-            "id": asked.id,
-            "prompt": prompt_text(asked.prompt),
-            "response": scored.response,
-            "answer": scored.answer,
-            "reference": scored.reference,
-            "rewards": dict(scored.rewards),
-            "validity_bonus": scored.validity_bonus,
-            "similarity": scored.similarity,
-            "total": scored.total(self.weights),
-            "exact": scored.exact,
-            "tokens": scored.tokens,
-            "finished": scored.finished,
-            "error": scored.error,
-        }
 
     def _sum_up(
         self, groups: Mapping[str, Sequence[int]], scored: Sequence[ScoredCompletion]
@@ -129,27 +114,21 @@ class CompletionLog:
         dead = [spread < _SAME for spread in spreads]
         right = [all(scored[i].exact for i in group) for group in groups.values()]
         self._recent.extend(zip(dead, right, strict=True))
-        rewards = {
-            f"reward_{name}": fmean(s.rewards[name] for s in scored) for name in self.weights
-        }
+        measures = ("validity_bonus", "similarity", "exact", "tokens", "finished")
         return {
             "reward": fmean(totals),
             "reward_std": fmean(spreads),
-            **rewards,
-            "validity_bonus": fmean(s.validity_bonus for s in scored),
-            "similarity": fmean(s.similarity for s in scored),
-            "exact": fmean(s.exact for s in scored),
-            "tokens": fmean(s.tokens for s in scored),
-            "finished": fmean(s.finished for s in scored),
+            **{f"reward_{name}": fmean(s.rewards[name] for s in scored) for name in self.weights},
+            **{name: fmean(getattr(s, name) for s in scored) for name in measures},
             "dead_groups": fmean(dead),
             "timeouts": sum(s.error == TIMEOUT for s in scored),
         }
 
     def _warn_of_dead_groups(self) -> None:
-        """Say it once, when more than half of the recent groups taught nothing."""
+        """Warn once, when more than half of the recent groups are dead."""
         dead = [right for is_dead, right in self._recent if is_dead]
         n = len(self._recent)
-        if self._warned or n < _ENOUGH_GROUPS or len(dead) <= n / 2:
+        if self._warned or n < _MIN_GROUPS or len(dead) <= n / 2:
             return
         self._warned = True
         print(dead_groups_warning(len(dead), n, sum(dead)), file=sys.stderr, flush=True)
@@ -157,14 +136,14 @@ class CompletionLog:
     def _page(
         self,
         step: int,
-        asked: Sequence[Asked],
+        prompts: Sequence[PromptRecord],
         scored: Sequence[ScoredCompletion],
         groups: Mapping[str, Sequence[int]],
         summary: Mapping[str, float],
     ) -> str:
         """The page of a step: its first groups."""
         shown = list(groups.items())[:GROUPS_SHOWN]
-        drawings = _drawings([scored[i] for _, group in shown for i in group])
+        rendered = _rendered([scored[i] for _, group in shown for i in group])
         return render_page(
             "texlens.train.grpo",
             "completions",
@@ -172,42 +151,33 @@ class CompletionLog:
             summary={name: f"{value:.4g}" for name, value in summary.items()},
             names=list(self.weights),
             groups=[
-                self._group_context(id_, [(asked[i], scored[i]) for i in group], drawings)
-                for id_, group in shown
+                self._group_context(prompts[group[0]], [scored[i] for i in group], rendered)
+                for _, group in shown
             ],
             left_out=len(groups) - len(shown),
         )
 
     def _group_context(
-        self,
-        id_: str,
-        group: Sequence[tuple[Asked, ScoredCompletion]],
-        drawings: Mapping[str, str],
+        self, prompt: PromptRecord, group: Sequence[ScoredCompletion], rendered: Mapping[str, str]
     ) -> dict[str, Any]:
         """What the template shows of a group, the best completion first, equal ones once."""
-        asked, first = group[0]
-        totals = [(scored.total(self.weights), scored) for _, scored in group]
-        times = Counter(scored.response for _, scored in totals)
-        different = {scored.response: (total, scored) for total, scored in totals}
+        times = Counter(scored.response for scored in group)
+        different = {scored.response: (scored.total(self.weights), scored) for scored in group}
         best_first = sorted(different.values(), key=lambda pair: -pair[0])
+        reference = group[0].reference
         return {
-            "id": id_,
+            "id": prompt.id,
             "dead": best_first[0][0] - best_first[-1][0] < _SAME,
-            "picture": _picture_address(asked.picture),
-            "reference": first.reference,
-            "reference_drawing": drawings.get(first.reference),
-            "prompt": prompt_text(asked.prompt),
+            "picture": _picture_address(prompt.picture),
+            "reference": reference,
+            "rendered_reference": rendered.get(reference),
+            "prompt": prompt_text(prompt.prompt),
             "completions": [
                 {
-                    "drawing": drawings.get(scored.answer or ""),
-                    "answer": scored.answer,
-                    "response": scored.response,
-                    "error": scored.error,
+                    "scored": scored,
+                    "rendered": rendered.get(scored.answer or ""),
                     "times": times[scored.response],
                     "total": total,
-                    "rewards": [scored.rewards[name] for name in self.weights],
-                    "tokens": scored.tokens,
-                    "finished": scored.finished,
                 }
                 for total, scored in best_first
             ],
@@ -215,22 +185,23 @@ class CompletionLog:
 
 
 def dead_groups_warning(dead: int, groups: int, all_right: int) -> str:
-    """What to say when `dead` of `groups` taught nothing, `all_right` of them by being right."""
+    """The warning that `dead` of `groups` have equal rewards, `all_right` of them by being right."""
     advice = (
-        "most were answered right throughout: choose harder prompts with --prefilter, or raise the "
-        "temperature"
+        "in most of them all answers were right: choose harder prompts with --prefilter, or raise "
+        "the temperature"
         if all_right > dead / 2
-        else "most were never right: train longer by SFT first, choose prompts with --prefilter, "
-        "or reward in finer steps (cdm, layout)"
+        else "in most of them no answer was right: train longer by SFT first, choose prompts with "
+        "--prefilter, or use rewards in finer steps (cdm, layout)"
     )
     return (
-        f"Of the last {groups} groups {dead} ({dead / groups:.0%}) taught nothing, because all "
-        f"their answers got the same reward; {advice}. More generations a prompt help in any case."
+        f"In {dead} of the last {groups} groups ({dead / groups:.0%}) all answers got the same "
+        f"reward, so the model learnt nothing from them; {advice}. More generations per prompt "
+        "help in any case."
     )
 
 
 def prompt_text(prompt: object) -> str:
-    """The words of a prompt: a text, or a list of messages whose contents are texts or parts."""
+    """The text of a prompt: a text, or a list of messages whose contents are texts or parts."""
     if isinstance(prompt, str):
         return prompt
     if isinstance(prompt, Mapping):
@@ -240,27 +211,18 @@ def prompt_text(prompt: object) -> str:
     return ""
 
 
-def _groups(asked: Sequence[Asked]) -> dict[str, list[int]]:
-    """The places of the completions of every picture, by its id."""
-    groups: dict[str, list[int]] = {}
-    for place, question in enumerate(asked):
-        groups.setdefault(question.id, []).append(place)
-    return groups
+def _rendered(scored: Sequence[ScoredCompletion]) -> dict[str, str]:
+    """References and answers as data addresses of SVG pictures, by their LaTeX.
 
-
-def _drawings(scored: Sequence[ScoredCompletion]) -> dict[str, str]:
-    """References and answers as addresses of SVG pictures, by their LaTeX; those that can be drawn.
-
-    What took too long once is left out.
+    What cannot be rendered, or took too long once, is left out.
     """
     from texlens.render import svg_many
 
     texts = {s.reference for s in scored} | {s.answer for s in scored if s.error != TIMEOUT}
     wanted = [text for text in texts if text and len(text) <= MAX_DRAWN_CHARACTERS]
-    drawn = svg_many(wanted)
     return {
         text: data_address(svg.encode("utf-8", errors="replace"))
-        for text, svg in zip(wanted, drawn, strict=True)
+        for text, svg in zip(wanted, svg_many(wanted), strict=True)
         if isinstance(svg, str)
     }
 

@@ -1,8 +1,8 @@
-"""Choosing prompts by what the start model makes of them.
+"""Choosing prompts by the answers of the start model.
 
 Advantages are differences within a group. Where all answers are right, or all wrong, there are
-none, and the step's time is lost: so the start model answers every prompt a few times first, and
-only prompts with answers of both kinds are kept.
+none, and the time of the step is lost. So the start model answers every prompt a few times first,
+and only prompts with right and wrong answers are kept.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from texlens.errors import InputError
 from texlens.model.load import Loaded
 from texlens.runs import progress, write_json_lines
 from texlens.train.grpo.prompts import Prompts
-from texlens.train.grpo.sampling import Sampling, draw
+from texlens.train.grpo.sampling import Sampling, sample_answers
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.rewards.functions import RewardSettings, score_completions
 from texlens.train.rewards.pool import RewardPool
 from texlens.train.run.curves import read_log
 
 PASS_RATES = "prefilter.jsonl"
-_SAME_DRAWING = 1 - 1e-9
+_LOOKS_EQUAL = 1 - 1e-9  # of `layout`
 
 
 def prefilter(
@@ -41,28 +41,31 @@ def prefilter(
 ) -> Prompts:
     """The prompts that the model answers sometimes right and sometimes wrong.
 
-    An answer is right when its normal form is the reference's, or it is drawn the same (`layout` 1).
-    Writes `prefilter.jsonl` into `out`, a line a prompt: id, answers, right, temperature. Prompts
-    that are there are not answered again, so a run that was killed goes on.
+    An answer is right when its normal form is the reference's, or both render alike (`layout` 1).
+    Writes `prefilter.jsonl` into `out`, one line per prompt: id, answers, right, temperature.
+    Prompts with a line are not answered again, so that a killed run can be resumed.
 
     Raises InputError when too few prompts are left for one step.
     """
-    settings_ = config.prefilter
-    assert settings_ is not None
+    limits = config.prefilter
+    assert limits is not None
     random = torch.Generator().manual_seed(config.seed)
-    order = torch.randperm(len(prompts.table), generator=random).tolist()[: settings_.prompts]
+    order = torch.randperm(len(prompts.table), generator=random).tolist()[: limits.max_prompts]
     path = out / PASS_RATES
     known = {
         record["id"]: record
         for record in read_log(path)
-        if (record["answers"], record["temperature"]) == (settings_.answers, config.temperature)
+        if record["answers"] == limits.num_generations
+        and record["temperature"] == config.temperature
     }
     ids = prompts.table["id"]
-    batches = [
-        (number, order[first : first + settings_.batch])
-        for number, first in enumerate(range(0, len(order), settings_.batch))
+    size = limits.batch_size
+    batches = enumerate(order[first : first + size] for first in range(0, len(order), size))
+    missing = [
+        (number, places)
+        for number, places in batches
+        if any(ids[place] not in known for place in places)
     ]
-    missing = [batch for batch in batches if any(ids[place] not in known for place in batch[1])]
     if missing:
         write_json_lines(path, known.values())  # without the line that a kill cut short
     with path.open("a", encoding="utf-8") as file:
@@ -76,20 +79,21 @@ def prefilter(
                 known[record["id"]] = record
                 file.write(json.dumps(record) + "\n")
                 file.flush()
-    rates = [(place, known[ids[place]]) for place in order]
-    kept = [place for place, rate in rates if 0 < rate["right"] < rate["answers"]]
-    always = sum(rate["right"] == rate["answers"] for _, rate in rates)
-    never = sum(rate["right"] == 0 for _, rate in rates)
-    found = {"answered": len(rates), "always right": always, "never right": never}
+    right = {place: known[ids[place]]["right"] for place in order}
+    kept = [place for place in order if 0 < right[place] < limits.num_generations]
+    counts = {
+        "answered": len(order),
+        "always right": list(right.values()).count(limits.num_generations),
+        "never right": list(right.values()).count(0),
+        "kept": len(kept),
+    }
     if len(kept) < config.groups_per_step():
         raise InputError(
-            f"The prefilter keeps {len(kept)} of {len(rates)} prompts ({always} always right, "
-            f"{never} never), fewer than a step takes: give it more prompts or answers, or train "
-            "without it."
+            f"The prefilter keeps {len(kept)} of {len(order)} prompts ({counts['always right']} "
+            f"always right, {counts['never right']} never), fewer than a step takes: give it more "
+            "max_prompts or num_generations, or train without it."
         )
-    chosen = prompts.only(sorted(kept))
-    chosen.record = prompts.record | {"prefilter": found | {"kept": len(kept)}}
-    return chosen
+    return Prompts(prompts.table.select(sorted(kept)), prompts.record | {"prefilter": counts})
 
 
 def _answer(
@@ -103,7 +107,7 @@ def _answer(
 ) -> Iterator[dict[str, Any]]:
     """The pass rate of every prompt of these numbered batches."""
     assert config.prefilter is not None
-    count = config.prefilter.answers
+    count = config.prefilter.num_generations
     processor = loaded.processor
     text = processor.apply_chat_template(
         loaded.prompt_config.messages(), tokenize=False, add_generation_prompt=True
@@ -116,7 +120,7 @@ def _answer(
             return_tensors="pt",
         ).to(loaded.model.device)  # fmt: skip
         repeats = [row for row in range(len(places)) for _ in range(count)]
-        answers = draw(loaded.model, dict(inputs), repeats, sampling)
+        answers = sample_answers(loaded.model, dict(inputs), repeats, sampling)
         references = list(rows["solution"])
         scored = score_completions(
             processor.tokenizer.batch_decode(answers, skip_special_tokens=True),
@@ -126,9 +130,10 @@ def _answer(
             completion_ids=answers,
             pool=pool,
         )
-        right = [s.exact or s.rewards["layout"] >= _SAME_DRAWING for s in scored]
+        right = [s.exact or s.rewards["layout"] >= _LOOKS_EQUAL for s in scored]
         for row, name in enumerate(rows["id"]):
-            own = right[row * count : (row + 1) * count]
+            answered_right = sum(right[row * count : (row + 1) * count])
             yield {
-                "id": name, "answers": count, "right": sum(own), "temperature": config.temperature,
+                "id": name, "answers": count, "right": answered_right,
+                "temperature": config.temperature,
             }  # fmt: skip

@@ -1,9 +1,9 @@
-"""Sampled answers for GRPO on a CPU: the lean forward pass, with every picture read in once.
+"""Sampling answers for GRPO, on a CPU by the lean forward pass, with every picture encoded once.
 
-TRL generates by transformers' `generate`, which takes in a picture and its prompt anew for each
-answer of a group and keeps stepping rows that have ended. Here a picture is encoded once, its cache
-copied to the answers of its group, and ended rows leave the batch. Adapter weights are merged into
-a copy of the model first, which is what the lean pass can compute with.
+TRL samples by transformers' `generate`, which reads a picture and its prompt again for each answer
+of a group and keeps computing rows that have ended. Here a picture is encoded once, its cache is
+copied for the answers of its group, and ended rows leave the batch. The weights of an adapter are
+first merged into a copy of the model, since the lean pass needs plain layers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from texlens.model.merge import merged
 from texlens.reading.decoding import lean_forward as lean
 from texlens.reading.decoding.greedy import Decoder
 
@@ -24,7 +25,7 @@ _COMPACT_BELOW = 0.8  # ended rows leave the batch when less than this share is 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How answers are drawn: the temperature, where they stop, and tokens never drawn."""
+    """How answers are sampled: the temperature, where they end, and tokens that never occur."""
 
     temperature: float
     max_new_tokens: int
@@ -33,25 +34,23 @@ class Sampling:
 
 
 def lean_decoder(model: Any) -> Decoder | None:
-    """A lean decoder with the weights that `model` has now; None where the lean pass cannot.
+    """A lean decoder with the present weights of `model`; None where the lean pass cannot be used.
 
     `model`: a Qwen2.5-VL, or a PEFT model around one, whose adapter is merged into a copy.
     """
-    is_adapted = hasattr(model, "merge_and_unload")
-    bare = model.get_base_model() if is_adapted else model
-    if bare.device.type != "cpu" or getattr(bare, "is_quantized", False):
+    is_adapted = hasattr(model, "peft_config")
+    plain = model.get_base_model() if is_adapted else model
+    if plain.device.type != "cpu" or getattr(plain, "is_quantized", False):
         return None
     if is_adapted:
-        bare = copy.deepcopy(model).merge_and_unload()
-    if not lean.is_supported(bare):
-        return None
-    return Decoder(bare, max_new_tokens=0)
+        plain = merged(copy.deepcopy(model))
+    return Decoder(plain, max_new_tokens=0) if lean.is_supported(plain) else None
 
 
-def draw(
+def sample_answers(
     model: Any, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
 ) -> list[list[int]]:
-    """Draw answers as `sample` does, by the lean pass where it can be had, else by `generate`."""
+    """Sample answers as `sample` does, by the lean pass where possible, else by `generate`."""
     decoder = lean_decoder(model)
     if decoder is not None:
         return sample(decoder, inputs, repeats, sampling)
@@ -63,7 +62,7 @@ def draw(
     }
     repeated["pixel_values"] = torch.cat([parts[row] for row in repeats])
     with torch.inference_mode():
-        written = model.generate(
+        generated = model.generate(
             **repeated,
             max_new_tokens=sampling.max_new_tokens,
             do_sample=True,
@@ -73,11 +72,11 @@ def draw(
             repetition_penalty=1.0,
             suppress_tokens=list(sampling.forbidden_tokens) or None,
         )[:, inputs["input_ids"].shape[1] :]
-    return [_up_to_end(row, sampling.end_tokens) for row in written.tolist()]
+    return [_up_to_end(row, sampling.end_tokens) for row in generated.tolist()]
 
 
 def _up_to_end(tokens: list[int], end_tokens: Sequence[int]) -> list[int]:
-    """A row of `generate` without what stands behind its end token."""
+    """A row of `generate` without what follows its end token."""
     ends = [place for place, token in enumerate(tokens) if token in end_tokens]
     return tokens[: ends[0] + 1] if ends else tokens
 
@@ -86,11 +85,16 @@ def _up_to_end(tokens: list[int], end_tokens: Sequence[int]) -> list[int]:
 def sample(
     decoder: Decoder, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
 ) -> list[list[int]]:
-    """Draw answers with torch's global generator.
+    """Sample answers with torch's global generator.
 
-    `inputs` is a processor's batch of prompts, one picture each, padded on the left; `repeats`
-    holds, for every answer wanted, the row of its prompt. Returns the tokens of each answer, the end
-    token included; one that has none was cut off at `max_new_tokens`.
+    Args:
+        decoder: the model.
+        inputs: a processor's batch of prompts, one picture each, padded on the left.
+        repeats: for every answer wanted, the row of its prompt.
+        sampling: how to sample.
+
+    Returns:
+        The tokens of each answer with its end token, if it has one before `max_new_tokens`.
     """
     logits, cache, position = decoder.read_prompts(inputs)
     prompts = torch.tensor(repeats, device=logits.device)

@@ -1,10 +1,7 @@
-"""GRPO: reinforcement learning on pictures of formulas, with rewards that look at the answer.
+"""GRPO: reinforcement learning on pictures of formulas.
 
-Read from top to bottom: a run finds its start, prepares its prompts, may choose among them by what
-the start makes of them, and trains. It can be killed at any time and goes on from its last
-checkpoint. `adapters` makes the network, `grpo_prompts` and `grpo_prefilter` what it is asked,
-`grpo_sampling` draws the answers, `rewards` judges them, `completions` records them, `tuning_run`
-keeps the run's folder.
+A run loads its start, prepares its prompts, may choose among them by the answers of the start, and
+trains. It can be killed at any time and resumes from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -18,176 +15,98 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from accelerate import PartialState
 from trl.trainer.grpo_config import GRPOConfig as TrlConfig
 
 from texlens.errors import InputError
 from texlens.model.load import Loaded, load_model
+from texlens.model.merge import merged
 from texlens.train.grpo.completions import PAGES, RECORDS, CompletionLog
 from texlens.train.grpo.prefilter import PASS_RATES, prefilter
-from texlens.train.grpo.prompts import Prompts, prepare_prompts, within_limit
+from texlens.train.grpo.prompts import prepare_prompts, within_limit
 from texlens.train.grpo.sampling import Sampling
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.rewards.functions import RENDERED, BatchRewards, RewardSettings
 from texlens.train.rewards.pool import RewardPool
 from texlens.train.run.adapters import count_parameters, load_for_training, on_cpu
-from texlens.train.run.budget import Budget
-from texlens.train.run.dev_evaluation import DevReader
-from texlens.train.run.run_folder import TuningRun, save_weights
-from texlens.train.run.trl_trainers import RunTrainer
+from texlens.train.run.dev_evaluation import DevEvaluator
+from texlens.train.run.run_folder import RunFolder, save_weights, step_of
+from texlens.train.run.schedule import Schedule
+from texlens.train.run.trl_trainers import run_training, trl_arguments
 
-_MERGED_START = "base"
+MERGED_BASE = "base"
 
 
 def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """Train by a recipe, and leave adapter or model in `out`.
 
-    What it leaves is what `train_sft` does, and `rewards.jsonl` (a line a completion),
-    `completions/` (pages), `prefilter.jsonl` (pass rates, with a prefilter) and, where an adapter
-    was merged first, `base/`: the model that the new adapter belongs to.
+    It leaves what `train_sft` leaves, and `rewards.jsonl` (a line per completion), `completions/`
+    (pages), `prefilter.jsonl` (pass rates, with a prefilter) and, where an adapter was merged
+    first, `base/`: the model that the new adapter belongs to.
 
-    Returns what `run.json` holds.
-    Raises InputError when model, data or settings cannot be used, or the run in `out` was begun
-    with other settings.
+    Returns:
+        The content of `run.json`.
+
+    Raises:
+        InputError: model, data or settings cannot be used, or the run in `out` was started with
+            other settings.
     """
     transformers.utils.logging.disable_progress_bar()
     _require_vllm(config)
-    config = config.model_copy(update={"optimizer": _optimizer(config)})
-    run = TuningRun(config, out, overwrite=overwrite)
+    config = config.model_copy(update={"optim": _available_optimizer(config)})
+    run = RunFolder(config, out, overwrite=overwrite)
     groups = config.groups_per_step(run.processes)
-    dev = DevReader(config.dev, config.dev_metrics)
-    loaded = within_limit(_start(config, run), config.max_prompt_tokens)
+    dev = DevEvaluator(config.dev, config.dev_metrics)
+    loaded = within_limit(_start(config, run), config.max_prompt_length)
     prompts = prepare_prompts(config, loaded)
-    sampling, settings = _limits(config, loaded)
-    if run.writes:
+    sampling, settings = sampling_and_rewards(config, loaded)
+    if run.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
         if overwrite:
-            _throw_away(out)
+            for name in (PASS_RATES, RECORDS):
+                (out / name).unlink(missing_ok=True)
+            shutil.rmtree(out / PAGES, ignore_errors=True)
     with _pool(config) as pool:
         began = time.monotonic()
         if config.prefilter is not None:
-            # The first process answers; the others wait, and read what it found.
-            if not run.writes:
-                _wait_for_all()
-            prompts = prefilter(
-                prompts, loaded, config, out, sampling=sampling, settings=settings, pool=pool
-            )
-            if run.writes:
-                _wait_for_all()
-        budget = Budget(config, steps_per_epoch=max(1, len(prompts.table) // groups))
-        budget.minutes = (time.monotonic() - began) / 60  # choosing prompts is part of the run
-        trained, total = count_parameters(loaded.model)
-        run.write_start(prompts.record, {"trained": trained, "total": total})
-        checkpoint = run.resume(budget)
-        log = CompletionLog(
+            # The main process answers; the others wait, and then read its answers.
+            with PartialState().main_process_first():
+                prompts = prefilter(
+                    prompts, loaded, config, out, sampling=sampling, settings=settings, pool=pool
+                )
+        schedule = Schedule(config, steps_per_epoch=max(1, len(prompts.table) // groups))
+        schedule.minutes = (time.monotonic() - began) / 60  # choosing prompts is part of the run
+        run.write_start(prompts.record, count_parameters(loaded.model))
+        checkpoint = run.last_checkpoint()
+        completions = CompletionLog(
             out,
             config.rewards,
-            page_every=config.page_every,
-            resumed_after=None if checkpoint is None else int(checkpoint.rpartition("-")[2]),
+            page_steps=config.completion_page_steps,
+            resumed_after=None if checkpoint is None else step_of(checkpoint),
         )
-        trainer = Trainer(
-            config, run, loaded, prompts, budget, dev,
-            rewards=BatchRewards(config.rewards, settings, pool),
-            sampling=sampling,
-            completions=log if run.writes else None,
-        )  # fmt: skip
-        trainer.train(resume_from_checkpoint=checkpoint)
-    whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) if run.is_sharded else None
-    step = trainer.state.global_step
-    return run.finish(loaded, step=step, minutes=budget.minutes, state=whole)
-
-
-class Trainer(RunTrainer, FormulaGrpoTrainer):
-    """The trainer of GRPO for a run of ours."""
-
-    def __init__(
-        self,
-        config: GrpoConfig,
-        run: TuningRun,
-        loaded: Loaded,
-        prompts: Prompts,
-        budget: Budget,
-        dev: DevReader,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
+        arguments = trl_arguments(
+            TrlConfig,
             run,
-            budget,
+            schedule,
+            max_completion_length=sampling.max_new_tokens,
+            disable_tqdm=True,
+        )
+        trainer = FormulaGrpoTrainer(
             model=loaded.model,
-            args=trl_arguments(config, run, budget, loaded.prompt_config.max_new_tokens),
+            args=arguments,
             train_dataset=prompts.table,
             processing_class=loaded.processor,
-            callbacks=run.callbacks(loaded, budget, dev),
-            **kwargs,
+            rewards=BatchRewards(config.rewards, settings, pool),
+            sampling=sampling,
+            completions=completions,
         )
+        return run_training(trainer, run, loaded, schedule, dev)
 
 
-def trl_arguments(
-    config: GrpoConfig, run: TuningRun, budget: Budget, max_new_tokens: int
-) -> TrlConfig:
-    """A recipe in TRL's terms."""
-    vllm: dict[str, Any] = {}
-    if config.vllm is not None:
-        vllm = {
-            "use_vllm": True,
-            "vllm_mode": config.vllm.mode,
-            "vllm_server_base_url": config.vllm.server,
-            "vllm_gpu_memory_utilization": config.vllm.memory,
-        }
-    return TrlConfig(
-        **run.trl_settings(budget),
-        num_generations=config.num_generations,
-        num_iterations=config.num_iterations,
-        max_completion_length=max_new_tokens,
-        mask_truncated_completions=config.mask_truncated_completions,
-        temperature=config.temperature,
-        beta=config.beta,
-        epsilon=config.epsilon,
-        loss_type=config.loss_type,
-        scale_rewards=config.scale_rewards,
-        disable_tqdm=True,
-        **vllm,
-    )
-
-
-def _start(config: GrpoConfig, run: TuningRun) -> Loaded:
-    """The network to train: a base, an adapter to go on with, or one merged into its base.
-
-    On a CPU the weights stay in float32, and `precision: bfloat16` is of the arithmetic of training
-    alone: so the lean pass can draw the answers, and the adapter fits the base as it is read.
-    """
-    changes: dict[str, Any] = {}
-    if on_cpu(config) and config.quantisation is None:
-        changes["precision"] = "float32"
-    if config.adapter_use == "merge":
-        folder = run.out / _MERGED_START
-        if run.writes and (run.checkpoint() is None or not folder.is_dir()):
-            start = load_model(config.model, config.adapter, dtype="float32", device="cpu")
-            save_weights(
-                Loaded(start.model.merge_and_unload(), start.processor, start.prompt_config), folder
-            )
-        _wait_for_all()
-        changes |= {"model": str(folder), "adapter": None}
-    return load_for_training(config.model_copy(update=changes))
-
-
-def _throw_away(out: Path) -> None:
-    """Remove what GRPO alone leaves of an earlier run."""
-    for name in (PASS_RATES, RECORDS):
-        (out / name).unlink(missing_ok=True)
-    shutil.rmtree(out / PAGES, ignore_errors=True)
-
-
-def _pool(config: GrpoConfig) -> AbstractContextManager[RewardPool | None]:
-    """The processes that draw answers; none for rewards that need no drawing."""
-    needed = config.prefilter is not None or not RENDERED.isdisjoint(config.rewards)
-    return RewardPool() if needed else nullcontext()
-
-
-def _limits(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, RewardSettings]:
-    """How answers are drawn and judged, by the prompt configuration of the run."""
-    generation = loaded.model.generation_config
-    ends = generation.eos_token_id
+def sampling_and_rewards(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, RewardSettings]:
+    """How answers are sampled and rewarded, by the prompt configuration of the run."""
+    ends = loaded.model.generation_config.eos_token_id
     end_tokens = tuple(ends) if isinstance(ends, list | tuple) else (ends,)
     if loaded.processor.tokenizer.eos_token_id is not None:
         end_tokens = (*end_tokens, loaded.processor.tokenizer.eos_token_id)
@@ -207,26 +126,45 @@ def _limits(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, RewardSetting
     return sampling, settings
 
 
-def _optimizer(config: GrpoConfig) -> str:
-    """The recipe's optimiser, or plain AdamW where its 8 bits are not to be had."""
-    if "8bit" in config.optimizer and importlib.util.find_spec("bitsandbytes") is None:
+def _start(config: GrpoConfig, run: RunFolder) -> Loaded:
+    """The network to train: a base with a new adapter, or an adapter to continue.
+
+    On a CPU the weights stay in float32, and `precision: bfloat16` is only that of the arithmetic of
+    training: so the lean pass can sample the answers, and the adapter fits the base as it is read.
+    """
+    changes: dict[str, Any] = {}
+    if on_cpu(config) and config.quantisation is None:
+        changes["precision"] = "float32"
+    if config.adapter_use == "merge":
+        folder = run.out / MERGED_BASE
+        if run.is_main_process and (run.last_checkpoint() is None or not folder.is_dir()):
+            start = load_model(config.model, config.adapter, dtype="float32", device="cpu")
+            save_weights(Loaded(merged(start.model), start.processor, start.prompt_config), folder)
+        PartialState().wait_for_everyone()
+        changes |= {"model": str(folder), "adapter": None}
+    return load_for_training(config.model_copy(update=changes))
+
+
+def _pool(config: GrpoConfig) -> AbstractContextManager[RewardPool | None]:
+    """The processes that render answers; None for rewards that need no rendering."""
+    needed = config.prefilter is not None or not RENDERED.isdisjoint(config.rewards)
+    return RewardPool() if needed else nullcontext()
+
+
+def _available_optimizer(config: GrpoConfig) -> str:
+    """The recipe's optimiser, or plain AdamW where bitsandbytes is not installed."""
+    if "8bit" in config.optim and importlib.util.find_spec("bitsandbytes") is None:
         print(
-            f"{config.optimizer} needs bitsandbytes, which is not installed: plain AdamW instead.",
+            f"{config.optim} needs bitsandbytes, which is not installed: plain AdamW instead.",
             file=sys.stderr,
         )
         return "adamw_torch"
-    return config.optimizer
+    return config.optim
 
 
 def _require_vllm(config: GrpoConfig) -> None:
-    if config.vllm is not None and importlib.util.find_spec("vllm") is None:
+    if config.use_vllm and importlib.util.find_spec("vllm") is None:
         raise InputError(
-            "Answers drawn by vLLM need the Python package 'vllm', which is not installed: install "
-            "a version that TRL knows (docs/grpo.md), or leave vllm out of the recipe."
+            "use_vllm needs the Python package 'vllm', which is not installed: install a version "
+            "that TRL supports (docs/grpo.md), or leave use_vllm out of the recipe."
         )
-
-
-def _wait_for_all() -> None:
-    from accelerate import PartialState
-
-    PartialState().wait_for_everyone()

@@ -1,4 +1,8 @@
-"""TRL's GRPOTrainer, with three things of its own: how it encodes, how it draws, what it records."""
+"""What is changed in TRL's GRPOTrainer, and in transformers' vision tower under it.
+
+Written for TRL 1.16, of which it overrides private methods; each override names the method that it
+replaces and the reason.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +12,25 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from torch import Tensor
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+    Qwen2_5_VisionTransformerPretrainedModel,
+)
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from texlens.train.grpo.completions import Asked, CompletionLog
+from texlens.train.grpo.completions import CompletionLog, PromptRecord
 from texlens.train.grpo.sampling import Sampling, lean_decoder, sample
-from texlens.train.grpo.shared_vision import encode_each_picture_once, like_pictures
 from texlens.train.rewards.functions import BatchRewards
-from texlens.train.run.run_folder import OWN
-
-_LOGGED = {  # theirs to ours
-    "kl": "kl",
-    "entropy": "entropy",
-    "clip_ratio/region_mean": "clipped",
-    "step_time": "seconds_a_step",
-}
+from texlens.train.run.callbacks import LOG_PREFIX
+from texlens.train.run.trl_trainers import RunTrainer
 
 
-class FormulaGrpoTrainer(GRPOTrainer):
+class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
     """GRPO on pictures of formulas.
 
-    Equal pictures of a batch share one pass through the vision tower. Where the model is small and
-    on a CPU, answers are drawn by the lean pass (`grpo_sampling`); elsewhere by transformers or
-    vLLM, as TRL is told. `completions` records what was answered; None: nothing is recorded.
+    Equal pictures of a batch share one pass through the vision tower. A small model on a CPU
+    samples its answers by the lean pass (`grpo.sampling`), any other by transformers or vLLM, as in
+    TRL. `completions` records the answers; None: nothing is recorded.
 
     The dataset has the columns `id`, `prompt`, `image` and `solution`.
     """
@@ -48,73 +49,122 @@ class FormulaGrpoTrainer(GRPOTrainer):
         super().__init__(model=model, reward_funcs=functions, **kwargs)
         encode_each_picture_once(model)
         self.rewards, self.sampling, self.completions = rewards, sampling, completions
-        self._rows: list[dict[str, Any]] = []
 
     def _generate_single_turn(
         self,
         prompt_ids: list[list[int]],
-        images: list[list[Any]],
-        multimodal_fields: dict[str, Any],
-        num_generations: int,
-        has_tool_images: bool = False,
+        images: Any,
+        multimodal_fields: Any,
+        *args: Any,
+        **kwargs: Any,
     ) -> Any:
+        """Replaces `GRPOTrainer._generate_single_turn` where the lean pass can sample.
+
+        TRL's calls `generate`, which reads a picture and its prompt again for each answer.
+        """
         start = time.perf_counter()
         decoder = None
         if not self.use_vllm:
             decoder = lean_decoder(self.accelerator.unwrap_model(self.model))
         if decoder is None:
-            drawn = super()._generate_single_turn(
-                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+            answers = super()._generate_single_turn(
+                prompt_ids, images, multimodal_fields, *args, **kwargs
             )
         else:
-            inputs, kinds = self._different_prompts(prompt_ids, multimodal_fields)
-            drawn = sample(decoder, inputs, kinds, self.sampling), None
-        self._note({"seconds_drawing": time.perf_counter() - start})
-        return drawn
+            inputs, rows = self._different_prompts(prompt_ids, multimodal_fields)
+            answers = sample(decoder, inputs, rows, self.sampling), None
+        self._log_mean({"seconds_sampling": time.perf_counter() - start})
+        return answers
 
     def _different_prompts(
         self, prompt_ids: Sequence[list[int]], multimodal_fields: dict[str, Any]
-    ) -> tuple[dict[str, torch.Tensor], list[int]]:
-        """The prompts of a batch without repetition, and for every answer the row of its own."""
-        patches = torch.as_tensor(multimodal_fields["pixel_values"])
+    ) -> tuple[dict[str, Tensor], list[int]]:
+        """The prompts of a batch without repetition, and for every answer the row of its prompt."""
         grids = torch.as_tensor(multimodal_fields["image_grid_thw"])
-        firsts, kinds = like_pictures(patches, grids)
-        parts = patches.split(grids.prod(-1).tolist())
-        longest = max(len(prompt_ids[first]) for first in firsts)
-        padding = [longest - len(prompt_ids[first]) for first in firsts]
+        patches, firsts, rows = different_pictures(
+            torch.as_tensor(multimodal_fields["pixel_values"]), grids
+        )
+        prompts = [prompt_ids[first] for first in firsts]
+        longest = max(map(len, prompts))
         pad = self._tokenizer.pad_token_id
-        rows = [[pad] * p + prompt_ids[first] for p, first in zip(padding, firsts, strict=True)]
         return {
-            "input_ids": torch.tensor(rows),
-            "attention_mask": torch.tensor([[0] * p + [1] * (longest - p) for p in padding]),
-            "pixel_values": torch.cat([parts[first] for first in firsts]),
+            "input_ids": torch.tensor([[pad] * (longest - len(ids)) + ids for ids in prompts]),
+            "attention_mask": torch.tensor(
+                [[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts]
+            ),
+            "pixel_values": patches,
             "image_grid_thw": grids[firsts],
-        }, kinds
+        }, rows
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """As TRL's; then every completion goes on record, with what it was an answer to."""
+        """Extends `GRPOTrainer._generate_and_score_completions`: records completions and prompts."""
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        asked = [Asked(row["id"], row["prompt"], row["image"]) for row in inputs]
-        asked, scored = gather_object(asked), gather_object(self.rewards.last)
+        prompts = [PromptRecord(row["id"], row["prompt"], row["image"]) for row in inputs]
+        prompts, scored = gather_object(prompts), gather_object(self.rewards.last)
         if self.completions is not None and self.accelerator.is_main_process:
-            self._note(self.completions.add(self.state.global_step + 1, asked, scored))
+            self._log_mean(self.completions.add(self.state.global_step + 1, prompts, scored))
         return batch
 
-    def _calculate_rewards(self, *args: Any) -> torch.Tensor:
+    def _calculate_rewards(self, *args: Any) -> Tensor:
+        """Extends `GRPOTrainer._calculate_rewards`: logs how long it takes."""
         start = time.perf_counter()
-        rewards: torch.Tensor = super()._calculate_rewards(*args)
-        self._note({"seconds_rewarding": time.perf_counter() - start})
+        rewards: Tensor = super()._calculate_rewards(*args)
+        self._log_mean({"seconds_rewards": time.perf_counter() - start})
         return rewards
 
-    def _note(self, values: Mapping[str, float]) -> None:
-        """Have these averaged over the steps of a log line, and written into it."""
+    def _log_mean(self, values: Mapping[str, float]) -> None:
+        """Log these, averaged over the steps of a log line, by TRL's own `_metrics`."""
         for name, value in values.items():
-            self._metrics["train"][OWN + name].append(value)
+            self._metrics["train"][LOG_PREFIX + name].append(value)
 
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """As TRL's; of its own measures, some go into the run's log."""
-        measures = self._metrics["train"]
-        for theirs, ours in _LOGGED.items():
-            if theirs in measures:
-                measures[OWN + ours] = list(measures[theirs])
-        super().log(logs, start_time)
+
+def different_pictures(patches: Tensor, grids: Tensor) -> tuple[Tensor, list[int], list[int]]:
+    """The different pictures of a batch.
+
+    Args:
+        patches: the processor's patches of all pictures, (patches, values).
+        grids: frames, rows and columns of patches of each picture, (pictures, 3).
+
+    Returns:
+        The patches of the different pictures, the index of the first picture of each kind, and
+        for every picture the number of its kind.
+    """
+    parts = patches.split(grids.prod(-1).tolist())
+    firsts: list[int] = []
+    kinds: list[int] = []
+    for place, part in enumerate(parts):
+        for kind, first in enumerate(firsts):
+            if torch.equal(grids[first], grids[place]) and torch.equal(parts[first], part):
+                kinds.append(kind)
+                break
+        else:
+            kinds.append(len(firsts))
+            firsts.append(place)
+    return torch.cat([parts[first] for first in firsts]), firsts, kinds
+
+
+class OncePerPicture(Qwen2_5_VisionTransformerPretrainedModel):
+    """The stock vision tower, run on the different pictures of a batch only.
+
+    A batch of GRPO holds every picture once for each answer of its group, and the vision tower is
+    the more expensive half of a small model. Its output depends on the picture alone, so equal
+    pictures share one pass, in which their gradients add up.
+    """
+
+    def forward(self, hidden_states: Tensor, grid_thw: Tensor, **kwargs: Any) -> Any:
+        """As the stock class; `last_hidden_state` too is of the different pictures only."""
+        patches, firsts, kinds = different_pictures(hidden_states, grid_thw)
+        if len(firsts) == len(kinds):
+            return super().forward(hidden_states, grid_thw=grid_thw, **kwargs)
+        output = super().forward(patches, grid_thw=grid_thw[firsts], **kwargs)
+        sizes = (grid_thw[firsts].prod(-1) // self.spatial_merge_size**2).tolist()
+        encoded = output.pooler_output.split(sizes)
+        output.pooler_output = torch.cat([encoded[kind] for kind in kinds])
+        return output
+
+
+def encode_each_picture_once(model: torch.nn.Module) -> None:
+    """Make the vision tower of a Qwen2.5-VL an `OncePerPicture`. The weights stay the same."""
+    for module in model.modules():
+        if type(module) is Qwen2_5_VisionTransformerPretrainedModel:
+            module.__class__ = OncePerPicture

@@ -1,14 +1,14 @@
 """`--dry-run`: what a fine-tuning run would train, need and take, before it costs anything.
 
-The network is built on the meta device, so no weights are needed; the data, where it is at hand, is
-measured by what training itself does. Parameters and steps are exact, memory and time estimates.
+The network is built on the meta device, so that no weights are needed. The data, if it exists, is
+measured as training prepares it. Parameters and steps are exact, memory and time are estimates.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import warnings
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ import torch
 
 from texlens.errors import InputError
 from texlens.model.load import Loaded
-from texlens.model.published import build_on_meta
+from texlens.model.qwen_shapes import build_on_meta
 from texlens.train.grpo.prompts import within_limit
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.plan.cost import (
@@ -31,30 +31,36 @@ from texlens.train.plan.cost import (
     step_flops,
 )
 from texlens.train.plan.lengths import Lengths, measure_lengths, processor_of, prompt_config_of
-from texlens.train.run.adapters import base_source, lora_config, part_of, precision_of
-from texlens.train.run.settings import Part, TuningConfig
+from texlens.train.run.adapters import (
+    base_source,
+    lora_config,
+    mark_trainable,
+    module_of,
+    precision_of,
+)
+from texlens.train.run.settings import FineTuningConfig, ModuleName
 
 Layout = Literal["ddp", "fsdp2", "zero2"]
-"""How several devices share the work: as the files of `texlens/train/launch` set it up."""
+"""How several devices share the work, as the files of `texlens/train/launch` set it up."""
 
-PARTS: tuple[Part, ...] = ("language_model", "vision", "merger")
+MODULES: tuple[ModuleName, ...] = ("language_model", "vision", "merger")
 
 UTILISATION = 0.15
-"""The part of a card's published peak that a step reaches with all it executes, for the estimate of
-time. The 3B with LoRA on an H100: 0.10 with sequences of 210 tokens, 0.16 with 866
-(`benchmarks/train_large.py`). Cards with less arithmetic for their memory come nearer their peak."""
+"""The part of a card's peak in its data sheet that a step reaches with all operations it executes,
+for the estimate of time. The 3B with LoRA on an H100: 0.10 with sequences of 210 tokens, 0.16 with
+866 (`benchmarks/train_large.py`). Cards with less arithmetic for their memory come nearer to it."""
 
 SECONDS_A_LAYER = 0.007
-"""A layer's forward and backward pass takes no less, however small the batch: its kernels have to be
-launched. Measured in the same run, as is how much longer that takes with checkpointing."""
+"""The least time of a layer's forward and backward pass, however small the batch, since its kernels
+must be launched. Measured in the same run, as was the factor for checkpointing."""
 
 CHECKPOINTING_LAUNCHES = 1.8
 
 SECONDS_TO_DECODE = 0.0008
-"""For a layer of the language model to write one token by transformers' `generate` on a GPU."""
+"""For one token in one layer of the language model by transformers' `generate` on a GPU."""
 
 RESERVED = 2**30
-"""Memory that CUDA's context and the allocator's gaps take, in bytes."""
+"""Memory of CUDA's context and of gaps in the allocator, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What is known of a run before it begins.
+    """What is known about a run before it starts.
 
-    `parameters` gives trained and all weights by part. `lengths` is None where the data is not at
-    hand; then memory is that of sequences as long as the recipe allows, and steps are known only
-    where the recipe states them. `seconds_a_step` is by kind of card.
+    `parameters` has the numbers of trained and of all weights by module. `lengths` is None when
+    data files are missing (`absent`); then memory is that of sequences as long as the recipe
+    allows, and `steps` is known only if the recipe states it. `seconds_a_step` is by name of the
+    card.
     """
 
     model: str
@@ -108,18 +115,19 @@ class DryRun:
         return sum(trained for trained, _ in self.parameters.values())
 
 
-def dry_run(config: TuningConfig, *, devices: int = 1, layout: Layout = "ddp") -> DryRun:
-    """Work out a recipe without its weights.
+def dry_run(config: FineTuningConfig, *, devices: int = 1, layout: Layout = "ddp") -> DryRun:
+    """Estimate a run without its weights.
 
-    `devices` is the number of processes it would run with, one device each, in this `layout`.
+    Args:
+        config: the recipe.
+        devices: the number of processes, with one device each.
+        layout: how they share the work.
 
-    Raises InputError when the shape of the base is not known, or a data file that exists cannot be
-    used.
+    Raises:
+        InputError: the shape of the base is not known, or a data file cannot be used.
     """
-    from texlens.train.plan.mistakes import known_mistakes
+    from texlens.train.plan.checks import warnings_for
 
-    # Says on import which of its kernels a machine without a GPU lacks.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     source = base_source(config)
     base = build_on_meta(source, precision_of(config))
     base_parameters = sum(p.numel() for p in base.parameters())
@@ -133,20 +141,19 @@ def dry_run(config: TuningConfig, *, devices: int = 1, layout: Layout = "ddp") -
     if not absent:
         processor, exact = processor_of(source, shape, prompt_config)
         if exact and isinstance(config, GrpoConfig):
-            bounded = within_limit(Loaded(None, processor, prompt_config), config.max_prompt_tokens)
+            bounded = within_limit(Loaded(None, processor, prompt_config), config.max_prompt_length)
             prompt_config = bounded.prompt_config
         lengths = measure_lengths(config.data, processor, prompt_config, exact=exact)
     examples = None if lengths is None else _examples_an_epoch(config, lengths)
     a_step = config.examples_per_step(devices)
     # A step of GRPO takes answers, `num_generations` of them to one example.
     of_one = config.num_generations if isinstance(config, GrpoConfig) else 1
-    steps = config.steps
-    if steps is None and config.epochs is not None and examples is not None:
-        steps = math.ceil(config.epochs * math.ceil(examples * of_one / a_step))
+    steps = config.max_steps
+    if config.num_train_epochs is not None and examples is not None:
+        steps = math.ceil(config.num_train_epochs * math.ceil(examples * of_one / a_step))
 
     longest, usual = _batches(config, prompt_config, shape, lengths)
-    training = _training(config, checkpointing=config.gradient_checkpointing)
-    flops = step_flops(shape, usual, training)
+    flops = step_flops(shape, usual, _training(config)).executed
     return DryRun(
         model=source,
         precision=precision_of(config),
@@ -162,25 +169,21 @@ def dry_run(config: TuningConfig, *, devices: int = 1, layout: Layout = "ddp") -
         of_what="answers" if isinstance(config, GrpoConfig) else "examples",
         steps=steps,
         memory=_memory(network, quantised, config, shape, longest, devices, layout),
-        teraflops_a_step=flops.executed * config.accumulation * devices / 1e12,
+        teraflops_a_step=flops * config.gradient_accumulation_steps * devices / 1e12,
         seconds_a_step={
-            name: _seconds(flops.executed, peak, shape, config, usual.answer)
+            name: _seconds(flops, peak, shape, config, usual.answer)
             for name, (peak, _) in ACCELERATORS.items()
         },
-        warnings=known_mistakes(
+        warnings=warnings_for(
             config, network, lengths, examples, prompt_config, devices=devices, layout=layout
         ),
     )
 
 
-def _to_be_trained(base: Any, config: TuningConfig) -> Any:
-    """The base with what is trained marked, as `adapters.load_for_training` leaves it."""
+def _to_be_trained(base: Any, config: FineTuningConfig) -> Any:
+    """The base with its trained weights marked, as `adapters.load_for_training` does."""
     if config.lora is None:
-        for name, parameter in base.named_parameters():
-            chosen = part_of(name) in config.parts
-            parameter.requires_grad_(chosen)
-            if chosen:
-                parameter.data = parameter.data.float()
+        mark_trainable(base, config.trainable_modules)
         return base
     from peft import PeftConfig, get_peft_model
 
@@ -209,97 +212,88 @@ def _quantised_layers(base: Any) -> set[str]:
 
 
 def _parameters(network: Any) -> dict[str, tuple[int, int]]:
-    """Trained and all weights of each part."""
-    counts: dict[str, tuple[int, int]] = dict.fromkeys(PARTS, (0, 0))
+    """The numbers of trained and of all weights, by module."""
+    trained, total = Counter[str](), Counter[str]()
     for name, parameter in network.named_parameters():
-        part = part_of(name)
-        trained, total = counts[part]
-        counts[part] = (
-            trained + (parameter.numel() if parameter.requires_grad else 0),
-            total + parameter.numel(),
-        )
-    return counts
+        total[module_of(name)] += parameter.numel()
+        trained[module_of(name)] += parameter.numel() if parameter.requires_grad else 0
+    return {module: (trained[module], total[module]) for module in MODULES}
 
 
-def _examples_an_epoch(config: TuningConfig, lengths: Lengths) -> int:
-    """Every row of the files without share, and as many others as the shares ask for."""
+def _examples_an_epoch(config: FineTuningConfig, lengths: Lengths) -> int:
+    """All rows of the files without a mixing ratio, and of the others what their ratios ask for."""
     usable = 1 - sum(lengths.unusable.values()) / max(1, len(lengths.tokens))
-    whole = sum(
-        rows for rows, file in zip(lengths.files, config.data, strict=True) if file.share is None
-    )
-    return round(whole * usable / (1 - sum(file.share or 0.0 for file in config.data)))
+    by_file = [
+        (file.mixing_ratio, rows) for file, rows in zip(config.data, lengths.files, strict=True)
+    ]
+    whole = sum(rows for ratio, rows in by_file if ratio is None)
+    return round(whole * usable / (1 - sum(ratio or 0.0 for ratio, _ in by_file)))
 
 
-def _training(config: TuningConfig, *, checkpointing: bool) -> Training:
-    def treatment(part: Part) -> Treatment:
-        if part not in config.parts:
-            return "frozen"
-        return "full" if config.lora is None else "lora"
-
+def _training(config: FineTuningConfig) -> Training:
+    how: Treatment = "full" if config.lora is None else "lora"
+    treatments: dict[str, Any] = dict.fromkeys(config.trainable_modules, how)
     return Training(
-        language_model=treatment("language_model"),
-        vision=treatment("vision"),
-        merger=treatment("merger"),
-        dropout=config.lora is not None and config.lora.dropout > 0,
-        checkpointing=checkpointing,
+        **treatments,
+        dropout=config.lora is not None and config.lora.lora_dropout > 0,
+        checkpointing=config.gradient_checkpointing,
         precision_bytes=4 if precision_of(config) == "float32" else 2,
         adapter_bytes=_trained_bytes(config),
     )
 
 
-def _trained_bytes(config: TuningConfig) -> int:
-    """Bytes of a weight that is trained: float32, but TRL turns adapters on 4-bit weights to bf16."""
+def _trained_bytes(config: FineTuningConfig) -> int:
+    """Bytes of a trained weight: float32, but TRL casts adapters on 4-bit weights to bfloat16."""
     return 2 if config.quantisation == "nf4" else 4
 
 
 def _batches(
-    config: TuningConfig, prompt_config: Any, shape: Any, lengths: Lengths | None
+    config: FineTuningConfig, prompt_config: Any, shape: Any, lengths: Lengths | None
 ) -> tuple[Batch, Batch]:
     """The longest batch that can come, for memory, and the usual one, for time.
 
-    Batches hold sequences of like length, so padding (under a tenth) is left out of the usual one.
-    GRPO's answers are the model's own, and taken to be as long as they may.
+    Batches hold sequences of similar length, so padding (under a tenth) is left out of the usual
+    one. Answers of GRPO are the model's own; the longest that is allowed is assumed.
     """
-    a_token = shape.vision_config.spatial_merge_size**2
-    cutoff: int = getattr(config, "cutoff", shape.text_config.max_position_embeddings)
+    patches_a_token = shape.vision_config.spatial_merge_size**2
+    limit: int = getattr(config, "max_length", shape.text_config.max_position_embeddings)
+    longest_answer = prompt_config.max_new_tokens
+
+    def batch(prompt: float, visual: float, answer: float) -> Batch:
+        return Batch(
+            config.per_device_train_batch_size,
+            min(limit, math.ceil(prompt + answer)),
+            math.ceil(visual * patches_a_token),
+            min(limit, math.ceil(answer)),
+        )
+
     if lengths is None:
-        visual = prompt_config.max_pixels // (shape.vision_config.patch_size**2 * a_token)
-        answer = prompt_config.max_new_tokens
+        side = shape.vision_config.patch_size**2 * patches_a_token
+        visual = prompt_config.max_pixels // side
         prompt = visual + 64  # room for its words
         if isinstance(config, GrpoConfig):
-            prompt = config.max_prompt_tokens
+            prompt = config.max_prompt_length
             visual = min(visual, prompt)
-        tokens = min(cutoff, prompt + answer)
-        batch = Batch(config.batch, tokens, visual * a_token, min(answer, tokens))
-        return batch, batch
+        longest = batch(prompt, visual, longest_answer)
+        return longest, longest
     prompts = lengths.tokens - lengths.answers
-    usual_sizes = prompts.mean(), lengths.visual.mean(), lengths.answers.mean()
-    longest_sizes = float(prompts.max()), lengths.longest_visual, lengths.longest_answer
     if isinstance(config, GrpoConfig):
-        usual_sizes = *usual_sizes[:2], prompt_config.max_new_tokens
-        longest_sizes = (
-            config.max_prompt_tokens,
-            lengths.longest_visual,
-            prompt_config.max_new_tokens,
+        return (
+            batch(config.max_prompt_length, lengths.longest_visual, longest_answer),
+            batch(prompts.mean(), lengths.visual.mean(), longest_answer),
         )
-    usual, longest = (
-        Batch(
-            config.batch,
-            min(cutoff, math.ceil(prompt + answer)),
-            math.ceil(visual * a_token),
-            min(cutoff, math.ceil(answer)),
-        )
-        for prompt, visual, answer in (usual_sizes, longest_sizes)
+    # The longest sequence need not have the longest answer.
+    longest = batch(float(prompts.max()), lengths.longest_visual, lengths.longest_answer)
+    return (
+        replace(longest, tokens=min(limit, lengths.longest)),
+        batch(prompts.mean(), lengths.visual.mean(), lengths.answers.mean()),
     )
-    if not isinstance(config, GrpoConfig):
-        longest = replace(longest, tokens=min(cutoff, lengths.longest))
-    return longest, usual
 
 
 def _memory(
     network: Any,
     quantised: set[str],
-    config: TuningConfig,
+    config: FineTuningConfig,
     shape: Any,
     batch: Batch,
     devices: int,
@@ -324,8 +318,8 @@ def _memory(
         weights += size * parameter.numel()
         widest = max(widest, size * parameter.numel())
     gradients = float(_trained_bytes(config) * trained)
-    optimizer = OPTIMIZER_BYTES[config.optimizer] * trained
-    if config.optimizer == "adamw_torch":
+    optimizer = OPTIMIZER_BYTES[config.optim] * trained
+    if config.optim == "adamw_torch":
         optimizer *= _trained_bytes(config) / 4
     if devices > 1 and layout == "ddp":
         gradients *= 2
@@ -333,27 +327,27 @@ def _memory(
         gradients, optimizer = gradients / devices, optimizer / devices
         if layout == "fsdp2":
             weights = weights / devices + widest
-    plain_run, checkpointed = (
-        activation_bytes(shape, batch, _training(config, checkpointing=checkpointing))
+    activations, checkpointed = (
+        activation_bytes(shape, batch, replace(_training(config), checkpointing=checkpointing))
         for checkpointing in (False, True)
     )
     return Memory(
-        weights, gradients, optimizer, plain_run, checkpointed, config.gradient_checkpointing
+        weights, gradients, optimizer, activations, checkpointed, config.gradient_checkpointing
     )
 
 
-def _seconds(flops: float, peak: float, shape: Any, config: TuningConfig, answer: int) -> float:
-    """An optimiser step on one card, without the reading of dev pictures.
+def _seconds(flops: float, peak: float, shape: Any, config: FineTuningConfig, answer: int) -> float:
+    """Of one optimiser step on one card, without the evaluation on dev sets.
 
     Arithmetic at `UTILISATION` of the peak, but no faster than its kernels can be launched. GRPO
-    draws its answers before: token after token, all of a step at once.
+    samples its answers before: token after token, all of a step at once.
     """
     depth = shape.text_config.num_hidden_layers
     layers = depth + shape.vision_config.depth
     launches = layers * SECONDS_A_LAYER
     if config.gradient_checkpointing:
         launches *= CHECKPOINTING_LAUNCHES
-    seconds = config.accumulation * max(flops / (peak * UTILISATION), launches)
+    seconds = config.gradient_accumulation_steps * max(flops / (peak * UTILISATION), launches)
     if isinstance(config, GrpoConfig):
         seconds = config.num_iterations * seconds + answer * depth * SECONDS_TO_DECODE
     return seconds

@@ -1,7 +1,7 @@
-"""How long the sequences of a recipe will be, measured on its data by what training itself does.
+"""The lengths of a recipe's sequences, measured on its data as training itself prepares them.
 
-With the model's tokeniser files at hand the lengths are exact. Without, one token a byte stands in
-for the tokeniser: no byte-level tokeniser writes more, so that is an upper bound.
+With the model's tokeniser files the lengths are exact. Without them every byte counts as one token:
+no byte-level tokeniser makes more, so that is an upper bound.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import io
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,28 +18,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from texlens.data.parquet import write_examples
 from texlens.model.load import Loaded
 from texlens.model.prompt_config import PromptConfig, load_prompt_config
 from texlens.records import Example
 from texlens.train.run.examples import count_rows, prepare_examples, rows_of
-from texlens.train.run.settings import DataFile, TuningConfig
+from texlens.train.run.settings import DataFile, FineTuningConfig
 
 SPREAD = 2000
-"""Rows of a file that are measured, evenly spread: all of a smaller file."""
+"""The number of evenly spaced rows of a file that are measured; all rows of a smaller file."""
 
 EXTREME = 200
-"""Rows of a file that are measured besides, for the longest sequence: those with most to read."""
+"""The number of further rows that are measured: those likely to be the longest sequences."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
     """The lengths of a recipe's sequences, in tokens; prompt, visual tokens and answer together.
 
-    `tokens`, `visual` and `answers` are those of the evenly spread rows, in one order. `longest`
-    counts the extreme rows too. `exact`: by the model's tokeniser; else an upper bound.
-    `files`: the rows of each file. `unusable`: measured rows that training would leave out, by
-    reason.
+    `tokens`, `visual` and `answers` are those of the evenly spaced rows, in one order, (rows,).
+    `longest` counts the extreme rows too. `exact`: by the model's tokeniser; else an upper bound.
+    `files`: the number of rows of each file. `unusable`: the number of measured rows that training
+    would leave out, by reason.
     """
 
     exact: bool
@@ -54,13 +52,10 @@ class Lengths:
     unusable: dict[str, int]
 
 
-def prompt_config_of(config: TuningConfig, source: str) -> PromptConfig:
-    """The prompt configuration a run of this recipe would have, as far as folders that exist tell."""
-    for folder in (config.adapter, source):
-        if (
-            folder is not None
-            and (found := load_prompt_config(Path(folder).expanduser())) is not None
-        ):
+def prompt_config_of(config: FineTuningConfig, source: str) -> PromptConfig:
+    """The prompt configuration of a run of this recipe, as far as local folders have it."""
+    for name in (config.adapter, source):
+        if name is not None and (found := load_prompt_config(Path(name).expanduser())):
             return config.prompt_config.applied_to(found)
     return config.prompt_config.applied_to(PromptConfig(base=source))
 
@@ -91,35 +86,38 @@ def processor_of(source: str, shape: Any, prompt_config: PromptConfig) -> tuple[
 def measure_lengths(
     files: tuple[DataFile, ...], processor: Any, prompt_config: PromptConfig, *, exact: bool
 ) -> Lengths:
-    """Measure the rows of the files that are chosen for it; see `SPREAD` and `EXTREME`.
+    """Measure some rows of the files; see `SPREAD` and `EXTREME`.
 
-    Raises InputError when a file cannot be read or holds nothing to train on.
+    Raises InputError when a file cannot be read or has nothing to train on.
     """
-    rows = tuple(count_rows(file.parquet, file.rows) for file in files)
-    with tempfile.TemporaryDirectory() as folder:
-        chosen = []
-        for place, (file, count) in enumerate(zip(files, rows, strict=True)):
-            path = Path(folder) / f"{place}.parquet"
-            write_examples(path, _chosen(file, count))
-            chosen.append(DataFile(parquet=path))
-        data = prepare_examples(
-            chosen, Loaded(None, processor, prompt_config), cutoff=sys.maxsize, quiet=True
-        )
+    data = prepare_examples(
+        files,
+        Loaded(None, processor, prompt_config),
+        max_length=sys.maxsize,
+        quiet=True,
+        read=_chosen,
+    )
     columns = data.table[:]
     tokens = np.asarray(columns["length"])
     visual = np.asarray(columns["rows"]) * np.asarray(columns["columns"])
     answers = tokens - visual - data.prompt.length
     spread = np.asarray([id.startswith("spread") for id in columns["id"]])
     return Lengths(
-        exact, tokens[spread], visual[spread], answers[spread],
-        int(tokens.max()), int(visual.max()), int(answers.max()),
-        rows, data.record["left_out"],
-    )  # fmt: skip
+        exact=exact,
+        tokens=tokens[spread],
+        visual=visual[spread],
+        answers=answers[spread],
+        longest=int(tokens.max()),
+        longest_visual=int(visual.max()),
+        longest_answer=int(answers.max()),
+        files=tuple(file["rows"] for file in data.record["files"]),
+        unusable=data.record["left_out"],
+    )
 
 
-def _chosen(file: DataFile, rows: int) -> Iterator[Example]:
-    """Rows evenly spread over the file, and those with the most bytes of LaTeX and of pixels."""
-    every = -(-rows // SPREAD)
+def _chosen(file: DataFile) -> Iterator[Example]:
+    """Evenly spaced rows of a file, and those with the most bytes of LaTeX and of pixels."""
+    every = -(-count_rows(file.parquet, file.rows) // SPREAD)
     extreme: list[tuple[int, int, Example]] = []
     for number, example in enumerate(rows_of(file.parquet, file.rows)):
         if number % every == 0:

@@ -1,1 +1,8 @@
-"""."""
+"""Rewards of GRPO for formulas.
+
+In: completions and their references. Out: one number per completion and reward, and a record of
+what was found. Nothing here depends on torch or TRL.
+
+Read `functions` (all rewards, with TRL's signature), `text` (those of the GRPO report), `rendered`
+(those of the rendered formula), `pool` (the processes that compute these with a time limit).
+"""

@@ -1,15 +1,15 @@
 """Pictures with their LaTeX, ready for fine-tuning: framed, normalised, measured, counted.
 
-What cannot be learnt from is left out and counted by its reason; nothing is cut. The pictures are
-brought to what `Reader` would hand the same model, so that training and reading see alike.
+Examples that cannot be used are left out and counted by reason; nothing is truncated. The pictures
+are framed as `Reader` frames them for the same model, so that training and reading see the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ class FineTuningData:
     """The examples of a recipe as a `datasets.Dataset`, and what was left out of its files.
 
     Columns of `table`: `id`, `picture` (a picture file), `latex` (normal form), `answer` (token
-    ids up to the end token), `rows` and `columns` (of visual tokens), `length` (tokens of the whole
-    sequence), `file` (the place of its file in the recipe).
+    ids with the end token), `rows` and `columns` (of visual tokens), `length` (tokens of the whole
+    sequence), `file` (the index of its file in the recipe).
     """
 
     table: Any
@@ -47,79 +47,99 @@ class FineTuningData:
     record: dict[str, Any]
 
 
-@dataclass(slots=True)
-class _Kept:
-    """The columns of the examples that are kept, and why the others are not."""
-
-    columns: dict[str, list[Any]] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    def add(self, **values: Any) -> None:
-        for name, value in values.items():
-            self.columns.setdefault(name, []).append(value)
+class _Unusable(Exception):
+    """An example cannot be trained on; its text is the reason."""
 
 
 def prepare_examples(
-    files: Sequence[DataFile], loaded: Loaded, *, cutoff: int, quiet: bool = False
+    files: Sequence[DataFile],
+    loaded: Loaded,
+    *,
+    max_length: int,
+    quiet: bool = False,
+    read: Callable[[DataFile], Iterable[Example]] | None = None,
 ) -> FineTuningData:
     """Read the files of a recipe for a model.
 
-    `cutoff` is the longest sequence in tokens: prompt, visual tokens, answer and its end.
+    Args:
+        files: the files.
+        loaded: the processor and the prompt configuration; the model itself is not used.
+        max_length: the longest sequence in tokens: prompt, visual tokens, answer and its end.
+        quiet: show no progress.
+        read: which examples to take of a file; None: all of its rows.
 
-    Raises InputError when a file cannot be read, or no example of one is left.
+    Raises:
+        InputError: a file cannot be read, or no example of one can be used.
     """
     from datasets import Dataset
 
-    prompt_config, processor = loaded.prompt_config, loaded.processor
-    encoder = TextEncoder(processor.tokenizer)
-    end = processor.tokenizer.convert_tokens_to_ids(IM_END)
-    prompt = prompt_of(processor, prompt_config)
-    kept, digest, records = _Kept(), hashlib.sha256(), []
+    prompt = prompt_of(loaded.processor, loaded.prompt_config)
+    encoder = TextEncoder(loaded.processor.tokenizer)
+    kept: list[dict[str, Any]] = []
+    left_out: Counter[str] = Counter()
+    digest, records = hashlib.sha256(), []
     for place, file in enumerate(files):
-        before = len(kept.columns.get("id", ()))
-        left_before = kept.left_out.copy()
+        count_before, left_out_before = len(kept), left_out.copy()
         rows = count_rows(file.parquet, file.rows)
-        examples = rows_of(file.parquet, file.rows)
+        examples = read(file) if read else rows_of(file.parquet, file.rows)
         for example in progress(examples, total=rows, unit="pictures prepared", quiet=quiet):
             digest.update(example.image + b"\0" + example.latex_formula.encode() + b"\0")
-            latex = " ".join(normalize(example.latex_formula).split())
-            if not latex:
-                kept.left_out["no formula"] += 1
-                continue
             try:
-                picture, size = _picture(example.image, loaded)
-            except InputError:
-                kept.left_out["no picture"] += 1
-                continue
-            except NoInk:
-                kept.left_out["no ink"] += 1
-                continue
-            grid = visual_tokens(size, prompt_config, processor.image_processor)
-            answer = [*encoder.encode([answer_text(prompt_config, latex)])[0], end]
-            length = prompt.length + grid[0] * grid[1] + len(answer)
-            if length > cutoff:
-                kept.left_out["too long"] += 1
-                continue
-            kept.add(
-                id=example.id, picture=picture, latex=latex, answer=answer, rows=grid[0],
-                columns=grid[1], length=length, file=place,
-            )  # fmt: skip
-        count = len(kept.columns.get("id", ())) - before
-        left_out = dict(kept.left_out - left_before)
-        if not count:
-            raise InputError(f"No example of '{file.parquet}' is left to train on ({left_out}).")
-        records.append(
-            {"parquet": str(file.parquet), "rows": rows, "kept": count, "left_out": left_out}
-        )
-    lengths = sorted(kept.columns["length"])
+                kept.append(
+                    _prepared(example, loaded, encoder, prompt, max_length) | {"file": place}
+                )
+            except _Unusable as reason:
+                left_out[str(reason)] += 1
+        record = {
+            "parquet": str(file.parquet),
+            "rows": rows,
+            "kept": len(kept) - count_before,
+            "left_out": dict(left_out - left_out_before),
+        }
+        if not record["kept"]:
+            raise InputError(
+                f"No example of '{file.parquet}' is left to train on ({record['left_out']})."
+            )
+        records.append(record)
+    lengths = sorted(row["length"] for row in kept)
     record = {
         "files": records,
         "examples": len(lengths),
-        "left_out": dict(kept.left_out),
-        "tokens": {"median": lengths[len(lengths) // 2], "longest": lengths[-1], "cutoff": cutoff},
+        "left_out": dict(left_out),
+        "tokens": {
+            "median": lengths[len(lengths) // 2],
+            "longest": lengths[-1],
+            "max_length": max_length,
+        },
         "sha256": digest.hexdigest(),
     }
-    return FineTuningData(Dataset.from_dict(kept.columns), prompt, record)
+    return FineTuningData(Dataset.from_list(kept), prompt, record)
+
+
+def _prepared(
+    example: Example, loaded: Loaded, encoder: TextEncoder, prompt: Prompt, max_length: int
+) -> dict[str, Any]:
+    """The row of an example. Raises _Unusable."""
+    prompt_config, processor = loaded.prompt_config, loaded.processor
+    latex = " ".join(normalize(example.latex_formula).split())
+    if not latex:
+        raise _Unusable("no formula")
+    try:
+        picture, size = _picture(example.image, loaded)
+    except InputError as error:
+        raise _Unusable("no picture") from error
+    except NoInk as error:
+        raise _Unusable("no ink") from error
+    rows, columns = visual_tokens(size, prompt_config, processor.image_processor)
+    answer = encoder.encode([answer_text(prompt_config, latex)])[0]
+    answer.append(processor.tokenizer.convert_tokens_to_ids(IM_END))
+    length = prompt.length + rows * columns + len(answer)
+    if length > max_length:
+        raise _Unusable("too long")
+    return {
+        "id": example.id, "picture": picture, "latex": latex, "answer": answer, "rows": rows,
+        "columns": columns, "length": length,
+    }  # fmt: skip
 
 
 def rows_of(path: Path, rows: Rows | None) -> Iterator[Example]:
@@ -132,7 +152,7 @@ def rows_of(path: Path, rows: Rows | None) -> Iterator[Example]:
 
 def count_rows(path: Path, rows: Rows | None) -> int:
     """How many rows of a Parquet file lie in a range. Raises InputError when none does."""
-    next(read_examples(path, 1), None)  # says what is wrong with the file, if anything
+    next(read_examples(path, 1), None)  # raises if the file is not as it must be
     total = count_examples(path)
     start, stop = rows or (0, total)
     if (count := min(stop, total) - start) <= 0:
@@ -141,7 +161,7 @@ def count_rows(path: Path, rows: Rows | None) -> int:
 
 
 def dev_examples(dev: DevSet) -> list[Example]:
-    """The pictures of a dev set: the same ones every time."""
+    """The examples of a dev set: the same ones every time."""
     examples = list(rows_of(dev.parquet, dev.rows))
     if not examples:
         count_rows(dev.parquet, dev.rows)

@@ -1,6 +1,8 @@
-"""The settings that all fine-tuning shares: the start, what is trained, data, dev, the run.
+"""The settings that all fine-tuning shares: start, trained weights, data, dev sets, schedule, run.
 
-A recipe of supervised fine-tuning (`config_sft`) or of GRPO (`config_grpo`) adds its own.
+Supervised fine-tuning (`train.sft.settings`) and GRPO (`train.grpo.settings`) add their own. A
+setting that Transformers, TRL or PEFT has too has its name and meaning there, unless a docstring
+here says otherwise.
 """
 
 from __future__ import annotations
@@ -14,20 +16,20 @@ from texlens.metrics.registry import KEYS
 from texlens.model.prompt_config import PromptConfig
 from texlens.train.run.config import Rows, Settings
 
-Part = Literal["language_model", "vision", "merger"]
-"""A part of Qwen2.5-VL; the merger lies between vision and language model."""
+ModuleName = Literal["language_model", "vision", "merger"]
+"""A part of Qwen2.5-VL; the merger lies between the vision tower and the language model."""
 
 
 class Lora(Settings):
-    """Low-rank adapters (Hu et al. 2021) on the linear layers of the parts that are trained."""
+    """Low-rank adapters (arXiv:2106.09685) on the linear layers of the trainable modules."""
 
-    rank: int = Field(default=8, gt=0)
-    alpha: int = Field(default=16, gt=0)  # updates are scaled by alpha / rank
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    r: int = Field(default=8, gt=0)
+    lora_alpha: int = Field(default=16, gt=0)  # updates are scaled by lora_alpha / r
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
 class PromptConfigChanges(Settings):
-    """Where the prompt configuration of the run departs from that of the model it starts from."""
+    """Where the prompt configuration of the run differs from that of the model it starts from."""
 
     system: str | None = None
     instruction: str | None = None
@@ -44,20 +46,20 @@ class PromptConfigChanges(Settings):
 
 
 class DataFile(Settings):
-    """Examples of a Parquet file: columns `image` and `latex_formula`, `id` where there is one.
+    """Examples of a Parquet file: columns `image` and `latex_formula`, `id` if there is one.
 
-    `rows` takes a half-open range. Without `share` every row comes once an epoch. With it the file
-    makes that part of an epoch's examples, drawn anew for each epoch: so examples of an earlier
-    stage are mixed into a later one.
+    `rows` takes a half-open range. Without `mixing_ratio` every row comes once an epoch. With it,
+    the file makes up that part of an epoch's examples, sampled again for each epoch: so examples of
+    an earlier stage are mixed into a later one.
     """
 
     parquet: Path
     rows: Rows | None = None
-    share: float | None = Field(default=None, gt=0, lt=1)
+    mixing_ratio: float | None = Field(default=None, gt=0, lt=1)
 
 
 class DevSet(Settings):
-    """Pictures that are read, not trained on: `sample` of the rows, evenly spread; None: all."""
+    """Pictures to evaluate on, never to train on: `sample` rows, evenly spaced; None: all rows."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")
     parquet: Path
@@ -65,20 +67,24 @@ class DevSet(Settings):
     sample: int | None = Field(default=200, gt=0)
 
 
-class TuningConfig(Settings):
+class FineTuningConfig(Settings):
     """Fine-tuning a Qwen2.5-VL.
 
-    `model` is a folder, a name on the hub, or None for the embedded small model; `adapter` one to
-    go on from. `parts` are trained, by LoRA or, without `lora`, in full; the others are frozen.
+    `model` is a folder, a name on the hub, or None for the embedded small model; `adapter` is an
+    adapter to continue from. `trainable_modules` are trained, by LoRA or, if `lora` is None, in
+    full; the others are frozen.
 
-    Precision: weights that are trained are kept in float32, frozen ones in `precision`, which is
-    also that of the arithmetic. `auto` is float32 on a CPU and bfloat16 elsewhere.
+    Trained weights are kept in float32, frozen ones in `precision`, which is also that of the
+    arithmetic. `auto` is float32 on a CPU and bfloat16 elsewhere.
 
-    `steps`, `epochs` or `minutes` is the budget: exactly one. Minutes are those of training, the
-    reading of dev pictures left out. A step takes `batch` examples a process, `accumulation` times.
+    Exactly one of `max_steps`, `num_train_epochs` and `minutes` says how long to train. `minutes`
+    counts training only, not the evaluation on dev sets. The learning rate rises over the first
+    `warmup_ratio` of the run and then falls to 0 along a cosine.
 
-    Every `dev_every` steps, and at the start and the end, the dev sets are read and scored by
-    `dev_metrics`; the weights that were best by `best`, as in `printed.cdm`, are kept.
+    Every `eval_steps` steps, and at the start and the end, the dev sets are read and scored by
+    `dev_metrics`. The weights that were best by `metric_for_best_model` are kept. It is written
+    DEV_SET.METRIC, as in `printed.cdm`; None: the first dev set, and of its metrics cdm, exact or
+    the first.
     """
 
     description: str = ""
@@ -86,46 +92,49 @@ class TuningConfig(Settings):
     adapter: str | None = None
     prompt_config: PromptConfigChanges = PromptConfigChanges()
 
-    parts: tuple[Part, ...] = Field(default=("language_model",), min_length=1)
+    trainable_modules: tuple[ModuleName, ...] = Field(default=("language_model",), min_length=1)
     lora: Lora | None = Lora()
     quantisation: Literal["nf4"] | None = None  # of the frozen weights: 4 bits
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    attention: Literal["auto", "sdpa", "flash_attention_2"] = "auto"  # auto: flash where it works
+    attn_implementation: Literal["auto", "sdpa", "flash_attention_2"] = "auto"
     gradient_checkpointing: bool = False
     device: str = "auto"
 
     data: tuple[DataFile, ...] = Field(min_length=1)
     dev: tuple[DevSet, ...] = ()
     dev_metrics: tuple[str, ...] = ("exact", "edit_tokens", "cdm", "layout")
-    dev_every: int = Field(default=500, gt=0)
-    best: str | None = None  # None: the first dev set's first of cdm, exact, others
+    eval_steps: int = Field(default=500, gt=0)
+    metric_for_best_model: str | None = None
 
-    steps: int | None = Field(default=None, gt=0)
-    epochs: float | None = Field(default=None, gt=0)
+    max_steps: int | None = Field(default=None, gt=0)
+    num_train_epochs: float | None = Field(default=None, gt=0)
     minutes: float | None = Field(default=None, gt=0)
-    batch: int = Field(default=4, gt=0)
-    accumulation: int = Field(default=2, gt=0)
+    per_device_train_batch_size: int = Field(default=4, gt=0)
+    gradient_accumulation_steps: int = Field(default=2, gt=0)
     learning_rate: float = Field(default=5e-5, gt=0)
-    warmup: float = Field(default=0.05, ge=0, lt=1)  # part of the run; then a cosine down to 0
+    warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
-    gradient_norm: float = Field(default=1.0, gt=0)  # longer gradients are cut to it
-    optimizer: Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit"] = "adamw_torch"
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    optim: Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit"] = "adamw_torch"
 
     seed: int = 0
-    log_every: int = Field(default=10, gt=0)
-    checkpoint_every: int = Field(default=200, gt=0)
+    logging_steps: int = Field(default=10, gt=0)
+    save_steps: int = Field(default=200, gt=0)
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
 
     @model_validator(mode="after")
-    def _is_whole(self) -> TuningConfig:
-        if sum(budget is not None for budget in (self.steps, self.epochs, self.minutes)) != 1:
-            raise ValueError("give exactly one of steps, epochs, minutes (null takes one back)")
+    def _is_consistent(self) -> FineTuningConfig:
+        if [self.max_steps, self.num_train_epochs, self.minutes].count(None) != 2:
+            raise ValueError(
+                "give exactly one of max_steps, num_train_epochs, minutes (null unsets one)"
+            )
         if self.quantisation is not None and self.lora is None:
             raise ValueError("weights of 4 bits cannot be trained: give lora, or no quantisation")
-        if all(file.share is not None for file in self.data):
-            raise ValueError("data needs a file without share, which the shares are mixed into")
-        if sum(file.share or 0.0 for file in self.data) >= 1:
-            raise ValueError("the shares of data leave no room for the files without one")
+        ratios = [file.mixing_ratio for file in self.data]
+        if None not in ratios:
+            raise ValueError("data needs a file without mixing_ratio, to mix the others into")
+        if sum(ratio or 0.0 for ratio in ratios) >= 1:
+            raise ValueError("the mixing ratios of data leave no room for files without one")
         for key in self.dev_metrics:
             if key not in KEYS:
                 raise ValueError(
@@ -134,10 +143,13 @@ class TuningConfig(Settings):
         names = [dev.name for dev in self.dev]
         if len(set(names)) < len(names):
             raise ValueError("two dev sets have one name")
-        if self.best is not None:
-            name, _, key = self.best.partition(".")
+        if self.metric_for_best_model is not None:
+            name, _, key = self.metric_for_best_model.partition(".")
             if name not in names or key not in self.dev_metrics:
-                raise ValueError("best: write it as DEV_SET.METRIC, of those that are read")
+                raise ValueError(
+                    "metric_for_best_model: write it as DEV_SET.METRIC, with a dev set and a "
+                    "metric of this recipe"
+                )
         return self
 
     @property
@@ -145,15 +157,15 @@ class TuningConfig(Settings):
         """The dev set and the metric that choose the best weights; None without dev sets."""
         if not self.dev or not self.dev_metrics:
             return None
-        if self.best is not None:
-            name, _, key = self.best.partition(".")
+        if self.metric_for_best_model is not None:
+            name, _, key = self.metric_for_best_model.partition(".")
             return name, key
         key = next((k for k in ("cdm", "exact") if k in self.dev_metrics), self.dev_metrics[0])
         return self.dev[0].name, key
 
     def examples_per_step(self, processes: int = 1) -> int:
-        """How many examples one optimiser step takes in all."""
-        return self.batch * self.accumulation * processes
+        """The number of examples of one optimiser step, over all processes."""
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps * processes
 
     def document(self) -> dict[str, Any]:
         """The settings as they are written beside a run."""

@@ -1,34 +1,76 @@
-"""What a run changes in a trainer of TRL, whichever it is."""
+"""What SFT and GRPO change alike in TRL's trainers, and how a run uses them.
+
+Only public methods are overridden here. What else is changed in TRL stands in `train.sft.trainer`
+and `train.grpo.trainer`; pyproject.toml pins TRL to the minor version they were written for.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, TypeVar
 
 from transformers import PrinterCallback
 
-from texlens.train.run.budget import Budget
-from texlens.train.run.run_folder import TuningRun
+from texlens.model.load import Loaded
+from texlens.train.run.adapters import on_cpu, precision_of
+from texlens.train.run.callbacks import add_callbacks
+from texlens.train.run.dev_evaluation import DevEvaluator
+from texlens.train.run.run_folder import RunFolder
+from texlens.train.run.schedule import Schedule
+
+TrlConfig = TypeVar("TrlConfig")
 
 
 class RunTrainer:
-    """To be inherited from before a trainer: the run's schedule, and checkpoints that are whole."""
+    """To be inherited from before a trainer of TRL: the learning rate of a run, and no model card."""
 
-    def __init__(self, run: TuningRun, budget: Budget, **kwargs: Any) -> None:
-        self.run, self.budget = run, budget
-        super().__init__(**kwargs)
-        self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]  # the run's log speaks
+    schedule: Schedule | None = None  # None: TRL's own learning rate
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Warm-up and cosine over the run's budget, be it steps or minutes."""
+        """Replaces `Trainer.create_scheduler`, which knows no run that is limited by minutes."""
         trainer: Any = self
+        if self.schedule is None:
+            return super().create_scheduler(num_training_steps, optimizer)  # type: ignore[misc]
         if trainer.lr_scheduler is None:
-            trainer.lr_scheduler = self.budget.schedule(optimizer or trainer.optimizer)
+            trainer.lr_scheduler = self.schedule.scheduler(optimizer or trainer.optimizer)
             trainer._created_lr_scheduler = True
         return trainer.lr_scheduler
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)  # type: ignore[misc]
-        self.run.seal_checkpoint(self.state.global_step, self.budget)  # type: ignore[attr-defined]
-
     def create_model_card(self, *arguments: Any, **settings: Any) -> None:
-        """Nothing: a run writes its own card."""
+        """Replaces TRL's model card, written at every checkpoint: a run writes its own."""
+
+
+def trl_arguments(
+    kind: type[TrlConfig], run: RunFolder, schedule: Schedule, **changes: Any
+) -> TrlConfig:
+    """A run's configuration for a trainer of TRL.
+
+    Settings of the recipe that TRL has under the same name are passed on; `changes` come last.
+    """
+    config = run.config
+    names = {field.name for field in dataclasses.fields(kind)} & set(type(config).model_fields)  # type: ignore[arg-type]
+    return kind(
+        **{name: getattr(config, name) for name in names - {"num_train_epochs"}}
+        | {
+            "output_dir": str(run.checkpoints),
+            "max_steps": schedule.max_steps,
+            "bf16": precision_of(config) == "bfloat16",
+            "use_cpu": on_cpu(config),
+            "data_seed": config.seed,
+            "logging_nan_inf_filter": False,
+            "report_to": [name for name in config.report_to if name != "tensorboard"],
+        }
+        | changes
+    )
+
+
+def run_training(
+    trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
+) -> dict[str, Any]:
+    """Train from the last complete checkpoint to the end; the content of `run.json`."""
+    trainer.schedule = schedule
+    trainer.remove_callback(PrinterCallback)  # the log callback prints
+    add_callbacks(trainer, run, loaded, schedule, dev)
+    trainer.train(resume_from_checkpoint=run.resume(schedule))
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if run.is_sharded else None
+    return run.finish(loaded, step=trainer.state.global_step, minutes=schedule.minutes, state=state)

@@ -1,4 +1,4 @@
-"""Batches of supervised fine-tuning: examples of like length together, the loss on the answer."""
+"""Batches of supervised fine-tuning: examples of similar length together, the loss on the answer."""
 
 from __future__ import annotations
 
@@ -21,39 +21,41 @@ IGNORED = -100  # the label of a token without loss
 _STEPS_SORTED_TOGETHER = 50
 
 
-class LengthGroupedOrder(Sampler[int]):
-    """The order of an epoch's examples: shuffled, with those of one step of like length.
+class LengthGroupedSampler(Sampler[int]):
+    """The order of an epoch's examples: shuffled, with examples of similar length in one step.
 
-    Files without share give every example once; the others as many as their share asks for, other
-    ones in each epoch. The order depends on seed and epoch alone, so a resumed run finds it again.
+    Files without a mixing ratio give every example once, the others as many as their ratio asks
+    for, different ones in each epoch. The order depends only on seed and epoch, so that a resumed
+    run has the same.
     """
 
     def __init__(
         self,
         lengths: Sequence[int],
         files: Sequence[int],
-        shares: Sequence[float | None],
+        mixing_ratios: Sequence[float | None],
         *,
         examples_per_step: int,
         seed: int,
     ) -> None:
         self.lengths = np.asarray(lengths)
         self.examples_per_step, self.seed, self.epoch = examples_per_step, seed, 0
-        members = [np.flatnonzero(np.asarray(files) == place) for place in range(len(shares))]
-        self.whole = np.concatenate([m for m, s in zip(members, shares, strict=True) if s is None])
-        room = 1 - sum(share or 0.0 for share in shares)
-        self.drawn = [
-            (member, round(share * len(self.whole) / room))
-            for member, share in zip(members, shares, strict=True)
-            if share is not None
+        places = [np.flatnonzero(np.asarray(files) == file) for file in range(len(mixing_ratios))]
+        by_file = list(zip(places, mixing_ratios, strict=True))
+        self.whole = np.concatenate([places for places, ratio in by_file if ratio is None])
+        room = 1 - sum(ratio or 0.0 for ratio in mixing_ratios)
+        self.mixed_in = [
+            (places, round(ratio * len(self.whole) / room))
+            for places, ratio in by_file
+            if ratio is not None
         ]
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch the next iteration is."""
+        """Choose the epoch of the next iteration; accelerate's data loader calls it."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.whole) + sum(count for _, count in self.drawn)
+        return len(self.whole) + sum(count for _, count in self.mixed_in)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.order().tolist())
@@ -62,9 +64,9 @@ class LengthGroupedOrder(Sampler[int]):
         """The examples of the epoch."""
         random = np.random.default_rng((self.seed, self.epoch))
         parts = [self.whole]
-        for member, count in self.drawn:
-            rounds = [random.permutation(member) for _ in range(-(-count // len(member)))]
-            parts.append(np.concatenate([*rounds, member[:0]])[:count])
+        for places, count in self.mixed_in:
+            rounds = [random.permutation(places) for _ in range(-(-count // len(places)))]
+            parts.append(np.concatenate([*rounds, places[:0]])[:count])
         order = random.permutation(np.concatenate(parts))
         together = self.examples_per_step * _STEPS_SORTED_TOGETHER
         steps: list[NDArray[np.int64]] = []
@@ -79,10 +81,10 @@ class LengthGroupedOrder(Sampler[int]):
         rest = [step for step in steps if len(step) < self.examples_per_step]
         return np.concatenate([*(full[i] for i in random.permutation(len(full))), *rest])
 
-    def padding(self, batch: int) -> float:
+    def padding(self, batch_size: int) -> float:
         """The part of an epoch's tokens that is padding, in batches of this size."""
         lengths = self.lengths[self.order()]
-        batches = np.split(lengths, range(batch, len(lengths), batch))
+        batches = np.split(lengths, range(batch_size, len(lengths), batch_size))
         computed = sum(int(part.max()) * len(part) for part in batches)
         return 1 - float(lengths.sum()) / computed
 
@@ -90,8 +92,8 @@ class LengthGroupedOrder(Sampler[int]):
 class AnswerCollator:
     """Examples to the tensors of a batch: prompt, visual tokens and answer, padded on the right.
 
-    Labels are set on the answer and its end token alone. It opens the pictures, so it can run in
-    the data loader's processes, ahead of need.
+    Only the answer and its end token have labels. It opens the pictures, so that it can run in the
+    data loader's processes, ahead of need.
     """
 
     def __init__(self, loaded: Loaded, prompt: Prompt) -> None:
@@ -113,16 +115,15 @@ class AnswerCollator:
         (batch, 3).
         """
         pictures = [open_picture(row["picture"]) for row in rows]
-        seen = self.image_processor(images=pictures, size=self.size, return_tensors="pt")
-        merge = self.image_processor.merge_size
-        found = (seen["image_grid_thw"][:, 1:] // merge).tolist()
+        processed = self.image_processor(images=pictures, size=self.size, return_tensors="pt")
+        grids = processed["image_grid_thw"][:, 1:] // self.image_processor.merge_size
         ids = np.full((len(rows), max(row["length"] for row in rows)), self.pad, dtype=np.int64)
         mask, labels = np.zeros_like(ids), np.full_like(ids, IGNORED)
-        for place, (row, grid) in enumerate(zip(rows, found, strict=True)):
+        for place, (row, grid) in enumerate(zip(rows, grids.tolist(), strict=True)):
             if grid != [row["rows"], row["columns"]]:
                 raise TexlensError(
                     f"The picture of '{row['id']}' has {grid[0]} x {grid[1]} visual tokens, but "
-                    f"{row['rows']} x {row['columns']} places are kept for it; please report this."
+                    f"{row['rows']} x {row['columns']} were expected; please report this."
                 )
             visual = [self.image_token] * (grid[0] * grid[1])
             sequence = [*self.before, *visual, *self.after, *row["answer"]]
@@ -130,21 +131,20 @@ class AnswerCollator:
             ids[place, : len(sequence)] = sequence
             mask[place, : len(sequence)] = 1
             labels[place, start : len(sequence)] = row["answer"]
-        visual_places = ids == self.image_token
         return {
             "input_ids": torch.from_numpy(ids),
             "attention_mask": torch.from_numpy(mask),
             "labels": torch.from_numpy(labels),
-            "mm_token_type_ids": torch.from_numpy(visual_places.astype(np.int64)),
-            "pixel_values": seen["pixel_values"],
-            "image_grid_thw": seen["image_grid_thw"],
+            "mm_token_type_ids": torch.from_numpy((ids == self.image_token).astype(np.int64)),
+            "pixel_values": processed["pixel_values"],
+            "image_grid_thw": processed["image_grid_thw"],
         }
 
 
 def check_batches(collator: AnswerCollator, table: Any) -> None:
     """Collate the shortest, the longest and some other examples, before a run starts.
 
-    Raises TexlensError when the places kept for a picture and its visual tokens differ in number.
+    Raises TexlensError when a picture has another number of visual tokens than was computed for it.
     """
     lengths = np.asarray(table["length"])
     chosen = {
@@ -156,11 +156,11 @@ def check_batches(collator: AnswerCollator, table: Any) -> None:
         collator([table[place]])
 
 
-def order_of(
+def sampler_of(
     table: Any, files: Sequence[DataFile], *, examples_per_step: int, seed: int
-) -> LengthGroupedOrder:
+) -> LengthGroupedSampler:
     """The order in which a recipe takes its examples."""
-    shares = [file.share for file in files]
-    return LengthGroupedOrder(
-        table["length"], table["file"], shares, examples_per_step=examples_per_step, seed=seed
+    ratios = [file.mixing_ratio for file in files]
+    return LengthGroupedSampler(
+        table["length"], table["file"], ratios, examples_per_step=examples_per_step, seed=seed
     )

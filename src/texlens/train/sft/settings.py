@@ -6,16 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from texlens.train.run.settings import TuningConfig
+from texlens.train.run.settings import FineTuningConfig
 
 
-class SftConfig(TuningConfig):
+class SftConfig(FineTuningConfig):
     """Supervised fine-tuning: the loss is on the answer's tokens alone.
 
-    A sequence (prompt, visual tokens, answer) longer than `cutoff` tokens is left out and counted,
-    never cut. `workers` processes open pictures ahead of need; 0 opens them in the training loop.
+    A sequence (prompt, visual tokens, answer) longer than `max_length` tokens is left out and
+    counted; unlike TRL's `max_length` this one truncates nothing. `dataloader_num_workers` processes
+    open pictures ahead of need; 0 opens them in the training loop.
     """
 
     job: Literal["sft"] = "sft"
-    cutoff: int = Field(default=4096, gt=0)
-    workers: int = Field(default=1, ge=0)
+    max_length: int = Field(default=4096, gt=0)
+    dataloader_num_workers: int = Field(default=1, ge=0)

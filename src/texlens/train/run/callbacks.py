@@ -1,0 +1,145 @@
+"""What a run does at the steps of its trainer: its clock, its log, its dev sets, its checkpoints."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl
+
+from texlens.errors import TexlensError
+from texlens.model.load import Loaded
+from texlens.train.run.dev_evaluation import DevEvaluator, values_by_name
+from texlens.train.run.run_folder import RunFolder
+from texlens.train.run.schedule import Schedule
+
+LOG_PREFIX = "texlens/"
+"""What a trainer logs under such a name goes into the run's log, without the prefix."""
+
+# Of what Transformers and TRL log, these values go into the run's log too.
+_LOGGED = (
+    "loss", "grad_norm", "learning_rate", "mean_token_accuracy", "epoch", "kl", "entropy",
+    "clip_ratio/region_mean", "step_time",
+)  # fmt: skip
+_PRINT_EVERY_SECONDS = 60.0  # where there is no terminal for a progress bar
+
+
+def add_callbacks(
+    trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
+) -> None:
+    """Let a trainer run all of this module's callbacks, and TensorBoard's if the recipe wants it."""
+    trainer.add_callback(_ClockCallback(run, schedule))
+    if run.is_main_process and dev.sets:
+        if run.is_sharded:
+            print(
+                "The dev sets are not read while the weights are spread over processes: "
+                "`texlens evaluate` reads the finished weights.",
+                file=sys.stderr,
+            )
+        else:
+            trainer.add_callback(_DevCallback(trainer, run, loaded, schedule, dev))
+    if run.is_main_process:
+        trainer.add_callback(_LogCallback(run, schedule))
+        if "tensorboard" in run.config.report_to:
+            from torch.utils.tensorboard import SummaryWriter
+            from transformers.integrations.integration_utils import TensorBoardCallback
+
+            trainer.add_callback(TensorBoardCallback(SummaryWriter(str(run.out / "tensorboard"))))
+
+
+class _ClockCallback(TrainerCallback):
+    """Runs the clock, stops the run at its end, and completes its checkpoints."""
+
+    def __init__(self, run: RunFolder, schedule: Schedule) -> None:
+        self.run, self.schedule = run, schedule
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.schedule.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.schedule.progress(state.global_step) >= 1:
+            control.should_training_stop = True
+            # The last weights are written at once; their checkpoint could not be resumed.
+            control.should_save = False
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.run.complete_checkpoint(state.global_step, self.schedule)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.schedule.pause()
+
+
+class _DevCallback(TrainerCallback):
+    """Evaluates on the dev sets at the start, every `eval_steps` steps, and at the end."""
+
+    def __init__(
+        self, trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
+    ) -> None:
+        self.trainer, self.run, self.loaded = trainer, run, loaded
+        self.schedule, self.dev = schedule, dev
+        self.last_step = -1
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 0:
+            self._evaluate(args, state)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step % self.run.config.eval_steps == 0:
+            self._evaluate(args, state)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step != self.last_step:
+            self._evaluate(args, state)
+
+    def _evaluate(self, args: Any, state: Any) -> None:
+        self.last_step = step = state.global_step
+        self.schedule.pause()
+        results = self.dev.evaluate(self.loaded, self.run.out)
+        values = values_by_name(results)
+        self.run.append({"step": step, "minutes": round(self.schedule.minutes, 3)} | values)
+        # To the recipe's trackers; a control of its own, so that the step is still logged.
+        reported = {f"eval_{name}": value for name, value in values.items()}
+        self.trainer.callback_handler.on_log(args, state, TrainerControl(), reported)
+        self.run.keep_best(self.loaded, results, step)
+        self.run.write_curves()
+
+
+class _LogCallback(TrainerCallback):
+    """Writes what the trainer logs into the run's log."""
+
+    def __init__(self, run: RunFolder, schedule: Schedule) -> None:
+        self.run, self.schedule = run, schedule
+        self.last_step, self.last_minutes, self.last_print = 0, 0.0, 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.last_step, self.last_minutes = state.global_step, self.schedule.minutes
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        if not logs or "loss" not in logs:
+            return
+        step, minutes = state.global_step, self.schedule.minutes
+        if not math.isfinite(logs["loss"]):
+            raise TexlensError(
+                f"The loss up to step {step} is not a number: lower learning_rate, and start "
+                "again with --force."
+            )
+        record = {"step": step, "minutes": round(minutes, 3)}
+        record |= {name: float(f"{logs[name]:.6g}") for name in _LOGGED if name in logs}
+        record |= {
+            name.removeprefix(LOG_PREFIX): round(value, 6)
+            for name, value in logs.items()
+            if name.startswith(LOG_PREFIX)
+        }
+        examples = (step - self.last_step) * self.run.config.examples_per_step(self.run.processes)
+        seconds = max(60 * (minutes - self.last_minutes), 1e-9)
+        record["examples_per_second"] = round(examples / seconds, 2)
+        self.last_step, self.last_minutes = step, minutes
+        self.run.append(record)
+        if not sys.stderr.isatty() and time.monotonic() - self.last_print > _PRINT_EVERY_SECONDS:
+            self.last_print = time.monotonic()
+            line = "  ".join(f"{name} {value}" for name, value in record.items())
+            print(line, file=sys.stderr, flush=True)
