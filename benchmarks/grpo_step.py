@@ -29,7 +29,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from texlens.model.load import EMBEDDED, Loaded, load_model
 from texlens.train.grpo.prompts import Prompts, prepare_prompts, within_limit
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.grpo.train import _limits
+from texlens.train.grpo.train import sampling_and_rewards
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.rewards.functions import BatchRewards
 from texlens.train.rewards.pool import RewardPool
@@ -135,7 +135,7 @@ def main() -> None:
     with RewardPool() as pool, tempfile.TemporaryDirectory() as folder:
         for side in ("TRL", "TexLens"):
             loaded: Loaded = within_limit(load_model(options.model, device="cpu"), 900)
-            sampling, settings = _limits(config, loaded)
+            sampling, settings = sampling_and_rewards(config, loaded)
             prompts: Prompts = prepare_prompts(config, loaded, quiet=True)
             stock: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
                 options.model or EMBEDDED, dtype=torch.float32, attn_implementation="sdpa"

@@ -21,6 +21,7 @@ from texlens.metrics.scoring import score_predictions
 from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Prediction
+from texlens.train import fine_tune
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.run.examples import dev_examples
 from texlens.train.run.run_folder import MARKER
@@ -43,13 +44,7 @@ def train(config: GrpoConfig | SftConfig, out: Path) -> dict[str, Any]:
     if (out / MARKER).is_file():
         finished: dict[str, Any] = json.loads((out / MARKER).read_text())
         return finished
-    if isinstance(config, GrpoConfig):
-        from texlens.train.grpo.train import train_grpo
-
-        return train_grpo(config, out)
-    from texlens.train.sft.train import train_sft
-
-    return train_sft(config, out)
+    return fine_tune(config, out)
 
 
 def read(reader: Reader, pictures: DevSet, out: Path, name: str) -> Values:

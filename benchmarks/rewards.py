@@ -62,9 +62,9 @@ def of_a_run(run: Path) -> Groups:
 
 def share_of_steps(run: Path) -> tuple[int, float, float]:
     """Logged steps of a run, and the mean seconds of rewarding and of a whole step."""
-    log = [record for record in read_log(run / "log.jsonl") if "seconds_rewarding" in record]
-    rewarding = sum(record["seconds_rewarding"] for record in log) / len(log)
-    return len(log), rewarding, sum(record["seconds_a_step"] for record in log) / len(log)
+    log = [record for record in read_log(run / "log.jsonl") if "seconds_rewards" in record]
+    rewarding = sum(record["seconds_rewards"] for record in log) / len(log)
+    return len(log), rewarding, sum(record["step_time"] for record in log) / len(log)
 
 
 def processor_seconds(groups: Groups) -> float:

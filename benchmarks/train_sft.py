@@ -41,8 +41,8 @@ from texlens.render import Size, png_many
 from texlens.train.run.adapters import load_for_training, lora_config
 from texlens.train.run.examples import prepare_examples
 from texlens.train.sft.settings import SftConfig
-from texlens.train.sft.train import Trainer as OurTrainer
 from texlens.train.sft.train import train_sft
+from texlens.train.sft.trainer import FormulaSftTrainer
 
 
 def drawn_examples(count: int) -> list[Example]:
@@ -88,7 +88,7 @@ class Clock:
 
 
 def ours(config: SftConfig, out: Path) -> tuple[Clock, float]:
-    with Clock().watching(OurTrainer) as clock:
+    with Clock().watching(FormulaSftTrainer) as clock:
         train_sft(config, out)
     from texlens.train.run.curves import read_log
 

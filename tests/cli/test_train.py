@@ -176,7 +176,7 @@ def test_what_is_wrong_with_fine_tuning_is_one_sentence(tuning: Path, tmp_path: 
         assert "\n" not in said
         assert not any((tmp_path / "out").glob("*")), setting
     status, said = sft(tuning, "--out", tmp_path / "out", "--resume")
-    assert (status, "no checkpoint to go on from" in said) == (2, True)
+    assert (status, "no checkpoint to resume from" in said) == (2, True)
 
 
 def test_an_adapter_is_merged_from_the_command_line(tuning: Path, tmp_path: Path) -> None:

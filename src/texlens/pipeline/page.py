@@ -14,8 +14,7 @@ from texlens.evaluate.compare.tables import overview_table
 from texlens.images import data_address, encode_png
 from texlens.pages import render_page
 from texlens.pipeline.config import PipelineConfig
-from texlens.pipeline.steps import read_json
-from texlens.runs import write_text
+from texlens.runs import read_json, write_text
 from texlens.tables import Table
 
 INDEX = "index.html"

@@ -35,15 +35,14 @@ from texlens.metrics.report.files import MARKER as SCORED
 from texlens.model.load import EMBEDDED
 from texlens.pipeline.config import PipelineConfig, SetPlan, Stage
 from texlens.pipeline.page import write_index
-from texlens.pipeline.steps import Steps, hash_files, read_json
+from texlens.pipeline.steps import Steps, hash_files
 from texlens.reading import Reader
-from texlens.runs import open_out_folder
-from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.grpo.train import train_grpo
+from texlens.runs import open_out_folder, read_json
+from texlens.train import fine_tune
+from texlens.train.grpo.settings import MERGED_BASE, GrpoConfig
 from texlens.train.run.config import load_recipe
 from texlens.train.run.run_folder import MARKER as TRAINED
 from texlens.train.sft.settings import SftConfig
-from texlens.train.sft.train import train_sft
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +197,7 @@ class _Pipeline:
 
         def work() -> None:
             open_out_folder(out, marker=TRAINED, force=False)
-            if isinstance(recipe, GrpoConfig):
-                train_grpo(recipe, out)
-            else:
-                train_sft(recipe, out)
+            fine_tune(recipe, out)
 
         self.steps.run(
             f"train_{stage.name}",
@@ -215,7 +211,7 @@ class _Pipeline:
         )
         if recipe.lora is None:
             return Weights(stage.name, str(out / "model"))
-        merged = out / "base"  # GRPO merges the adapter it starts from
+        merged = out / MERGED_BASE  # GRPO merges the adapter it starts from
         model = str(merged) if merged.is_dir() else start.model
         return Weights(stage.name, model, str(out / "adapter"))
 

@@ -90,12 +90,6 @@ def _clear(folder: Path, *, is_ours: bool) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file."""
-    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return document
-
-
 def hash_files(paths: Iterable[Path], *, suffixes: tuple[str, ...] | None = None) -> str:
     """A SHA-256 hash of the names and contents of files, and of all files in folders.
 

@@ -201,7 +201,10 @@ def test_the_real_model_answers(
         ({"rewards": {"cmd": 1}}, "'cmd' is no reward"),
         ({"rewards": {"cdm": 0}}, "all weights are 0"),
         ({"adapter_use": "merge"}, "needs an adapter"),
-        ({"data": [{"parquet": "a.parquet"}, {"parquet": "b.parquet", "share": 0.5}]}, "no share"),
+        (
+            {"data": [{"parquet": "a.parquet"}, {"parquet": "b.parquet", "mixing_ratio": 0.5}]},
+            "without mixing_ratio",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
@@ -216,7 +219,10 @@ def test_a_step_of_broken_groups_is_refused_by_its_numbers(parquet: Path) -> Non
     printed = config(
         parquet, per_device_train_batch_size=2, gradient_accumulation_steps=4, num_generations=6
     )
-    with pytest.raises(InputError, match=r"2 x 4 x 1 = 8 .* no multiple of num_generations, 6"):
+    with pytest.raises(
+        InputError,
+        match=r"_size 2 x .*_steps 4 x 1 processes = 8 .* no multiple of num_generations, 6",
+    ):
         printed.groups_per_step()
     assert printed.groups_per_step(processes=3) == 4
 

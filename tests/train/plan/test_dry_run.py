@@ -68,7 +68,7 @@ def test_published_recipes_have_the_published_shapes(recipe: str) -> None:
     assert run.memory.total < 24e9  # what README promises of one card
     assert run.lengths is None
     assert run.steps is None
-    assert "not at hand" in dry_run_text(run)
+    assert "Missing data" in dry_run_text(run)
 
 
 def test_lora_counts_follow_from_the_shape(base: str) -> None:
@@ -151,7 +151,7 @@ def test_lengths_without_a_tokeniser_are_bounds_and_called_so(base: str, data: P
     [
         (
             ("per_device_train_batch_size=3", "gradient_accumulation_steps=1"),
-            "last step of an epoch takes 2 examples instead of 3",
+            "last step of an epoch has 2 examples instead of 3",
         ),
         (("max_length=100",), "max_length is 100 and the longest sequence"),
         (("adapter=nowhere",), "'nowhere' does not exist"),

@@ -11,6 +11,9 @@ from texlens.train.rewards.functions import NAMES
 from texlens.train.run.config import Settings
 from texlens.train.run.settings import FineTuningConfig
 
+MERGED_BASE = "base"
+"""The folder in a run of the base with the merged adapter, with `adapter_use: merge`."""
+
 LossType = Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo"]
 
 

@@ -25,7 +25,7 @@ from texlens.train.grpo.completions import PAGES, RECORDS, CompletionLog
 from texlens.train.grpo.prefilter import PASS_RATES, prefilter
 from texlens.train.grpo.prompts import prepare_prompts, within_limit
 from texlens.train.grpo.sampling import Sampling
-from texlens.train.grpo.settings import GrpoConfig
+from texlens.train.grpo.settings import MERGED_BASE, GrpoConfig
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.rewards.functions import RENDERED, BatchRewards, RewardSettings
 from texlens.train.rewards.pool import RewardPool
@@ -34,8 +34,6 @@ from texlens.train.run.dev_evaluation import DevEvaluator
 from texlens.train.run.run_folder import RunFolder, save_weights, step_of
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.trl_trainers import run_training, trl_arguments
-
-MERGED_BASE = "base"
 
 
 def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
