@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from texlens.errors import InputError
-from texlens.runs import provenance, write_json
+from texlens.runs import provenance, read_json, write_json
 
 
 class Steps:
