@@ -1,13 +1,16 @@
-"""What is installed here and what works: one finding a part, each found by trying the part."""
+"""What is installed here and what works: one finding for each part, which is tried."""
 
 from __future__ import annotations
 
 import importlib.util
 import platform
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
+
+from texlens.errors import TexlensError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +27,19 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Try every part. Never raises: what fails is a finding."""
-    findings = [Finding("Python", True, f"{platform.python_version()} on {platform.platform()}")]
-    findings.append(_engine())
-    findings.append(_picture())
+    """Try every part. Never raises: a part that fails is a finding."""
+    findings = [
+        Finding("Python", True, f"{platform.python_version()} on {platform.platform()}"),
+        _tried("engine", _engine),
+        _tried("PNG", _picture),
+    ]
     for extra, modules in (
         ("read", ("onnxruntime", "tokenizers", "safetensors")),
         ("serve", ("fastapi", "uvicorn")),
         ("docx", ("docx",)),
         ("remote", ("openai",)),
         ("desk", ("pyperclip", "watchfiles")),
+        ("tex", ("pypdfium2",)),
         ("data", ("pyarrow", "cv2", "matplotlib")),
         ("model", ("torch", "transformers", "peft")),
         ("train", ("trl", "accelerate", "datasets")),
@@ -42,33 +48,37 @@ def diagnose() -> list[Finding]:
         detail = f"pip install 'texlens[{extra}]'" if missing else _versions(modules)
         findings.append(Finding(f"extra '{extra}'", not missing, detail))
     findings.append(_accelerator())
-    for program, job in (
-        ("pdflatex", "TeX rendering"),
-        ("gs", "Ghostscript, for --cdm-engine tex"),
-    ):
-        found = shutil.which(program)
-        findings.append(Finding(program, found is not None, found or f"optional: {job}"))
+    pdflatex = shutil.which("pdflatex")
+    detail = pdflatex or "optional: rendering by TeX"
+    findings.append(Finding("pdflatex", pdflatex is not None, detail))
     return findings
 
 
-def _engine() -> Finding:
+def _tried(what: str, part: Callable[[], str]) -> Finding:
     try:
-        from texlens.engine import get_engine
-
-        engine = get_engine()
-        drawn = engine.draw([r"\frac{a}{b}"])[0]
-        return Finding("engine", hasattr(drawn, "boxes"), engine.signature)
+        return Finding(what, True, part())
     except Exception as error:  # a finding, whatever it is
-        return Finding("engine", False, f"{type(error).__name__}: {error}")
+        return Finding(what, False, f"{type(error).__name__}: {error}")
 
 
-def _picture() -> Finding:
-    try:
-        from texlens.render import png
+def _engine() -> str:
+    from texlens.engine import Failure, get_engine
 
-        return Finding("PNG", isinstance(png(r"x^2"), bytes), "drawn by resvg")
-    except Exception as error:  # a finding, whatever it is
-        return Finding("PNG", False, f"{type(error).__name__}: {error}")
+    engine = get_engine()
+    (drawing,) = engine.draw([r"\frac{a}{b}"])
+    if isinstance(drawing, Failure):
+        raise TexlensError(drawing.message)
+    return engine.signature
+
+
+def _picture() -> str:
+    from texlens.engine import Failure
+    from texlens.render import png
+
+    picture = png("x^2")
+    if isinstance(picture, Failure):
+        raise TexlensError(picture.message)
+    return "rasterised by resvg"
 
 
 def _accelerator() -> Finding:

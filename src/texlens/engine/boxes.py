@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -99,52 +100,36 @@ def drawing_from_json(result: list[Any]) -> Drawing:
     return Drawing(boxes, width / 1_000, height / 1_000, depth / 1_000)
 
 
-_VARIANTS = {
-    "": "normal",
-    "-smallop": "normal",
-    "-largeop": "normal",
-    "-size3": "normal",
-    "-size4": "normal",
-    "-tex-variant": "normal",
+# Names of MathJax's variants, or of Unicode's alphabets, that are not the names of fonts here.
+_FONTS = {
+    **dict.fromkeys(("", "-smallop", "-largeop", "-size3", "-size4", "-tex-variant"), "normal"),
     "-tex-mathit": "italic",
     "-tex-calligraphic": "calligraphic",
     "-tex-bold-calligraphic": "bold-calligraphic",
     "-tex-oldstyle": "oldstyle",
     "-tex-bold-oldstyle": "oldstyle",
     "sans-serif-bold": "bold-sans-serif",
+    "black-letter": "fraktur",
+    "planck": "italic",
 }
-_ALPHABETS = {
-    "MATHEMATICAL BOLD ITALIC": "bold-italic",
-    "MATHEMATICAL BOLD SCRIPT": "bold-script",
-    "MATHEMATICAL BOLD FRAKTUR": "bold-fraktur",
-    "MATHEMATICAL DOUBLE-STRUCK": "double-struck",
-    "MATHEMATICAL SANS-SERIF BOLD": "bold-sans-serif",
-    "MATHEMATICAL SANS-SERIF ITALIC": "sans-serif-italic",
-    "MATHEMATICAL SANS-SERIF": "sans-serif",
-    "MATHEMATICAL MONOSPACE": "monospace",
-    "MATHEMATICAL BOLD": "bold",
-    "MATHEMATICAL ITALIC": "italic",
-    "MATHEMATICAL SCRIPT": "script",
-    "MATHEMATICAL FRAKTUR": "fraktur",
-    "DOUBLE-STRUCK": "double-struck",
-    "SCRIPT CAPITAL": "script",
-    "SCRIPT SMALL": "script",
-    "BLACK-LETTER": "fraktur",
-    "PLANCK": "italic",
-}
-_DRAWN_AS_THEMSELVES = frozenset("ℓ℘ℏ")
+# How the Unicode names of letters in the mathematical alphabets begin.
+_ALPHABET = re.compile(
+    "(?:MATHEMATICAL )?(BOLD ITALIC|BOLD SCRIPT|BOLD FRAKTUR|DOUBLE-STRUCK|SANS-SERIF BOLD|"
+    "SANS-SERIF ITALIC|SANS-SERIF|MONOSPACE|BOLD|ITALIC|SCRIPT|FRAKTUR|BLACK-LETTER|PLANCK)"
+)
+_NO_ALPHABET = frozenset("ℓ℘ℏ")
 
 
 @lru_cache(maxsize=8192)
 def plain_letter(char: str, variant: str) -> tuple[str, str]:
-    """A drawn character as a plain letter and a font: ('𝐱', 'bold') and ('x', 'bold') are one."""
-    font = _VARIANTS.get(variant, variant)
-    if len(char) != 1 or char in _DRAWN_AS_THEMSELVES or ord(char) < 0x2100:
+    """A character as a plain letter and a font: ('𝐱', 'bold') and ('x', 'bold') are the same."""
+    font = _FONTS.get(variant, variant)
+    if len(char) != 1 or char in _NO_ALPHABET or ord(char) < 0x2100:
         return char, font
     decomposition = unicodedata.decomposition(char).split()
     if decomposition[:1] != ["<font>"] and char != "ℎ":
         return char, font
-    name = unicodedata.name(char, "")
     letter = chr(int(decomposition[1], 16)) if len(decomposition) == 2 else char
-    alphabet = next((value for key, value in _ALPHABETS.items() if name.startswith(key)), font)
-    return letter, alphabet
+    if alphabet := _ALPHABET.match(unicodedata.name(char, "")):
+        font = alphabet[1].lower().replace(" ", "-")
+    return letter, _FONTS.get(font, font)

@@ -11,169 +11,127 @@ def _words(names: str) -> list[str]:
     return names.split()
 
 
-def _commands(names: str) -> list[str]:
-    return ["\\" + name for name in names.split()]
+def _commands(names: str) -> frozenset[str]:
+    return frozenset("\\" + name for name in names.split())
+
+
+def _pairs(words: str) -> dict[str, str]:
+    """Every second word by the word before it."""
+    single = iter(words.split())
+    return dict(zip(single, single, strict=True))
 
 
 # Ordinary symbols (TeX's class Ord): braces around one of them leave no trace in the picture.
 ORDINARY: frozenset[str] = frozenset(
-    [
-        *"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./|@",
-        *_commands(
-            "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa "
-            "lambda mu nu xi omicron pi varpi rho varrho sigma varsigma tau upsilon phi varphi chi "
-            "psi omega digamma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega "
-            "varGamma varDelta varTheta varLambda varXi varPi varSigma varUpsilon varPhi varPsi "
-            "varOmega aleph beth gimel daleth eth ell hbar hslash imath jmath wp Re Im infty "
-            "emptyset varnothing Bbbk partial nabla forall exists nexists neg angle measuredangle "
-            "sphericalangle top bot prime backprime sharp flat natural clubsuit diamondsuit "
-            "heartsuit spadesuit triangle triangledown square Box Diamond lozenge blacklozenge "
-            "blacksquare blacktriangle blacktriangledown bigstar circledR circledS complement "
-            "checkmark maltese mho backslash yen Finv Game diagup diagdown vdots |"
-        ),
-    ]
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./|@"
+) | _commands(
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa "
+    "lambda mu nu xi omicron pi varpi rho varrho sigma varsigma tau upsilon phi varphi chi "
+    "psi omega digamma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega "
+    "varGamma varDelta varTheta varLambda varXi varPi varSigma varUpsilon varPhi varPsi "
+    "varOmega aleph beth gimel daleth eth ell hbar hslash imath jmath wp Re Im infty "
+    "emptyset varnothing Bbbk partial nabla forall exists nexists neg angle measuredangle "
+    "sphericalangle top bot prime backprime sharp flat natural clubsuit diamondsuit "
+    "heartsuit spadesuit triangle triangledown square Box Diamond lozenge blacklozenge "
+    "blacksquare blacktriangle blacktriangledown bigstar circledR circledS complement "
+    "checkmark maltese mho backslash yen Finv Game diagup diagdown vdots |"
 )
 
 # Relations (class Rel), arrows among them.
-RELATIONS: frozenset[str] = frozenset(
-    [
-        *"=<>",
-        *_commands(
-            "approx approxeq asymp backepsilon backsim backsimeq because between blacktriangleleft "
-            "blacktriangleright bowtie bumpeq Bumpeq circeq cong curlyeqprec curlyeqsucc dashv doteq "
-            "Doteq eqcirc eqsim eqslantgtr eqslantless equiv fallingdotseq frown geq geqq geqslant "
-            "gg ggg gnapprox gneq gneqq gnsim gtrapprox gtreqless gtreqqless gtrless gtrsim "
-            "gvertneqq in Join leq leqq leqslant lessapprox lesseqgtr lesseqqgtr lessgtr lesssim ll "
-            "lll lnapprox lneq lneqq lnsim lvertneqq mid models multimap ncong neq ngeq ngeqq "
-            "ngeqslant ngtr ni nleq nleqq nleqslant nless nmid notin nparallel nprec npreceq "
-            "nshortmid nshortparallel nsim nsubseteq nsubseteqq nsucc nsucceq nsupseteq nsupseteqq "
-            "ntriangleleft ntrianglelefteq ntriangleright ntrianglerighteq nvdash nvDash nVdash "
-            "nVDash parallel perp pitchfork prec precapprox preccurlyeq preceq precnapprox precneqq "
-            "precnsim precsim propto risingdotseq shortmid shortparallel sim simeq smallfrown "
-            "smallsmile smile sqsubset sqsubseteq sqsupset sqsupseteq subset Subset subseteq "
-            "subseteqq subsetneq subsetneqq succ succapprox succcurlyeq succeq succnapprox succneqq "
-            "succnsim succsim supset Supset supseteq supseteqq supsetneq supsetneqq therefore "
-            "thickapprox thicksim triangleq trianglelefteq trianglerighteq varpropto varsubsetneq "
-            "varsubsetneqq varsupsetneq varsupsetneqq vartriangle vartriangleleft vartriangleright "
-            "vdash vDash Vdash Vvdash circlearrowleft circlearrowright curvearrowleft "
-            "curvearrowright dashleftarrow dashrightarrow downarrow Downarrow downdownarrows "
-            "downharpoonleft downharpoonright hookleftarrow hookrightarrow leadsto leftarrow "
-            "Leftarrow leftarrowtail leftharpoondown leftharpoonup leftleftarrows leftrightarrow "
-            "Leftrightarrow leftrightarrows leftrightharpoons leftrightsquigarrow Lleftarrow "
-            "longleftarrow Longleftarrow longleftrightarrow Longleftrightarrow longmapsto "
-            "longrightarrow Longrightarrow looparrowleft looparrowright Lsh mapsto nearrow "
-            "nLeftarrow nLeftrightarrow nleftarrow nleftrightarrow nRightarrow nrightarrow nwarrow "
-            "rightarrow Rightarrow rightarrowtail rightharpoondown rightharpoonup rightleftarrows "
-            "rightleftharpoons rightrightarrows rightsquigarrow Rrightarrow Rsh searrow swarrow "
-            "twoheadleftarrow twoheadrightarrow uparrow Uparrow updownarrow Updownarrow "
-            "upharpoonleft upharpoonright upuparrows"
-        ),
-    ]
+RELATIONS: frozenset[str] = frozenset("=<>") | _commands(
+    "approx approxeq asymp backepsilon backsim backsimeq because between blacktriangleleft "
+    "blacktriangleright bowtie bumpeq Bumpeq circeq cong curlyeqprec curlyeqsucc dashv doteq "
+    "Doteq eqcirc eqsim eqslantgtr eqslantless equiv fallingdotseq frown geq geqq geqslant "
+    "gg ggg gnapprox gneq gneqq gnsim gtrapprox gtreqless gtreqqless gtrless gtrsim "
+    "gvertneqq in Join leq leqq leqslant lessapprox lesseqgtr lesseqqgtr lessgtr lesssim ll "
+    "lll lnapprox lneq lneqq lnsim lvertneqq mid models multimap ncong neq ngeq ngeqq "
+    "ngeqslant ngtr ni nleq nleqq nleqslant nless nmid notin nparallel nprec npreceq "
+    "nshortmid nshortparallel nsim nsubseteq nsubseteqq nsucc nsucceq nsupseteq nsupseteqq "
+    "ntriangleleft ntrianglelefteq ntriangleright ntrianglerighteq nvdash nvDash nVdash "
+    "nVDash parallel perp pitchfork prec precapprox preccurlyeq preceq precnapprox precneqq "
+    "precnsim precsim propto risingdotseq shortmid shortparallel sim simeq smallfrown "
+    "smallsmile smile sqsubset sqsubseteq sqsupset sqsupseteq subset Subset subseteq "
+    "subseteqq subsetneq subsetneqq succ succapprox succcurlyeq succeq succnapprox succneqq "
+    "succnsim succsim supset Supset supseteq supseteqq supsetneq supsetneqq therefore "
+    "thickapprox thicksim triangleq trianglelefteq trianglerighteq varpropto varsubsetneq "
+    "varsubsetneqq varsupsetneq varsupsetneqq vartriangle vartriangleleft vartriangleright "
+    "vdash vDash Vdash Vvdash circlearrowleft circlearrowright curvearrowleft "
+    "curvearrowright dashleftarrow dashrightarrow downarrow Downarrow downdownarrows "
+    "downharpoonleft downharpoonright hookleftarrow hookrightarrow leadsto leftarrow "
+    "Leftarrow leftarrowtail leftharpoondown leftharpoonup leftleftarrows leftrightarrow "
+    "Leftrightarrow leftrightarrows leftrightharpoons leftrightsquigarrow Lleftarrow "
+    "longleftarrow Longleftarrow longleftrightarrow Longleftrightarrow longmapsto "
+    "longrightarrow Longrightarrow looparrowleft looparrowright Lsh mapsto nearrow "
+    "nLeftarrow nLeftrightarrow nleftarrow nleftrightarrow nRightarrow nrightarrow nwarrow "
+    "rightarrow Rightarrow rightarrowtail rightharpoondown rightharpoonup rightleftarrows "
+    "rightleftharpoons rightrightarrows rightsquigarrow Rrightarrow Rsh searrow swarrow "
+    "twoheadleftarrow twoheadrightarrow uparrow Uparrow updownarrow Updownarrow "
+    "upharpoonleft upharpoonright upuparrows"
 )
 
 # Binary operators (class Bin).
-BINARIES: frozenset[str] = frozenset(
-    [
-        *"+-*",
-        *_commands(
-            "amalg barwedge bigcirc bigtriangledown bigtriangleup boxdot boxminus boxplus "
-            "boxtimes bullet cap Cap cdot centerdot circ circledast circledcirc circleddash cup "
-            "Cup curlyvee curlywedge dagger ddagger diamond div divideontimes dotplus "
-            "doublebarwedge gtrdot intercal lessdot lhd ltimes leftthreetimes mp odot ominus "
-            "oplus oslash otimes pm rhd rightthreetimes rtimes setminus smallsetminus sqcap "
-            "sqcup star times triangleleft triangleright unlhd unrhd uplus vee veebar wedge wr"
-        ),
-    ]
+BINARIES: frozenset[str] = frozenset("+-*") | _commands(
+    "amalg barwedge bigcirc bigtriangledown bigtriangleup boxdot boxminus boxplus "
+    "boxtimes bullet cap Cap cdot centerdot circ circledast circledcirc circleddash cup "
+    "Cup curlyvee curlywedge dagger ddagger diamond div divideontimes dotplus "
+    "doublebarwedge gtrdot intercal lessdot lhd ltimes leftthreetimes mp odot ominus "
+    "oplus oslash otimes pm rhd rightthreetimes rtimes setminus smallsetminus sqcap "
+    "sqcup star times triangleleft triangleright unlhd unrhd uplus vee veebar wedge wr"
 )
 
 # All commands and characters without arguments that draw one atom of another class than Ord.
 SYMBOLS: frozenset[str] = (
     RELATIONS
     | BINARIES
-    | frozenset(
-        [
-            *'+-*()[]!?,;:`"',
-            *_commands(
-                # large operators
-                "sum prod coprod int iint iiint iiiint oint oiint oiiint intop ointop smallint bigcap "
-                "bigcup biguplus bigsqcup bigvee bigwedge bigodot bigoplus bigotimes idotsint "
-                # named operators
-                "arccos arcsin arctan arctg arcctg arg ch cos cosec cosh cot cotg coth csc ctg cth deg "
-                "det dim exp gcd hom inf injlim ker lg lim liminf limsup ln log max min Pr projlim sec "
-                "sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup varprojlim argmax argmin "
-                "bmod "
-                # delimiters, punctuation, dots, relations that come with their own space
-                "{ } langle rangle lceil rceil lfloor rfloor lgroup rgroup lmoustache rmoustache lvert "
-                "rvert lVert rVert ulcorner urcorner llcorner lrcorner llbracket rrbracket colon cdotp "
-                "ldotp cdots ddots dots dotsb dotsc dotsi dotsm dotso iddots ldots iff implies "
-                "impliedby "
-                # ordinary ones that come as a group or as text
-                "surd pounds mathsterling degree P S copyright mathsection mathparagraph mathdollar # $ "
-                "% & _"
-            ),
-        ]
+    | frozenset('()[]!?,;:`"')
+    | _commands(
+        # large operators
+        "sum prod coprod int iint iiint iiiint oint oiint oiiint intop ointop smallint bigcap "
+        "bigcup biguplus bigsqcup bigvee bigwedge bigodot bigoplus bigotimes idotsint "
+        # named operators
+        "arccos arcsin arctan arctg arcctg arg ch cos cosec cosh cot cotg coth csc ctg cth deg "
+        "det dim exp gcd hom inf injlim ker lg lim liminf limsup ln log max min Pr projlim sec "
+        "sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup varprojlim argmax argmin "
+        "bmod "
+        # delimiters, punctuation, dots, relations that come with their own space
+        "{ } langle rangle lceil rceil lfloor rfloor lgroup rgroup lmoustache rmoustache lvert "
+        "rvert lVert rVert ulcorner urcorner llcorner lrcorner llbracket rrbracket colon cdotp "
+        "ldotp cdots ddots dots dotsb dotsc dotsi dotsm dotso iddots ldots iff implies "
+        "impliedby "
+        # ordinary ones that come as a group or as text
+        "surd pounds mathsterling degree P S copyright mathsection mathparagraph mathdollar # $ "
+        "% & _"
     )
 )
 
 # Commands that draw no atom: spaces, and switches that hold to the end of their group. `~` and `\ `
 # are two spaces: LaTeX's `~` ends with an empty atom.
-SPACES: frozenset[str] = frozenset(
-    ["~", "\\ ", *_commands(", : ; ! quad qquad enspace enskip negmedspace negthickspace")]
+SPACES: frozenset[str] = frozenset(["~", "\\ "]) | _commands(
+    ", : ; ! quad qquad enspace enskip negmedspace negthickspace"
 )
-SWITCHES: frozenset[str] = frozenset(
-    _commands(
-        "displaystyle textstyle scriptstyle scriptscriptstyle rm bf it sf tt cal mit sl "
-        "hline hdashline nobreak allowbreak relax mathstrut"
-    )
+SWITCHES: frozenset[str] = _commands(
+    "displaystyle textstyle scriptstyle scriptscriptstyle rm bf it sf tt cal mit sl "
+    "hline hdashline nobreak allowbreak relax mathstrut"
 )
-# Space that stretches to the edge of its cell, unless braces keep it from that.
-GLUE: frozenset[str] = frozenset(_commands("hfill hfil hss hfilneg dotfill hrulefill"))
-DROPPED: frozenset[str] = frozenset(_commands("nonumber notag"))
+# Space that stretches to the edge of its cell, unless braces prevent that.
+GLUE: frozenset[str] = _commands("hfill hfil hss hfilneg dotfill hrulefill")
+DROPPED: frozenset[str] = _commands("nonumber notag")
 
 # One spelling for commands that draw the same.
-SYNONYMS: dict[str, str] = {
-    "\\ne": "\\neq",
-    "\\le": "\\leq",
-    "\\ge": "\\geq",
-    "\\to": "\\rightarrow",
-    "\\gets": "\\leftarrow",
-    "\\owns": "\\ni",
-    "\\land": "\\wedge",
-    "\\lor": "\\vee",
-    "\\lnot": "\\neg",
-    "\\lbrace": "\\{",
-    "\\rbrace": "\\}",
-    "\\lbrack": "[",
-    "\\rbrack": "]",
-    "\\lparen": "(",
-    "\\rparen": ")",
-    "\\vert": "|",
-    "\\Vert": "\\|",
-    "\\lt": "<",
-    "\\gt": ">",
-    "\\ast": "*",
-    "\\doublecap": "\\Cap",
-    "\\doublecup": "\\Cup",
-    "\\doteqdot": "\\Doteq",
-    "\\gggtr": "\\ggg",
-    "\\llless": "\\lll",
-    "\\restriction": "\\upharpoonright",
-    "\\thinspace": "\\,",
-    "\\negthinspace": "\\!",
-    "\\medspace": "\\:",
-    "\\>": "\\:",
-    "\\thickspace": "\\;",
-    "\\Bbb": "\\mathbb",
-    "\\bold": "\\mathbf",
-    "\\frak": "\\mathfrak",
-    "\\bm": "\\boldsymbol",
-}
+SYNONYMS: dict[str, str] = _pairs(
+    r"""
+    \ne \neq  \le \leq  \ge \geq  \to \rightarrow  \gets \leftarrow  \owns \ni  \land \wedge
+    \lor \vee  \lnot \neg  \lbrace \{  \rbrace \}  \lbrack [  \rbrack ]  \lparen (  \rparen )
+    \vert |  \Vert \|  \lt <  \gt >  \ast *  \doublecap \Cap  \doublecup \Cup  \doteqdot \Doteq
+    \gggtr \ggg  \llless \lll  \restriction \upharpoonright  \thinspace \,  \negthinspace \!
+    \medspace \:  \> \:  \thickspace \;  \Bbb \mathbb  \bold \mathbf  \frak \mathfrak
+    \bm \boldsymbol
+    """
+)
 # Arrows between two thick spaces, and the command that is defined as that.
-SPACED_ARROWS: dict[str, str] = {
-    "\\Longrightarrow": "\\implies",
-    "\\Longleftarrow": "\\impliedby",
-    "\\Longleftrightarrow": "\\iff",
-}
+SPACED_ARROWS: dict[str, str] = _pairs(
+    r"\Longrightarrow \implies  \Longleftarrow \impliedby  \Longleftrightarrow \iff"
+)
 # Characters beyond ASCII, each with its command. A font command may draw the two differently.
 UNICODE: dict[str, str] = {
     pair[0]: pair[1:] if pair[1:] in ("-", "*", "~") else "\\" + pair[1:]
@@ -198,36 +156,23 @@ UNICODE: dict[str, str] = {
 }
 
 # After \left, \right, \middle and \big and its kin, these draw the same too.
-DELIMITERS: dict[str, str] = {
-    "<": "\\langle",
-    ">": "\\rangle",
-    "\\lvert": "|",
-    "\\rvert": "|",
-    "\\lVert": "\\|",
-    "\\rVert": "\\|",
-}
+DELIMITERS: dict[str, str] = _pairs(
+    r"< \langle  > \rangle  \lvert |  \rvert |  \lVert \|  \rVert \|"
+)
 SIZED_DELIMITERS: frozenset[str] = frozenset(
     f"\\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", "l", "r", "m")
 )
 
 # The old font switches and the commands with an argument that do the same to a group.
-FONT_SWITCHES: dict[str, str] = {
-    "\\rm": "\\mathrm",
-    "\\bf": "\\mathbf",
-    "\\it": "\\mathit",
-    "\\sf": "\\mathsf",
-    "\\tt": "\\mathtt",
-    "\\cal": "\\mathcal",
-}
-# Switches that change what follows in the same group, across an infix command too.
-DECLARATIONS: frozenset[str] = frozenset(
-    [
-        *_commands("displaystyle textstyle scriptstyle scriptscriptstyle mit sl color"),
-        *FONT_SWITCHES,
-    ]
+FONT_SWITCHES: dict[str, str] = _pairs(
+    r"\rm \mathrm  \bf \mathbf  \it \mathit  \sf \mathsf  \tt \mathtt  \cal \mathcal"
 )
-INFIX: dict[str, str] = {"\\over": "\\frac", "\\choose": "\\binom"}
-OTHER_INFIX: frozenset[str] = frozenset(_commands("atop brace brack"))
+# Switches that change what follows in the same group, across an infix command too.
+DECLARATIONS: frozenset[str] = frozenset(FONT_SWITCHES) | _commands(
+    "displaystyle textstyle scriptstyle scriptscriptstyle mit sl color"
+)
+INFIX: dict[str, str] = _pairs(r"\over \frac  \choose \binom")
+OTHER_INFIX: frozenset[str] = _commands("atop brace brack")
 
 _FONTS = "mathrm mathbf mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal mathsfit"
 _ACCENTS = (
@@ -235,57 +180,49 @@ _ACCENTS = (
     "widecheck overline underline overrightarrow overleftarrow overleftrightarrow "
     "underrightarrow underleftarrow underleftrightarrow"
 )
-FONTS: frozenset[str] = frozenset(_commands(_FONTS + " boldsymbol"))
-ACCENTS: frozenset[str] = frozenset(_commands(_ACCENTS))
+FONTS: frozenset[str] = _commands(_FONTS + " boldsymbol")
+ACCENTS: frozenset[str] = _commands(_ACCENTS)
 # Commands that make an Ord box of their own, as braces do. (`\boldsymbol{=}` is a relation.)
-BOXES: frozenset[str] = frozenset(
-    _commands(f"{_FONTS} {_ACCENTS} frac dfrac tfrac sqrt binom dbinom tbinom")
-)
+BOXES: frozenset[str] = _commands(f"{_FONTS} {_ACCENTS} frac dfrac tfrac sqrt binom dbinom tbinom")
+# Commands that draw no atom and have a length or a colour as their argument.
+NO_ATOMS: frozenset[str] = _commands("color hspace hspace* mspace kern mkern hskip mskip")
 # Commands with arguments, one letter each: a formula, k formula whose braces matter, o
 # formula in brackets (optional), r tokens left alone, t one token that the tokeniser keeps whole.
 SIGNATURES: dict[str, str] = {
-    **dict.fromkeys(_commands(_FONTS), "a"),
-    "\\boldsymbol": "k",
-    **dict.fromkeys(_commands(_ACCENTS), "a"),
-    **dict.fromkeys(_commands("frac dfrac tfrac binom dbinom tbinom"), "aa"),
-    "\\cfrac": "oaa",
-    "\\sqrt": "oa",
-    **dict.fromkeys(_commands("overset underset stackrel"), "ak"),
-    **dict.fromkeys(_commands("overbrace underbrace overbracket underbracket"), "a"),
-    **dict.fromkeys(
-        _commands("xrightarrow xleftarrow xRightarrow xLeftarrow xleftrightarrow xmapsto"), "oa"
-    ),
-    **dict.fromkeys(_commands("boxed substack pmod pod"), "a"),
-    **dict.fromkeys(_commands("phantom hphantom vphantom cancel bcancel xcancel pmb"), "k"),
-    "\\smash": "ok",
-    "\\mathop": "k",
-    **dict.fromkeys(
-        _commands("mathrel mathbin mathord mathopen mathclose mathpunct mathinner"), "a"
-    ),
-    **dict.fromkeys(_commands("mathllap mathrlap mathclap"), "k"),
-    **dict.fromkeys(_commands("operatorname operatorname* operatornamewithlimits"), "a"),
-    "\\genfrac": "rrrraa",
-    "\\mathchoice": "aaaa",
-    **dict.fromkeys(_commands("textcolor mathcolor"), "tk"),
-    "\\color": "t",
-    "\\multicolumn": "rra",
-    **dict.fromkeys(_commands("hspace hspace* mspace kern mkern hskip mskip"), "t"),
-}
-# Those of them that draw no atom.
-NO_ATOMS: frozenset[str] = frozenset(
-    _commands("color hspace hspace* mspace kern mkern hskip mskip")
-)
-# Commands that make an operator of letters.
-OPERATORS: frozenset[str] = frozenset(_commands("mathop operatorname operatorname*"))
-# What `\operatorname` may be given that has a command of its own; with the star, one with limits.
-OPERATOR_NAMES: dict[str, frozenset[str]] = {
-    "\\operatorname": frozenset(
-        _words(
-            "arccos arcsin arctan arg cos cosh cot coth csc deg dim exp hom ker lg ln log sec sin "
-            "sinh tan tanh"
+    **dict.fromkeys(NO_ATOMS, "t"),
+    **{
+        f"\\{name}": letters
+        for letters, names in (
+            (
+                "a",
+                f"{_FONTS} {_ACCENTS} overbrace underbrace overbracket underbracket boxed substack",
+            ),
+            ("a", "pmod pod mathrel mathbin mathord mathopen mathclose mathpunct mathinner"),
+            ("a", "operatorname operatorname* operatornamewithlimits"),
+            ("k", "boldsymbol phantom hphantom vphantom cancel bcancel xcancel pmb"),
+            ("k", "mathop mathllap mathrlap mathclap"),
+            ("aa", "frac dfrac tfrac binom dbinom tbinom"),
+            ("ak", "overset underset stackrel"),
+            ("oa", "sqrt xrightarrow xleftarrow xRightarrow xLeftarrow xleftrightarrow xmapsto"),
+            ("ok", "smash"),
+            ("oaa", "cfrac"),
+            ("tk", "textcolor mathcolor"),
+            ("rra", "multicolumn"),
+            ("rrrraa", "genfrac"),
+            ("aaaa", "mathchoice"),
         )
+        for name in names.split()
+    },
+}
+# Commands that make an operator of letters.
+OPERATORS: frozenset[str] = _commands("mathop operatorname operatorname*")
+# What `\operatorname` may be given that has a command of its own; with the star, one with limits.
+OPERATOR_NAMES: dict[str, list[str]] = {
+    "\\operatorname": _words(
+        "arccos arcsin arctan arg cos cosh cot coth csc deg dim exp hom ker lg ln log sec sin "
+        "sinh tan tanh"
     ),
-    "\\operatorname*": frozenset(_words("det gcd inf lim max min Pr sup")),
+    "\\operatorname*": _words("det gcd inf lim max min Pr sup"),
 }
 
 # Environments whose cells are formulas, and how many arguments they begin with. In the first kind
@@ -301,22 +238,16 @@ ALIGNED_CELLS: dict[str, int] = {
     **dict.fromkeys(_words("alignedat alignat alignat*"), 1),
 }
 # Environments that may begin with a position in brackets, `[t]`.
-POSITIONED: frozenset[str] = frozenset(_words("array darray aligned gathered alignedat"))
+POSITIONED = frozenset(_words("array darray aligned gathered alignedat"))
 # Environments of a whole display, and the one that draws the same inside a formula: if there is
 # one pair of columns at most, for align spreads more of them over the line.
-DISPLAYS: dict[str, str] = {
-    "split": "aligned",
-    "align": "aligned",
-    "align*": "aligned",
-    "gather": "gathered",
-    "gather*": "gathered",
-}
+DISPLAYS: dict[str, str] = _pairs(
+    "split aligned  align aligned  align* aligned  gather gathered  gather* gathered"
+)
 
 # A formula that defines commands is left alone: its tokens need not mean what they say.
-DEFINITIONS: frozenset[str] = frozenset(
-    _commands(
-        "def edef gdef xdef let futurelet newcommand renewcommand providecommand global long "
-        "DeclareMathOperator newenvironment renewenvironment catcode csname expandafter noexpand "
-        "begingroup endgroup bgroup egroup makeatletter require verb char"
-    )
+DEFINITIONS: frozenset[str] = _commands(
+    "def edef gdef xdef let futurelet newcommand renewcommand providecommand global long "
+    "DeclareMathOperator newenvironment renewenvironment catcode csname expandafter noexpand "
+    "begingroup endgroup bgroup egroup makeatletter require verb char"
 )

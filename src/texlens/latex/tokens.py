@@ -26,42 +26,32 @@ _SPACES = " \t\r\n\f\v"
 _WS = r"[ \t\r\n\f\v]"
 
 
-def _words(names: str) -> list[str]:
-    return names.split()
-
-
 # How the arguments of a command are read where they are not formulas, one letter an argument:
 # T text, L a length in braces, l a bare length, N a name or other raw text in braces,
 # o an optional one in brackets, * a star that belongs to the command.
 _ARGUMENTS: dict[str, str] = {
-    **dict.fromkeys(
-        _words(
-            "text textrm textsf texttt textnormal textbf textmd textit textup textsl textsc emph mbox "
-            "hbox vbox fbox llap rlap clap intertext shortintertext reflectbox angl"
+    name: letters
+    for letters, names in (
+        (
+            "T",
+            "text textrm textsf texttt textnormal textbf textmd textit textup textsl textsc emph",
         ),
-        "T",
-    ),
-    **dict.fromkeys(_words("makebox framebox"), "ooT"),
-    **dict.fromkeys(
-        _words("kern mkern hskip mskip vskip raise lower moveleft moveright above"), "l"
-    ),
-    **dict.fromkeys(_words("hspace vspace"), "*L"),
-    **dict.fromkeys(
-        _words(
-            "color textcolor mathcolor arrayrulecolor label ref eqref cite url href htmlClass htmlId "
-            "htmlStyle htmlData cline class style cssId unicode"
-        ),
-        "oN",
-    ),
-    "colorbox": "oNT",
-    "fcolorbox": "oNNT",
-    "definecolor": "NNN",
-    "includegraphics": "oN",
-    "mspace": "L",
-    "operatorname": "*",
-    "raisebox": "LooT",
-    "rule": "oLL",
-    "tag": "*T",
+        ("T", "mbox hbox vbox fbox llap rlap clap intertext shortintertext reflectbox angl"),
+        ("ooT", "makebox framebox"),
+        ("l", "kern mkern hskip mskip vskip raise lower moveleft moveright above"),
+        ("L", "mspace"),
+        ("*L", "hspace vspace"),
+        ("oN", "color textcolor mathcolor arrayrulecolor label ref eqref cite url href cline"),
+        ("oN", "htmlClass htmlId htmlStyle htmlData class style cssId unicode includegraphics"),
+        ("oNT", "colorbox"),
+        ("oNNT", "fcolorbox"),
+        ("NNN", "definecolor"),
+        ("LooT", "raisebox"),
+        ("oLL", "rule"),
+        ("*", "operatorname"),
+        ("*T", "tag"),
+    )
+    for name in names.split()
 }
 TEXT_COMMANDS = frozenset(
     f"\\{name}{star}"
@@ -90,8 +80,8 @@ _SPECIAL = re.compile(
     r")"
 )
 _DIGITS = rf"(?:[0-9]{_WS}*+)"
-_UNITS = [(u[0], u[1]) for u in _words("em ex mu pt pc in cm mm bp dd cc sp")]
-_UNIT = rf"(?:{'|'.join(rf'{a}{_WS}*+{b}' for a, b in _UNITS)})"
+_UNITS = ["em", "ex", "mu", "pt", "pc", "in", "cm", "mm", "bp", "dd", "cc", "sp"]
+_UNIT = rf"(?:{'|'.join(rf'{unit[0]}{_WS}*+{unit[1]}' for unit in _UNITS)})"
 _LENGTH = rf"{_WS}*+(?:[-+]{_WS}*+)?(?:{_DIGITS}++(?:[.,]{_WS}*+{_DIGITS}*+)?|[.,]{_WS}*+{_DIGITS}++){_UNIT}"
 _ARGUMENT = {
     "L": re.compile(rf"{_WS}*+(\{{{_LENGTH}{_WS}*+\}})"),

@@ -31,27 +31,23 @@ SECONDS_PER_FORMULA: Final = 0.05
 
 # Font packages of TeX Live, by the name that a user gives. The order within a preamble matters:
 # text font before math font.
+_NAMED_AS_THEIR_PACKAGES = (
+    "lmodern", "fourier", "kpfonts", "stix2", "mathptmx", "mathpazo", "arev", "cmbright",
+)  # fmt: skip
 FONTS: Final[dict[str, str]] = {
     "cm": "",
-    "lmodern": r"\usepackage{lmodern}",
     "cm-bold": r"\AtBeginDocument{\boldmath\bfseries}",
     "cm-sans": r"\usepackage{sansmathfonts}",
     "newtx": r"\usepackage{newtxtext,newtxmath}",
     "newpx": r"\usepackage{newpxtext,newpxmath}",
-    "fourier": r"\usepackage{fourier}",
-    "kpfonts": r"\usepackage{kpfonts}",
-    "stix2": r"\usepackage{stix2}",
     "euler": r"\usepackage{eulervm}",
-    "mathptmx": r"\usepackage{mathptmx}",
-    "mathpazo": r"\usepackage{mathpazo}",
-    "arev": r"\usepackage{arev}",
-    "cmbright": r"\usepackage{cmbright}",
     "iwona": r"\usepackage[math]{iwona}",
     "kurier": r"\usepackage[math]{kurier}",
     "charter": r"\usepackage[charter]{mathdesign}",
     "libertinus": r"\usepackage{libertinust1math}",
     "antykwa": r"\usepackage[math]{anttor}",
     "newcentury": r"\usepackage{fouriernc}",
+    **{name: rf"\usepackage{{{name}}}" for name in _NAMED_AS_THEIR_PACKAGES},
 }
 # Packages that define their own AMS symbols; loading amssymb beside them clashes.
 _OWN_SYMBOLS: Final = frozenset({"newtx", "newpx", "kpfonts", "stix2", "charter", "libertinus"})
