@@ -98,7 +98,7 @@ def test_where_no_file_can_be_kept_scoring_goes_on(
 ) -> None:
     (folder / "file").write_text("")
     monkeypatch.setenv("TEXLENS_CACHE", str(folder / "file" / "below"))
-    with pytest.warns(UserWarning, match="No drawings are kept"):
+    with pytest.warns(UserWarning, match="cannot be used"):
         assert isinstance(DrawingStore().draw(["x"])[0], Drawing)
 
 

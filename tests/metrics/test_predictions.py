@@ -66,7 +66,7 @@ def _broken(line: int, text: str) -> bytes:
         ("p.jsonl", _broken(3, '{"id": "x", "gt": "y"}'), "line 3: the key 'pred' is missing"),
         ("p.jsonl", _broken(3, '{"gt": "y", "pred": "y"}'), "line 3: the key 'id' is missing"),
         ("p.jsonl", _broken(3, '{"id": "x", "gt": null, "pred": ""}'), "line 3: 'gt' is not a text"),
-        ("p.jsonl", _broken(3, '"x"'), "line 3: this is not a JSON object"),
+        ("p.jsonl", _broken(3, '"x"'), "line 3: this is not an object with id"),
         ("p.jsonl", _broken(9, json.dumps(GOOD[1])), "line 9: the id 'a/b.1' was already used in line 2"),
         ("p.jsonl", b"\n \n", "there are no rows"),
         ("p.json", b"[]", "there are no rows"),

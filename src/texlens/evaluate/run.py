@@ -1,7 +1,7 @@
-"""One model over one data set: predictions, metrics, and a page to look at them.
+"""One model over one data set: predictions, metrics, and a page that shows them.
 
-The folder holds `run.json` (what is run: it decides whether an unfinished run may be resumed),
-`predictions.jsonl` (a line an item, in the data's order, appended as readings come),
+The folder holds `run.json` (model, data and settings: an unfinished run is resumed only if they are
+the same), `predictions.jsonl` (a line per item, in the data's order, appended one by one),
 `items.jsonl`, `metrics.md`, `report.html`, and `metrics.json`, written last.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 from texlens.data.parquet import count_examples, read_examples
 from texlens.errors import InputError
 from texlens.metrics.batches import ScoringConfig
+from texlens.metrics.predictions import read_predictions
 from texlens.metrics.report.files import MARKER, write_scoring
 from texlens.metrics.report.page import scoring_page
 from texlens.metrics.scoring import score_predictions
@@ -45,8 +46,8 @@ class DataSet:
         return read_examples(self.path, self.limit)
 
     def count(self) -> int:
-        """How many examples there are; as `examples`, it raises InputError."""
-        next(self.examples(), None)  # says what is wrong with the file, if anything
+        """The number of examples. Raises InputError as `examples` does."""
+        next(self.examples(), None)  # raises for a wrong file
         rows = count_examples(self.path)
         return rows if self.limit is None else min(rows, self.limit)
 
@@ -72,12 +73,12 @@ def evaluate(
 ) -> dict[str, Any]:
     """Read every picture of a data set, score the readings, and write all of it into `out`.
 
-    A picture that cannot be read counts as an empty prediction, with its error beside it. A run
-    that was interrupted goes on after the last prediction it wrote.
+    A picture that cannot be read counts as an empty prediction, with its error beside it. An
+    interrupted run continues after the last prediction it wrote.
 
     Args:
         reader: the model that reads.
-        data: what is read.
+        data: the pictures and their references.
         out: the folder to write.
         config: the metrics to compute.
         workers: processes that share the scoring.
@@ -131,7 +132,7 @@ def picture_for_browsers(content: bytes) -> bytes | None:
 
 
 def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:
-    """All that decides the predictions of a run."""
+    """Everything that the predictions of a run depend on."""
     return {
         "data": data.path.name,
         "limit": data.limit,
@@ -146,7 +147,7 @@ def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:
 
 
 def _claim(out: Path, description: dict[str, Any], *, force: bool) -> None:
-    """Begin a run in `out`, or make sure that the one begun there is this one."""
+    """Start a run in `out`, or check that the unfinished one there is the same."""
     path = out / RUN
     if path.exists() and not force:
         try:
@@ -204,7 +205,7 @@ def _line(example: Example, reading: Reading) -> dict[str, Any]:
 
 
 def _written(path: Path) -> Sequence[Prediction]:
-    """The predictions written so far; a line that a kill cut short is taken off the file."""
+    """The predictions written so far; an incomplete last line is removed from the file."""
     if not path.exists():
         return []
     content = path.read_bytes()
@@ -212,9 +213,4 @@ def _written(path: Path) -> Sequence[Prediction]:
     if len(whole) != len(content):
         with path.open("r+b") as stream:
             stream.truncate(len(whole))
-    predictions = []
-    for line in whole.decode("utf-8").split("\n")[:-1]:
-        record = json.loads(line)
-        extra = {key: value for key, value in record.items() if key not in ("id", "gt", "pred")}
-        predictions.append(Prediction(record["id"], record["gt"], record["pred"], extra))
-    return predictions
+    return read_predictions(path) if whole else []

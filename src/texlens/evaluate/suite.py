@@ -42,7 +42,7 @@ class SuiteSet(_Strict):
 
 
 class Suite(_Strict):
-    """What `--suite` reads: every model reads every set. `metrics` are keys; all when left out."""
+    """The file for `--suite`: every model reads every set. `metrics` are keys, by default all."""
 
     models: tuple[SuiteModel, ...] = Field(min_length=1)
     sets: tuple[SuiteSet, ...] = Field(min_length=1)
@@ -56,12 +56,9 @@ def load_suite(path: Path) -> Suite:
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The suite '{path}' cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"The suite '{path}' is not YAML: {' '.join(str(error).split())}"
-        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"The suite '{path}' cannot be read: {reason}.") from error
     try:
         suite = Suite.model_validate(document)
     except ValidationError as error:
@@ -101,10 +98,10 @@ def evaluate_suite(
 ) -> dict[str, Any]:
     """Evaluate every model on every set, in folders `out/SET/MODEL`.
 
-    Runs that are finished already are kept unless `force` is given, so an interrupted suite goes
-    on where it stopped. Writes `suite.md`, and `suite.json` last, and returns its content.
+    Finished runs are kept unless `force` is given, so that an interrupted suite continues. Writes
+    `suite.md`, and `suite.json` last, and returns its content.
 
-    Raises InputError as `evaluate` does; every data set is looked at before the first model runs.
+    Raises InputError as `evaluate` does; every data set is checked before the first model runs.
     """
     open_out_folder(out, marker=SUITE, force=force)
     sets = {one.name: DataSet(one.data, one.limit) for one in suite.sets}

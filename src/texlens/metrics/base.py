@@ -1,9 +1,9 @@
-"""What a metric is: pairs in, one value an item out, and a signature of all that changes it.
+"""The interface of a metric: pairs in, one value per item out, and a signature.
 
 A metric is a subclass of `Metric`. One pass may give several keys, as one matching gives both
 `cdm` and `exprate_cdm`. A metric keeps no state between calls, so that neither the order of the
-pairs nor the number of workers can change a value; `Drawings` is the one thing that remembers,
-and it returns what drawing overwrite would return.
+pairs nor the number of workers can change a value. Only `Drawings` has a cache, and a cached
+drawing equals a new one.
 
 Signatures, the separation of a metric from its corpus statistics, and bootstrap intervals follow
 the example of sacrebleu (Post 2018, "A Call for Clarity in Reporting BLEU Scores").
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 CdmEngine = Literal["mathjax", "tex"]
 
-# Longer texts are no readings of a picture; comparing two of them could take minutes.
+# Longer texts are no formulas; comparing two of them could take minutes.
 MAX_COMPARED_CHARS = 50_000
 
 
 def comparable(text: str) -> str:
-    """The text itself; of one too long to be compared, four private-use characters of its hash.
+    """The text itself; for one that is too long, four private-use characters of its hash.
 
-    So an endless answer equals itself and has nothing in common with anything else.
+    So an endless answer equals itself and has nothing in common with any other text.
     """
     if len(text) <= MAX_COMPARED_CHARS:
         return text
@@ -46,7 +46,7 @@ def comparable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A reference and a prediction, with what every metric would otherwise compute again.
+    """A reference and a prediction, with the forms that several metrics use.
 
     `gt` and `pred` are the texts as given, of any length; `gt_normal` and `pred_normal` their normal forms
     (`texlens.latex.normalize`, wrappers such as `$...$` removed); `gt_tokens` and `pred_tokens`
@@ -82,7 +82,7 @@ def _normal(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 class Drawings(Protocol):
-    """Something that draws formulas and may remember them: `metrics.cache.DrawingStore`."""
+    """Draws formulas and may cache the drawings: `metrics.cache.DrawingStore`."""
 
     @property
     def signature(self) -> str:
@@ -96,7 +96,7 @@ class Drawings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ItemScore:
-    """What one metric says of one pair.
+    """The result of one metric for one pair.
 
     `values` has one number in 0..1 for every key of the metric, or None where the item does not
     count because its reference cannot be drawn. `warnings` are sentences for `items.jsonl`.
@@ -122,7 +122,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How a metric laid two drawings side by side: what `--explain` paints green and red.
+    """How a metric matched two drawings: what `--explain` paints green and red.
 
     `partners` are pairs of indices into the boxes of reference and prediction.
     """
@@ -148,15 +148,15 @@ class Metric(ABC):
 
     @abstractmethod
     def signature(self, key: str) -> str:
-        """All that changes the number, as made by `sign`."""
+        """Everything that can change the number, as `sign` writes it."""
 
     @abstractmethod
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One `ItemScore` a pair, in order.
 
-        A pair's score may depend on nothing but the pair. Nothing is raised for what stands in a
-        pair: a prediction that cannot be scored gets the worst value, a reference that cannot be drawn
-        gets None, and both get a warning.
+        The score of a pair depends on nothing else. No text in a pair raises an error: a
+        prediction that cannot be scored gets the worst value, a reference that cannot be drawn gets
+        None, and both get a warning.
         """
 
     def unavailable(self) -> str | None:
@@ -164,12 +164,12 @@ class Metric(ABC):
         return None
 
     def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
-        """Which ink of the two drawings the metric took as the same; None where it draws none."""
+        """The ink of the two drawings that the metric matched; None where it draws none."""
         return None
 
 
 class CorpusMetric(Metric):
-    """A metric whose value over a corpus is no mean of items, such as BLEU.
+    """A metric whose value over a corpus is not the mean over items, such as BLEU.
 
     It has one key; every `ItemScore` carries the statistics of the pair, which add up.
     """

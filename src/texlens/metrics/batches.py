@@ -26,7 +26,7 @@ _BATCHES_WAITING_PER_WORKER = 4
 
 @dataclass(frozen=True, slots=True)
 class ScoringConfig:
-    """What to compute: the keys, in order; the engine of `cdm`; whether to use the disk cache."""
+    """The keys to compute, in order; the engine of `cdm`; whether to use the cache on disk."""
 
     keys: tuple[str, ...]
     cdm_engine: CdmEngine = "mathjax"
@@ -35,7 +35,7 @@ class ScoringConfig:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """All that was found out about one prediction.
+    """All results for one prediction.
 
     `values` has the keys of the configuration; `statistics` those of corpus metrics; `tokens` and `lines`
     measure the reference: its LaTeX tokens, and the rows of its largest environment.

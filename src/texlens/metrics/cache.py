@@ -1,10 +1,10 @@
-"""Drawings remembered: within a run in memory, between runs in an SQLite file.
+"""A cache of drawings: within a run in memory, between runs in an SQLite file.
 
 The file is `drawings.sqlite` in the user's cache folder (`TEXLENS_CACHE` names another). A row is
-keyed by the engine's signature and the formula, so that a new engine never sees an old drawing.
-Several processes may use it at once. It holds at most `MAX_BYTES`; beyond that the drawings that
-were not used for longest go. A file that is damaged is dropped with a warning, and where no file
-can be kept everything works without: the cache can only save time.
+keyed by the engine's signature and the formula, so that a new engine never gets an old drawing.
+Several processes may use it at once. It holds at most `MAX_BYTES`; beyond that the least recently
+used drawings are deleted. A damaged file is deleted with a warning, and where no file can be
+written everything works without: the cache only saves time.
 """
 
 from __future__ import annotations
@@ -34,14 +34,13 @@ _KEPT_AFTER_EVICTION = 0.8
 _IN_MEMORY = 4096
 _BUSY_SECONDS = 10.0
 _DAY = 86_400
-_KEYS_PER_QUERY = 500
 
-# Failures that the next attempt, or another machine, could have without.
+# Failures that another attempt, or another machine, may not have.
 _PASSING_FAILURES = frozenset(["timeout", "memory"])
 
 
 def cache_folder() -> Path:
-    """Where this user's caches lie: `TEXLENS_CACHE`, or the platform's usual place."""
+    """The folder of this user's caches: `TEXLENS_CACHE`, or the platform's usual place."""
     if named := os.environ.get("TEXLENS_CACHE"):
         return Path(named)
     if sys.platform == "win32":
@@ -52,9 +51,9 @@ def cache_folder() -> Path:
 
 
 class DrawingStore:
-    """Draws formulas with the engine of this process, started when needed, and remembers them.
+    """Draws formulas with the engine of this process, started when needed, and caches them.
 
-    With `on_disk` drawings outlive the process.
+    With `on_disk` the drawings are kept for later processes.
     """
 
     def __init__(self, *, on_disk: bool = True) -> None:
@@ -106,7 +105,7 @@ class DrawingStore:
 
     @cached_property
     def _maker(self) -> hashlib.blake2b:
-        """All that a drawing depends on besides its formula: the engine, and how it is read."""
+        """Everything besides the formula that a drawing depends on: the engine and its reader."""
         reader = resources.files("texlens.engine").joinpath("boxes.py").read_bytes()
         return hashlib.blake2b(self.signature.encode() + reader, digest_size=16)
 
@@ -126,32 +125,30 @@ class DiskCache:
     @classmethod
     def open(cls, path: Path) -> DiskCache | None:
         """Open or make the file; None, with a warning, where that cannot be done."""
-        for attempt in ("open", "replace"):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
                 return cls(path, _connect(path))
-            except (sqlite3.DatabaseError, OSError) as error:
-                damaged = type(error) is sqlite3.DatabaseError
-                if attempt == "replace" or not damaged:
-                    _warn(f"No drawings are kept in '{path}' ({error})")
-                    return None
-                _warn(f"The cache '{path}' is damaged ({error}) and was dropped")
-                _drop(path)
-        return None
+            except sqlite3.DatabaseError as error:
+                if type(error) is not sqlite3.DatabaseError:  # locked or full, not damaged
+                    raise
+                _delete_damaged(path, error)
+                return cls(path, _connect(path))
+        except (sqlite3.DatabaseError, OSError) as error:
+            _warn(f"The cache '{path}' cannot be used ({error})")
+            return None
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """The contents of those keys that are there."""
-        keys = list(keys)
         found: dict[bytes, bytes] = {}
         today = int(time.time()) // _DAY
         try:
             stale = []
-            for start in range(0, len(keys), _KEYS_PER_QUERY):
-                some = keys[start : start + _KEYS_PER_QUERY]
-                marks = ",".join("?" * len(some))
-                query = f"SELECT key, content, day FROM drawings WHERE key IN ({marks})"
-                for key, content, day in self._connection.execute(query, some):
-                    found[key] = content
+            for key in keys:
+                query = "SELECT content, day FROM drawings WHERE key = ?"
+                row = self._connection.execute(query, (key,)).fetchone()
+                if row is not None:
+                    found[key], day = row
                     if day != today:
                         stale.append((today, key))
             if stale:
@@ -191,13 +188,12 @@ class DiskCache:
             )
 
     def _give_up(self, error: sqlite3.DatabaseError) -> None:
-        """Go on without: an empty table in memory takes the place of the file."""
+        """Go on without the file: an empty table in memory replaces it."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
         self._connection = _make_table(sqlite3.connect(":memory:"))
         if type(error) is sqlite3.DatabaseError:  # damaged, not locked or full
-            _warn(f"The cache '{self.path}' is damaged ({error}) and was dropped")
-            _drop(self.path)
+            _delete_damaged(self.path, error)
         else:
             _warn(f"The cache '{self.path}' cannot be used ({error})")
 
@@ -222,7 +218,8 @@ def _make_table(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
-def _drop(path: Path) -> None:
+def _delete_damaged(path: Path, error: Exception) -> None:
+    _warn(f"The cache '{path}' is damaged ({error}) and was deleted")
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(OSError):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -246,7 +243,7 @@ def _encode(drawn: Drawing | Failure) -> bytes:
 
 
 def _decode(content: bytes) -> Drawing | Failure | None:
-    """What `_encode` was given; None where the content is damaged."""
+    """The drawing that `_encode` encoded; None where the content is damaged."""
     from texlens.engine import Box, Drawing, Failure
 
     try:

@@ -1,6 +1,6 @@
-"""Reading a file of predictions, strictly: what is wrong is named with its file and line.
+"""Reading a file of predictions; an error names its file and line.
 
-Three forms are known: JSON Lines with `id`, `gt`, `pred` and any further fields; the JSON array of
+There are three forms: JSON Lines with `id`, `gt`, `pred` and any further fields; the JSON array of
 `img_id`, `gt`, `pred` that the official CDM code reads; and CSV or TSV with a header. UTF-8, with
 or without a byte order mark.
 """
@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ _CONTROL = {chr(code): f"\\x{code:02x}" for code in range(32)}
 def read_predictions(path: Path, *, limit: int | None = None) -> list[Prediction]:
     """All predictions of a file, in its order; of the first `limit` lines if given.
 
-    Raises InputError, one sentence with the file and the line, when the file cannot be read, is
-    not UTF-8, breaks its format, lacks a key, says an id twice, or has no rows.
+    Raises InputError with the file and the line when the file cannot be read, is not UTF-8, breaks
+    its format, lacks a key, has an id twice, or has no rows.
     """
     text = _read_text(path)
     if path.suffix.lower() in _DELIMITERS:
@@ -41,7 +41,7 @@ def read_predictions(path: Path, *, limit: int | None = None) -> list[Prediction
     for where, row in rows:
         if limit is not None and len(predictions) == limit:
             break
-        prediction = _prediction(where, row)
+        prediction = prediction_of(where, row)
         if prediction.id in seen:
             raise InputError(
                 f"{where}: the id '{_shown(prediction.id)}' was already used in "
@@ -108,15 +108,17 @@ def _table_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, An
         raise InputError(f"{path}, line {reader.line_num}: {error}.") from error
 
 
-def _prediction(where: str, row: Any) -> Prediction:
-    if not isinstance(row, dict):
-        raise InputError(f"{where}: this is not a JSON object with id, gt and pred.")
-    id_key = next((key for key in _ID_KEYS if key in row), None)
-    missing = [key for key in ("gt", "pred") if key not in row]
-    if id_key is None:
-        missing.insert(0, "id")
-    if missing or id_key is None:
-        raise InputError(f"{where}: the key '{missing[0]}' is missing.")
+def prediction_of(where: str, row: object) -> Prediction:
+    """The prediction of a mapping with an id, `gt`, `pred` and any further fields.
+
+    Raises InputError, which begins with `where`, when it is none.
+    """
+    if not isinstance(row, Mapping):
+        raise InputError(f"{where}: this is not an object with id, gt and pred.")
+    id_key = next((key for key in _ID_KEYS if key in row), "id")
+    for key in (id_key, "gt", "pred"):
+        if key not in row:
+            raise InputError(f"{where}: the key '{key}' is missing.")
     id_ = row[id_key]
     if isinstance(id_, int) and not isinstance(id_, bool):
         id_ = str(id_)
@@ -128,6 +130,6 @@ def _prediction(where: str, row: Any) -> Prediction:
 
 
 def _shown(id_: str) -> str:
-    """An id as it may stand in a message: one line, not endless."""
+    """An id for a message: one short line."""
     shown = "".join(_CONTROL.get(character, character) for character in id_[:80])
     return shown.encode("utf-8", errors="backslashreplace").decode()

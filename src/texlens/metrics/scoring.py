@@ -9,6 +9,7 @@ from texlens.errors import InputError, TexlensError
 from texlens.metrics.base import CdmEngine, Metric
 from texlens.metrics.batches import BatchScorer, ItemResult, ScoringConfig, score_batches
 from texlens.metrics.columns import BOOTSTRAP_SIGNATURE, Column, interval, resampled
+from texlens.metrics.predictions import prediction_of
 from texlens.metrics.registry import build_metrics, check_keys
 from texlens.records import Prediction, Score
 from texlens.runs import progress
@@ -69,7 +70,7 @@ def score(
         A `Score` for every key, in the order of the tables; values lie in 0..1.
 
     Raises:
-        InputError: a pair or a key is not what it should be, or there is no pair.
+        InputError: a pair or a key is wrong, or there is no pair.
     """
     predictions = [_as_prediction(number, pair) for number, pair in enumerate(pairs)]
     config = ScoringConfig(check_keys(metrics), cdm_engine, cache)
@@ -84,9 +85,9 @@ def score_predictions(
     self_test: bool = False,
     quiet: bool = False,
 ) -> Scoring:
-    """Score predictions with a progress bar, and find out where they are good and bad.
+    """Score predictions with a progress bar, and break the values down by groups of items.
 
-    With `self_test`, references of a sample must first score perfectly against themselves.
+    With `self_test`, a sample of references must first score perfectly against themselves.
 
     Raises InputError when there is no prediction, TexlensError when the self-test fails.
     """
@@ -127,7 +128,7 @@ def score_predictions(
 
 
 def run_self_test(predictions: Sequence[Prediction], config: ScoringConfig) -> None:
-    """Score references of a sample, evenly spread over the file, against themselves.
+    """Score a sample of references, evenly spread over the file, against themselves.
 
     Raises TexlensError when a drawable reference is not perfect by a metric that compares.
     """
@@ -228,20 +229,12 @@ def _run_warnings(
 def _as_prediction(number: int, pair: object) -> Prediction:
     if isinstance(pair, Prediction):
         return pair
+    where = f"Pair {number}"
     if isinstance(pair, Mapping):
-        if not {"gt", "pred"} <= pair.keys():
-            raise InputError(f"Pair {number} lacks 'gt' or 'pred'.")
-        gt, pred, id_ = pair["gt"], pair["pred"], str(pair.get("id", number))
-        extra = {k: v for k, v in pair.items() if k not in ("id", "gt", "pred")}
-    elif isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2:
-        (gt, pred), id_, extra = pair, str(number), {}
-    else:
-        raise InputError(
-            f"Pair {number} is neither (reference, prediction) nor has 'gt' and 'pred'."
-        )
-    if not isinstance(gt, str) or not isinstance(pred, str):
-        raise InputError(f"Pair {number} holds something that is not a text.")
-    return Prediction(id_, gt, pred, extra)
+        return prediction_of(where, {**pair, "id": str(pair.get("id", number))})
+    if isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2:
+        return prediction_of(where, {"id": str(number), "gt": pair[0], "pred": pair[1]})
+    raise InputError(f"{where} is neither (reference, prediction) nor has 'gt' and 'pred'.")
 
 
 def _sort_key(prediction: Prediction) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""Finding the evaluations that are compared, and refusing what must not stand in one column."""
+"""The evaluations to compare, and the check that their numbers may be in one column."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EvaluatedRun:
 
     @property
     def data_sha256(self) -> str:
-        """Which pictures and references were read."""
+        """A hash of the pictures and references."""
         return str(self.document["run"]["data_sha256"])
 
     @property
@@ -47,7 +47,7 @@ class EvaluatedRun:
 
     @cached_property
     def predictions(self) -> dict[str, Prediction]:
-        """What was read, by id."""
+        """The predictions by id."""
         return {p.id: p for p in read_predictions(self.folder / PREDICTIONS)}
 
     @cached_property
@@ -81,9 +81,9 @@ def open_run(folder: Path, *, model: str | None = None, set: str | None = None) 
 
 
 def find_runs(arguments: Sequence[str]) -> list[EvaluatedRun]:
-    """The evaluations meant by `FOLDER` or `NAME=FOLDER` arguments, in order.
+    """The evaluations of `FOLDER` or `NAME=FOLDER` arguments, in order.
 
-    A folder that a suite wrote stands for all its evaluations, with the suite's names.
+    A folder of a suite gives all its evaluations, with the suite's names.
 
     Raises InputError when a folder holds neither.
     """
@@ -95,7 +95,7 @@ def find_runs(arguments: Sequence[str]) -> list[EvaluatedRun]:
         if (folder / SUITE).is_file():
             if named:
                 raise InputError(
-                    f"'{folder}' is a suite, whose models have names: leave '{name}='."
+                    f"'{folder}' is a suite, whose models have names: leave out '{name}='."
                 )
             runs += _runs_of_suite(folder)
         else:
@@ -113,7 +113,7 @@ def _runs_of_suite(folder: Path) -> list[EvaluatedRun]:
 
 
 def _distinct_sets(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
-    """One name for the same pictures, and different names for different ones."""
+    """The same name for the same pictures, different names for different ones."""
     names: dict[str, str] = {}
     for run in runs:
         names.setdefault(run.data_sha256, run.set)
@@ -126,10 +126,10 @@ def _distinct_sets(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
 
 
 def check_comparable(runs: Sequence[EvaluatedRun]) -> None:
-    """Make sure that every column of a table holds numbers of one kind.
+    """Check that every column of a table has numbers of one kind.
 
-    Raises InputError, in one sentence, when two runs have one name, when a set's name stands for
-    different pictures, or when a metric of a set was computed in two ways.
+    Raises InputError when two runs have one name, when one name of a set is used for different
+    pictures, or when a metric of a set was computed in two ways.
     """
     seen: dict[tuple[str, str], EvaluatedRun] = {}
     first: dict[str, EvaluatedRun] = {}
@@ -145,13 +145,13 @@ def check_comparable(runs: Sequence[EvaluatedRun]) -> None:
         if other.data_sha256 != run.data_sha256:
             raise InputError(
                 f"'{other.folder}' and '{run.folder}' read different pictures under the name "
-                f"'{run.set}': their numbers cannot stand in one column."
+                f"'{run.set}': their numbers cannot be in one column."
             )
         for key, metric in run.metrics.items():
             other = signed.setdefault((run.set, key), run)
             if other.metrics[key]["signature"] != metric["signature"]:
                 raise InputError(
-                    f"The {key} of '{other.folder}' and '{run.folder}' cannot stand in one column, "
+                    f"The {key} of '{other.folder}' and '{run.folder}' cannot be in one column, "
                     f"since their signatures differ: {other.metrics[key]['signature']} and "
                     f"{metric['signature']}."
                 )

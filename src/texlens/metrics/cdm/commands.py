@@ -1,7 +1,7 @@
 # ruff: noqa: SIM905  (lists of commands read best as text)
-r"""The commands that the published CDM's grammar knows, and what it makes of each.
+r"""The commands that the official CDM code knows, and how its printer writes them.
 
-Facts about the KaTeX of 2016, changed for CDM, that `cdm_grammar` parses with.
+Facts about its modified KaTeX of 2016, for the parser in `grammar`.
 """
 
 from __future__ import annotations

@@ -1,19 +1,18 @@
-r"""The grammar by which the published CDM code splits a formula into tokens.
+r"""The grammar with which the official CDM code splits a formula into tokens.
 
-That code (UniMERNet, folder `cdm`, 2025) reads formulas with a KaTeX of 2016 whose printer writes
-normalised LaTeX, as im2latex-100k's preprocessing did (Deng et al. 2017). Scores depend on what
-that grammar takes, changes, forgets and refuses, so this module says the same language in a parser
-of our own:
+That code (UniMERNet, folder `cdm`, 2025) parses formulas with a KaTeX of 2016 whose printer writes
+normalised LaTeX, as im2latex-100k's preprocessing did (Deng et al. 2017, arXiv 1609.04938). Scores
+depend on what that grammar accepts, changes, drops and refuses, so this parser does the same:
 
-- a command that it does not know is a letter (inside `\mathrm` even a row of letters);
+- an unknown command is a letter (inside `\mathrm` a row of letters);
 - `\text`, `\mbox` and the like become `\mathrm`; `\dfrac` and `\over` become `\frac`;
-- every matrix, `cases` and `aligned` becomes an `array`; its lines and row gaps are forgotten;
+- every matrix, `cases` and `aligned` becomes an `array` without its lines and row gaps;
 - a second script of the same kind replaces the first, and primes are superscripts;
-- `\limits`, and anything after a `%`, are forgotten;
+- `\limits`, and anything after a `%`, are dropped;
 - colours, `gathered` and other environments, a row that starts with `[`, a function where an
-  argument should be (`\sqrt\sqrt x`) are refused: then the metric takes the raw text.
+  argument should be (`\sqrt\sqrt x`) are refused: then the metric uses the raw text.
 
-`tokens` writes in one pass: every method appends to `_Parser.out` what the printer would print.
+There is one pass: every method appends to `_Parser.out` what the official printer would print.
 """
 
 from __future__ import annotations
@@ -52,9 +51,9 @@ _ENDS_EXPRESSION: Final = frozenset(["}", "\\end", "\\right", "&", "\\\\", "\\cr
 
 
 def tokens(latex: str) -> list[str] | None:
-    """The tokens of a formula as the published grammar prints them; None where it refuses.
+    """The tokens of a formula as the official printer prints them; None where it is refused.
 
-    `latex` is one line with comments, dollars and labels taken away (see `cdm_tokens`).
+    `latex` is one line without comments, dollars and labels (see `tokens.first_tokens`).
     """
     try:
         parser = _Parser(latex)
@@ -67,12 +66,12 @@ def tokens(latex: str) -> list[str] | None:
 
 
 class _Parser(Words):
-    """Recursive descent over one formula; `out` is what has been printed so far."""
+    """Recursive descent over one formula; `out` is the output so far."""
 
     def __init__(self, latex: str) -> None:
         super().__init__(latex)
         self.depth = 0
-        self.roman = False  # within \mathrm, where letters of unknown commands fall apart
+        self.roman = False  # within \mathrm, where unknown commands become single letters
         self.out: list[str] = []
 
     def expression(self, *, before_infix: bool = False, until: str = "") -> None:
@@ -184,7 +183,7 @@ class _Parser(Words):
         """An atom without scripts.
 
         Returns None for anything but an operator, () for an operator that is one symbol, and for
-        a word such as `\\max` its place in `out` and its name, as `\\limits` may follow.
+        a word such as `\\max`, which `\\limits` may follow, its place in `out` and its name.
         """
         word = self.next
         if word == "{":
@@ -311,8 +310,8 @@ class _Parser(Words):
     ) -> None:
         """One argument; with `braced` in braces even if it is one symbol.
 
-        A function cannot be the argument of one as greedy. The published parser then takes the
-        previous argument again, and without one it fails.
+        A function cannot be the argument of one as greedy. The official parser then repeats the
+        previous argument, and without one it fails.
         """
         word = self.next
         if word == "{":
@@ -398,7 +397,7 @@ class _Parser(Words):
         return kept
 
     def array(self, name: str) -> None:
-        """Rows and cells; `name` says how columns are given and what stands around them."""
+        """Rows and cells; the columns and the delimiters around them depend on `name`."""
         out = self.out
         left, right = CELLS[name]
         if left:

@@ -1,9 +1,9 @@
-"""Matching and consistency of the published CDM: which boxes of two drawings are the same.
+"""CDM's matching: which tokens of two drawings are the same.
 
-Tokens are assigned one to one at least cost (token, position, order), then RANSAC keeps those that
-agree on how one picture lies over the other. The rounds of RANSAC draw the very samples that
-scikit-image 0.20 draws, which the published code uses with seed 42, so that results agree; here
-all trials of a round are computed at once.
+Tokens are assigned one to one at least cost (token, position, order), then RANSAC keeps those whose
+places fit one transform between the pictures. RANSAC uses the same random samples as scikit-image
+0.20 with seed 42, which the official code calls, so that results agree; here all trials of a round
+are computed at once.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Inked:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Indices of matched tokens of reference and prediction, and how many tokens each has."""
+    """Pairs of indices of matched tokens, and the numbers of tokens of both formulas."""
 
     partners: tuple[tuple[int, int], ...]
     n_gt: int
@@ -97,7 +97,7 @@ class Matching:
 
     @property
     def f1(self) -> float:
-        """F1 as published, rounded to three places."""
+        """F1, rounded to three places as in the official code."""
         return round(2 * len(self.partners) / (self.n_gt + self.n_pred), 3)
 
 
@@ -115,7 +115,7 @@ def assign(gt: Inked, pred: Inked) -> tuple[Integers, Integers, Floats]:
     from scipy.optimize import linear_sum_assignment
 
     token_cost = _token_cost(gt.tokens, pred.tokens)
-    # In the published order of operations: costs may tie, and then the last bit decides.
+    # The official order of operations: costs may tie, and then the last bit decides.
     cost = _distance(*(inked.boxes.T / _sides(inked) for inked in (gt, pred)))
     cost /= 4
     cost *= POSITION_WEIGHT
@@ -141,7 +141,7 @@ def _token_cost(gt: Sequence[str], pred: Sequence[str]) -> Floats:
 
 
 def _sides(inked: Inked) -> Floats:
-    """What the four coordinates of a box are measured by, as a column."""
+    """The divisors of the four coordinates of a box, as a column."""
     return np.array([[inked.width], [inked.height], [inked.width], [inked.height]])
 
 
@@ -161,9 +161,9 @@ def _centres(boxes: Floats) -> Floats:
 
 
 def consistent(gt: Floats, pred: Floats) -> Bools:
-    """Which of n matched points, each (n, 2), some of `ROUNDS` transforms brings together.
+    """Which of n matched points, each (n, 2), fit one of `ROUNDS` transforms, shape (n,).
 
-    With two points or fewer, all. Points found in one round are out of the next.
+    With two points or fewer, all. Points found in one round are left out of the next.
     """
     n = len(gt)
     if n <= SAMPLE:
@@ -182,7 +182,7 @@ def consistent(gt: Floats, pred: Floats) -> Bools:
 
 
 def ransac(gt: Floats, pred: Floats) -> Bools:
-    """The largest set of points that a translation with scale of two of them brings together.
+    """The largest set of points that fits a scaling and translation given by two of them.
 
     A trial takes two points, their mean shift, and the ratio of their mean distances from their
     centres; its transform turns about the mean of *all* points. Of equal sets the one with the
@@ -195,7 +195,7 @@ def ransac(gt: Floats, pred: Floats) -> Bools:
     best_count, best_sum = 0, math.inf
     last: float = TRIALS
     trial = 0
-    # Most pictures agree at once: the first trial runs alone, and the rest only if it must.
+    # Most pictures fit at once: the first trial runs alone, and the rest only if needed.
     for first, end in ((0, 1), (1, TRIALS)):
         if trial >= last:
             break

@@ -1,15 +1,15 @@
 # ruff: noqa: SIM905  (lists of commands read best as text)
 r"""Boxes of tokens for CDM without TeX: MathJax draws every token in a colour of its own.
 
-The formula that TeX would be given is written anew for MathJax, which knows other commands and
-stops at errors that TeX survives. Three things need care:
+The official code draws with TeX. MathJax knows other commands and stops at errors that TeX
+survives, so the formula is written differently for it:
 
 - `\mathcolor{\left(} ... \mathcolor{\right)}` is no LaTeX; our engine has `\delimcolor` for it;
 - a coloured `\sum` would lose its limits, so its scripts stay inside its colour;
-- a command that has lost its argument to the colouring (`\mathit`, `\operatorname*`) draws
-  nothing in TeX, and what has become of the others was found out with TeX (`_LEFT_ALONE`).
+- a command without its argument, which the colouring took (`\mathit`, `\operatorname*`), draws
+  nothing in TeX; such commands were found with TeX (`_LEFT_ALONE`).
 
-Lengths become pixels of the published pictures: 200 dpi at 12 points.
+Lengths are in pixels of the official pictures: 200 dpi at 12 points.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SWITCHES: Final = frozenset(
     r"\bf \rm \it \cal \sf \tt \mit \textstyle \scriptscriptstyle \displaystyle \scriptstyle".split()
 )
 _SPACES: Final = frozenset(r"\; \: \> \  \enspace \thinspace \medspace \thickspace \!".split())
-_WRITTEN: Final = {  # pieces without ink of their own that MathJax wants otherwise
+_WRITTEN: Final = {  # pieces without ink of their own that are written differently for MathJax
     "\\": "\\ ",
     "\\\\": "\\\\[-.19em]",  # lines 14.5 points apart, where MathJax sets them 1.4 em
     CLOSE: "}",
@@ -71,7 +71,7 @@ _INK_WRITTEN: Final = {  # tokens with ink
     r"\slash": "/", r"\i": r"\imath", r"\j": r"\jmath",
     "#": "", "%": r"\%",
 }  # fmt: skip
-# Commands whose argument the colouring takes away, so that they draw nothing.
+# Commands without their argument, which the colouring took: they draw nothing.
 _LEFT_ALONE: Final = frozenset(
     r"""\operatorname* \mathit \mathscr \mathsf \mathtt \hspace \vspace \hskip \kern
     \mkern \mskip \vskip \label \tag \fbox \makebox \framebox \raisebox \llap \rlap \middle \mathrel
@@ -83,8 +83,8 @@ _LEFT_ALONE: Final = frozenset(
 )
 
 
-# Commands that MathJax knows and TeX, with the published packages, does not: no ink, and what
-# looks like their argument is drawn plainly.
+# Commands that MathJax knows and TeX, with the packages of the official code, does not: no ink, and
+# the group after them is drawn as any other.
 _UNKNOWN_TO_TEX: Final = frozenset(
     r"""\lt \gt \bm \mathscr \mathbbm \mathbbmss \mathds \mathpzc \mathup \omicron \degree \celsius
     \ohm \micro \bra \ket \braket \Bra \Ket \Braket \ketbra \Ketbra \set \Set \cancel \bcancel
@@ -100,14 +100,14 @@ _UNKNOWN_TO_TEX: Final = frozenset(
     \symrm \symup \symscr \symfrak \symsf \symtt \upomicron \primes \oldstyle""".split()
 )
 # Characters beyond ASCII that pdflatex draws: Latin letters and some punctuation, and Chinese, for
-# which the published code loads fonts. The rest, such as α or ≤, leaves no ink.
+# which the official code loads fonts. The rest, such as α or ≤, leaves no ink.
 _DRAWN_BEYOND_ASCII: Final = re.compile(
     "[¡¸¿À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿĀ-ďĒ-ĥĨ-ķĹ-ľŁ-ňŌ-ťŨ-žǍ-ǔǢǣǦ-ǫǰǴǵȘ-țȲȳ‐-―‘’“”…⁄←-↓\u3400-\u9fff]"
 )
 _PRINTABLE_ASCII: Final = re.compile("[!-~]")
 _RAW_DELIMITERS: Final = frozenset(["$", "\\[", "\\]", "\\(", "\\)"])
 _COMMAND: Final = re.compile(r"\\(?:[A-Za-z]+|.)|\$", re.S)
-_TO_TAKE_OUT: Final = re.compile(
+_TO_REMOVE: Final = re.compile(
     r"(?:Undefined control sequence|Missing argument for) (?!\\mathcolor)(\\(?:[A-Za-z]+|.))"
     r"|(\\[a-z]+) is allowed only on operators",
     re.S,
@@ -126,17 +126,21 @@ def draw(formulas: Sequence[Painted], drawings: Drawings) -> list[Inked | None]:
 
 
 class _Repair(NamedTuple):
-    """What to do about a formula that stops MathJax: commands to take out, and mend the rest."""
+    """How to change a formula that stops MathJax: commands to remove, and whether to repair it."""
 
     without: frozenset[str] = frozenset()
-    mend: bool = False
+    brackets: bool = False
 
     def after(self, message: str) -> _Repair | None:
-        """What to do after this message of MathJax; None where all was tried."""
-        if match := _TO_TAKE_OUT.search(message):
+        """The next attempt after this message of MathJax; None when there is none left."""
+        if match := _TO_REMOVE.search(message):
             command = match[1] or match[2]
-            return None if command in self.without else _Repair(self.without | {command}, self.mend)
-        return None if self.mend else _Repair(self.without, True)
+            return (
+                None
+                if command in self.without
+                else _Repair(self.without | {command}, self.brackets)
+            )
+        return None if self.brackets else _Repair(self.without, True)
 
 
 _AS_IT_IS: Final = _Repair()
@@ -145,8 +149,8 @@ _AS_IT_IS: Final = _Repair()
 def coloured(formulas: Sequence[Painted], drawings: Drawings) -> list[tuple[str, Drawing] | None]:
     """Each formula as written for MathJax and as drawn; None where MathJax fails.
 
-    TeX passes over commands that it does not know, and over those that lack their argument: here
-    they are taken out one by one. What else stops MathJax is repaired.
+    TeX ignores unknown commands and those without their argument: here they are removed one by
+    one. After any other error the formula is repaired.
     """
     found: list[tuple[str, Drawing] | None] = [None] * len(formulas)
     waiting = {
@@ -175,8 +179,8 @@ def latex_of(formula: Painted, repair: _Repair = _AS_IT_IS) -> str:
     without = repair.without
     if not formula.parsed:
         without |= _UNKNOWN_TO_TEX | _RAW_DELIMITERS
-    latex = _Writer(formula.pieces, without, braced=repair.mend).write()
-    return repaired(latex) if repair.mend else latex
+    latex = _Writer(formula.pieces, without, braced=repair.brackets).write()
+    return repaired(latex) if repair.brackets else latex
 
 
 def _colour(piece: Ink) -> str:
@@ -252,7 +256,7 @@ class _Writer:
         self.words.append(f"\\mathcolor{_colour(piece)}{{{piece.token}")
 
     def cleaned(self, word: str) -> str:
-        """The word without the commands that are to be taken out of it."""
+        """The word without the commands to be removed."""
         if not self.without:
             return word
         return _COMMAND.sub(lambda found: "" if found[0] in self.without else found[0], word)

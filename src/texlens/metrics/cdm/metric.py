@@ -1,19 +1,15 @@
-"""`cdm` and `exprate_cdm`: the published character detection metric, without its machinery.
+"""`cdm` and `exprate_cdm`: the character detection metric, with the scores of the official code.
 
 Wang et al., "Image Over Text: Transforming Formula Recognition Evaluation with Character Detection
-Matching", CVPR 2025, and the code that gives the published numbers (UniMERNet, folder `cdm`, commit
+Matching", CVPR 2025 (arXiv 2409.03643), and the official code (UniMERNet, folder `cdm`, commit
 5a2c80d of 2025-09-28). Every token of both formulas is drawn in a colour of its own, the boxes of
-the tokens are matched one to one, and RANSAC keeps the matches that agree on the place:
+the tokens are matched one to one, and RANSAC keeps the matches with consistent places:
 
     cdm = F1 of the matched tokens, rounded to 3 places; exprate_cdm = 1 where that is 1, else 0
 
-Unit 0..1, higher is better; the mean over drawable references is the published score. Its tokens, token
-map, matching and thresholds are kept with their faults of judgement (for a metric without them see
-`layout`); its faults of counting are not: see docs/metrics.md.
-
-    cdm_tokens, cdm_grammar  which tokens a formula has, and which of them are drawn
-    cdm_mathjax, cdm_tex     where their ink is, by two engines
-    cdm_match                which of them are the same
+Unit 0..1, higher is better; the score of a corpus is the mean over references that can be drawn.
+Tokens, token map, matching and thresholds are those of the official code, also where they judge
+wrongly (`layout` has no such faults); its bugs in counting are fixed: see docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -26,11 +22,11 @@ from texlens.metrics.cdm.matching import Inked, match
 from texlens.metrics.cdm.tokens import paint
 
 REVISION = 1
-"""Raised with every change that changes a number."""
+"""Increased with every change that changes a number."""
 
 
 class Cdm(Metric):
-    """The published CDM by boxes from MathJax (`mathjax`) or from TeX (`tex`)."""
+    """CDM with the boxes of MathJax (`mathjax`) or of TeX (`tex`)."""
 
     keys = ("cdm", "exprate_cdm")
     needs_drawing = True
@@ -47,7 +43,7 @@ class Cdm(Metric):
         return None
 
     def signature(self, key: str) -> str:
-        """Whose tokens, our revision, and what draws."""
+        """The source of the tokens, our revision, and the engine."""
         drawn_by = "pdflatex+pdfium:200dpi"
         if self.engine == "mathjax":
             from texlens.engine import get_engine
@@ -61,7 +57,7 @@ class Cdm(Metric):
         return [self._score(inked[pair.gt], inked[pair.pred]) for pair in pairs]
 
     def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
-        """Which tokens of the two formulas match, on MathJax's drawings whatever the engine."""
+        """The tokens of the two formulas that match, always on MathJax's drawings."""
         inked = self._draw({pair.gt, pair.pred}, drawings)
         gt, pred = inked[pair.gt], inked[pair.pred]
         if gt is None or pred is None:

@@ -1,9 +1,9 @@
-r"""Broken LaTeX made whole, about as TeX goes on after its errors.
+r"""Repair of broken LaTeX, close to what TeX does after its errors.
 
-The published CDM scores what TeX drew despite errors; MathJax draws nothing after one. Where a
-formula stops it, brackets that do not match are closed or left out, and so is a `&` or `\\` that
-stands in no array; a `\left` without a delimiter gets an empty one, a script without an argument too,
-and a second script of one kind a nucleus of its own.
+The official CDM code scores what TeX draws despite errors; MathJax draws nothing after one. In a
+formula that stops it, brackets that do not match are closed or left out; `&` and `\\` outside an
+array are left out; `\left` without a delimiter gets an empty one, and so does a script without an
+argument; a second script of one kind gets a nucleus of its own.
 """
 
 from __future__ import annotations

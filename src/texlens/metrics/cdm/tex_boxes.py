@@ -1,13 +1,13 @@
-r"""Boxes of tokens as the published CDM finds them: TeX draws every token in a colour of its own.
+r"""Boxes of tokens as in the official CDM code: TeX draws every token in a colour of its own.
 
-One pdflatex run with the published preamble draws a batch, a page for each formula. Pages are
+One pdflatex run with the official preamble draws a batch, a page for each formula. Pages are
 rasterised at 200 dpi by pdfium without smoothing, and the box of a token is that of the pixels of
-its colour. (The published code starts TeX and ImageMagick once for every formula and smooths; its
-boxes differ by a pixel at most.) Two of its faults of counting are gone: pages are as large as
-their formula, so no ink falls over the edge, and no formula is counted with another one's ink.
+its colour. (The official code starts TeX and ImageMagick once for every formula and smooths; its
+boxes differ by a pixel at most.) Two of its bugs are fixed: pages are as large as their formula, so
+no ink is cut off, and no formula is counted with the ink of another one.
 
-A formula that the published grammar could not read may break the page it is on. It gets a run of
-its own, in the published document. As published, a page that TeX made despite errors counts.
+A formula that the grammar could not parse may break the page it is on. It gets a run of its own,
+in the official document. As in the official code, a page that TeX made despite errors counts.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _PREAMBLE: Final = r"""\documentclass[12pt]{article}
 \pdfcompresslevel=0 \pdfobjcompresslevel=0
 \hbadness=10000 \vbadness=10000 \hfuzz=\maxdimen \vfuzz=\maxdimen
 """
-# TeX gives up after a hundred errors in one paragraph; the empty one at the end starts overwrite. So
-# does the bookkeeping of colours, which a broken formula can leave in disorder.
-# Delimiters within the formula leave no ink, as in a display, and do not end the page's.
+# TeX stops after a hundred errors in one paragraph; the empty one at the end resets the count. The
+# stack of colours, which a broken formula can leave in disorder, is reset for every page.
+# `\[` and the like in a formula leave no ink, as in a display, and do not end the page's formula.
 _PAGES: Final = r"""\pdfhorigin=0pt \pdfvorigin=0pt
 \let\[\relax \let\]\relax \let\(\relax \let\)\relax
 \newsavebox\formulabox
@@ -128,7 +128,7 @@ def _draw_batch(formulas: Sequence[Painted]) -> list[Inked | None]:
 
 
 def _draw_alone(formula: Painted) -> Inked | None:
-    """The published document, but for the paper."""
+    """The official document, except for the paper size."""
     body = f"\\begin{{displaymath}}\n{latex_of(formula)}\n\\end{{displaymath}}\n"
     preamble = _PREAMBLE
     if contains_chinese(body):

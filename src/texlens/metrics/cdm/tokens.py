@@ -1,14 +1,14 @@
 # ruff: noqa: SIM905  (lists of commands read best as text)
-r"""The tokens that the published CDM counts, which of them are drawn, and which pass as equal.
+r"""The tokens that CDM counts, which of them are drawn, and which are almost equal.
 
-Two normalisations come before the drawing. The first is the grammar of `cdm_grammar`; where it
-refuses, the raw text is split at spaces. The second rewrites tokens (`\sin` becomes letters in
-`\mathrm`, dots become three full stops) and closes open arguments in braces. `paint` then walks
-the tokens and gives a colour to every token that should leave ink of its own.
+A formula is normalised twice before it is drawn. First the grammar of `grammar` parses it; where it
+refuses, the raw text is split at spaces. Then tokens are rewritten (`\sin` becomes letters in
+`\mathrm`, dots become three full stops) and arguments are put in braces. Last, `paint` gives a
+colour to every token that should leave ink of its own.
 
-The walk keeps the published one's habits, one of which is a slip: inside `\sqrt`, `\mathrm` and
-the like it counts on the end it saw before it put in closing braces of nested fractions, and so
-passes over one token for every third of them.
+All of it follows the official code, with one bug of it: inside `\sqrt`, `\mathrm` and the like the
+end of the group is not updated after closing braces of nested fractions were inserted, so one token
+is skipped for every third of them.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _KINDS: Final[dict[str, str]] = {
 }
 _INKLESS_START: Final = re.compile(r"[{}^_\[\]]|\\begin\{.*?\}|\\end\{.*?\}|\\.*rule|\\.*line")
 
-MAX_CHARACTERS: Final = 20_000  # of a formula; the longest of 100,000 published ones has 6,000
+MAX_CHARACTERS: Final = 20_000  # of a formula; the longest of 100,000 in papers has 6,000
 _MAX_DEPTH: Final = 200
 
 
@@ -119,7 +119,7 @@ CLOSE_BRACED: Final = "}}\0"
 class Painted:
     """A formula ready to be drawn: LaTeX pieces and the tokens that have colours, in order.
 
-    `parsed` says whether the published grammar could read it, or its raw text stands for it.
+    `parsed` is whether the grammar could parse it; else the pieces are those of its raw text.
     """
 
     pieces: tuple[str | Ink, ...]
@@ -128,9 +128,9 @@ class Painted:
 
 
 def paint(latex: str) -> Painted | None:
-    """The normalised tokens of a formula, coloured; None where the published code gives up.
+    """The normalised tokens of a formula with their colours; None where the official code fails.
 
-    A formula of more than `MAX_CHARACTERS` is given up too.
+    Also None for more than `MAX_CHARACTERS`.
     """
     if len(latex) > MAX_CHARACTERS:
         return None
@@ -146,7 +146,7 @@ def paint(latex: str) -> Painted | None:
 
 
 def normalise(latex: str) -> tuple[list[str], bool]:
-    """Both normalisations, and whether the grammar could read the formula.
+    """Both normalisations, and whether the grammar could parse the formula.
 
     Raises `_Unmatched` or `IndexError` where an argument is missing.
     """
@@ -169,7 +169,7 @@ def normalise(latex: str) -> tuple[list[str], bool]:
 
 
 def contains_chinese(text: str) -> bool:
-    """Whether the published code would load Chinese fonts for a text."""
+    """Whether the official code would load Chinese fonts for a text."""
     return _CJK.search(text) is not None
 
 
@@ -273,7 +273,7 @@ class _Unmatched(Exception):
 def _closing(words: list[str | Ink] | list[str], start: int, left: str, right: str) -> int:
     """Where the bracket at `start` closes; -1 if the count comes back to zero nowhere.
 
-    The count starts at zero whatever stands at `start`, as published.
+    The count starts at zero whatever is at `start`, as in the official code.
     """
     depth = 0
     for index in range(start, len(words)):
@@ -339,7 +339,7 @@ def _brace_word(words: list[str], index: int) -> None:
 
 
 class _Painter:
-    """Walks the words; `pieces` are what they have become."""
+    """Walks the words and turns them into `pieces`."""
 
     def __init__(self, words: list[str]) -> None:
         self.pieces: list[str | Ink] = list(words)
@@ -431,10 +431,10 @@ _SAME: Final = {
 
 
 def same_token(token: str) -> str:
-    r"""The published token map: tokens with the same image pass as almost equal.
+    r"""The official token map: tokens with the same result look the same.
 
-    It keeps what follows `\left`, `\right` and `\big` (so that every `\bigcup` is a `p`), knows a
-    list of synonyms, and drops "wide" and "var".
+    It keeps what follows `\left`, `\right` and `\big` (so that every `\bigcup` is a `p`), replaces
+    synonyms, and drops "wide" and "var".
     """
     if token[:1] != "\\":
         return token

@@ -1,4 +1,4 @@
-"""The words of a formula as the published CDM's grammar reads them, one at a time."""
+"""The words of a formula as the grammar reads them, one at a time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ END: Final = "EOF"
 
 
 class Refused(Exception):
-    """The published grammar does not take the formula."""
+    """The grammar does not accept the formula."""
 
 
 class Words:
-    """A place in the words of a formula: `next` is the word there."""
+    """A position in the words of a formula; `next` is the word there."""
 
     def __init__(self, latex: str) -> None:
         self.latex = _WHITE_SPACE.sub(" ", latex)
@@ -45,7 +45,7 @@ class Words:
         self.next = word
 
     def reread(self) -> None:
-        """Back in the outer mode: white space there may be none."""
+        """Back in the outer mode: skip white space that does not count there."""
         if self.next == " " and not self.text:
             self.advance()
 

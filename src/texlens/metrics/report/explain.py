@@ -1,7 +1,7 @@
-"""How a pair was matched, as a picture: matched ink green, the rest red.
+"""A picture of how a metric matched a pair: matched ink green, the rest red.
 
-The ink of a formula is drawn in grey by MathJax and every pixel takes the colour of the smallest
-box of the matching that it lies in. Ink that the metric does not judge stays grey.
+MathJax draws the formula in grey, and every pixel gets the colour of the smallest matched or
+unmatched box around it. Ink that the metric does not compare stays grey.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-r"""Faults of an answer as such: it is empty, runs in circles, or stops in the middle.
+r"""Faults of an answer: it is empty, repeats itself, or stops in the middle.
 
-Each value is 1.0 where the fault is there. Unit: share of items, 0..1; lower is better.
+Each value is 1.0 where the answer has the fault. Unit: share of items, 0..1; lower is better.
 
-- `empty`: nothing is left when math wrappers and white space are taken off.
-- `loop`: the prediction ends in one group of tokens said over and over (at least `LOOP_REPEATS`
-  times and over at least `LOOP_MIN_TOKENS` tokens), and the reference does not.
-- `unfinished`: the recogniser says that it was cut off (the line's `warnings` hold `unfinished`,
-  or its `finish_reason` is `length`), or the prediction ends with a brace, environment or `\left`
-  open that the reference closes, or with a lone backslash.
+- `empty`: nothing is left without math wrappers and white space.
+- `loop`: the prediction ends in repetitions of one group of tokens (at least `LOOP_REPEATS` times
+  and at least `LOOP_MIN_TOKENS` tokens), and the reference does not.
+- `unfinished`: the recogniser reports that it was cut off (the line's `warnings` contain
+  `unfinished`, or its `finish_reason` is `length`), or the prediction ends inside a brace,
+  environment or `\left` that the reference closes, or with a single backslash.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class AnswerFaults(Metric):
                     "empty": float(not pair.pred_tokens),
                     "loop": float(has_loop(pair.pred_tokens) and not has_loop(pair.gt_tokens)),
                     "unfinished": float(
-                        _says_unfinished(pair)
+                        _was_cut_off(pair)
                         or (ends_open(pair.pred_tokens) and not ends_open(pair.gt_tokens))
                     ),
                 }
@@ -54,7 +54,7 @@ class AnswerFaults(Metric):
 
 
 def has_loop(tokens: Sequence[object]) -> bool:
-    """Whether the tokens end in a loop, as the module describes it."""
+    """Whether the tokens end in a loop (see the module)."""
     for period in range(1, len(tokens) // LOOP_REPEATS + 1):
         span = period * max(LOOP_REPEATS, -(-LOOP_MIN_TOKENS // period))
         if span <= len(tokens) and tokens[-span:-period] == tokens[len(tokens) - span + period :]:
@@ -63,7 +63,7 @@ def has_loop(tokens: Sequence[object]) -> bool:
 
 
 def ends_open(tokens: Sequence[str]) -> bool:
-    r"""Whether the tokens end inside a brace, environment or `\left`, or with a lone backslash."""
+    r"""Whether the tokens end inside a brace, environment or `\left`, or with a single backslash."""
     awaited: list[str] = []
     for token in tokens:
         if token == "{":
@@ -79,7 +79,7 @@ def ends_open(tokens: Sequence[str]) -> bool:
     return bool(awaited) or (bool(tokens) and tokens[-1] == "\\")
 
 
-def _says_unfinished(pair: Pair) -> bool:
+def _was_cut_off(pair: Pair) -> bool:
     warnings = pair.extra.get("warnings")
     return (isinstance(warnings, list) and "unfinished" in warnings) or pair.extra.get(
         "finish_reason"

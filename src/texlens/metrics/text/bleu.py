@@ -5,7 +5,7 @@ that the reference has, times a penalty for predictions that are too short. The 
 from the n-grams of all its items together; the value of an item in `items.jsonl` is its sentence
 BLEU, and their mean is not the corpus value. Both use sacrebleu's exponential smoothing and, so
 that a formula of fewer than four tokens can score 1, sacrebleu's effective order. Unit: 0..1
-(sacrebleu prints the hundredfold).
+(sacrebleu prints 0..100).
 
 - `bleu` counts LaTeX tokens of the normal forms.
 - `bleu_13a` counts what sacrebleu's default tokeniser `13a`, made for news, finds in the raw text.
@@ -48,7 +48,7 @@ class _Bleu(CorpusMetric):
         return BLEU(tokenize=self.sacrebleu_tokenizer, effective_order=True)
 
     def texts(self, pair: Pair) -> tuple[str, str]:
-        """Reference and prediction as handed to sacrebleu."""
+        """Reference and prediction in the form for sacrebleu."""
         raise NotImplementedError
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:

@@ -1,7 +1,7 @@
-"""Edit distance: how many insertions, deletions and replacements lead from prediction to reference.
+"""Edit distance: the insertions, deletions and replacements between prediction and reference.
 
-Levenshtein's distance divided by the length of the longer text, so that 0 is equal and 1 has
-nothing in common (as in OmniDocBench and im2latex-100k). `edit_chars` counts characters of the
+Levenshtein's distance divided by the length of the longer text (as in OmniDocBench and
+im2latex-100k): 0 for equal texts, 1 for texts with nothing in common. `edit_chars` counts characters of the
 normal forms, `edit_tokens` their LaTeX tokens. Two empty texts have distance 0.
 Unit: share of the longer text, 0..1; lower is better.
 """

@@ -1,10 +1,10 @@
 r"""ROUGE-L: the longest common subsequence of reference and prediction, as an F1.
 
-F1 of the share of the prediction's words and of the reference's words that stand in it (Lin 2004,
+F1 of the shares of the prediction's words and of the reference's words that are in it (Lin 2004,
 "ROUGE: A Package for Automatic Evaluation of Summaries"). Unit: 0..1.
 
-- `rouge_l` is the published recipe: the rouge-score package with stemming, on the raw texts,
-  lower-cased and stripped. It sees only letters and digits: `\frac{a}{b}` is `frac a b`, `+` is
+- `rouge_l` is that of the GRPO report: the rouge-score package with stemming, on the raw texts,
+  lower-cased and stripped. It compares only letters and digits: `\frac{a}{b}` is `frac a b`, `+` is
   nothing, `\Alpha` is `\alpha`. The value is the package's to the last bit, except that equal
   texts always have 1, where the package gives 0 to a text without a letter or digit.
 - `rouge_l_tokens` takes the LaTeX tokens of the normal forms.
@@ -26,7 +26,7 @@ from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, comparable, 
 
 
 class RougeL(Metric):
-    """ROUGE-L F1 as published: rouge-score's words, stemmed."""
+    """ROUGE-L F1 of the GRPO report: rouge-score's words, stemmed."""
 
     keys = ("rouge_l",)
 
@@ -68,7 +68,7 @@ class RougeLTokens(Metric):
 
 
 def rouge_l(reference: str, prediction: str) -> float:
-    """The published ROUGE-L F1 of two raw texts, lower-cased and stripped here."""
+    """The GRPO report's ROUGE-L F1 of two raw texts, lower-cased and stripped here."""
     reference, prediction = (comparable(text).strip().lower() for text in (reference, prediction))
     if reference == prediction:
         return 1.0
@@ -97,7 +97,7 @@ def _words(reference: str, prediction: str) -> tuple[list[str], list[str]]:
 
 
 class _Stemmer:
-    """nltk's Porter stemmer, which recurses once for every `y` in a row, spared endless words."""
+    """nltk's Porter stemmer for words that are not too long: it recurses once for every `y` in a row."""
 
     MAX_LETTERS = 200
 
@@ -114,9 +114,9 @@ def _stemmer() -> _Stemmer:
 
 
 def _import_porter() -> ModuleType:
-    """`nltk.stem.porter`, without what `import nltk` loads besides: 0.9 s and 90 MB a process.
+    """`nltk.stem.porter` without the rest of nltk, which takes 0.9 s and 90 MB a process.
 
-    While it is imported, empty packages stand for `nltk` and `nltk.stem`.
+    During the import, empty packages replace `nltk` and `nltk.stem`.
     """
     package = find_spec("nltk")
     if "nltk" in sys.modules or package is None or not package.submodule_search_locations:

@@ -1,11 +1,11 @@
-"""Whether a prediction is valid LaTeX, whatever the reference says; each value is 1.0 or 0.0.
+"""Whether a prediction is valid LaTeX, independent of the reference; each value is 1.0 or 0.0.
 
-- `brace_valid`: the published brace heuristic on the raw text (`latex.braces_balanced`).
+- `brace_valid`: the brace heuristic of the GRPO report on the raw text (`latex.braces_balanced`).
 - `katex_valid`: KaTeX parses the text.
 - `compiles`: pdflatex typesets the formula without an error, with amsmath and amssymb. Without TeX
   on this machine it has no value, never 0.
 
-An empty prediction is valid under none of them. Unit: share of items, 0..1.
+An empty prediction is never valid. Unit: share of items, 0..1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, sign
 
 
 class BraceValidity(Metric):
-    """The published brace heuristic."""
+    """The brace heuristic of the GRPO report (Small Model, Big Equations)."""
 
     keys = ("brace_valid",)
     judges_prediction_alone = True
