@@ -137,7 +137,8 @@ class Metric(ABC):
 
     `keys` are the keys it fills; `needs_drawing` whether it draws formulas; `lower_is_better`
     whether 0 is perfect (distances, and faults such as `empty`); `judges_prediction_alone`
-    whether the reference does not matter, so that a reference need not be perfect against itself.
+    whether the reference does not matter, so that a reference need not be perfect against itself;
+    `parameters` are those of the signature, the same for all keys.
     Metrics are built in every worker from their class, so an instance need not be picklable.
     """
 
@@ -145,10 +146,11 @@ class Metric(ABC):
     needs_drawing: ClassVar[bool] = False
     lower_is_better: ClassVar[bool] = False
     judges_prediction_alone: ClassVar[bool] = False
+    parameters: ClassVar[Mapping[str, object]] = {}
 
-    @abstractmethod
     def signature(self, key: str) -> str:
-        """Everything that can change the number, as `sign` writes it."""
+        """Everything that can change the number, as `sign` writes it; by default `parameters`."""
+        return sign(key, **self.parameters)
 
     @abstractmethod
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
@@ -166,6 +168,18 @@ class Metric(ABC):
     def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
         """The ink of the two drawings that the metric matched; None where it draws none."""
         return None
+
+
+class PairMetric(Metric):
+    """A metric that needs only the texts of a pair."""
+
+    @abstractmethod
+    def values(self, pair: Pair) -> dict[str, float | None]:
+        """The value of every key."""
+
+    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
+        """The values of each pair."""
+        return [ItemScore(self.values(pair)) for pair in pairs]
 
 
 class CorpusMetric(Metric):

@@ -8,30 +8,24 @@ from collections.abc import Sequence
 from texlens.errors import InputError
 from texlens.metrics.base import CdmEngine, Metric
 
-# The module and class behind every key, in the order of all tables. Modules are imported when
-# asked for: a text metric needs no scipy.
-_HOMES: dict[str, tuple[str, str]] = {
-    "bleu": ("text.bleu", "Bleu"),
-    "bleu_13a": ("text.bleu", "Bleu13a"),
-    "edit_chars": ("text.edit", "EditDistance"),
-    "edit_tokens": ("text.edit", "EditDistance"),
-    "rouge_l": ("text.rouge", "RougeL"),
-    "rouge_l_tokens": ("text.rouge", "RougeLTokens"),
-    "exact": ("text.exact", "ExactMatch"),
-    "exprate": ("text.exact", "ExpressionRate"),
-    "exprate_1": ("text.exact", "ExpressionRate"),
-    "exprate_2": ("text.exact", "ExpressionRate"),
-    "cdm": ("cdm.metric", "Cdm"),
-    "exprate_cdm": ("cdm.metric", "Cdm"),
-    "layout": ("layout.metric", "Layout"),
-    "exprate_layout": ("layout.metric", "Layout"),
-    "brace_valid": ("text.validity", "BraceValidity"),
-    "katex_valid": ("text.validity", "KatexValidity"),
-    "compiles": ("text.validity", "TexCompiles"),
-    "empty": ("text.answers", "AnswerFaults"),
-    "loop": ("text.answers", "AnswerFaults"),
-    "unfinished": ("text.answers", "AnswerFaults"),
+# The keys of every class, in the order of all tables. Modules are imported when needed: a text
+# metric does not need scipy.
+_CLASSES = {
+    ("text.bleu", "Bleu"): ("bleu",),
+    ("text.bleu", "Bleu13a"): ("bleu_13a",),
+    ("text.edit", "EditDistance"): ("edit_chars", "edit_tokens"),
+    ("text.rouge", "RougeL"): ("rouge_l",),
+    ("text.rouge", "RougeLTokens"): ("rouge_l_tokens",),
+    ("text.exact", "ExactMatch"): ("exact",),
+    ("text.exact", "ExpressionRate"): ("exprate", "exprate_1", "exprate_2"),
+    ("cdm.metric", "Cdm"): ("cdm", "exprate_cdm"),
+    ("layout.metric", "Layout"): ("layout", "exprate_layout"),
+    ("text.validity", "BraceValidity"): ("brace_valid",),
+    ("text.validity", "KatexValidity"): ("katex_valid",),
+    ("text.validity", "TexCompiles"): ("compiles",),
+    ("text.answers", "AnswerFaults"): ("empty", "loop", "unfinished"),
 }
+_HOMES = {key: home for home, keys in _CLASSES.items() for key in keys}
 KEYS: tuple[str, ...] = tuple(_HOMES)
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import texlens
 from texlens.errors import InputError
 from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.report.explain import MATCHED, UNMATCHED, explain, write_explanation
-from texlens.metrics.report.page import ReportItem, report_html
+from texlens.metrics.report.page import scoring_page
+from texlens.metrics.scoring import Scoring, score_predictions
 from texlens.records import Prediction
 
 HOSTILE = [
@@ -32,12 +32,8 @@ HOSTILE = [
 KEYS = ("layout", "edit_tokens", "exact")
 
 
-def items(formulas: list[str]) -> list[ReportItem]:
-    scores = texlens.score([("x", formula) for formula in formulas], KEYS, cache=False)
-    return [
-        ReportItem(f, f, f, {k: s.items[n] for k, s in scores.items()}, (f,), columns={f: f})
-        for n, f in enumerate(formulas)
-    ]
+def scored(predictions: list[Prediction]) -> Scoring:
+    return score_predictions(predictions, ScoringConfig(KEYS, cache=False), quiet=True)
 
 
 class Page(HTMLParser):
@@ -75,7 +71,10 @@ def assert_is_safe(text: str, scripts: int) -> Page:
 
 
 def test_a_report_is_safe_with_hostile_formulas() -> None:
-    text = report_html("<b>title</b>", items(HOSTILE), introduction=["<i>all</i>"])
+    predictions = [
+        Prediction(f, f, f, {"warnings": [f], "error": f, "kind": f, "about": f}) for f in HOSTILE
+    ]
+    text = scoring_page("<b>title</b>", scored(predictions), introduction=["<i>all</i>"])
     page = assert_is_safe(text, scripts=1)
     policy = page.named("meta")[1]["content"]
     for tag in ("script", "style"):
@@ -89,23 +88,18 @@ def test_a_report_is_safe_with_hostile_formulas() -> None:
 
 def test_a_report_shows_the_worst_first_and_says_what_it_leaves_out() -> None:
     pairs = [("x", "x"), (r"\frac{a}{b}", "q"), (r"\frac{", "x"), ("x + y", "x - y")]
-    scores = texlens.score(pairs, KEYS, cache=False)
-    rows = [
-        ReportItem(str(n), *pair, {k: s.items[n] for k, s in scores.items()})
-        for n, pair in enumerate(pairs)
-    ]
-    text = report_html("Scores", rows, scores=scores, limit=3)
+    scoring = scored([Prediction(str(n), *pair) for n, pair in enumerate(pairs)])
+    text = scoring_page("Scores", scoring, limit=3)
     assert re.findall(r"<h2>(\d)</h2>", text) == ["1", "3", "0"]
     assert "1 more items are not shown" in text
     assert "<mark>- </mark>" in text
     goodness = json.loads(html.unescape(re.findall(r'data-goodness="([^"]*)"', text)[0]))
     assert goodness["edit_tokens"] == 0
-    assert scores["layout"].signature in html.unescape(text)
+    assert scoring.scores["layout"].signature in html.unescape(text)
 
 
 def test_what_cannot_be_drawn_is_said_in_its_place() -> None:
-    values: dict[str, float | None] = {"exact": 0.0}
-    text = report_html("Scores", [ReportItem("1", "x", r"\frac{", values)])
+    text = scoring_page("Scores", scored([Prediction("1", "x", r"\frac{")]))
     assert "cannot be drawn: Missing close brace" in text
 
 

@@ -7,8 +7,8 @@ in which no script runs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,10 +16,12 @@ from texlens.images import data_address
 from texlens.metrics.registry import goodness
 from texlens.metrics.report.table import BREAKDOWN_TITLES
 from texlens.pages import render_page
-from texlens.records import Score
+from texlens.records import Prediction
 
 if TYPE_CHECKING:
-    from texlens.metrics.scoring import Group, Scoring
+    from texlens.engine import Failure
+    from texlens.metrics.batches import ItemResult
+    from texlens.metrics.scoring import Scoring
 
 ITEMS_SHOWN = 300
 _TEXT_SHOWN = 4000  # characters of a formula's source
@@ -37,22 +39,6 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class ReportItem:
-    """One item of the page.
-
-    `picture` holds PNG or JPEG bytes; `columns` are further things to show, such as the confidence.
-    """
-
-    id: str
-    gt: str
-    pred: str
-    values: Mapping[str, float | None]
-    warnings: Sequence[str] = ()
-    picture: bytes | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class RenderedText:
     """A formula beside a picture: its name, the address of its rendering or why there is none."""
 
@@ -66,117 +52,90 @@ def scoring_page(
     title: str,
     scoring: Scoring,
     *,
-    pictures: Iterable[bytes | None] = repeat(None),
-    introduction: Sequence[str] = (),
-) -> str:
-    """The page of a scoring; `pictures` are those of its predictions, in their order."""
-    items = []
-    for prediction, result, picture in zip(
-        scoring.predictions, scoring.items, pictures, strict=False
-    ):
-        extra = prediction.extra
-        error = extra.get("error")
-        found = extra.get("warnings")
-        items.append(
-            ReportItem(
-                prediction.id,
-                prediction.gt,
-                prediction.pred,
-                result.values,
-                [
-                    *([str(error)] if error else []),
-                    *(map(str, found) if isinstance(found, list) else ()),
-                    *result.warnings,
-                ],
-                picture,
-                {name: _text(extra[name]) for name in _COLUMNS if name in extra},
-            )
-        )
-    return report_html(
-        title,
-        items,
-        scores=scoring.scores,
-        breakdown=scoring.breakdown,
-        introduction=[*introduction, *scoring.warnings],
-    )
-
-
-def _text(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def report_html(
-    title: str,
-    items: Sequence[ReportItem],
-    *,
-    scores: Mapping[str, Score] | None = None,
-    breakdown: Mapping[str, Sequence[Group]] | None = None,
+    pictures: Iterable[bytes | None] = (),
     introduction: Sequence[str] = (),
     limit: int = ITEMS_SHOWN,
 ) -> str:
-    """The page as HTML text.
+    """The page of a scoring as HTML text.
 
-    Shows `scores` and `breakdown` (see `Scoring`) as tables, if given, then the `limit` worst
-    items, rendered by MathJax, with the differences between their normal forms marked.
+    Args:
+        title: the heading.
+        scoring: its scores and its breakdown become tables; then come the worst items, drawn by
+            MathJax, with the differences between their normal forms marked.
+        pictures: PNG or JPEG files, one for every prediction in their order; or none.
+        introduction: sentences below the heading.
+        limit: the number of items shown.
     """
-    keys = [key for key in items[0].values if any(item.values[key] is not None for item in items)]
+    first = scoring.items[0].values
+    keys = [key for key in first if any(item.values[key] is not None for item in scoring.items)]
     sort_key = next((key for key in _SORT_KEYS if key in keys), keys[0] if keys else "")
+    rows = list(zip(scoring.predictions, scoring.items, pictures or repeat(None), strict=False))
     # An item without a value, whose reference cannot be drawn, comes after all others.
-    worst_first = sorted(items, key=lambda item: _goodness(item, sort_key, absent=2.0))[:limit]
+    worst_first = sorted(rows, key=lambda row: _goodness(row[1], sort_key, absent=2.0))[:limit]
     return render_page(
         "texlens.metrics.report",
         "report",
         title=title,
-        introduction=introduction,
-        scores=scores or {},
-        breakdown={BREAKDOWN_TITLES[kind]: groups for kind, groups in (breakdown or {}).items()},
+        introduction=[*introduction, *scoring.warnings],
+        scores=scoring.scores,
+        breakdown={BREAKDOWN_TITLES[kind]: groups for kind, groups in scoring.breakdown.items()},
         shown_keys=[key for key in _SHOWN_KEYS if key in keys],
         keys=keys,
         sort_key=sort_key,
         items=_item_contexts(worst_first, keys),
-        left_out=len(items) - len(worst_first),
+        left_out=len(rows) - len(worst_first),
     )
 
 
-def _item_contexts(items: Sequence[ReportItem], keys: Sequence[str]) -> list[dict[str, Any]]:
+def _item_contexts(
+    rows: Sequence[tuple[Prediction, ItemResult, bytes | None]], keys: Sequence[str]
+) -> list[dict[str, Any]]:
     """The values of each item for the template."""
+    from texlens.latex import formula_of
     from texlens.render import svg_many
 
-    rendered = svg_many([text for item in items for text in (item.gt, item.pred)])
+    drawn = svg_many([formula_of(text) for item, *_ in rows for text in (item.gt, item.pred)])
     contexts = []
-    for item, *drawings in zip(items, rendered[::2], rendered[1::2], strict=True):
-        shown = {
-            key: (item.values[key], _goodness(item, key, absent=1.0) < 1)
-            for key in _SHOWN_KEYS
-            if key in keys
-        }
-        searched = (item.id, item.gt, item.pred, *item.warnings, *item.columns.values())
-        named = zip(
-            ("reference", "prediction"),
-            drawings,
-            marked_differences(item.gt, item.pred),
-            strict=True,
-        )
+    for (item, result, picture), *drawings in zip(rows, drawn[::2], drawn[1::2], strict=True):
+        extra = item.extra
+        columns = {name: _text(extra[name]) for name in _COLUMNS if name in extra}
+        reported = extra.get("warnings")
+        reported = [extra.get("error"), *(reported if isinstance(reported, list) else ())]
+        warnings = [*(str(text) for text in reported if text), *result.warnings]
+        searched = map(str, (item.id, item.gt, item.pred, *warnings, *columns.values()))
+        texts = zip(drawings, marked_differences(item.gt, item.pred), strict=True)
         contexts.append(
             {
                 "id": item.id,
-                "values": shown,
-                "goodness": json.dumps({k: _goodness(item, k, absent=None) for k in keys}),
+                "values": {
+                    key: (result.values[key], _goodness(result, key, absent=1.0) < 1)
+                    for key in _SHOWN_KEYS
+                    if key in keys
+                },
+                "goodness": json.dumps({k: _goodness(result, k, absent=None) for k in keys}),
                 "search_text": "\n".join(text[:_TEXT_SHOWN].lower() for text in searched),
-                "columns": item.columns,
-                "warnings": item.warnings,
-                "picture": data_address(item.picture) if item.picture else None,
+                "columns": columns,
+                "warnings": warnings,
+                "picture": data_address(picture) if picture else None,
                 "sides": [
-                    RenderedText(
-                        name, data_address(drawing.encode("utf-8", errors="replace")), pieces
+                    _rendered(name, drawing, pieces)
+                    for name, (drawing, pieces) in zip(
+                        ("reference", "prediction"), texts, strict=True
                     )
-                    if isinstance(drawing, str)
-                    else RenderedText(name, None, pieces, f"cannot be drawn: {drawing.message}")
-                    for name, drawing, pieces in named
                 ],
             }
         )
     return contexts
+
+
+def _rendered(name: str, drawing: str | Failure, pieces: Pieces) -> RenderedText:
+    if isinstance(drawing, str):
+        return RenderedText(name, data_address(drawing.encode(errors="replace")), pieces)
+    return RenderedText(name, None, pieces, f"cannot be drawn: {drawing.message}")
+
+
+def _text(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def marked_differences(gt: str, pred: str) -> tuple[Pieces, Pieces]:
@@ -198,6 +157,6 @@ def marked_differences(gt: str, pred: str) -> tuple[Pieces, Pieces]:
     return runs
 
 
-def _goodness(item: ReportItem, key: str, *, absent: T) -> float | T:
+def _goodness(item: ItemResult, key: str, *, absent: T) -> float | T:
     value = item.values.get(key)
     return absent if value is None else goodness(key, value)

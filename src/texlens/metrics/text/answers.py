@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, sign
+from texlens.metrics.base import Pair, PairMetric, sign
 
 LOOP_REPEATS = 6
 LOOP_MIN_TOKENS = 24
@@ -24,7 +24,7 @@ _LEFT = re.compile(r"\\left(?![A-Za-z])")
 _RIGHT = re.compile(r"\\right(?![A-Za-z])")
 
 
-class AnswerFaults(Metric):
+class AnswerFaults(PairMetric):
     """Empty, looping and unfinished answers."""
 
     keys = ("empty", "loop", "unfinished")
@@ -36,21 +36,15 @@ class AnswerFaults(Metric):
             return sign(key, repeats=LOOP_REPEATS, tokens=LOOP_MIN_TOKENS)
         return sign(key)
 
-    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
-        """Three values a pair."""
-        return [
-            ItemScore(
-                {
-                    "empty": float(not pair.pred_tokens),
-                    "loop": float(has_loop(pair.pred_tokens) and not has_loop(pair.gt_tokens)),
-                    "unfinished": float(
-                        _was_cut_off(pair)
-                        or (ends_open(pair.pred_tokens) and not ends_open(pair.gt_tokens))
-                    ),
-                }
-            )
-            for pair in pairs
-        ]
+    def values(self, pair: Pair) -> dict[str, float | None]:
+        """Three values, each 1.0 or 0.0."""
+        gt, pred = pair.gt_tokens, pair.pred_tokens
+        unfinished = _was_cut_off(pair) or (ends_open(pred) and not ends_open(gt))
+        return {
+            "empty": float(not pred),
+            "loop": float(has_loop(pred) and not has_loop(gt)),
+            "unfinished": float(unfinished),
+        }
 
 
 def has_loop(tokens: Sequence[object]) -> bool:

@@ -8,14 +8,12 @@ Unit: share of the longer text, 0..1; lower is better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rapidfuzz.distance import Levenshtein
 
-from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, sign
+from texlens.metrics.base import Pair, PairMetric, sign
 
 
-class EditDistance(Metric):
+class EditDistance(PairMetric):
     """Normalised Levenshtein distance over characters and over LaTeX tokens."""
 
     keys = ("edit_chars", "edit_tokens")
@@ -25,15 +23,10 @@ class EditDistance(Metric):
         """What is counted, how it is normalised, and the version."""
         return sign(key, tok="char" if key == "edit_chars" else "latex", text="normal", norm="max")
 
-    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
-        """Two distances a pair."""
+    def values(self, pair: Pair) -> dict[str, float | None]:
+        """The two distances."""
         distance = Levenshtein.normalized_distance
-        return [
-            ItemScore(
-                {
-                    "edit_chars": distance(pair.gt_normal, pair.pred_normal),
-                    "edit_tokens": distance(pair.gt_tokens, pair.pred_tokens),
-                }
-            )
-            for pair in pairs
-        ]
+        return {
+            "edit_chars": distance(pair.gt_normal, pair.pred_normal),
+            "edit_tokens": distance(pair.gt_tokens, pair.pred_tokens),
+        }

@@ -10,28 +10,25 @@ both are given because papers report either. Unit: share of items, 0..1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import ClassVar
 
 from rapidfuzz.distance import Levenshtein
 
-from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, sign
+from texlens.metrics.base import Pair, PairMetric, sign
 
 
-class ExactMatch(Metric):
+class ExactMatch(PairMetric):
     """1 where the normal forms of reference and prediction are equal, else 0."""
 
     keys = ("exact",)
+    parameters: ClassVar[dict[str, object]] = {"text": "normal"}
 
-    def signature(self, key: str) -> str:
-        """The text that is compared, and the version."""
-        return sign(key, text="normal")
-
-    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
-        """One value a pair: 1.0 or 0.0."""
-        return [ItemScore({"exact": float(pair.gt_normal == pair.pred_normal)}) for pair in pairs]
+    def values(self, pair: Pair) -> dict[str, float | None]:
+        """1.0 or 0.0."""
+        return {"exact": float(pair.gt_normal == pair.pred_normal)}
 
 
-class ExpressionRate(Metric):
+class ExpressionRate(PairMetric):
     """1 where at most 0, 1 or 2 tokens must be inserted, deleted or replaced, else 0."""
 
     keys = ("exprate", "exprate_1", "exprate_2")
@@ -40,13 +37,8 @@ class ExpressionRate(Metric):
         """The tokens that are compared, the errors forgiven, and the version."""
         return sign(key, tok="latex", text="normal", errors=self.keys.index(key))
 
-    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
-        """Three values a pair, each 1.0 or 0.0."""
-        forgiven = len(self.keys) - 1
-        scores = []
-        for pair in pairs:
-            errors = Levenshtein.distance(pair.gt_tokens, pair.pred_tokens, score_cutoff=forgiven)
-            scores.append(
-                ItemScore({key: float(errors <= most) for most, key in enumerate(self.keys)})
-            )
-        return scores
+    def values(self, pair: Pair) -> dict[str, float | None]:
+        """Three values, each 1.0 or 0.0."""
+        most = len(self.keys) - 1
+        errors = Levenshtein.distance(pair.gt_tokens, pair.pred_tokens, score_cutoff=most)
+        return {key: float(errors <= allowed) for allowed, key in enumerate(self.keys)}

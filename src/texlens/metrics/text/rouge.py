@@ -19,13 +19,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 from rapidfuzz.distance import LCSseq
 
-from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, comparable, sign
+from texlens.metrics.base import Pair, PairMetric, comparable, sign
 
 
-class RougeL(Metric):
+class RougeL(PairMetric):
     """ROUGE-L F1 of the GRPO report: rouge-score's words, stemmed."""
 
     keys = ("rouge_l",)
@@ -39,32 +40,21 @@ class RougeL(Metric):
             rouge_score=version("rouge-score"), nltk=version("nltk"),
         )  # fmt: skip
 
-    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
-        """One F1 a pair."""
-        return [ItemScore({"rouge_l": rouge_l(pair.gt, pair.pred)}) for pair in pairs]
+    def values(self, pair: Pair) -> dict[str, float | None]:
+        """The F1."""
+        return {"rouge_l": rouge_l(pair.gt, pair.pred)}
 
 
-class RougeLTokens(Metric):
+class RougeLTokens(PairMetric):
     """ROUGE-L F1 over the LaTeX tokens of the normal forms."""
 
     keys = ("rouge_l_tokens",)
+    parameters: ClassVar[dict[str, object]] = {"tok": "latex", "text": "normal"}
 
-    def signature(self, key: str) -> str:
-        """The tokens, and the version."""
-        return sign(key, tok="latex", text="normal")
-
-    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
-        """One F1 a pair."""
-        return [
-            ItemScore(
-                {
-                    "rouge_l_tokens": 1.0
-                    if pair.gt_tokens == pair.pred_tokens
-                    else _f1(pair.gt_tokens, pair.pred_tokens)
-                }
-            )
-            for pair in pairs
-        ]
+    def values(self, pair: Pair) -> dict[str, float | None]:
+        """The F1."""
+        equal = pair.gt_tokens == pair.pred_tokens
+        return {"rouge_l_tokens": 1.0 if equal else _f1(pair.gt_tokens, pair.pred_tokens)}
 
 
 def rouge_l(reference: str, prediction: str) -> float:
@@ -77,7 +67,10 @@ def rouge_l(reference: str, prediction: str) -> float:
 
 def rouge_score_f1(reference: str, prediction: str) -> float:
     """What `RougeScorer(["rougeL"], use_stemmer=True)` gives; 0 for texts without letter or digit."""
-    return _f1(*_words(reference, prediction))
+    from rouge_score.tokenize import tokenize
+
+    stemmer = _stemmer()
+    return _f1(tokenize(reference, stemmer), tokenize(prediction, stemmer))
 
 
 def _f1(reference: Sequence[str], prediction: Sequence[str]) -> float:
@@ -86,14 +79,6 @@ def _f1(reference: Sequence[str], prediction: Sequence[str]) -> float:
         return 0.0
     precision, recall = common / len(prediction), common / len(reference)
     return 2 * precision * recall / (precision + recall)
-
-
-def _words(reference: str, prediction: str) -> tuple[list[str], list[str]]:
-    """The words of both texts as rouge-score's `RougeScorer(use_stemmer=True)` compares them."""
-    from rouge_score.tokenize import tokenize
-
-    stemmer = _stemmer()
-    return tokenize(reference, stemmer), tokenize(prediction, stemmer)
 
 
 class _Stemmer:
@@ -108,9 +93,7 @@ class _Stemmer:
         return word if len(word) > self.MAX_LETTERS else str(self._porter.stem(word))
 
 
-@cache
-def _stemmer() -> _Stemmer:
-    return _Stemmer()
+_stemmer = cache(_Stemmer)
 
 
 def _import_porter() -> ModuleType:

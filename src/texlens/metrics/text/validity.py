@@ -11,25 +11,23 @@ An empty prediction is never valid. Unit: share of items, 0..1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, sign
+from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, PairMetric, sign
 
 
-class BraceValidity(Metric):
+class BraceValidity(PairMetric):
     """The brace heuristic of the GRPO report (Small Model, Big Equations)."""
 
     keys = ("brace_valid",)
     judges_prediction_alone = True
+    parameters: ClassVar[dict[str, object]] = {"text": "raw"}
 
-    def signature(self, key: str) -> str:
-        """The text that is judged, and the version."""
-        return sign(key, text="raw")
-
-    def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
-        """One value a pair."""
+    def values(self, pair: Pair) -> dict[str, float | None]:
+        """1.0 or 0.0."""
         from texlens.latex import braces_balanced
 
-        return [ItemScore({"brace_valid": float(braces_balanced(pair.pred))}) for pair in pairs]
+        return {"brace_valid": float(braces_balanced(pair.pred))}
 
 
 class KatexValidity(Metric):
