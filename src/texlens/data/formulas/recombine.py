@@ -1,19 +1,20 @@
-"""New formulas out of given ones: parts of one formula put into like places of another.
+"""New formulas out of given ones: parts of one formula are put into like places of another.
 
-A model trained on a list of formulas alone learns the list. Recombined, the list becomes an endless
-supply that keeps the corpus's notation, its lengths and its ways of spelling: sides of relations
-are joined, contents of scripts, fractions, roots and fences exchanged, and symbols renamed within
-their class, consistently within a formula.
+A model trained on a list of formulas alone learns the list by heart. Recombination samples any
+number of new formulas with the notation, the lengths and the spelling of the list: sides of
+relations are joined, contents of scripts, fractions, roots and fences are exchanged, and symbols
+are renamed within their class, consistently within a formula.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 
 from texlens.data.formulas.symbols import CLASS_OF, DIGITS, RELATIONS
-from texlens.data.formulas.tree import Group, Item, Unparsable, parse, text_of, tokens_of
+from texlens.data.formulas.tree import Item, Unparsable, groups, parse, text_of, tokens_of
 from texlens.errors import InputError
 from texlens.latex import normalize
 
@@ -27,11 +28,11 @@ _BARE = frozenset(["&", r"\\", r"\over", r"\atop", r"\choose", r"\hline"])
 
 
 class Recombiner:
-    """An endless, seeded supply of formulas in the decoding of a given list.
+    """Samples any number of formulas in the notation of a given list.
 
     Args:
-        formulas: the list; put into normal form, what cannot be parsed is left out.
-        max_tokens: no formula comes out longer.
+        formulas: the list; what cannot be parsed is left out.
+        max_tokens: the longest formula sampled.
         exchange: share of slots whose content is replaced by that of a like slot.
 
     Raises:
@@ -62,21 +63,14 @@ class Recombiner:
             )
 
     def _harvest(self, items: list[Item]) -> None:
-        sides, relations = _split(items)
-        if not any(item in _BARE for item in items if isinstance(item, str)):
+        if not _has_bare(items):
+            sides, relations = _split(items)
             self._sides += [side for side in sides if side]
             self._relations += relations
-        for item in items:
-            if isinstance(item, Group):
-                self._harvest_group(item)
-
-    def _harvest_group(self, group: Group) -> None:
-        bare = any(item in _BARE for item in group.items if isinstance(item, str))
-        if group.items and not bare and group.slot != "columns" and group.opening[:6] != r"\begin":
-            self._contents[group.slot].append(group.items)
-        for item in group.items:
-            if isinstance(item, Group):
-                self._harvest_group(item)
+        for group in groups(items):
+            whole = group.slot == "columns" or group.opening.startswith(r"\begin")
+            if group.items and not whole and not _has_bare(group.items):
+                self._contents[group.slot].append(group.items)
 
     def sample(self, random: Random) -> str:
         """One new formula in normal form. The same state of ``random`` gives the same formula."""
@@ -120,10 +114,9 @@ class Recombiner:
                 growth = _length(new) - _length(item.items)
                 if growth <= max(room[0], 0):
                     room[0] -= growth
-                    copy.append(Group(item.slot, new, item.opening, item.closing))
+                    copy.append(replace(item, items=new))
                     continue
-            inner = self._exchanged(item.items, random, room)
-            copy.append(Group(item.slot, inner, item.opening, item.closing))
+            copy.append(replace(item, items=self._exchanged(item.items, random, room)))
         return copy
 
 
@@ -134,6 +127,11 @@ def vary(formula: str, random: Random) -> str:
         return normalize(text_of(_renamed(parse(formula), random)))
     except Unparsable:
         return formula
+
+
+def _has_bare(items: list[Item]) -> bool:
+    """Whether something that holds only in its place, such as ``&``, stands at the top level."""
+    return any(item in _BARE for item in items if isinstance(item, str))
 
 
 def _length(items: list[Item]) -> int:
@@ -202,7 +200,7 @@ def _renamed(items: list[Item], random: Random) -> list[Item]:
             elif item.slot in _WORDS or item.slot == "columns":
                 copy.append(item)
             else:
-                copy.append(Group(item.slot, walk(item.items), item.opening, item.closing))
+                copy.append(replace(item, items=walk(item.items)))
         return copy
 
     return walk(items)

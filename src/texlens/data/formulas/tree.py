@@ -17,8 +17,9 @@ _ONE_ARGUMENT = r"""\hat \bar \tilde \vec \dot \ddot \check \breve \acute \grave
 \overline \underline \overrightarrow \overleftarrow \overbrace \underbrace
 \mathrm \mathbf \mathcal \mathbb \mathit \mathsf \mathtt \mathfrak \mathscr \boldsymbol
 \bm \text \textrm \textbf \textit \mathop \mathbin \mathrel \pmod \phantom"""
-# Commands by the number of braced arguments they take.
+# Commands and scripts by the number of braced arguments they take.
 ARGUMENTS = {
+    "_": 1, "^": 1,
     r"\frac": 2, r"\dfrac": 2, r"\tfrac": 2, r"\binom": 2, r"\stackrel": 2, r"\overset": 2,
     r"\underset": 2, r"\sqrt": 1, r"\operatorname": 1, r"\operatorname*": 1,
     **dict.fromkeys(_ONE_ARGUMENT.split(), 1),
@@ -64,25 +65,30 @@ def _sequence(tokens: list[str], at: int, closing: str | None) -> tuple[list[Ite
             if closing is None or not token.startswith(closing):
                 raise Unparsable(f"unexpected {token}")
             return items, at
-        if token in ("_", "^"):
-            argument, at = _argument(tokens, at + 1, token)
-            items += [token, argument]
-        elif token == r"\sqrt" and tokens[at + 1 : at + 2] == ["["]:
+        if token == r"\sqrt" and tokens[at + 1 : at + 2] == ["["]:
             end = tokens.index("]", at) if "]" in tokens[at:] else len(tokens)
-            items += [token, *tokens[at + 1 : end + 1]]
+            items += tokens[at : end + 1]
             argument, at = _argument(tokens, end + 1, token)
             items.append(argument)
         elif token in ARGUMENTS:
-            items.append(token)
-            at += 1
-            for _ in range(ARGUMENTS[token]):
-                argument, at = _argument(tokens, at, token)
-                items.append(argument)
+            command, at = _command(tokens, at)
+            items += command
         else:
             item, at = _item(tokens, at)
             items.append(item)
     if closing is not None:
         raise Unparsable(f"missing {closing}")
+    return items, at
+
+
+def _command(tokens: list[str], at: int) -> tuple[list[Item], int]:
+    """A command with its arguments; returns the index of the token after them."""
+    token = tokens[at]
+    items: list[Item] = [token]
+    at += 1
+    for _ in range(ARGUMENTS[token]):
+        argument, at = _argument(tokens, at, token)
+        items.append(argument)
     return items, at
 
 
@@ -118,12 +124,8 @@ def _argument(tokens: list[str], at: int, slot: str) -> tuple[Group, int]:
         items, end = _sequence(tokens, at + 1, "}")
         return Group(slot, items), end + 1
     if token in ARGUMENTS:
-        items = [token]
-        at += 1
-        for _ in range(ARGUMENTS[token]):
-            argument, at = _argument(tokens, at, token)
-            items.append(argument)
-        return Group(slot, items), at
+        command, at = _command(tokens, at)
+        return Group(slot, command), at
     item, at = _item(tokens, at)
     return Group(slot, [item]), at
 
