@@ -42,7 +42,7 @@ from PIL import Image
 
 import texlens.engine
 from texlens.data.pictures.handwriting import handwrite
-from texlens.data.pictures.ink import InkError, encode_png, parse_inkml, render_ink
+from texlens.data.pictures.ink import InkError, array_to_png, parse_inkml, render_ink
 from texlens.engine import get_engine
 from texlens.latex import katex_valid, normalize
 from texlens.render import same_picture
@@ -90,7 +90,7 @@ def verified_text_stage(formulas: Sequence[str]) -> None:
 def ink_to_picture(documents: Sequence[bytes]) -> None:
     for document in documents:
         try:
-            encode_png(render_ink(parse_inkml(document).strokes))
+            array_to_png(render_ink(parse_inkml(document).strokes))
         except InkError:
             continue
 

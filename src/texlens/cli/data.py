@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, get_args
 
 import click
 
-if TYPE_CHECKING:
-    from texlens.data.formats import Format
-    from texlens.records import Kind
+from texlens.data.items import FORMATS, Format
+from texlens.records import Kind
 
 
 @click.group()
@@ -29,43 +28,41 @@ _WORKERS = click.option(
 
 
 @data.command()
-@click.argument("source")
+@click.argument("corpus")
 @click.option("--from", "paths", multiple=True, type=_PATH, help="A local copy of the corpus.")
 @click.option("--out", required=True, type=_PATH, help="The folder to write.")
-@click.option(
-    "--captions", type=_PATH, help="A file of captions, where they are not in the source."
-)
+@click.option("--captions", type=_PATH, help="A file of captions, where the corpus has none.")
 @click.option("--subset", help="Which part of UniMER: train, spe, cpe, sce, hwe.")
 @click.option(
-    "--kind", type=click.Choice(["printed", "handwritten", "screen"]), default="printed",
-    help="Kind of the pictures of a folder; of synthetic ones.",
+    "--kind", type=click.Choice(get_args(Kind)), default="printed",
+    help="Kind of the pictures, for folder and synthetic.",
 )  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), help="How many synthetic pictures.")
 @click.option("--sizes", help="TRAIN/VALIDATION/TEST, for instance 2000/100/100.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=42, show_default=True)
-@click.option("--vary-ink", is_flag=True, help="Draw every ink with a pen and slant of its own.")
+@click.option("--vary-ink", is_flag=True, help="Render every ink with a random pen and slant.")
 @click.option(
     "--max-tokens", type=click.IntRange(min=1), default=512, show_default=True,
     help="A longer formula is left out.",
 )  # fmt: skip
 @click.option(
     "--verify", type=click.Choice(["changed", "all", "none"]), default="changed",
-    show_default=True, help="Whose normal form is compared with the original as a picture.",
+    show_default=True, help="Which normal forms are compared with their original as pictures.",
 )  # fmt: skip
-@click.option("--tex", is_flag=True, help="Leave out what TeX does not compile, too.")
+@click.option("--tex", is_flag=True, help="Also leave out what TeX does not compile.")
 @click.option(
     "--format", "formats", multiple=True,
-    type=click.Choice(["messages", "grpo", "prompt_completion"]), help="Write these forms too.",
+    type=click.Choice(FORMATS), help="Write these forms too.",
 )  # fmt: skip
 @click.option(
     "--prompt", type=click.Choice(["plain", "think_answer"]), default="plain", show_default=True,
-    help="The prompt of --format: of the published fine-tuning, or of the published GRPO.",
+    help="The prompt of --format: of the qwen-ocr report, or one with <think> as in the GRPO report.",
 )  # fmt: skip
 @_WORKERS
 @click.option("--force", is_flag=True, help="Replace a finished result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the content of dataset.json.")
 def prepare(
-    source: str,
+    corpus: str,
     paths: tuple[Path, ...],
     out: Path,
     captions: Path | None,
@@ -86,7 +83,7 @@ def prepare(
 ) -> None:
     """Bring a corpus to clean, normalised, split Parquet.
 
-    SOURCE is latex-formulas, crohme, hme100k, hmer, unimer, unsloth-latex-ocr, im2latex, folder,
+    CORPUS is latex-formulas, crohme, hme100k, hmer, unimer, unsloth-latex-ocr, im2latex, folder,
     synthetic or unseen-fonts.
     """
     from texlens.data.clean import Limits
@@ -95,7 +92,7 @@ def prepare(
     from texlens.data.prepare import prepare as run
 
     opened = open_corpus(
-        source, paths, captions=captions, subset=subset, kind=kind, vary_ink=vary_ink, seed=seed,
+        corpus, paths, captions=captions, subset=subset, kind=kind, vary_ink=vary_ink, seed=seed,
         count=count,
     )  # fmt: skip
     preparation = Preparation(
@@ -237,7 +234,7 @@ def audit(
 )
 @click.option("--force", is_flag=True, help="Replace the PNG.")
 def preview(file: Path, out: Path, limit: int, force: bool) -> None:
-    """Draw a contact sheet of the first pictures of a Parquet file."""
+    """Write a contact sheet of the first pictures of a Parquet file."""
     from texlens.data.parquet import read_examples
     from texlens.data.preview import contact_sheet
     from texlens.errors import InputError
@@ -245,7 +242,7 @@ def preview(file: Path, out: Path, limit: int, force: bool) -> None:
     from texlens.runs import write_bytes
 
     if out.exists() and not force:
-        raise InputError(f"'{out}' is there already: give another --out, or --force.")
+        raise InputError(f"'{out}' exists: give another --out, or --force.")
     write_bytes(out, encode_png(contact_sheet(read_examples(file, limit))))
     click.echo(f"Written: {out}")
 
@@ -265,6 +262,6 @@ def _table(document: dict[str, Any]) -> str:
         lines += [f"{'dropped':<12}{count:>9}  {step}: {why}" for why, count in reasons.items()]
     lines.append(f"{'verified':<12}{document['verified_by_picture']:>9}  by their glyph boxes")
     if document["not_comparable"]:
-        why = "kept, but their original text cannot be drawn"
+        why = "kept, but their original text cannot be rendered"
         lines.append(f"{'':<12}{document['not_comparable']:>9}  {why}")
     return "\n".join(lines)

@@ -16,23 +16,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from texlens.data.clean import Limits, clean_chunk
 from texlens.data.corpora.base import Corpus, Locator
-from texlens.data.formats import Format, write_format
-from texlens.data.items import SPLITS, CleanItem, Drop, Split
+from texlens.data.formats import write_format
+from texlens.data.items import FORMATS, SPLITS, CleanItem, Drop, Format, Sizes
 from texlens.data.parquet import write_examples
 from texlens.data.split import Key, assign, formula_key
 from texlens.errors import InputError, TexlensError
@@ -55,21 +55,10 @@ _SETTINGS = "settings.json"
 
 _Job = tuple[Path, list[Locator | Drop]]  # a chunk's file, and where its items are
 
+_TEXTS = ("id", "step", "reason", "latex_formula", "kind", "source", "split", "picture_hash")
 _CHUNK_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("step", pa.string()),
-        ("reason", pa.string()),
-        ("image", pa.binary()),
-        ("latex_formula", pa.string()),
-        ("kind", pa.string()),
-        ("source", pa.string()),
-        ("split", pa.string()),
-        ("picture_hash", pa.string()),
-        ("verified", pa.bool_()),
-    ]
+    dict.fromkeys(_TEXTS, pa.string()) | {"verified": pa.bool_(), "image": pa.binary()}
 )
-_KEY_COLUMNS = [name for name in _CHUNK_SCHEMA.names if name != "image"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +66,7 @@ class Preparation:
     """All that decides the bytes of a data set, apart from the files of the corpus."""
 
     corpus: Corpus
-    sizes: tuple[int, int, int] | None
+    sizes: Sizes | None
     seed: int
     limits: Limits
     formats: tuple[Format, ...] = ()
@@ -149,7 +138,7 @@ def _clean(corpus: Corpus, limits: Limits, work: Path, workers: int, quiet: bool
 def _chunk_jobs(corpus: Corpus, work: Path) -> Iterator[_Job]:
     locators = iter(corpus.locators())
     number = 0
-    while chunk := list(islice(locators, _ITEMS_A_CHUNK)):
+    while chunk := list(itertools.islice(locators, _ITEMS_A_CHUNK)):
         digest = hashlib.blake2b(repr(chunk).encode(errors="surrogatepass"), digest_size=4)
         yield work / f"chunk-{number:06d}-{digest.hexdigest()}.parquet", chunk
         number += 1
@@ -172,68 +161,60 @@ def _clean_one(corpus: Corpus, limits: Limits, job: _Job) -> Path:
 
 
 def _as_row(outcome: CleanItem | Drop) -> dict[str, Any]:
-    # A lone surrogate cannot be stored as UTF-8; an id that holds one is kept readable.
-    label = outcome.id.encode(errors="backslashreplace").decode()
-    if isinstance(outcome, Drop):
-        reason = outcome.reason.encode(errors="backslashreplace").decode()
-        return {"id": label, "step": outcome.step, "reason": reason}
-    return {
-        "id": label,
-        "image": outcome.image,
-        "latex_formula": outcome.latex_formula,
-        "kind": outcome.kind,
-        "source": outcome.source,
-        "split": outcome.split,
-        "picture_hash": outcome.picture_hash,
-        "verified": outcome.verified,
-    }
+    row = asdict(outcome)
+    for key in {"id", "reason"} & row.keys():
+        # A lone surrogate cannot be stored as UTF-8; a text with one is kept readable.
+        row[key] = row[key].encode(errors="backslashreplace").decode()
+    return row
 
 
 def _finish(preparation: Preparation, out: Path, chunks: list[Path]) -> dict[str, Any]:
+    """Split the clean items, and write the splits and `dataset.json`, whose content is returned."""
+    names: list[str] = []
     keys: list[Key] = []
     drops: list[dict[str, str]] = []
     verified: Counter[bool | None] = Counter()
-    ids: Counter[str] = Counter()
-    for chunk in chunks:
-        for row in pq.read_table(chunk, columns=_KEY_COLUMNS).to_pylist():
-            if row["step"] is not None:
-                drops.append({"id": row["id"], "step": row["step"], "reason": row["reason"]})
-                continue
-            ids[row["id"]] += 1
-            verified[row["verified"]] += 1
-            keys.append(
-                Key(
-                    formula_key(row["latex_formula"]),
-                    bytes.fromhex(row["picture_hash"]),
-                    sys.intern(row["source"]),
-                    row["split"],
-                )
+    for row in _rows(chunks, [*_TEXTS, "verified"]):
+        if row["step"] is not None:
+            drops.append({"id": row["id"], "step": row["step"], "reason": row["reason"]})
+            continue
+        names.append(row["id"])
+        verified[row["verified"]] += 1
+        keys.append(
+            Key(
+                formula_key(row["latex_formula"]),
+                bytes.fromhex(row["picture_hash"]),
+                sys.intern(row["source"]),
+                row["split"],
             )
-    repeated = {name for name, times in ids.items() if times > 1}
-    mark = "#"  # what numbers them must not make an id that is there already
-    while any(f"{name}{mark}{n + 1}" in ids for name in repeated for n in range(ids[name])):
-        mark += "#"
+        )
     splits = assign(keys, preparation.sizes, preparation.seed)
-    del keys, ids  # only the outcome is needed while the pictures pass through
-    names = (row["id"] for row in _clean_rows(chunks, ["id", "step"]))
+    del keys  # only the outcome is needed while the pictures pass through
     for name, split in zip(names, splits, strict=True):
         if isinstance(split, tuple):
             drops.append({"id": name, "step": split[0], "reason": split[1]})
     for part in out.glob(".*.part"):
         part.unlink()  # of a run that was killed while it wrote
+    unique = _unique(names)
     counts = {}
-    for split_name in SPLITS:
-        path = out / f"{split_name}.parquet"
+    for wanted in SPLITS:
+        path = out / f"{wanted}.parquet"
         path.unlink(missing_ok=True)
-        if split_name in splits:
-            counts[split_name] = write_examples(
-                path, _examples(chunks, splits, split_name, repeated, mark)
+        if wanted in splits:
+            rows = (row for row in _rows(chunks, _CHUNK_SCHEMA.names) if row["step"] is None)
+            counts[wanted] = write_examples(
+                path,
+                (
+                    Example(name, row["image"], row["latex_formula"], row["source"], row["kind"])
+                    for row, name, split in zip(rows, unique, splits, strict=True)
+                    if split == wanted
+                ),
             )
-    for form in get_args(Format):
+    for form in FORMATS:
         shutil.rmtree(out / form, ignore_errors=True)  # of an earlier run with other settings
     for form in preparation.formats:
-        for split_name in counts:
-            write_format(out, split_name, form, preparation.prompt)
+        for name in counts:
+            write_format(out, name, form, preparation.prompt)
     write_json_lines(out / "dropped.jsonl", drops)
     document = {
         **preparation.as_json(),
@@ -241,7 +222,7 @@ def _finish(preparation: Preparation, out: Path, chunks: list[Path]) -> dict[str
         "dropped": _summary(drops),
         "verified_by_picture": verified[True],
         "not_comparable": verified[None],
-        "ids_made_unique": len(repeated),
+        "ids_made_unique": sum(times > 1 for times in Counter(names).values()),
         "versions": provenance("pyarrow", "mini-racer", "pillow", "numpy"),
         "content_hash": _content_hash([out / f"{name}.parquet" for name in counts]),
     }
@@ -249,33 +230,24 @@ def _finish(preparation: Preparation, out: Path, chunks: list[Path]) -> dict[str
     return document
 
 
-def _clean_rows(chunks: list[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
+def _rows(chunks: list[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
     for chunk in chunks:
-        for row in pq.read_table(chunk, columns=columns).to_pylist():
-            if row["step"] is None:
-                yield row
+        yield from pq.read_table(chunk, columns=columns).to_pylist()
 
 
-def _examples(
-    chunks: list[Path],
-    splits: list[Split | tuple[str, str]],
-    wanted: Split,
-    repeated: set[str],
-    mark: str,
-) -> Iterator[Example]:
-    times: Counter[str] = Counter()
-    rows = _clean_rows(chunks, _CHUNK_SCHEMA.names)
-    for row, split in zip(rows, splits, strict=True):
-        name = row["id"]
-        if name in repeated:  # ids are unique in a data set: a later one is numbered
-            times[name] += 1
-            name = f"{name}{mark}{times[name]}"
-        if split == wanted:
-            yield Example(name, row["image"], row["latex_formula"], row["source"], row["kind"])
+def _unique(names: list[str]) -> list[str]:
+    """The ids, those that come more than once with a number: `name#1`, `name#2`."""
+    times = Counter(names)
+    repeated = {name for name, n in times.items() if n > 1}
+    mark = "#"
+    while any(f"{name}{mark}{n + 1}" in times for name in repeated for n in range(times[name])):
+        mark += "#"  # a numbered id must not be one that exists
+    count = {name: itertools.count(1) for name in repeated}
+    return [f"{name}{mark}{next(count[name])}" if name in repeated else name for name in names]
 
 
 def _summary(drops: list[dict[str, str]]) -> dict[str, dict[str, int]]:
-    """Step -> reason -> how many, reasons with numbers in them taken together by their words."""
+    """Step -> reason -> how many, reasons without what follows a colon or bracket."""
     summary: dict[str, Counter[str]] = {}
     for drop in drops:
         reason = drop["reason"].split(":")[0].split(" (")[0]

@@ -48,7 +48,7 @@ def test_the_seed_decides(page: Picture, name: str) -> None:
     assert any(o.shape != first.shape or not np.array_equal(o, first) for o in others)
 
 
-@pytest.mark.parametrize("name", [name for name in KEEP_SIZE if name != "dark_ground"])
+@pytest.mark.parametrize("name", [name for name in KEEP_SIZE if name != "dark_background"])
 def test_more_strength_is_further_away(page: Picture, name: str) -> None:
     def mean_distance(strength: float) -> float:
         runs = [augment(page, {name: strength}, rng(seed)) for seed in range(12)]
@@ -72,8 +72,8 @@ def test_ink_weight_goes_both_ways(page: Picture) -> None:
     assert min(means) < page.mean() < max(means)
 
 
-def test_dark_ground_turns_light_and_dark(page: Picture) -> None:
-    dark = augment(page, {"dark_ground": 0.5}, rng())
+def test_dark_background_turns_light_and_dark(page: Picture) -> None:
+    dark = augment(page, {"dark_background": 0.5}, rng())
     assert dark.shape == (*page.shape, 3)
     assert dark[0, 0].mean() < 80
     assert dark[page == 0].mean() > 150

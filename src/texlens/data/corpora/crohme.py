@@ -17,7 +17,7 @@ import numpy as np
 
 from texlens.data.corpora.base import Corpus, Locator, read_caption_lines, require_folder, split_of
 from texlens.data.items import Drop, RawItem
-from texlens.data.pictures.ink import Ink, InkError, InkStyle, encode_png, parse_inkml, render_ink
+from texlens.data.pictures.ink import Ink, InkError, InkStyle, array_to_png, parse_inkml, render_ink
 from texlens.errors import InputError
 from texlens.latex import normalize
 
@@ -64,7 +64,7 @@ class Crohme(Corpus):
                 # Seeded by the path, so that the picture does not depend on the order of the work.
                 rng = np.random.default_rng([self.seed, zlib.crc32(path.encode())])
                 style = self.style.vary(rng) if self.vary else self.style
-                image = encode_png(render_ink(ink.strokes, style, rng))
+                image = array_to_png(render_ink(ink.strokes, style, rng))
             except OSError as error:
                 yield Drop(path, "read", f"cannot be read: {error.strerror}")
             except InkError as error:

@@ -25,7 +25,7 @@ from texlens.data.corpora.base import (
     split_of,
 )
 from texlens.data.items import Drop
-from texlens.data.pictures.ink import encode_png
+from texlens.data.pictures.ink import array_to_png
 from texlens.errors import InputError
 from texlens.reading.pictures.opening import SUFFIXES
 from texlens.records import Kind
@@ -123,7 +123,7 @@ class Hme100k(FileCorpus):
         array = load_array_pickle(self.folder / archive / _PICKLE)[name]
         if array.ndim not in (2, 3) or array.dtype != np.uint8 or array.size == 0:
             raise ValueError(f"an array of shape {array.shape} and type {array.dtype}")
-        return encode_png(array)
+        return array_to_png(array)
 
 
 def _files_by_name(folder: Path) -> dict[str, str]:

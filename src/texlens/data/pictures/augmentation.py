@@ -1,10 +1,10 @@
-"""What scanners, screens and cameras do to a picture of a formula, at a strength, by a seed.
+"""Augmentation: what scanners, screens and cameras do to a picture of a formula.
 
-Each augmentation is a function of a picture, a strength from 0 (no change at all) to 1 (the worst
-that a reader still manages) and a random generator, which chooses direction, place and pattern. A
-picture is grey (height, width) or RGB (height, width, 3), 8 bits; a augmentation that needs colour
-returns RGB. `augment` applies several in the order in which they happen on the way from paper to
-file: ink, geometry, ground, light, optics, sensor, file.
+Each augmentation is a function of a picture, a strength from 0 (no change) to 1 (the worst that is
+still legible) and a random generator, which chooses direction, place and pattern. A picture is grey
+(height, width) or RGB (height, width, 3), 8 bits; an augmentation that needs colour returns RGB.
+`augment` applies several in the order in which they happen on the way from paper to file: ink,
+geometry, background, light, optics, sensor, file.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ def change_ink_weight(picture: Picture, strength: float, rng: Generator) -> Pict
     return weighted
 
 
-def tint_ground(picture: Picture, strength: float, rng: Generator) -> Picture:
+def tint_background(picture: Picture, strength: float, rng: Generator) -> Picture:
     """Coloured paper with uneven fibre, and ink of a colour of its own."""
     height, width = picture.shape[:2]
-    ground = 255.0 - strength * rng.uniform(10.0, 95.0, size=3)
+    background = 255.0 - strength * rng.uniform(10.0, 95.0, size=3)
     ink = strength * rng.uniform(0.0, 70.0, size=3)
     fibre = _soft_field(height, width, rng, cells=24) * 14.0 * strength
     light = _as_rgb(picture).astype(np.float32) / 255.0
-    return _clip(ink + light * (ground - ink) + fibre[..., None] * light)
+    return _clip(ink + light * (background - ink) + fibre[..., None] * light)
 
 
-def darken_ground(picture: Picture, strength: float, rng: Generator) -> Picture:
-    """A dark theme: light symbols on a dark ground, of less contrast the stronger."""
+def darken_background(picture: Picture, strength: float, rng: Generator) -> Picture:
+    """A dark theme: light symbols on a dark background, of less contrast the stronger."""
     if strength == 0:
         return picture
-    ground = rng.uniform(0.0, 20.0 + 50.0 * strength, size=3)
+    background = rng.uniform(0.0, 20.0 + 50.0 * strength, size=3)
     ink = 255.0 - rng.uniform(0.0, 20.0 + 70.0 * strength, size=3)
     light = _as_rgb(picture).astype(np.float32) / 255.0
-    return _clip(ink + light * (ground - ink))
+    return _clip(ink + light * (background - ink))
 
 
 def cast_shadow(picture: Picture, strength: float, rng: Generator) -> Picture:
@@ -125,10 +125,9 @@ def blur(picture: Picture, strength: float, rng: Generator) -> Picture:
         row = round(side // 2 + step * np.sin(angle))
         column = round(side // 2 + step * np.cos(angle))
         kernel[row, column] = 1.0
-    border = cv2.BORDER_REPLICATE
-    return np.asarray(
-        cv2.filter2D(picture, -1, kernel / kernel.sum(), borderType=border), dtype=np.uint8
-    )
+    kernel /= kernel.sum()
+    moved = cv2.filter2D(picture, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.uint8)
 
 
 def add_noise(picture: Picture, strength: float, rng: Generator) -> Picture:
@@ -136,9 +135,9 @@ def add_noise(picture: Picture, strength: float, rng: Generator) -> Picture:
     grain = rng.normal(0.0, 35.0 * strength, size=picture.shape[:2])
     noisy = picture + _fit(grain, picture)
     if rng.random() < 0.3:
-        chance = rng.random(picture.shape[:2])
-        noisy[chance < 0.008 * strength] = 0.0
-        noisy[chance > 1.0 - 0.008 * strength] = 255.0
+        level = rng.random(picture.shape[:2])
+        noisy[level < 0.008 * strength] = 0.0
+        noisy[level > 1.0 - 0.008 * strength] = 255.0
     return _clip(noisy)
 
 
@@ -152,15 +151,15 @@ def compress(picture: Picture, strength: float, rng: Generator) -> Picture:
     return np.asarray(cv2.imdecode(encoded, how), dtype=np.uint8)
 
 
-# In the order in which they happen; geometry comes before ground and light, so that what it adds at
+# In the order in which they happen; geometry comes before background and light, so that what it adds at
 # the edges gets the same paper and the same shadow.
 AUGMENTATIONS: Final[dict[str, Augmentation]] = {
     "ink_weight": change_ink_weight,
     "perspective": tilt,
     "rotation": rotate,
     "scale": rescale,
-    "dark_ground": darken_ground,
-    "ground": tint_ground,
+    "dark_background": darken_background,
+    "background": tint_background,
     "shadow": cast_shadow,
     "resolution": lose_resolution,
     "blur": blur,
@@ -172,15 +171,15 @@ Medium = Literal["scan", "screen", "photo"]
 # How often each augmentation occurs on each medium, before strength is applied.
 MEDIA: Final[dict[Medium, dict[str, float]]] = {
     "scan": {
-        "ink_weight": 0.9, "ground": 0.2, "rotation": 0.5, "resolution": 0.3, "blur": 0.5,
+        "ink_weight": 0.9, "background": 0.2, "rotation": 0.5, "resolution": 0.3, "blur": 0.5,
         "noise": 0.6, "jpeg": 0.4,
     },
     "screen": {
-        "ink_weight": 0.4, "dark_ground": 0.3, "ground": 0.3, "scale": 0.5, "resolution": 0.3,
+        "ink_weight": 0.4, "dark_background": 0.3, "background": 0.3, "scale": 0.5, "resolution": 0.3,
         "jpeg": 0.4,
     },
     "photo": {
-        "ink_weight": 0.5, "ground": 0.8, "shadow": 0.8, "perspective": 0.8, "rotation": 0.6,
+        "ink_weight": 0.5, "background": 0.8, "shadow": 0.8, "perspective": 0.8, "rotation": 0.6,
         "blur": 0.7, "noise": 0.8, "jpeg": 0.8,
     },
 }  # fmt: skip
@@ -195,7 +194,7 @@ def augment(picture: Picture, strengths: Mapping[str, float], rng: Generator) ->
         rng: the same state gives the same picture.
 
     Raises:
-        InputError: an unknown name, a strength out of range, or an array that is no such picture.
+        InputError: an unknown name, a strength out of range, or an array that is not such a picture.
     """
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or not picture.size:
         raise InputError("A picture is an array (height, width) or (height, width, 3) of bytes.")
@@ -215,18 +214,18 @@ def augment(picture: Picture, strengths: Mapping[str, float], rng: Generator) ->
 def augment_as(
     picture: Picture, medium: Medium, rng: Generator, *, strength: float = 0.5
 ) -> Picture:
-    """Degrade a picture as a scan, a screen capture or a photo might be.
+    """Augment a picture as a scan, a screen capture or a photo might be.
 
-    Which augmentations occur, and each one's strength from 0 to ``strength``, are drawn by ``rng``.
+    Which augmentations occur, and each one's strength from 0 to ``strength``, is chosen by ``rng``.
     """
     if medium not in MEDIA:
         raise InputError(f"There is no medium '{medium}': choose among {', '.join(MEDIA)}.")
-    drawn = {
+    strengths = {
         name: strength * float(rng.uniform())
-        for name, chance in MEDIA[medium].items()
-        if rng.random() < chance
+        for name, probability in MEDIA[medium].items()
+        if rng.random() < probability
     }
-    return augment(picture, drawn, rng)
+    return augment(picture, strengths, rng)
 
 
 def _as_rgb(picture: Picture) -> Picture:
@@ -243,7 +242,7 @@ def _clip(values: NDArray[np.floating]) -> Picture:
 
 
 def _paper(picture: Picture) -> tuple[float, ...]:
-    """The ground's colour: the median of the pixels along the edge."""
+    """The background's colour: the median of the pixels along the edge."""
     edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     return tuple(float(value) for value in np.atleast_1d(np.median(edge, axis=0)))
 

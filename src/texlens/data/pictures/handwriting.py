@@ -1,9 +1,9 @@
-"""Handwriting without writers: formulas laid out by MathJax, written with strokes of our own.
+"""Synthetic handwriting: formulas laid out by MathJax, written with the strokes of `pen_strokes`.
 
-Every symbol's box comes from the engine and is filled with the strokes of `pen_strokes`, bent as a
-hand bends them: each formula has a writer, who leans, drifts off the line and forms a letter the
-same odd way each time, and each symbol strays a little on top of that. It is a stand-in for real
-ink, and is labelled ``synthetic-hand`` wherever it goes.
+Every symbol's box comes from the engine and is filled with the strokes of the symbol, deformed as
+handwriting deforms them. Each formula has a writer: the line drifts up and down, and a symbol is
+deformed in the same way each time. Each single symbol is also shifted, scaled and turned a little.
+The pictures are labelled ``synthetic-hand``, since they only approximate real ink.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from texlens.data.pictures.ink import Stroke
 from texlens.data.pictures.pen_strokes import glyph_strokes
 from texlens.engine import Box, Drawing, Failure, get_engine
 
-_UPRIGHT_FONTS = frozenset(["normal", "italic", "double-struck"])
 _BLACKBOARD = "double-struck"
+_FONTS = frozenset(["normal", "italic", _BLACKBOARD])  # written with the same strokes
 _LINE_POINTS = 12
 _SPREAD = frozenset(["rule", "line"])  # what grows in width with the space between symbols
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """One hand.
+    """How one writer differs from print.
 
-    habit: how far a symbol's form is bent the same way each time, as a share of its box.
-    stray: how far each single symbol is shifted, in em of its own size.
-    sizing: spread of symbol sizes; turning: of their angles, in radians.
-    drift: how far the line wanders up and down, in em.
+    habit: deformation of a symbol, the same each time, as a share of its box.
+    stray: standard deviation of each single symbol's shift, in em of its own size.
+    sizing: standard deviation of symbol sizes; turning: of their angles, in radians.
+    drift: amplitude of the line's drift up and down, in em.
     spread: how much wider symbols are set than in print.
     """
 
@@ -44,20 +44,22 @@ class Writer:
 
     @classmethod
     def vary(cls, rng: np.random.Generator) -> Writer:
-        """A writer by chance, from neat to careless."""
-        care = float(rng.uniform(0.3, 1.5))
+        """A random writer, from neat to careless."""
+        untidy = float(rng.uniform(0.3, 1.5))
         spread = float(rng.uniform(1.02, 1.3))
-        return cls(0.07 * care, 0.035 * care, 0.07 * care, 0.05 * care, 0.12 * care, spread)
+        return cls(
+            0.07 * untidy, 0.035 * untidy, 0.07 * untidy, 0.05 * untidy, 0.12 * untidy, spread
+        )  # fmt: skip
 
 
 def handwrite(
     formulas: Sequence[str], rngs: Sequence[np.random.Generator]
 ) -> list[tuple[Stroke, ...] | str]:
-    """Write each formula; its strokes for `ink.render_ink`, or the reason why it cannot be written.
+    """The strokes of each formula for `ink.render_ink`, or the reason why it cannot be written.
 
     Args:
-        formulas: LaTeX, drawn in display style.
-        rngs: one for each formula: the writer and every movement; same state, same strokes.
+        formulas: LaTeX, set in display style.
+        rngs: one for each formula; the same state gives the same strokes.
     """
     drawings = get_engine().draw(formulas)
     return [
@@ -69,7 +71,7 @@ def handwrite(
 def write_drawing(
     drawing: Drawing, rng: np.random.Generator, writer: Writer | None = None
 ) -> tuple[Stroke, ...] | str:
-    """Strokes in em, y down, for a formula's boxes; or which symbol no stroke is known for."""
+    """Strokes in em, y down, for a formula's boxes; or which symbol has no strokes."""
     writer = writer or Writer.vary(rng)
     habits: dict[str, NDArray[np.float64]] = {}
     phase, length = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(6.0, 15.0)
@@ -89,15 +91,13 @@ def write_drawing(
 
 
 def _forms(box: Box) -> Sequence[Stroke] | None:
-    """The strokes of what stands in a box, in 0..1; None for a symbol that we cannot write."""
+    """The strokes of a box's content, in 0..1; None for a symbol without strokes."""
     if box.kind in ("rule", "line"):
-        wide = box.x1 - box.x0 >= box.y1 - box.y0
-        along = np.linspace(0.0, 1.0, _LINE_POINTS)
-        across = np.full(_LINE_POINTS, 0.5)
-        return [np.stack([along, across] if wide else [across, along], axis=1)]
-    forms: list[Stroke] = []
-    if box.font not in _UPRIGHT_FONTS or not box.char:
+        stem = _stem(0.5)
+        return [stem[:, ::-1] if box.x1 - box.x0 >= box.y1 - box.y0 else stem]
+    if box.font not in _FONTS or not box.char:
         return None
+    forms: list[Stroke] = []
     for number, char in enumerate(box.char):
         strokes = glyph_strokes(char)
         if not strokes:
@@ -105,10 +105,13 @@ def _forms(box: Box) -> Sequence[Stroke] | None:
         left, share = np.array([number, 0.0]), np.array([len(box.char), 1.0])
         forms += [(stroke + left) / share for stroke in strokes]
     if box.font == _BLACKBOARD:  # the doubled stem
-        forms.append(
-            np.stack([np.full(_LINE_POINTS, 0.2), np.linspace(0, 1, _LINE_POINTS)], axis=1)
-        )
+        forms.append(_stem(0.2))
     return forms
+
+
+def _stem(x: float) -> Stroke:
+    """A vertical line from top to bottom."""
+    return np.stack([np.full(_LINE_POINTS, x), np.linspace(0, 1, _LINE_POINTS)], axis=1)
 
 
 def _bend(form: Stroke, corners: NDArray[np.float64]) -> Stroke:
@@ -120,7 +123,7 @@ def _bend(form: Stroke, corners: NDArray[np.float64]) -> Stroke:
 
 
 class _Placement:
-    """Maps the unit box to a symbol's place on the page: all strokes of a symbol stray together."""
+    """Maps the unit box to a symbol's place on the page, the same for all strokes of a symbol."""
 
     def __init__(self, box: Box, writer: Writer, rng: np.random.Generator) -> None:
         size = np.array([box.x1 - box.x0, box.y1 - box.y0])
