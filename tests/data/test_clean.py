@@ -69,10 +69,10 @@ def test_what_is_verified(verify: str, latex: str, verified: bool) -> None:
     assert one.verified is verified
 
 
-def test_a_normal_form_that_draws_something_else_is_dropped(
+def test_a_normal_form_that_renders_differently_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("texlens.latex.normalize", lambda latex: "y")
+    monkeypatch.setattr("texlens.data.clean.normalize", lambda latex: "y")
     assert outcome(item("x")) == Drop("a", "verify", "its normal form draws another picture")
 
 

@@ -1,4 +1,4 @@
-"""Look at data sets: how many, how long, how large, what twice, and what leaks from one to another.
+"""Audit data sets: counts, lengths, sizes, duplicates, and leaks from one set to another.
 
 A leak is an item of one set whose formula (in normal form) or picture (its ink, whatever the margin
 and the file format) is also in another set.
@@ -34,7 +34,7 @@ _COMMONEST = 40
 
 @dataclass
 class SetReport:
-    """What one set holds. Hashes are kept for the comparison between sets."""
+    """The statistics of one set; hashes of its formulas and pictures, to compare sets."""
 
     name: str
     count: int = 0
@@ -65,35 +65,12 @@ class SetReport:
         }
 
 
-@dataclass(frozen=True)
-class Leak:
-    """How much of `inner` is also in `outer`; the counts are of items of `inner`."""
-
-    outer: str
-    inner: str
-    by_formula: int
-    by_picture: int
-    of: int
-    examples: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The leak as a row of `audit.json`."""
-        return {
-            "of": self.inner,
-            "also_in": self.outer,
-            "items": self.of,
-            "by_formula": self.by_formula,
-            "by_picture": self.by_picture,
-            "examples": list(self.examples),
-        }
-
-
 def audit(paths: Sequence[Path], out: Path, *, force: bool = False) -> dict[str, Any]:
     """Audit sets (Parquet files, or folders of prepared splits) and write the pages to `out`.
 
     Writes `index.html`, `histograms.png`, and last `audit.json`, whose content is returned.
-    Raises InputError when a path is no such set, and when `out` holds a finished audit and `force`
-    does not allow to replace it.
+    Raises InputError when a path is not a set, and when `out` holds a finished audit and `force`
+    is not set.
     """
     sets = _sets(paths)
     open_out_folder(out, marker=MARKER, force=force)
@@ -103,10 +80,9 @@ def audit(paths: Sequence[Path], out: Path, *, force: bool = False) -> dict[str,
         with contextlib.suppress(OSError):
             out.rmdir()  # if it is empty: nothing was written
         raise
-    leaks = [_leak(a, b) for n, a in enumerate(reports) for b in reports[n + 1 :]]
     document = {
         "sets": [report.as_json() for report in reports],
-        "leaks": [leak.as_json() for leak in leaks],
+        "leaks": [_leak(a, b) for n, a in enumerate(reports) for b in reports[n + 1 :]],
     }
     histograms = _histograms(reports)
     write_bytes(out / "histograms.png", histograms)
@@ -170,17 +146,18 @@ def _sample(report: SetReport, item: tuple[str, str, bytes], rng: np.random.Gene
             report.samples[place] = item
 
 
-def _leak(outer: SetReport, inner: SetReport) -> Leak:
-    shared = sorted(inner.formulas.keys() & outer.formulas.keys())
+def _leak(outer: SetReport, inner: SetReport) -> dict[str, Any]:
+    """How much of `inner` is also in `outer`, counted in items of `inner`."""
+    formulas = sorted(inner.formulas.keys() & outer.formulas.keys())
     pictures = (inner.pictures.keys() & outer.pictures.keys()) - {"blank"}
-    return Leak(
-        outer.name,
-        inner.name,
-        sum(inner.formulas[formula] for formula in shared),
-        sum(inner.pictures[picture] for picture in pictures),
-        inner.count,
-        tuple(shared[:10]),
-    )
+    return {
+        "of": inner.name,
+        "also_in": outer.name,
+        "items": inner.count,
+        "by_formula": sum(inner.formulas[formula] for formula in formulas),
+        "by_picture": sum(inner.pictures[picture] for picture in pictures),
+        "examples": formulas[:10],
+    }
 
 
 def _quantiles(values: list[int]) -> dict[str, float]:
@@ -202,22 +179,17 @@ def _histograms(reports: list[SetReport]) -> bytes:
     for axis, (attribute, title) in zip(axes, panels, strict=True):
         columns = [getattr(report, attribute) or [0] for report in reports]
         top = max(float(np.percentile(column, 99)) for column in columns) + 1
-        step = max(1, round(top / 40))  # whole numbers, or some bins would hold more of them
+        step = max(
+            1, round(top / 40)
+        )  # whole numbers: otherwise some bins would count more of them
         bins = np.arange(0, top + step, step)
         for number, (report, column) in enumerate(zip(reports, columns, strict=True)):
             color = f"C{number % 10}"
-            shown = np.clip(column, 0, top)  # the last bin holds what lies beyond
-            for form, alpha in (("stepfilled", 0.15), ("step", 1.0)):
-                label = report.name if form == "step" else None
-                axis.hist(
-                    shown,
-                    bins=bins,
-                    density=True,
-                    histtype=form,
-                    alpha=alpha,
-                    color=color,
-                    label=label,
-                )
+            axis.hist(
+                np.clip(column, 0, top),  # the last bin also counts what lies beyond
+                bins, density=True, histtype="stepfilled", facecolor=(color, 0.15),
+                edgecolor=color, label=report.name,
+            )  # fmt: skip
         axis.set_xlabel(title)
         axis.set_yticks([])
     axes[0].set_ylabel("share of items")

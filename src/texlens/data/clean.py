@@ -1,15 +1,15 @@
 """The checks that every item passes before it enters a data set, a chunk of items at a time.
 
-In order: the picture opens and is within the limits; the LaTeX holds a formula, is within the
-token limit and parses (KaTeX, and TeX if asked for); where the normal form changed more than spaces, its glyph boxes are compared
-with those of the original text.
+In order: the picture opens and is within the limits; the LaTeX contains a formula, is within the
+token limit and parses (KaTeX, and TeX if asked for); where the normal form changes more than
+spaces, its glyph boxes are compared with those of the original text.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -20,15 +20,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from texlens.data.items import CleanItem, Drop, RawItem
 from texlens.images import on_paper
+from texlens.latex import formula_of, katex_valid, normalize, tokenize
 
-# Ink differs from the ground by at least half of what the picture's darkest (or lightest) pixel
+# Ink differs from the background by at least half of what the picture's darkest (or lightest) pixel
 # does: a faint pencil on grey paper is ink, and the noise of JPEG around black print is not.
 # Where no pixel differs by this much the picture is blank.
 _LEAST_CONTRAST = 24
 
 
 class Limits(BaseModel):
-    """What an item may be at most. A field of `dataset.json`."""
+    """The limits of an item. A field of `dataset.json`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,50 +42,32 @@ class Limits(BaseModel):
     tex: bool = Field(False, description="TeX must accept the normal form too")
 
 
-def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> Iterator[CleanItem | Drop]:
-    """Check items, in order: one CleanItem or Drop for each."""
-    from texlens.latex import formula_of, katex_valid, normalize, tokenize
-
-    outcomes: list[CleanItem | Drop] = []
-    originals: list[str] = []
-    for item in items:
-        if isinstance(item, Drop):
-            outcomes.append(item)
-            originals.append("")
-            continue
-        text = formula_of(item.latex)
-        formula = normalize(item.latex)
-        problem = _picture_problem(item.image, limits)
-        if isinstance(problem, Drop):
-            outcomes.append(Drop(item.id, problem.step, problem.reason))
-        elif not formula:
-            outcomes.append(Drop(item.id, "latex", "is empty"))
-        elif len(formula.split(" ")) > limits.max_tokens:
-            outcomes.append(Drop(item.id, "latex", f"has more than {limits.max_tokens} tokens"))
-        else:
-            outcomes.append(
-                CleanItem(
-                    item.id, item.image, formula, item.kind, item.source, item.split, problem, False
-                )
-            )
-        originals.append(text)
-
+def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> list[CleanItem | Drop]:
+    """Check items: one CleanItem or Drop for each, in order."""
+    outcomes = [item if isinstance(item, Drop) else _check(item, limits) for item in items]
     _require(outcomes, katex_valid, "does not parse (KaTeX)")
     if limits.tex:
         from texlens.render.tex import compiles
 
         _require(outcomes, compiles, "does not compile (TeX)")
     if limits.verify != "none":
-        doubtful = [
-            n
-            for n, outcome in enumerate(outcomes)
-            if isinstance(outcome, CleanItem)
-            and (
-                limits.verify == "all" or tokenize(originals[n]) != outcome.latex_formula.split(" ")
-            )
-        ]
-        _verify(outcomes, originals, doubtful)
-    yield from outcomes
+        _verify(outcomes, items, limits.verify == "all")
+    return outcomes
+
+
+def _check(item: RawItem, limits: Limits) -> CleanItem | Drop:
+    """The checks of an item that need no other program."""
+    picture_hash, problem = _hash_picture(item.image, limits)
+    if problem:
+        return Drop(item.id, "picture", problem)
+    formula = normalize(item.latex)
+    if not formula:
+        return Drop(item.id, "latex", "is empty")
+    if len(formula.split(" ")) > limits.max_tokens:
+        return Drop(item.id, "latex", f"has more than {limits.max_tokens} tokens")
+    return CleanItem(
+        item.id, item.image, formula, item.kind, item.source, item.split, picture_hash, False
+    )
 
 
 def _require(
@@ -93,54 +76,59 @@ def _require(
     reason: str,
 ) -> None:
     """Drop the items whose normal form `accepts` refuses."""
-    kept = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, CleanItem)]
-    for n, valid in zip(kept, accepts([_formula(outcomes[n]) for n in kept]), strict=True):
-        if not valid:
-            outcomes[n] = Drop(outcomes[n].id, "valid", reason)
+    kept = [(n, item) for n, item in enumerate(outcomes) if isinstance(item, CleanItem)]
+    valid = accepts([item.latex_formula for _, item in kept])
+    for (n, item), accepted in zip(kept, valid, strict=True):
+        if not accepted:
+            outcomes[n] = Drop(item.id, "valid", reason)
 
 
-def _formula(outcome: CleanItem | Drop) -> str:
-    return outcome.latex_formula if isinstance(outcome, CleanItem) else ""
+def _verify(outcomes: list[CleanItem | Drop], items: Sequence[RawItem | Drop], every: bool) -> None:
+    """Render original and normal form of the items that changed, or of `every` item.
 
-
-def _verify(outcomes: list[CleanItem | Drop], originals: list[str], which: list[int]) -> None:
-    """Draw the original and the normal form of these items; drop those that look different."""
+    An item whose two pictures differ is dropped.
+    """
     from texlens.render import same_picture
 
-    pairs = [(originals[n], _formula(outcomes[n])) for n in which]
-    for n, same in zip(which, same_picture(pairs), strict=True):
-        outcome = outcomes[n]
-        assert isinstance(outcome, CleanItem)
-        if same is None:
-            # The original does not draw (a macro of its authors, say), but its normal form parses:
-            # there is nothing to compare with. The item stays, and is counted as not comparable.
-            outcomes[n] = replace(outcome, verified=None)
-        elif same:
-            outcomes[n] = replace(outcome, verified=True)
+    compared: list[tuple[int, CleanItem, str]] = []
+    for n, (item, outcome) in enumerate(zip(items, outcomes, strict=True)):
+        if isinstance(item, RawItem) and isinstance(outcome, CleanItem):
+            original = formula_of(item.latex)
+            if every or tokenize(original) != outcome.latex_formula.split(" "):
+                compared.append((n, outcome, original))
+    same = same_picture([(original, clean.latex_formula) for _, clean, original in compared])
+    for (n, clean, _), verdict in zip(compared, same, strict=True):
+        if verdict is False:
+            outcomes[n] = Drop(clean.id, "verify", "its normal form draws another picture")
         else:
-            outcomes[n] = Drop(outcome.id, "verify", "its normal form draws another picture")
+            # None: the original cannot be rendered (a macro of its authors, say), but its normal
+            # form parses. The item stays, counted as not comparable.
+            outcomes[n] = replace(clean, verified=verdict)
 
 
-def _picture_problem(content: bytes, limits: Limits) -> str | Drop:
-    """The picture's hash, or why it cannot be used. The header is checked before any pixel is read."""
+def _hash_picture(content: bytes, limits: Limits) -> tuple[str, str]:
+    """The picture's hash, and why the picture cannot be used; one of the two is empty.
+
+    The header is checked before any pixel is read.
+    """
     if not content:
-        return Drop("", "picture", "is empty")
+        return "", "is empty"
     try:
         with Image.open(io.BytesIO(content)) as picture:
             width, height = picture.size
             if width * height > limits.max_pixels:
-                return Drop("", "picture", f"is too large ({width} x {height})")
+                return "", f"is too large ({width} x {height})"
             if min(width, height) < limits.min_side_px:
-                return Drop("", "picture", f"is too small ({width} x {height})")
+                return "", f"is too small ({width} x {height})"
             if max(width, height) > limits.max_aspect * min(width, height):
-                return Drop("", "picture", f"is too narrow ({width} x {height})")
+                return "", f"is too narrow ({width} x {height})"
             grey = to_grey(picture)
     except Exception as error:  # a decoder fails in many ways on a broken file
-        return Drop("", "picture", f"cannot be opened ({type(error).__name__})")
+        return "", f"cannot be opened ({type(error).__name__})"
     ink = ink_mask(grey)
     if int(ink.sum()) < limits.min_ink_pixels:
-        return Drop("", "picture", "is blank")
-    return hash_ink(grey, ink)
+        return "", "is blank"
+    return hash_ink(grey, ink), ""
 
 
 def to_grey(picture: Image.Image) -> NDArray[np.uint8]:
@@ -151,9 +139,9 @@ def to_grey(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def ink_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where the picture differs clearly from its ground, the commonest grey value."""
-    ground = int(np.bincount(grey.ravel(), minlength=256).argmax())
-    contrast = np.abs(grey.astype(np.int16) - ground)
+    """Where the picture differs clearly from its background, the commonest grey value."""
+    background = int(np.bincount(grey.ravel(), minlength=256).argmax())
+    contrast = np.abs(grey.astype(np.int16) - background)
     return contrast >= max(_LEAST_CONTRAST, int(contrast.max()) // 2)
 
 
