@@ -34,7 +34,7 @@ def diagnose() -> list[Finding]:
         _tried("PNG", _picture),
     ]
     for extra, modules in (
-        ("read", ("onnxruntime", "tokenizers", "safetensors")),
+        ("read", ("onnxruntime", "tokenizers", "safetensors", "llguidance")),
         ("serve", ("fastapi", "uvicorn")),
         ("docx", ("docx",)),
         ("remote", ("openai",)),

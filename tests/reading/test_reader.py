@@ -93,7 +93,7 @@ def test_read_raises_what_read_many_reports(reader: Reader) -> None:
 
 
 def test_a_constrained_reading_parses_even_with_random_weights(reader: Reader) -> None:
-    assert reader.guard is not None
+    assert reader.constraint is not None
     readings = list(reader.read_many(pictures(40)))
     assert katex_valid([reading.latex for reading in readings]) == [True] * 40
     assert "unfinished" in {code for reading in readings for code in reading.warnings}

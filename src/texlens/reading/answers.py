@@ -1,48 +1,21 @@
-"""What a model answered: the tokens it wrote, and the LaTeX inside its response."""
+"""The answer inside a model's response."""
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import dataclass
 from typing import Literal
 
+from texlens.latex import formula_of, tokenize
 from texlens.latex.formula import strip
+from texlens.metrics.text.answers import has_loop
 
 _OPEN = re.compile("<answer>", re.IGNORECASE)
 _CLOSE = re.compile("</answer>", re.IGNORECASE)
 
-
-Cut = Literal["limit", "loop"]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The tokens written for one picture, without the end token.
-
-    `logprobs` has one entry more than `tokens` when the answer was ended by an end token; `cut`
-    says what made it end where the model would have gone on.
-    """
-
-    tokens: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    cut: Cut | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether the model itself ended the answer."""
-        return self.cut is None and len(self.logprobs) > len(self.tokens)
-
-    @property
-    def confidence(self) -> float:
-        """The geometric mean of the tokens' probabilities, the end token's among them (0..1).
-
-        Unlike their product it does not fall with the length of a formula.
-        """
-        return math.exp(sum(self.logprobs) / len(self.logprobs)) if self.logprobs else 0.0
+AnswerFormat = Literal["plain", "think_answer"]
 
 
-def parse_answer(response: str, form: Literal["plain", "think_answer"]) -> str | None:
+def parse_answer(response: str, form: AnswerFormat) -> str | None:
     r"""The answer in a response, stripped; None when the form asks for tags and they are missing.
 
     A space that belongs to a last `\ ` stays.
@@ -62,3 +35,17 @@ def parse_answer(response: str, form: Literal["plain", "think_answer"]) -> str |
         answer = strip(response[opened.end() : closed.start()])
         end = closed.end()
     return answer
+
+
+def parse_response(
+    response: str, form: AnswerFormat, *, is_finished: bool, is_loop: bool = False
+) -> tuple[str, tuple[str, ...]]:
+    """The formula in a response, and the warnings that follow from the response alone."""
+    answer = parse_answer(response, form)
+    latex = formula_of(answer or "")
+    warnings = {
+        "unfinished": not is_finished,
+        "loop": is_loop or has_loop(tokenize(latex)),
+        "no_answer": answer is None,
+    }
+    return latex, tuple(code for code, is_given in warnings.items() if is_given)

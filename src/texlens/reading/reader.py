@@ -1,4 +1,4 @@
-"""The reader: pictures in, LaTeX out, in batches, each with its confidence and its warnings."""
+"""The reader: pictures to LaTeX in batches, each with a confidence and warnings."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from texlens.errors import InputError
-from texlens.latex import formula_of, katex_valid, tokenize
-from texlens.metrics.text.answers import has_loop
+from texlens.latex import katex_valid
 from texlens.model.load import Loaded, Quantisation
-from texlens.reading.answers import Answer, parse_answer
+from texlens.reading.answers import parse_response
 from texlens.reading.backends.base import Backend, BackendName, open_backend
 from texlens.reading.confidence import load_calibration
-from texlens.reading.decoding.constraints import Guard, guard_for
-from texlens.reading.decoding.token_loop import DecodingConfig
+from texlens.reading.decoding.generation import Completion, DecodingConfig
 from texlens.reading.pictures.framing import NoInk, frame_picture
 from texlens.reading.pictures.opening import near_size, open_picture
 from texlens.reading.sources import Item, Picture, as_item
 from texlens.reading.views import View, best, further_views
 from texlens.records import Reading, Token
+
+if TYPE_CHECKING:
+    from texlens.reading.decoding.constraints import Constraint
 
 _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
 
@@ -47,18 +49,24 @@ class _Prepared:
 class Reader:
     """Reads pictures of formulas with one model, which is loaded once.
 
-    `model`: a folder or hub name of a Qwen2.5-VL, None for the embedded small model, or a `Loaded`
-    one; `adapter`: a LoRA adapter for it; `backend`, `device`, `dtype`, `quantisation`: what runs it
-    (`open_backend`). `batch_size`: pictures at a time, None for 64 with a small model and 8 with a
-    large one; `max_new_tokens`: None for the prompt configuration's limit.
+    Args:
+        model: a folder or hub name of a Qwen2.5-VL, or a loaded one. None: the embedded small model.
+        adapter: a LoRA adapter for it.
+        backend, device, dtype, quantisation: how it runs, as `open_backend` takes them.
+        batch_size: pictures at a time. None: 64 with a small model, 8 with a large one.
+        max_new_tokens: None for the limit of the prompt configuration.
+        constrained: let the model write nothing but LaTeX that parses, where its tokenizer was made
+            for LaTeX.
+        reread: read doubtful pictures again, in other sizes and with a little temperature
+            (test-time augmentation).
+        best_of: how often every picture is read; the best answer counts.
 
-    `guards`: whether the answer is held to the language (where a guard fits the model's tokens);
-    `reread`: whether doubtful pictures are read again, in other sizes and with a little
-    temperature; `best_of`: how often every picture is read, for the best answer to count.
-
-    `name` says which model it is, `backend` what runs it, `prompt_config` what it must be used by,
-    `frame` how pictures are laid out (None: as they are), `calibration` what makes a chance of its
-    confidence (None: the geometric mean of the tokens' probabilities is reported).
+    Attributes:
+        name: which model it is.
+        prompt_config: the prompt and the limits that the model was trained with.
+        frame: how pictures are laid out; None: as they are.
+        calibration: turns confidence into a probability of being right; None: the geometric mean of
+            the tokens' probabilities is reported.
 
     Raises InputError when the model cannot be loaded.
     """
@@ -95,7 +103,7 @@ class Reader:
         self.prompt_config = self.backend.prompt_config
         self.frame = self.backend.frame
         self.calibration = load_calibration(self.backend.folder)
-        self.guard = _guard_for(self.backend) if constrained else None
+        self.constraint = _constraint_for(self.backend) if constrained else None
         self.reread = reread
         self.best_of = best_of
         self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
@@ -103,9 +111,9 @@ class Reader:
 
     @property
     def decoding_settings(self) -> dict[str, int]:
-        """What else decides a reading: guards, second looks, and how often a picture is read."""
+        """What decides a reading beside the model and its prompt."""
         return {
-            "constrained": self.guard is not None,
+            "constrained": self.constraint is not None,
             "reread": self.reread,
             "best_of": self.best_of,
         }
@@ -178,7 +186,7 @@ class Reader:
 
     def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
         """One reading a picture, in order, decoded in batches of like size."""
-        decoding = DecodingConfig(self.guard, view.temperature, view.seed)
+        decoding = DecodingConfig(self.constraint, view.temperature, view.seed)
         readings = [_without_answer(picture) for picture in prepared]
         order = [place for place, picture in enumerate(prepared) if picture.image is not None]
         order.sort(key=lambda place: prepared[place].area)
@@ -211,24 +219,23 @@ class Reader:
             image = None
         return _Prepared(item.name, image, time.perf_counter() - start, error)
 
-    def _reading(self, picture: _Prepared, answer: Answer, seconds: float) -> Reading:
-        found = parse_answer(self.backend.text(answer.tokens), self.prompt_config.answer_format)
-        latex = formula_of(found or "")
-        faults = {
-            "unfinished": not answer.finished,
-            "loop": answer.cut == "loop" or has_loop(tokenize(latex)),
-            "no_answer": found is None,
-        }
+    def _reading(self, picture: _Prepared, completion: Completion, seconds: float) -> Reading:
+        latex, warnings = parse_response(
+            self.backend.text(completion.tokens),
+            self.prompt_config.answer_format,
+            is_finished=completion.finished,
+            is_loop=completion.cut == "loop",
+        )
         tokens = tuple(
             Token(self.backend.text([token]), logprob)
-            for token, logprob in zip(answer.tokens, answer.logprobs, strict=False)
+            for token, logprob in zip(completion.tokens, completion.logprobs, strict=False)
         )
         return Reading(
             path=picture.name,
             latex=latex,
-            confidence=answer.confidence,
+            confidence=completion.confidence,
             tokens=tokens,
-            warnings=tuple(code for code, is_there in faults.items() if is_there),
+            warnings=warnings,
             seconds=picture.seconds + seconds,
         )
 
@@ -238,11 +245,13 @@ def _name(model: str | Path | Loaded | None, adapter: str | Path | None) -> str:
     return f"{name} with {adapter}" if adapter is not None else name
 
 
-def _guard_for(backend: Backend) -> Guard | None:
-    """The guard of a model that answers with nothing but LaTeX, if one fits its tokens."""
+def _constraint_for(backend: Backend) -> Constraint | None:
+    """The constraint for a model that answers with nothing but LaTeX."""
     if backend.prompt_config.answer_format != "plain":
         return None
-    return guard_for(backend.text, backend.vocabulary, backend.end_tokens)
+    from texlens.reading.decoding.constraints import constraint_for  # needs an extra
+
+    return constraint_for(backend.text, backend.vocabulary, backend.end_tokens)
 
 
 def _in_torch(loaded: Loaded, max_new_tokens: int | None) -> Backend:

@@ -15,9 +15,9 @@ from PIL import Image
 from texlens.latex import katex_valid
 from texlens.model.load import Loaded, load_model
 from texlens.reading.decoding import lean_forward as lean
-from texlens.reading.decoding.constraints import guard_for
+from texlens.reading.decoding.constraints import constraint_for
+from texlens.reading.decoding.generation import DecodingConfig
 from texlens.reading.decoding.greedy import Decoder
-from texlens.reading.decoding.token_loop import DecodingConfig
 
 SIZES = [(64, 32), (160, 32), (64, 48), (160, 32), (96, 96), (400, 64), (32, 32)]
 
@@ -68,16 +68,16 @@ def test_tokens_and_probabilities_match_stock_generate(loaded: Loaded) -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_guarded_answers_match_stock_generate(loaded: Loaded, temperature: float) -> None:
+def test_constrained_answers_match_stock_generate(loaded: Loaded, temperature: float) -> None:
     decoder = Decoder(loaded.model, max_new_tokens=16)
     tokenizer = loaded.processor.tokenizer
 
     def text(tokens: Sequence[int]) -> str:
         return str(tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-    guard = guard_for(text, len(tokenizer), decoder.end_tokens)
-    assert guard is not None
-    decoding = DecodingConfig(guard, temperature)
+    constraint = constraint_for(text, len(tokenizer), decoder.end_tokens)
+    assert constraint is not None
+    decoding = DecodingConfig(constraint, temperature)
     batch = inputs(loaded)
     ours, stock = decoder.decode(batch, decoding), decoder.generate(batch, decoding)
     assert [answer.tokens for answer in ours] == [answer.tokens for answer in stock]

@@ -16,8 +16,7 @@ from PIL import Image
 from texlens.errors import InputError, MissingExtra, require_extra
 from texlens.model.load import EMBEDDED, Quantisation, load_model
 from texlens.model.prompt_config import PromptConfig
-from texlens.reading.answers import Answer
-from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig
+from texlens.reading.decoding.generation import GREEDY, Completion, DecodingConfig
 from texlens.reading.pictures.framing import Frame
 
 BackendName = Literal["auto", "torch", "onnx"]
@@ -46,8 +45,8 @@ class Backend(Protocol):
 
     def decode(
         self, pictures: Sequence[Image.Image], decoding: DecodingConfig = GREEDY
-    ) -> list[Answer]:
-        """The answer to each picture (mode RGB), written in this decoding."""
+    ) -> list[Completion]:
+        """The answer to each picture (mode RGB)."""
         ...
 
     def text(self, tokens: Sequence[int]) -> str:
@@ -77,12 +76,14 @@ def open_backend(
         if backend == "onnx" and find_spec("onnxruntime") is None:
             raise MissingExtra("Reading pictures", "read", "onnxruntime")
     if backend == "torch":
-        require_extra("Reading with torch", "model", "torch", "transformers")
+        require_extra("Reading with torch", "model", "torch", "transformers", "llguidance")
         from texlens.reading.backends.torch_backend import TorchBackend
 
         loaded = load_model(model, adapter, dtype, device, quantisation)
         return TorchBackend(loaded, max_new_tokens=max_new_tokens)
-    require_extra("Reading without torch", "read", "onnxruntime", "tokenizers", "safetensors")
+    require_extra(
+        "Reading without torch", "read", "onnxruntime", "tokenizers", "safetensors", "llguidance"
+    )
     wishes = {
         "an adapter": adapter is not None,
         f"the device '{device}'": device not in ("auto", "cpu"),

@@ -15,17 +15,22 @@ from tokenizers import Tokenizer
 
 from texlens.errors import InputError
 from texlens.model.prompt_config import PromptConfig, load_prompt_config
-from texlens.reading.answers import Answer
 from texlens.reading.backends.onnx_graphs import (
     Floats,
-    Integers,
     Text,
     Vision,
     has_graphs,
     load_weights,
 )
-from texlens.reading.backends.onnx_pictures import PatchMaker, embedded_prompt, prompt_positions
-from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig, Drafts
+from texlens.reading.backends.onnx_pictures import PatchMaker
+from texlens.reading.decoding.generation import (
+    GREEDY,
+    Completion,
+    DecodingConfig,
+    GenerationBatch,
+    generate,
+)
+from texlens.reading.decoding.positions import Integers, prompt_positions
 from texlens.reading.pictures.framing import frame_for
 
 _BATCH_SIZE = 64
@@ -80,49 +85,38 @@ class OnnxBackend:
 
     def decode(
         self, pictures: Sequence[Image.Image], decoding: DecodingConfig = GREEDY
-    ) -> list[Answer]:
-        """The answer to each picture (mode RGB), written in this decoding."""
+    ) -> list[Completion]:
+        """The answer to each picture (mode RGB)."""
         states, positions = self._prompts(pictures)
         logits, cache = self._text.read_prompts(states, positions)
-        position = np.array([places.max() + 1 for places in positions])
-        drafts = Drafts(
+        batch = GenerationBatch(
             len(states), decoding, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
         )
-        while True:
-            chosen: Integers = np.array(_written(drafts, logits))
-            if all(drafts.done):
-                return drafts.answers()
-            if (kept := drafts.leave()) is not None:
-                cache.keep(kept)
-                chosen, position = chosen[kept], position[kept]
-            logits = self._text.step(chosen, position, cache)
-            position = position + 1
+        first = np.array([places.max() + 1 for places in positions])
+        return generate(batch, logits, cache, first, next_tokens=_next_tokens, step=self._text.step)
 
     def _prompts(self, pictures: Sequence[Image.Image]) -> tuple[list[Floats], list[Integers]]:
         """Each picture's prompt, embedded (length, width), and its positions (3, length)."""
         grids = [self._pictures.cut(picture) for picture in pictures]
         merge = self._vision.merge
-        states = [
-            embedded_prompt(self._text.embedding, self._before, tokens, self._after)
-            for tokens in self._vision.encode(grids)
-        ]
+        before, after = (self._text.embedding[ids] for ids in (self._before, self._after))
+        states = [np.concatenate([before, tokens, after]) for tokens in self._vision.encode(grids)]
         positions = [
-            prompt_positions(
-                len(self._before), grid.rows // merge, grid.columns // merge, len(self._after)
-            )
+            prompt_positions(len(before), grid.rows // merge, grid.columns // merge, len(after))
             for grid in grids
         ]
         return states, positions
 
 
-def _written(drafts: Drafts, logits: Floats) -> list[int]:
-    """The next token of each row, from its logits (rows, vocabulary)."""
+def _next_tokens(batch: GenerationBatch, logits: Floats) -> Integers:
+    """Append the next token of each row, from its logits (rows, vocabulary)."""
     likeliest = logits.argmax(axis=-1)
     highest = logits.max(axis=-1)
     total = np.log(np.exp(logits - highest[:, None]).sum(axis=-1)) + highest
-    return drafts.write(
+    tokens = batch.append(
         likeliest.tolist(), (highest - total).tolist(), lambda row: logits[row] - total[row]
     )
+    return np.array(tokens)
 
 
 def _end_tokens(folder: Path) -> tuple[int, ...]:

@@ -9,8 +9,9 @@ the decoder reads and writes in place.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ import onnxruntime
 from safetensors.numpy import load_file
 
 from texlens.errors import InputError
+from texlens.reading.decoding.positions import Integers, padded_parts, patch_places, rotary_axes
 
 Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
 
 VISION_GRAPH = "vision.onnx"
 DECODER_GRAPH = "decoder.onnx"
@@ -107,8 +108,8 @@ class Vision:
     def encode(self, grids: Sequence[Grid]) -> list[Floats]:
         """The visual tokens (rows * columns / merge^2, text width) of each picture."""
         encoded: list[Floats] = []
-        for run in _runs_of_equal_length(grids):
-            length = len(run[0].patches)
+        for length, group in groupby(grids, key=lambda grid: len(grid.patches)):
+            run = list(group)
             angles = np.concatenate([self._angles(grid.rows, grid.columns) for grid in run])
             (tokens,) = self._session.run(
                 ["tokens"],
@@ -124,11 +125,8 @@ class Vision:
 
     def _angles(self, rows: int, columns: int) -> Floats:
         """Of one picture's patches (rows * columns, head width / 2), in the patches' order."""
-        merge = self.merge
-        grid = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1)
-        grid = grid.reshape(rows // merge, merge, columns // merge, merge, 2)
-        grid = grid.transpose(0, 2, 1, 3, 4).reshape(-1, 2, 1).astype(np.float32)
-        return np.asarray((grid * self._frequencies).reshape(rows * columns, -1))
+        places = patch_places(rows, columns, self.merge)[:, :, None].astype(np.float32)
+        return np.asarray((places * self._frequencies).reshape(rows * columns, -1))
 
 
 class Cache:
@@ -189,9 +187,7 @@ class Text:
         self._head_width: int = text["hidden_size"] // text["num_attention_heads"]
         rope = text["rope_parameters"]
         self._frequencies = _frequencies(self._head_width, rope["rope_theta"])
-        # Each frequency turns by one of the three axes (time, height, width) of a position.
-        sections = rope["mrope_section"]
-        self._axes = [index % 3 for index, size in enumerate(sections) for _ in range(size)]
+        self._axes = rotary_axes(rope["mrope_section"])
 
     def read_prompts(
         self, states: Sequence[Floats], positions: Sequence[Integers]
@@ -205,12 +201,8 @@ class Text:
         shape = (len(states), self._key_heads, int(lengths.max()) + Cache.GROWTH, self._head_width)
         cache = Cache(self._layers, shape, lengths)
         logits = np.empty((len(states), len(self.embedding)), dtype=np.float32)
-        first = 0
-        for stop in range(1, len(states) + 1):
-            longest = int(lengths[first:stop].max())
-            if stop < len(states) and longest * (stop - first) < self.tokens_at_a_time:
-                continue
-            rows = slice(first, stop)
+        for rows in padded_parts(lengths.tolist(), self.tokens_at_a_time):
+            longest = int(lengths[rows].max())
             step = _Step(self, [array[rows] for array in cache.arrays], longest, logits[rows])
             for row, (state, position) in enumerate(
                 zip(states[rows], positions[rows], strict=True)
@@ -218,7 +210,6 @@ class Text:
                 step.states[row, : len(state)] = state
                 step.turn(row, position)
             step.run(lengths[rows], lengths[rows])
-            first = stop
         return logits, cache
 
     def step(self, tokens: Sequence[int] | Integers, positions: Integers, cache: Cache) -> Floats:
@@ -295,11 +286,3 @@ def _frequencies(width: int, theta: float) -> Floats:
     """The rotary embedding's frequencies for heads of this width, in radians a position."""
     exponents = np.arange(0, width, 2, dtype=np.float32) / np.float32(width)
     return np.asarray(1.0 / np.float32(theta) ** exponents, dtype=np.float32)
-
-
-def _runs_of_equal_length(grids: Sequence[Grid]) -> Iterator[Sequence[Grid]]:
-    first = 0
-    for last in range(1, len(grids) + 1):
-        if last == len(grids) or len(grids[last].patches) != len(grids[first].patches):
-            yield grids[first:last]
-            first = last

@@ -1,7 +1,7 @@
-"""Pictures to patches and prompts to positions, as Qwen2.5-VL's processor does it, in numpy.
+"""Pictures to patches, as Qwen2.5-VL's processor makes them, in numpy.
 
-Follows transformers' `Qwen2VLImageProcessorPil` and the positions of the Qwen2-VL report
-(arXiv:2409.12191); `tests/reading/test_onnx.py` compares values with both.
+Follows transformers' `Qwen2VLImageProcessorPil`; `tests/reading/backends/test_onnx.py` compares
+the values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from texlens.reading.backends.onnx_graphs import Floats, Grid, Integers
+from texlens.reading.backends.onnx_graphs import Grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +79,3 @@ class PatchMaker:
             grow = math.sqrt(self.min_pixels / (height * width))
             fitted = [math.ceil(side * grow / unit) * unit for side in sides]
         return fitted[0], fitted[1]
-
-
-def prompt_positions(before: int, rows: int, columns: int, after: int) -> Integers:
-    """Positions (3, length) of a prompt: text, a picture's rows x columns visual tokens, text.
-
-    A text token's position is the same in all three axes; a picture's tokens stand at the row and
-    column of their grid, and what follows begins after the longer side.
-    """
-    grid = np.stack(
-        [
-            np.zeros((rows, columns), dtype=np.int64),
-            np.broadcast_to(np.arange(rows)[:, None], (rows, columns)),
-            np.broadcast_to(np.arange(columns), (rows, columns)),
-        ]
-    ).reshape(3, -1)
-    first = np.broadcast_to(np.arange(before), (3, before))
-    last = np.broadcast_to(np.arange(after) + before + max(rows, columns), (3, after))
-    return np.concatenate([first, grid + before, last], axis=1)
-
-
-def embedded_prompt(
-    embedding: Floats, before: Integers, picture: Floats, after: Integers
-) -> Floats:
-    """A prompt's states (length, width): token ids before and after, the visual tokens between."""
-    return np.concatenate([embedding[before], picture, embedding[after]])

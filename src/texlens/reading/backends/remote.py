@@ -22,10 +22,9 @@ from PIL import Image
 
 from texlens.errors import InputError, TexlensError, require_extra
 from texlens.images import data_address
-from texlens.latex import formula_of, katex_valid, tokenize
-from texlens.metrics.text.answers import has_loop
+from texlens.latex import katex_valid
 from texlens.model.prompt_config import PROMPT_CONFIG_FILE, PromptConfig, load_prompt_config
-from texlens.reading.answers import parse_answer
+from texlens.reading.answers import parse_response
 from texlens.reading.pictures.framing import Frame, NoInk, frame_picture
 from texlens.reading.pictures.opening import as_png, open_picture
 from texlens.reading.sources import Item, Picture, as_item
@@ -87,7 +86,7 @@ class RemoteReader:
 
     @property
     def decoding_settings(self) -> dict[str, int]:
-        """No guards and no second looks: the server's answer is taken as it is."""
+        """None: the server's answer is taken as it is."""
         return {}
 
     @property
@@ -221,14 +220,14 @@ class RemoteReader:
         if choice is None or not isinstance(response, str):
             raise InputError(self._complaint(None))
         tokens = _tokens(choice)
-        found = parse_answer(response, self.prompt_config.answer_format)
-        latex = formula_of(found or "")
-        faults = {
-            "unfinished": choice.finish_reason == "length",
-            "loop": has_loop(tokenize(latex)),
-            "no_answer": found is None,
+        latex, warnings = parse_response(
+            response,
+            self.prompt_config.answer_format,
+            is_finished=choice.finish_reason != "length",
+        )
+        further = {
             "does_not_parse": bool(latex) and not katex_valid([latex])[0],
-            "no_formula": found is not None and not latex,
+            "no_formula": not latex and "no_answer" not in warnings,
             "no_logprobs": not tokens,
         }
         mean = sum(token.logprob for token in tokens) / len(tokens) if tokens else -math.inf
@@ -237,7 +236,7 @@ class RemoteReader:
             latex=latex,
             confidence=min(1.0, math.exp(mean)),
             tokens=tokens,
-            warnings=tuple(code for code, is_there in faults.items() if is_there),
+            warnings=(*warnings, *(code for code, is_given in further.items() if is_given)),
         )
 
 

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from PIL import Image
 
 from texlens.model.load import Loaded
-from texlens.reading.answers import Answer
+from texlens.reading.decoding.generation import GREEDY, Completion, DecodingConfig
 from texlens.reading.decoding.greedy import Decoder
-from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig
 from texlens.reading.pictures.framing import frame_for
 
 _SMALL_MODEL = 100_000_000  # parameters
@@ -50,8 +49,8 @@ class TorchBackend:
 
     def decode(
         self, pictures: Sequence[Image.Image], decoding: DecodingConfig = GREEDY
-    ) -> list[Answer]:
-        """The answer to each picture (mode RGB), written in this decoding."""
+    ) -> list[Completion]:
+        """The answer to each picture (mode RGB)."""
         inputs = self.processor(
             text=[self.prompt] * len(pictures),
             images=list(pictures),

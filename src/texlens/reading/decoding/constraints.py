@@ -1,208 +1,183 @@
-r"""Decoding that cannot leave the language: which tokens a model may write next.
+"""Constrained decoding: a model's answer can only be LaTeX that parses.
 
-A `Guard` walks `latex.grammar` with a model's tokens. It fits tokenisers whose tokens are pieces of
-LaTeX, as those of `model.tokenizer` are (one token a command, a delimiter or a character, with the
-space before it; anything else letter by letter). Tokens that reach over several pieces, as those of
-large language models do, cannot be judged one by one: such a model is read unguarded, and its
-answer is checked afterwards.
-
-A token is allowed if the formula can go on with it and still be closed within the limit: near the
-limit everything closes. Needs nothing but numpy, and knows nothing of the decoder.
+llguidance follows `latex.grammar` through a model's tokens. The limit on an answer's length is kept
+here: a token is allowed only if the formula can still be closed within the limit.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
-from texlens.latex.grammar import Grammar, State, kind, pieces
+from texlens.latex.grammar import ENVIRONMENTS, lark_grammar
 
-Bools = npt.NDArray[np.bool_]
-
-_SHARE_OF_PIECES = 0.9  # of a tokeniser's entries, for a guard to fit
-_NEVER = np.int16(np.iinfo(np.int16).max)
-_OUT_OF_REACH = 10_000  # the price of what cannot be written with these tokens
-_MOST_TOKENS = 20_000  # a tokeniser that knows more does not have LaTeX alone in mind
-_MAX_CACHED = 4_000_000  # entries of two bytes, in lists of all tokens
-
-
-class Place(NamedTuple):
-    r"""Where one answer stands.
-
-    `state` is the grammar's; `begun` the beginning of a piece that is written letter by letter
-    (`" \fra"`, or a lone space before what follows); `left` how many tokens may still be written,
-    the end token among them.
-    """
-
-    state: State
-    begun: str
-    left: int
+_MOST_TOKENS = 20_000  # a tokeniser with more was not made for LaTeX alone
+# What closes an open formula, in the order in which it is tried: an end; the beginning of an
+# argument; what completes a length, a delimiter or an empty formula.
+_ENDS = ("}", "\\right.")
+_COMPLETIONS = ("]", "{", *"mentx1(")
+_MOST_OWED = 24  # more than one token can add to the tokens that close the formula
 
 
-class Guard:
-    """The language in the tokens of one model.
+class Constraint:
+    """The grammar in the tokens of one model.
 
-    `texts`: the text of every token, in the order of their numbers, empty for special tokens;
-    `end_tokens`: those that end an answer.
+    Args:
+        texts: the text of every token, in the order of their ids; empty for special tokens.
+        end_tokens: the tokens that end an answer.
     """
 
     def __init__(self, texts: Sequence[str], end_tokens: Sequence[int]) -> None:
-        self._texts = texts
-        self._end_tokens = frozenset(end_tokens)
-        self._known = {text.removeprefix(" ") for text in texts if text}
-        self.grammar = Grammar(self._price)
-        self._beginnings = self._all_beginnings()
-        self._changes: dict[tuple[object, str], npt.NDArray[np.int16]] = {}
-        alike: dict[object, list[int]] = defaultdict(list)
-        for token, text in enumerate(texts):
-            if text:
-                piece = text.removeprefix(" ")
-                alike[(piece != text, len(text) == 1 and text, piece and kind(piece))].append(token)
-        self._alike = [np.array(tokens) for tokens in alike.values()]
+        self.end_tokens = tuple(end_tokens)
+        vocabulary = TokenizerWrapper(_Vocabulary(texts, end_tokens[0]))
+        tokenizer = LLTokenizer(vocabulary, eos_token=list(end_tokens))
+        self._matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(lark_grammar()))
 
-    @staticmethod
-    def fits(texts: Sequence[str]) -> bool:
-        """Whether these tokens are pieces of LaTeX, each with at most the space before it."""
-        known = pieces()
-        judged = [text.removeprefix(" ") for text in texts if text and text.isprintable()]
-        are_pieces = [len(text) <= 1 or text in known or text[0] == "\\" for text in judged]
-        return bool(judged) and sum(are_pieces) >= _SHARE_OF_PIECES * len(judged)
+        def spelt(pieces: Iterable[str]) -> list[list[int]]:
+            texts = [space + piece for piece in pieces for space in (" ", "")]
+            tokens = map(tokenizer.greedy_tokenize, texts)
+            return [
+                ids
+                for ids, text in zip(tokens, texts, strict=True)
+                if tokenizer.decode_str(ids) == text
+            ]
 
-    def start(self, max_new_tokens: int) -> Place:
-        """The place of an answer before its first token."""
-        return Place(self.grammar.start, "", max_new_tokens)
+        self.ends, self.completions = spelt(_ENDS), spelt(_COMPLETIONS)
+        self.environment_ends = spelt(f"\\end{{{name}}}" for name in ENVIRONMENTS)
+        self.any_environment_end = tokenizer.greedy_tokenize("\\end{")
 
-    def allowed(self, places: Sequence[Place]) -> Bools:
-        """The tokens that may come next, as (places, tokens). At least one may at every place."""
-        allowed = np.stack([self._allowed(place) for place in places])
-        for stuck in np.flatnonzero(~allowed.any(axis=1)):  # the limit was too small from the start
-            allowed[stuck, list(self._end_tokens)] = True
-        return allowed
+    def begin(self, max_new_tokens: int) -> ConstrainedAnswer:
+        """An empty answer; `max_new_tokens` counts the end token."""
+        return ConstrainedAnswer(self, self._matcher.deep_copy(), max_new_tokens)
 
-    def advance(self, place: Place, token: int) -> Place | None:
-        """The place after this token; None if it may not come there. An end token changes nothing."""
-        if token in self._end_tokens:
-            return place if self._may_end(place.state, place.begun) else None
-        text = self._texts[token] if token < len(self._texts) else ""
-        after = self._follow(place.state, place.begun, text) if text else None
-        if after is None or self._price_to_end(*after) > place.left - 2:
-            return None
-        return Place(*after, place.left - 1)
 
-    def hurried(self, place: Place) -> Place:
-        """The same place with just enough tokens left to close what is open."""
-        return place._replace(
-            left=min(place.left, self._price_to_end(place.state, place.begun) + 1)
-        )
+class _Vocabulary:
+    """A tokenizer in the form that llguidance takes."""
 
-    def is_short(self, place: Place) -> bool:
+    bos_token_id = None
+
+    def __init__(self, texts: Sequence[str], end_token: int) -> None:
+        self.eos_token_id = end_token
+        self.tokens = [text.encode() for text in texts]
+        self.special_token_ids = [token for token, text in enumerate(texts) if not text]
+        self._ids = {text: token for token, text in enumerate(self.tokens)}
+
+    def __call__(self, text: bytes) -> list[int]:
+        """The tokens of a text, the longest first."""
+        tokens: list[int] = []
+        while text:
+            known = next(n for n in range(len(text), 0, -1) if text[:n] in self._ids)
+            tokens.append(self._ids[text[:known]])
+            text = text[known:]
+        return tokens
+
+
+class ConstrainedAnswer:
+    """What one answer may still become."""
+
+    def __init__(self, constraint: Constraint, matcher: LLMatcher, max_new_tokens: int) -> None:
+        self._constraint, self._matcher = constraint, matcher
+        self._left = max_new_tokens
+        self._closing: list[int] | None = None  # tokens that close the formula, if known
+        self._owed = _MOST_OWED  # an upper bound of their number
+
+    @property
+    def must_close(self) -> bool:
         """Whether nothing but closing is allowed any more."""
-        return place.left <= self._price_to_end(place.state, place.begun) + 1
+        return not self._has_room_for(self._left)
 
-    def _allowed(self, place: Place) -> Bools:
-        slack = place.left - 2 - self.grammar.price_to_end(place.state)
-        allowed: Bools = self._price_changes(place.state, place.begun) <= min(
-            slack, int(_NEVER) - 1
-        )
-        return allowed
+    def advance(self, token: int) -> bool:
+        """Append a token if it is allowed. Returns whether it is."""
+        if token in self._constraint.end_tokens:
+            return bool(self._matcher.is_accepting())
+        before = self._closing, self._owed
+        if not self._matcher.try_consume_tokens([token]):
+            return False
+        self._closing, self._owed = None, self._owed + _MOST_OWED
+        if self._has_room_for(self._left):
+            self._left -= 1
+            return True
+        self._matcher.rollback(1)
+        self._closing, self._owed = before
+        return False
 
-    def _price_changes(self, state: State, begun: str) -> npt.NDArray[np.int16]:
-        """By how much each token changes the price of ending after `state`."""
-        key = (state.signature, begun)
-        changes = self._changes.get(key)
-        if changes is None:
-            if len(self._changes) * len(self._texts) > _MAX_CACHED:
-                self._changes.clear()
-            price = self.grammar.price_to_end(state)
-            changes = np.full(len(self._texts), _NEVER, dtype=np.int16)
-            for tokens in self._alike:
-                text = self._texts[tokens[0]]
-                if text and (after := self._follow(state, begun, text)) is not None:
-                    changes[tokens] = min(self._price_to_end(*after) - price, int(_NEVER))
-            if self._may_end(state, begun):
-                changes[list(self._end_tokens)] = np.iinfo(np.int16).min
-            self._changes[key] = changes
-        return changes
+    def advance_to_best(self, scores: npt.NDArray[np.float64]) -> int:
+        """Append the allowed token with the highest score (vocabulary), and return it."""
+        for token in np.argsort(-scores, kind="stable").tolist():
+            if self.advance(token):  # one of the first, as a rule: faster than a mask
+                return int(token)
+        return self._forced_token()
 
-    def _follow(self, state: State, begun: str, text: str) -> tuple[State, str] | None:
-        """Where a token with this text leads."""
-        if not begun or begun == " ":
-            spaced = bool(begun) or text[0] == " "
-            if (begun and text[0] == " ") or (spaced and not state.takes_space):
-                return None
-            piece = text.removeprefix(" ")
-            if not piece:
-                return state, " "
-            if piece == "\\":
-                begun = " \\" if spaced else piece
-                return (state, begun) if self._endings(state, begun) else None
-            after = self.grammar.step(state, piece, spaced)
-            return None if after is None else (after, "")
-        longer = begun + text
-        if len(text) == 1 and self._endings(state, longer):
-            after = self._finished(state, longer)
-            is_final = after is not None and len(self._beginnings[longer.removeprefix(" ")]) == 1
-            return (after, "") if is_final and after is not None else (state, longer)
-        after = self._finished(state, begun)
-        return None if after is None else self._follow(after, "", text)
+    def close_now(self) -> None:
+        """Leave just enough tokens to close what is open."""
+        self._left = min(self._left, len(self._close()) + 1)
 
-    def _finished(self, state: State, begun: str) -> State | None:
-        """The state when the piece that was written letter by letter is taken as complete."""
-        return self.grammar.step(state, begun.removeprefix(" "), begun[0] == " ")
+    def _has_room_for(self, left: int) -> bool:
+        return self._owed < left - 1 or len(self._close()) < left - 1
 
-    def _endings(self, state: State, begun: str) -> list[int]:
-        """The prices to the end by way of each allowed piece that begins so."""
-        name = begun.removeprefix(" ")
-        prices = []
-        for piece in self._beginnings.get(name, ()):
-            if after := self.grammar.step(state, piece, begun[0] == " "):
-                prices.append(len(piece) - len(name) + self.grammar.price_to_end(after))
-        return prices
+    def _close(self) -> list[int]:
+        """Tokens after which the formula may end."""
+        if self._closing is None:
+            closing: list[int] = []
+            while not self._matcher.is_accepting():
+                closing += self._closer()
+            self._matcher.rollback(len(closing))
+            self._closing, self._owed = closing, len(closing)
+        return self._closing
 
-    def _price_to_end(self, state: State, begun: str) -> int:
-        if begun in ("", " "):
-            return self.grammar.price_to_end(state)
-        return min(self._endings(state, begun), default=_OUT_OF_REACH)
+    def _closer(self) -> list[int]:
+        """Append some tokens that lead nearer to an end, and return them."""
+        constraint = self._constraint
+        for tokens in constraint.ends:
+            if self._consume(tokens):
+                return tokens
+        if self._consume(constraint.any_environment_end):
+            self._matcher.rollback(len(constraint.any_environment_end))
+            for tokens in constraint.environment_ends:
+                if self._consume(tokens):
+                    return tokens
+        for tokens in constraint.completions:
+            if self._consume(tokens):
+                return tokens
+        # The name of a command is being spelt letter by letter: any of them will do.
+        mask = np.frombuffer(self._matcher.compute_logit_bias(), dtype=np.uint8)
+        token = int(mask.argmax())
+        self._matcher.consume_token(token)
+        return [token]
 
-    def _may_end(self, state: State, begun: str) -> bool:
-        if begun not in ("", " "):
-            after = self._finished(state, begun)
-            return after is not None and self.grammar.accepts(after)
-        return self.grammar.accepts(state)
+    def _consume(self, tokens: list[int]) -> bool:
+        """Append all of these tokens, or none of them."""
+        count = self._matcher.try_consume_tokens(tokens)
+        if count == len(tokens):
+            return True
+        if count:
+            self._matcher.rollback(count)
+        return False
 
-    def _all_beginnings(self) -> dict[str, list[str]]:
-        """The pieces that can be written letter by letter, under each of their beginnings.
-
-        Of each kind the shortest that goes on, beside the one that is complete.
-        """
-        found: dict[str, dict[object, str]] = defaultdict(dict)
-        for piece in sorted(pieces(), key=len):
-            if self._known.issuperset(piece):
-                found[piece][piece] = piece
-                alike = kind(piece)
-                for length in range(1, len(piece)):
-                    found[piece[:length]].setdefault(alike, piece)
-        return {name: list(alike.values()) for name, alike in found.items()}
-
-    def _price(self, piece: str) -> int:
-        """How many tokens it takes to write a piece."""
-        if piece in self._known or not piece:
-            return 1
-        return len(piece) if self._known.issuperset(piece) else _OUT_OF_REACH
+    def _forced_token(self) -> int:
+        """Append the next token of those that close the formula, and return it."""
+        token, *rest = self._close() or self._constraint.end_tokens
+        if token in self._constraint.end_tokens or len(rest) + 1 >= self._left:
+            return self._constraint.end_tokens[0]  # the limit was too small from the start
+        self._matcher.consume_token(token)
+        self._closing, self._owed = rest, len(rest)
+        self._left -= 1
+        return token
 
 
-def guard_for(
+def constraint_for(
     text: Callable[[Sequence[int]], str], vocabulary: int, end_tokens: Sequence[int]
-) -> Guard | None:
-    """The guard of a model with so many tokens, whose text (`` if special) `text` gives.
+) -> Constraint | None:
+    """The constraint for a model, or None where its tokenizer was not made for LaTeX.
 
-    None where a guard does not fit.
+    Args:
+        text: gives the text of tokens, without special ones.
+        vocabulary: the number of tokens.
+        end_tokens: the tokens that end an answer.
     """
     if vocabulary > _MOST_TOKENS:
         return None
-    texts = [text([token]) for token in range(vocabulary)]
-    return Guard(texts, end_tokens) if Guard.fits(texts) else None
+    return Constraint([text([token]) for token in range(vocabulary)], end_tokens)

@@ -1,15 +1,22 @@
-"""Decoding a batch of pictures, by the lean forward pass where it fits the model."""
+"""Decoding a batch of pictures with torch, by the lean forward pass where it fits the model."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from texlens.reading.answers import Answer
 from texlens.reading.decoding import lean_forward as lean
-from texlens.reading.decoding.token_loop import GREEDY, DecodingConfig, Drafts
+from texlens.reading.decoding.generation import (
+    GREEDY,
+    Completion,
+    DecodingConfig,
+    GenerationBatch,
+    generate,
+)
+from texlens.reading.decoding.positions import prompt_positions
 
 
 class Decoder:
@@ -28,49 +35,42 @@ class Decoder:
             with torch.inference_mode():
                 self._vision, self._text = lean.Vision(model), lean.Text(model)
 
-    def decode(self, inputs: dict[str, Tensor], decoding: DecodingConfig = GREEDY) -> list[Answer]:
+    @torch.inference_mode()
+    def decode(
+        self, inputs: dict[str, Tensor], decoding: DecodingConfig = GREEDY
+    ) -> list[Completion]:
         """One answer a row of a processor's batch: one picture a row, padded on the left."""
-        with torch.inference_mode():
-            return (
-                self._write(inputs, decoding) if self.is_lean else self.generate(inputs, decoding)
-            )
+        if not self.is_lean:
+            return self.generate(inputs, decoding)
+        logits, cache, positions = self.read_prompts(inputs)
+        batch = self._batch(len(positions), decoding)
+        return generate(
+            batch, logits, cache, positions, next_tokens=_next_tokens, step=self._text.step
+        )
 
+    @torch.inference_mode()
     def generate(
         self, inputs: dict[str, Tensor], decoding: DecodingConfig = GREEDY
-    ) -> list[Answer]:
+    ) -> list[Completion]:
         """The same by the stock class."""
-        drafts = self._drafts(len(inputs["input_ids"]), decoding)
+        batch = self._batch(len(inputs["input_ids"]), decoding)
         self.model.generate(
             **inputs,
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
             num_beams=1,
             repetition_penalty=1.0,
-            logits_processor=[_Writer(drafts, self.end_tokens[0])],
+            logits_processor=[partial(_next_scores, batch, self.end_tokens[0])],
         )
-        return drafts.answers()
+        return batch.completions()
 
-    def _write(self, inputs: dict[str, Tensor], decoding: DecodingConfig) -> list[Answer]:
-        logits, cache, position = self.read_prompts(inputs)
-        drafts = self._drafts(len(position), decoding)
-        while True:
-            chosen = torch.tensor(_written(drafts, logits), device=logits.device)
-            if all(drafts.done):
-                return drafts.answers()
-            if (kept := drafts.leave()) is not None:
-                places = torch.tensor(kept, device=logits.device)
-                cache.keep(places)
-                chosen, position = chosen[places], position[places]
-            logits = self.step(chosen, position, cache)
-            position = position + 1
-
-    def _drafts(self, count: int, decoding: DecodingConfig) -> Drafts:
-        return Drafts(
+    def _batch(self, count: int, decoding: DecodingConfig) -> GenerationBatch:
+        return GenerationBatch(
             count, decoding, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
         )
 
     def read_prompts(self, inputs: dict[str, Tensor]) -> tuple[Tensor, lean.Cache, Tensor]:
-        """Take in a processor's batch, one picture a row, by the lean pass.
+        """Compute a processor's batch, one picture a row, by the lean pass.
 
         Returns the logits (rows, vocabulary) of each row's first token, the cache, and the
         position (rows) of that token.
@@ -84,58 +84,39 @@ class Decoder:
         return self._text.step(tokens, positions, cache)
 
     def _prompts(self, inputs: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Each row's prompt, embedded (length, width), and its positions (3, length).
-
-        A text token's position is the same in all three axes; a picture's tokens stand at the row
-        and column of their grid, and what follows begins after the longer side (Qwen2-VL).
-        """
-        merge = self._vision.merge
+        """Each row's prompt, embedded (length, width), and its positions (3, length)."""
         grids = [(rows, columns) for _, rows, columns in inputs["image_grid_thw"].tolist()]
         pictures = self._vision.encode(inputs["pixel_values"], grids)
         states, positions = [], []
         is_real = inputs["attention_mask"].bool()
         for row, picture in enumerate(pictures):
             ids = inputs["input_ids"][row][is_real[row]]
-            height, width = (side // merge for side in grids[row])
+            height, width = (side // self._vision.merge for side in grids[row])
             places = (ids == self.model.config.image_token_id).nonzero()
             first, last = int(places[0]), int(places[-1]) + 1
             state = self._text.embedding[ids]
             state[first:last] = picture
-            device = ids.device
-            across = torch.stack(
-                [
-                    torch.zeros(height, width, dtype=torch.long, device=device),
-                    torch.arange(height, device=device)[:, None].expand(-1, width),
-                    torch.arange(width, device=device).expand(height, -1),
-                ]
-            ).flatten(1)
-            before = torch.arange(first, device=device).expand(3, -1)
-            after = torch.arange(len(ids) - last, device=device) + first + max(height, width)
             states.append(state)
-            positions.append(torch.cat([before, across + first, after.expand(3, -1)], dim=1))
+            place = prompt_positions(first, height, width, len(ids) - last)
+            positions.append(torch.from_numpy(place).to(ids.device))
         return states, positions
 
 
-class _Writer:
-    """Tells the stock `generate` the tokens that the drafts have chosen."""
-
-    def __init__(self, drafts: Drafts, end_token: int) -> None:
-        self._drafts, self._end_token = drafts, end_token
-
-    def __call__(self, _: Tensor, logits: Tensor) -> Tensor:
-        was_done = self._drafts.done
-        chosen = torch.tensor(_written(self._drafts, logits.float()), device=logits.device)
-        # An answer that was cut has no end token of its own.
-        chosen[torch.tensor(was_done, device=logits.device)] = self._end_token
-        return torch.full_like(logits, float("-inf")).scatter_(1, chosen[:, None], 0.0)
-
-
-def _written(drafts: Drafts, logits: Tensor) -> list[int]:
-    """The next token of each row, from its logits (rows, vocabulary)."""
+def _next_tokens(batch: GenerationBatch, logits: Tensor) -> Tensor:
+    """Append the next token of each row, from its logits (rows, vocabulary)."""
     best, likeliest = logits.max(-1)
     total = logits.logsumexp(-1)
-    return drafts.write(
+    tokens = batch.append(
         likeliest.tolist(),
         (best - total).tolist(),
         lambda row: (logits[row] - total[row]).cpu().numpy(),
     )
+    return torch.tensor(tokens, device=logits.device)
+
+
+def _next_scores(batch: GenerationBatch, end_token: int, _: Tensor, logits: Tensor) -> Tensor:
+    """A logits processor of the stock `generate` that leaves it one token a row."""
+    was_done = torch.tensor(batch.done, device=logits.device)
+    tokens = _next_tokens(batch, logits.float())
+    tokens[was_done] = end_token  # an answer that was cut has no end token of its own
+    return torch.full_like(logits, float("-inf")).scatter_(1, tokens[:, None], 0.0)

@@ -1,7 +1,6 @@
-"""Qwen2.5-VL without bookkeeping: the stock model's arithmetic on its own weights, for reading.
+"""Qwen2.5-VL's forward pass with less overhead: the stock model's arithmetic and weights.
 
-In a small model the stock forward pass spends more time moving data and keeping books than
-multiplying matrices. Here the projections of a layer are fused, the scales of the norms folded
+In a small model the stock forward pass spends more time moving data than multiplying matrices. Here the projections of a layer are fused, the scales of the norms folded
 into the matrices behind them, and the rotary embedding is one complex multiplication: the two
 dimensions it turns together are laid side by side, by reordering rows of the query and key
 matrices, which leaves every product of a query with a key as it was. Same function up to rounding;
@@ -15,11 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Linear, functional
+
+from texlens.reading.decoding.positions import padded_parts, patch_places, rotary_axes
 
 
 def is_supported(model: Any) -> bool:
@@ -130,13 +132,9 @@ class Vision:
 
     def _rotation(self, rows: int, columns: int) -> Tensor:
         """Of one picture's patches, in the processor's order: by squares of merge x merge."""
-        merge, device = self.merge, self.frequencies.device
-        grid = torch.cartesian_prod(
-            torch.arange(rows, device=device), torch.arange(columns, device=device)
-        )
-        grid = grid.view(rows // merge, merge, columns // merge, merge, 2)
-        grid = grid.permute(0, 2, 1, 3, 4).reshape(-1, 2)
-        return _unit(grid[:, :, None].float().mul(self.frequencies).flatten(1))
+        places = torch.from_numpy(patch_places(rows, columns, self.merge))
+        places = places.to(self.frequencies.device)
+        return _unit(places[:, :, None].float().mul(self.frequencies).flatten(1))
 
 
 class Cache:
@@ -153,7 +151,7 @@ class Cache:
         self.mask: Tensor | None = None
         self._make_room(None)
 
-    def keep(self, rows: Tensor) -> None:
+    def keep(self, rows: Tensor | list[int]) -> None:
         """Drop every row but these."""
         self.starts = self.starts[rows]
         self._make_room(rows)
@@ -164,7 +162,7 @@ class Cache:
         if self.length == self.keys[0].shape[2]:
             self._make_room(None)
 
-    def _make_room(self, rows: Tensor | None) -> None:
+    def _make_room(self, rows: Tensor | list[int] | None) -> None:
         def moved(old: Tensor) -> Tensor:
             filled = old[:, :, : self.length]
             filled = filled if rows is None else filled[rows]
@@ -193,9 +191,7 @@ class Text:
         self.eps = text.norm.variance_epsilon
         self.head, _ = _fold(text.norm.weight, [model.lm_head])
         self.frequencies = text.rotary_emb.inv_freq.float()
-        # Each frequency turns by one of the three axes (time, height, width) of a position.
-        sections = text.config.rope_parameters["mrope_section"]
-        axes = [index % 3 for index, size in enumerate(sections) for _ in range(size)]
+        axes = rotary_axes(text.config.rope_parameters["mrope_section"])
         self.axes = torch.tensor(axes, device=self.frequencies.device)
 
     def read_prompts(
@@ -207,24 +203,20 @@ class Text:
         of like length should stand together: they are computed in parts and padded to the longest
         of their part.
         """
-        longest = max(len(state) for state in states)
+        lengths = [len(state) for state in states]
+        longest = max(lengths)
         shape = (len(states), self.blocks[0].key_heads, longest, self.blocks[0].head_width)
         keys = [states[0].new_zeros(shape) for _ in self.blocks]
         values = [states[0].new_zeros(shape) for _ in self.blocks]
         last = states[0].new_empty(len(states), states[0].shape[1])
-        first = 0
-        for stop in range(1, len(states) + 1):
-            longest_here = max(len(state) for state in states[first:stop])
-            if stop < len(states) and longest_here * (stop - first) < self.tokens_at_a_time:
-                continue
-            rows = slice(first, stop)
+        for rows in padded_parts(lengths, self.tokens_at_a_time):
+            longest_here = max(lengths[rows])
             room = [
                 (key[rows, :, longest - longest_here :], value[rows, :, longest - longest_here :])
                 for key, value in zip(keys, values, strict=True)
             ]
             last[rows] = self._prefill(states[rows], positions[rows], longest_here, room)
-            first = stop
-        starts = torch.tensor([longest - len(state) for state in states], device=last.device)
+        starts = torch.tensor([longest - length for length in lengths], device=last.device)
         return functional.linear(normed(last, self.eps), self.head), Cache(keys, values, starts)
 
     def _prefill(
@@ -317,61 +309,59 @@ def _add_linear(state: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor | No
 def _attend_apart(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int]) -> Tensor:
     """Attention within each picture, one call for each run of pictures of equal length."""
     mixed = torch.empty_like(query)
-    start = first = 0
-    for last in range(1, len(lengths) + 1):
-        if last < len(lengths) and lengths[last] == lengths[first]:
-            continue
-        span = slice(start, start + lengths[first] * (last - first))
+    start = 0
+    for length, run in groupby(lengths):
+        count = sum(1 for _ in run)
+        span = slice(start, start + length * count)
         split = [
-            part[span].view(last - first, lengths[first], *part.shape[1:]).transpose(1, 2)
+            part[span].view(count, length, *part.shape[1:]).transpose(1, 2)
             for part in (query, key, value)
         ]
         attended = functional.scaled_dot_product_attention(split[0], split[1], split[2])
         mixed[span] = attended.transpose(1, 2).flatten(0, 1)
-        start, first = span.stop, last
+        start = span.stop
     return mixed.flatten(1)
 
 
 def _vision_block(block: Any) -> Block:
     attention = block.attn
-    width = attention.head_dim
-    qkv, qkv_bias = _fold(block.norm1.weight, [attention.qkv])
-    assert qkv_bias is not None
-    turned = 2 * attention.num_heads
-    gate_up, gate_up_bias = _fold(block.norm2.weight, [block.mlp.gate_proj, block.mlp.up_proj])
-    return Block(
-        heads=attention.num_heads,
-        key_heads=attention.num_heads,
-        head_width=width,
-        eps=block.norm1.variance_epsilon,
-        qkv=_pair_up(qkv, turned, width),
-        qkv_bias=_pair_up(qkv_bias, turned, width),
-        out=attention.proj.weight,
-        out_bias=attention.proj.bias,
-        gate_up=gate_up,
-        gate_up_bias=gate_up_bias,
-        down=block.mlp.down_proj.weight,
-        down_bias=block.mlp.down_proj.bias,
+    heads = (attention.num_heads, attention.num_heads)
+    return _block(
+        attention, heads, [attention.qkv], attention.proj, block.norm1, block.norm2, block.mlp
     )
 
 
 def _text_block(layer: Any) -> Block:
-    attention, mlp = layer.self_attn, layer.mlp
-    qkv, qkv_bias = _fold(layer.input_layernorm.weight, _projections(layer)[:3])
+    attention = layer.self_attn
+    *projections, out = _projections(layer)
+    heads = (attention.num_heads, attention.num_key_value_heads)
+    norms = (layer.input_layernorm, layer.post_attention_layernorm)
+    return _block(attention, heads, projections, out, *norms, layer.mlp)
+
+
+def _block(
+    attention: Any,
+    heads: tuple[int, int],
+    projections: Sequence[Linear],
+    out: Linear,
+    first_norm: Any,
+    second_norm: Any,
+    mlp: Any,
+) -> Block:
+    """A layer with `heads` of queries and of keys; `projections` make queries, keys and values."""
+    width = attention.head_dim
+    qkv, qkv_bias = _fold(first_norm.weight, projections)
     assert qkv_bias is not None
-    turned, width = attention.num_heads + attention.num_key_value_heads, attention.head_dim
-    gate_up, gate_up_bias = _fold(
-        layer.post_attention_layernorm.weight, [mlp.gate_proj, mlp.up_proj]
-    )
+    gate_up, gate_up_bias = _fold(second_norm.weight, [mlp.gate_proj, mlp.up_proj])
     return Block(
-        heads=attention.num_heads,
-        key_heads=attention.num_key_value_heads,
+        heads=heads[0],
+        key_heads=heads[1],
         head_width=width,
-        eps=layer.input_layernorm.variance_epsilon,
-        qkv=_pair_up(qkv, turned, width),
-        qkv_bias=_pair_up(qkv_bias, turned, width),
-        out=attention.o_proj.weight,
-        out_bias=attention.o_proj.bias,
+        eps=first_norm.variance_epsilon,
+        qkv=_pair_up(qkv, sum(heads), width),
+        qkv_bias=_pair_up(qkv_bias, sum(heads), width),
+        out=out.weight,
+        out_bias=out.bias,
         gate_up=gate_up,
         gate_up_bias=gate_up_bias,
         down=mlp.down_proj.weight,
