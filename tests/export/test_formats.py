@@ -19,8 +19,7 @@ from texlens.cli.read import FORMATS as READ_FORMATS
 from texlens.engine import Drawing, get_engine
 from texlens.errors import InputError
 from texlens.export import FORMATS, convert
-from texlens.export.formats import omml
-from texlens.export.omml import MATH
+from texlens.export.omml import MATH, omml
 
 PAGE = "#set page(width: auto, height: auto)\n"
 # The same sign under the names that fonts and PDF give it.

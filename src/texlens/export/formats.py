@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element
 
-from texlens.engine import Failure, get_engine
 from texlens.errors import InputError
-from texlens.export.omml import omml_of
-from texlens.export.tree import formula_tree
+from texlens.export.tree import from_tree, mathml
 from texlens.export.typst import typst_of
+from texlens.export.word import WordDocument
 from texlens.latex import formula_of
 
 # An environment that is display math by itself: `formula_of` keeps one with a tag.
@@ -39,8 +37,6 @@ def convert(latex: str, format: str) -> str | bytes:
             not installed.
     """
     if format == "docx":
-        from texlens.export.word import WordDocument
-
         document = WordDocument()
         document.add_formula(latex)
         return document.content()
@@ -50,44 +46,8 @@ def convert(latex: str, format: str) -> str | bytes:
     return FORMATS[format].write(latex)
 
 
-def tree_of(latex: str) -> Element:
-    """The tree that Typst and Word are written from. Raises InputError as `convert` does."""
-    try:
-        return formula_tree(_mathml(latex))
-    except RecursionError:
-        raise InputError(_cannot(latex, "is nested too deeply")) from None
-
-
-def omml(latex: str) -> str:
-    """A formula as the XML of an `m:oMath` element. Raises InputError as `convert` does."""
-    return _from_tree(omml_of, latex)
-
-
 def _typst(latex: str) -> str:
-    return f"$ {_from_tree(typst_of, latex)} $"
-
-
-def _from_tree(write: Callable[[Element], str], latex: str) -> str:
-    try:
-        return write(tree_of(latex))
-    except RecursionError:
-        raise InputError(_cannot(latex, "is nested too deeply")) from None
-
-
-def _mathml(latex: str) -> str:
-    formula = formula_of(latex)
-    if not formula.strip():
-        raise InputError("There is no formula to convert: it is empty.")
-    (made,) = get_engine().mathml([formula])
-    if isinstance(made, Failure):
-        raise InputError(_cannot(formula, made.message))
-    return made
-
-
-def _cannot(latex: str, reason: str) -> str:
-    shown = " ".join(latex.split())
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return f"The formula '{shown}' cannot be converted: {' '.join(reason.split()).rstrip('.')}."
+    return f"$ {from_tree(typst_of, latex)} $"
 
 
 def _inline(latex: str) -> str:
@@ -108,7 +68,7 @@ FORMATS: dict[str, Format] = {
     "inline": Format("LaTeX for a line of text: $...$", ".tex", _inline),
     "display": Format("LaTeX for a line of its own: \\[...\\]", ".tex", _display),
     "markdown": Format("Markdown, on lines of its own: $$...$$", ".md", _markdown),
-    "mathml": Format("presentation MathML", ".mml", _mathml),
+    "mathml": Format("presentation MathML", ".mml", mathml),
     "typst": Format("Typst, on a line of its own", ".typ", _typst),
 }
 """The formats that are text. `docx` is the one that is not."""

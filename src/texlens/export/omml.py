@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, register_namespace, tostring
 
-from texlens.export.tree import APPLY_FUNCTION, is_empty, text_of
+from texlens.export.tree import (
+    APPLY_FUNCTION,
+    below_and_above,
+    column_sides,
+    corners,
+    from_tree,
+    is_aligned,
+    is_empty,
+    text_of,
+)
 
 MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
@@ -46,26 +55,26 @@ _SPACES = ((0.9, "\u2003"), (0.45, "\u2002"), (0.27, "\u2004"), (0.2, "\u205f"),
 _EMS = {"em": 1.0, "ex": 0.43, "pt": 0.1, "cm": 2.85, "mm": 0.285, "in": 7.2, "mu": 1 / 18}
 
 
-def omml_of(tree: Element) -> str:
-    """The `m:oMath` element of a formula."""
-    return tostring(_math("oMath", _row(tree, None)), encoding="unicode")
+def omml(latex: str) -> str:
+    """A formula as the XML of an `m:oMath` element. Raises InputError as `from_tree` does."""
+    return from_tree(lambda tree: tostring(_math("oMath", *_row(tree)), encoding="unicode"), latex)
 
 
-def _math(tag: str, children: Iterable[Element] = (), value: str | None = None) -> Element:
-    """An element of Office Math, with its `val` if it has one."""
-    element = Element(f"{{{MATH}}}{tag}", {} if value is None else {f"{{{MATH}}}val": value})
+def _math(tag: str, *children: Element, **properties: str | None) -> Element:
+    """An element of Office Math: its properties (those that are not None), then its children."""
+    element = Element(f"{{{MATH}}}{tag}")
+    given = {name: value for name, value in properties.items() if value is not None}
+    if given:
+        element.append(_math(f"{tag}Pr", *(_value(name, value) for name, value in given.items())))
     element.extend(children)
     return element
 
 
-def _properties(tag: str, **values: str | None) -> Element:
-    """An element of properties; those that are None are left out."""
-    return _math(
-        tag, (_math(name, value=value) for name, value in values.items() if value is not None)
-    )
+def _value(tag: str, value: str) -> Element:
+    return Element(f"{{{MATH}}}{tag}", {f"{{{MATH}}}val": value})
 
 
-def _row(parent: Iterable[Element], color: str | None) -> list[Element]:
+def _row(parent: Iterable[Element]) -> list[Element]:
     """A row's elements. Large operators and functions take what follows them as their argument."""
     children = list(parent)
     made: list[Element] = []
@@ -75,14 +84,13 @@ def _row(parent: Iterable[Element], color: str | None) -> list[Element]:
         place += 1
         if place < len(children) and _is_apply(children[place]):
             argument = children[place + 1 : place + 2]
-            name = _math("fName", _written(child, color))
-            made.append(_math("func", [name, _math("e", _row(argument, color))]))
+            made.append(_math("func", _argument("fName", child), _math("e", *_row(argument))))
             place += 2
         elif _nary_sign(child) is not None and (end := _reach(children, place)) > place:
-            made.append(_nary(child, children[place:end], color))
+            made.append(_nary(child, children[place:end]))
             place = end
-        elif not _is_apply(child):
-            made += _written(child, color)
+        else:
+            made += _written(child)
     return made
 
 
@@ -113,95 +121,95 @@ def _reach(children: Sequence[Element], start: int) -> int:
     return len(children)
 
 
-def _nary(operator: Element, argument: Sequence[Element], color: str | None) -> Element:
-    tag = operator.tag
-    below = operator[1] if "sub" in tag or "under" in tag else None
-    above = operator[-1] if "sup" in tag or "over" in tag else None
-    properties = _properties(
-        "naryPr",
+def _nary(operator: Element, argument: Sequence[Element]) -> Element:
+    below, above = below_and_above(operator)
+    return _math(
+        "nary",
+        _math("sub") if below is None else _argument("sub", below),
+        _math("sup") if above is None else _argument("sup", above),
+        _math("e", *_row(argument)),
         chr=_nary_sign(operator),
-        limLoc="undOvr" if "under" in tag or "over" in tag else "subSup",
+        limLoc="undOvr" if "under" in operator.tag or "over" in operator.tag else "subSup",
         grow="1",
         subHide="1" if below is None else None,
         supHide="1" if above is None else None,
     )
-    scripts = [
-        _argument("sub", below, color) if below is not None else _math("sub"),
-        _argument("sup", above, color) if above is not None else _math("sup"),
-    ]
-    return _math("nary", [properties, *scripts, _math("e", _row(argument, color))])
 
 
-def _argument(tag: str, element: Element, color: str | None) -> Element:
-    return _math(tag, _written(element, color))
+def _argument(tag: str, element: Element) -> Element:
+    return _math(tag, *_written(element))
 
 
-def _written(element: Element, color: str | None) -> list[Element]:
+def _written(element: Element) -> list[Element]:
     """What takes an element's place in a row."""
     a = element.attrib
     match element.tag:
         case "mi" | "mn" | "mo":
-            return [] if _is_apply(element) else [_run(element, color)]
+            return [] if _is_apply(element) else [_run(element)]
         case "mtext":
-            text = text_of(element).replace("\xa0", " ")
-            return [_text_run(text, [_math("nor")], color)]
+            return [_text_run(text_of(element).replace("\xa0", " "), _math("nor"))]
         case "mspace":
             return _space(a.get("width", ""))
-        case "mrow":
-            return _row(element, color)
         case "colored":
-            return _row(element, a["mathcolor"])
+            return _colored(_row(element), a["mathcolor"])
         case "fenced":
-            return [_delimited(element, color)]
+            return [_delimited(element)]
         case "mfrac":
             flat = a.get("linethickness") == "0"
             kind = "noBar" if flat else "lin" if a.get("bevelled") == "true" else "bar"
-            parts = (_argument("num", element[0], color), _argument("den", element[1], color))
-            return [_math("f", [_properties("fPr", type=kind), *parts])]
+            parts = _argument("num", element[0]), _argument("den", element[1])
+            return [_math("f", *parts, type=kind)]
         case "msqrt":
-            hidden = _properties("radPr", degHide="1")
-            return [_math("rad", [hidden, _math("deg"), _math("e", _row(element, color))])]
+            return [_math("rad", _math("deg"), _math("e", *_row(element)), degHide="1")]
         case "mroot":
-            degree, base = _argument("deg", element[1], color), _argument("e", element[0], color)
-            return [_math("rad", [degree, base])]
-        case "msub" | "msup" | "msubsup":
-            return [_scripted(element, color)]
+            return [_math("rad", _argument("deg", element[1]), _argument("e", element[0]))]
+        case "msub":
+            return [_scripted("sSub", element, "sub")]
+        case "msup":
+            return [_scripted("sSup", element, "sup")]
+        case "msubsup":
+            return [_scripted("sSubSup", element, "sub", "sup")]
         case "munder" | "mover" | "munderover":
-            return [_limits(element, color)]
+            return [_limits(element)]
         case "mmultiscripts":
-            return [_multiscripts(element, color)]
+            return [_multiscripts(element)]
         case "mtable":
-            return [_table(element, color)]
+            return [_table(element)]
         case "menclose":
-            return [_enclosed(element, color)]
+            return [_enclosed(element)]
         case "mphantom":
-            hidden = _properties("phantPr", show="0")
-            return [_math("phant", [hidden, _math("e", _row(element, color))])]
-    return _row(element, color)
+            return [_math("phant", _math("e", *_row(element)), show="0")]
+    return _row(element)
 
 
-def _run(leaf: Element, color: str | None) -> Element:
+def _run(leaf: Element) -> Element:
     text, variant = text_of(leaf), leaf.get("mathvariant")
     if variant is None and leaf.tag != "mn" and len(text) > 1 and text.isalpha():
         variant = "normal"  # a word
     script, style = _VARIANTS.get(variant or "", (None, None))
-    properties = [
-        _math(name, value=value) for name, value in (("scr", script), ("sty", style)) if value
-    ]
-    return _text_run(text, properties, color)
+    named = (("scr", script), ("sty", style))
+    return _text_run(text, *(_value(name, value) for name, value in named if value))
 
 
-def _text_run(text: str, properties: list[Element], color: str | None) -> Element:
-    run = _math("r", [_math("rPr", properties)] if properties else [])
-    if color is not None:
-        painted = Element(f"{{{WORD}}}rPr")
-        painted.append(Element(f"{{{WORD}}}color", {f"{{{WORD}}}val": color[1:].upper()}))
-        run.append(painted)
+def _text_run(text: str, *properties: Element) -> Element:
+    run = _math("r")
+    if properties:
+        run.append(_math("rPr", *properties))
     content = _math("t")
     content.text = text
     content.set(_XML_SPACE, "preserve")
     run.append(content)
     return run
+
+
+def _colored(row: list[Element], color: str) -> list[Element]:
+    """A row whose runs have a colour, except those that have one already."""
+    for run in (run for part in row for run in part.iter(f"{{{MATH}}}r")):
+        if run.find(f"{{{WORD}}}rPr") is None:
+            painted = Element(f"{{{WORD}}}rPr")
+            painted.append(Element(f"{{{WORD}}}color", {f"{{{WORD}}}val": color[1:].upper()}))
+            run.insert(len(run) - 1, painted)  # before the text
+    return row
 
 
 def _space(width: str) -> list[Element]:
@@ -211,12 +219,12 @@ def _space(width: str) -> list[Element]:
         ems = float(number) * _EMS.get(width[len(number) :], 0.0)
     except ValueError:
         return []
-    text = "\u2003" * int(min(ems, 20.0)) if ems >= 2 else ""
-    text = text or next((space for least, space in _SPACES if ems >= least), "")
-    return [_text_run(text, [], None)] if text else []
+    if ems >= 2:
+        return [_text_run("\u2003" * int(min(ems, 20.0)))]
+    return [_text_run(space) for least, space in _SPACES if ems >= least][:1]
 
 
-def _delimited(element: Element, color: str | None) -> Element:
+def _delimited(element: Element) -> Element:
     """Delimiters around parts, with the sign of `\\middle` between them."""
     parts: list[list[Element]] = [[]]
     between = None
@@ -226,49 +234,43 @@ def _delimited(element: Element, color: str | None) -> Element:
             parts.append([])
         else:
             parts[-1].append(child)
-    properties = _properties(
-        "dPr", begChr=element.get("open", ""), sepChr=between, endChr=element.get("close", "")
-    )
-    return _math("d", [properties, *(_math("e", _row(part, color)) for part in parts)])
+    content = [_math("e", *_row(part)) for part in parts]
+    sides = {
+        "begChr": element.get("open", ""),
+        "sepChr": between,
+        "endChr": element.get("close", ""),
+    }
+    return _math("d", *content, **sides)
 
 
-def _scripted(element: Element, color: str | None) -> Element:
-    tag = {"msub": "sSub", "msup": "sSup", "msubsup": "sSubSup"}[element.tag]
-    places = {"msub": ("sub",), "msup": ("sup",), "msubsup": ("sub", "sup")}[element.tag]
-    base = _argument("e", element[0], color)
+def _scripted(tag: str, element: Element, *places: str) -> Element:
     scripts = zip(places, element[1:], strict=True)
-    return _math(tag, [base, *(_argument(place, script, color) for place, script in scripts)])
+    parts = (_argument(place, script) for place, script in scripts)
+    return _math(tag, _argument("e", element[0]), *parts)
 
 
-def _limits(element: Element, color: str | None) -> Element:
+def _limits(element: Element) -> Element:
     """Something over or under a base: an accent, a bar, a brace or a limit."""
-    base = element[0]
-    made = _argument("e", base, color)
-    below = element[1] if "under" in element.tag else None
-    above = element[-1] if "over" in element.tag else None
+    made = _argument("e", element[0])
+    below, above = below_and_above(element)
     if below is not None and not is_empty(below):
-        made = _math("e", [_mark(made, below, color, top=False)])
+        made = _math("e", _mark(made, below, top=False))
     if above is not None and not is_empty(above):
-        made = _math("e", [_mark(made, above, color, top=True)])
-    return made[0] if len(made) == 1 else _math("box", [made])
+        made = _math("e", _mark(made, above, top=True))
+    return made[0] if len(made) == 1 else _math("box", made)
 
 
-def _mark(base: Element, mark: Element, color: str | None, *, top: bool) -> Element:
+def _mark(base: Element, mark: Element, *, top: bool) -> Element:
     """A base (`m:e`) with one thing over or under it."""
     sign = text_of(mark) if mark.tag == "mo" else ""
-    position = "top" if top else "bot"
-    is_bar = sign in _BARS or (sign == "¯" and mark.get("stretchy") != "false")
-    if is_bar:
-        return _math("bar", [_properties("barPr", pos=position), base])
+    position, other = ("top", "bot") if top else ("bot", "top")
+    if sign in _BARS or (sign == "¯" and mark.get("stretchy") != "false"):
+        return _math("bar", base, pos=position)
     if top and sign in _ACCENTS and (sign not in _BRACES or mark.get("stretchy") == "false"):
-        return _math("acc", [_properties("accPr", chr=_ACCENTS[sign]), base])
+        return _math("acc", base, chr=_ACCENTS[sign])
     if sign in _BRACES and not _is_sign(base):
-        other = "bot" if top else "top"
-        return _math(
-            "groupChr", [_properties("groupChrPr", chr=sign, pos=position, vertJc=other), base]
-        )
-    limit = _argument("lim", mark, color)
-    return _math("limUpp" if top else "limLow", [base, limit])
+        return _math("groupChr", base, chr=sign, pos=position, vertJc=other)
+    return _math("limUpp" if top else "limLow", base, _argument("lim", mark))
 
 
 def _is_sign(base: Element) -> bool:
@@ -277,66 +279,47 @@ def _is_sign(base: Element) -> bool:
     return len(texts) == 1 and len(texts[0]) == 1 and not texts[0].isalnum()
 
 
-def _multiscripts(element: Element, color: str | None) -> Element:
-    parts = list(element)
-    split = next((n for n, part in enumerate(parts) if part.tag == "mprescripts"), len(parts))
-    base = _argument("e", parts[0], color)
-    if split > 2:
-        scripts = [_argument("sub", parts[1], color), _argument("sup", parts[2], color)]
-        base = _math("e", [_math("sSubSup", [base, *scripts])])
-    if len(parts) > split + 2:
-        before = [
-            _argument("sub", parts[split + 1], color),
-            _argument("sup", parts[split + 2], color),
-        ]
-        return _math("sPre", [*before, base])
-    return base[0]
+def _multiscripts(element: Element) -> Element:
+    after, before = corners(element)
+    base = _argument("e", element[0])
+    if after:
+        base = _math("e", _math("sSubSup", base, *map(_argument, ("sub", "sup"), after)))
+    return _math("sPre", *map(_argument, ("sub", "sup"), before), base) if before else base[0]
 
 
-def _table(table: Element, color: str | None) -> Element:
+def _table(table: Element) -> Element:
     """A matrix; rows with alignment points where the columns are right, left, right, ..."""
-    sides = table.get("columnalign", "center").split()
-    columns = max((len(row) for row in table), default=1)
-    if table.get("displaystyle") == "true" and sides[:2] in (["right"], ["right", "left"]):
-        return _math("eqArr", [_math("e", _aligned(row, color)) for row in table])
-    sides = (sides + [sides[-1]] * columns)[:columns]
-    kinds = [
-        _math("mc", [_properties("mcPr", count="1", mcJc=side if side in _SIDES else "center")])
-        for side in sides
-    ]
-    properties = _properties("mPr", baseJc="center", plcHide="1")
-    properties.append(_math("mcs", kinds))
+    if is_aligned(table):
+        return _math("eqArr", *(_math("e", *_aligned(row)) for row in table))
+    sides = column_sides(table)
+    columns = [_math("mc", count="1", mcJc=side if side in _SIDES else "center") for side in sides]
+    properties = _math("mPr", _value("baseJc", "center"), _value("plcHide", "1"))
+    properties.append(_math("mcs", *columns))
     rows = []
     for row in table:
-        cells = [_argument("e", cell, color) for cell in row]
-        cells += [_math("e") for _ in range(columns - len(cells))]
-        rows.append(_math("mr", cells))
-    return _math("m", [properties, *rows])
+        cells = [_argument("e", cell) for cell in row]
+        rows.append(_math("mr", *cells, *(_math("e") for _ in sides[len(cells) :])))
+    return _math("m", properties, *rows)
 
 
 _SIDES = frozenset(("left", "center", "right"))
 
 
-def _aligned(row: Element, color: str | None) -> list[Element]:
-    """The cells of a row of an `aligned`, with `&` between, which Word aligns at."""
+def _aligned(row: Element) -> list[Element]:
+    """The cells of a row of an `aligned`, with `&` between them, at which Word aligns."""
     made: list[Element] = []
     for place, cell in enumerate(row):
-        if place:
-            made.append(_text_run("&", [], None))
-        made += _row(cell, color)
+        made += [_text_run("&")] if place else []
+        made += _row(cell)
     return made
 
 
-def _enclosed(element: Element, color: str | None) -> Element:
+def _enclosed(element: Element) -> Element:
     notations = set(element.get("notation", "").split())
-    inner = _math("e", _row(element, color))
-    if notations & {"top", "bottom"} and len(notations) == 1:
-        position = "top" if "top" in notations else "bot"
-        return _math("bar", [_properties("barPr", pos=position), inner])
-    boxed = bool(notations & {"box", "roundedbox", "circle"})
-    hidden = None if boxed else "1"
+    inner = _math("e", *_row(element))
+    if notations in ({"top"}, {"bottom"}):
+        return _math("bar", inner, pos="top" if "top" in notations else "bot")
+    hidden = None if notations & {"box", "roundedbox", "circle"} else "1"
+    sides = dict.fromkeys(("hideTop", "hideBot", "hideLeft", "hideRight"), hidden)
     strikes = {strike: "1" for name, strike in _STRIKES.items() if name in notations}
-    properties = _properties(
-        "borderBoxPr", hideTop=hidden, hideBot=hidden, hideLeft=hidden, hideRight=hidden, **strikes
-    )
-    return _math("borderBox", [properties, inner])
+    return _math("borderBox", inner, **sides, **strikes)

@@ -17,10 +17,14 @@ Every argument (of a fraction, a script, ...) is exactly one element, an `mrow` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from xml.etree.ElementTree import Element, fromstring
 
 from PIL import ImageColor
+
+from texlens.engine import Failure, get_engine
+from texlens.errors import InputError
+from texlens.latex import formula_of
 
 APPLY_FUNCTION = "\u2061"
 _INVISIBLE = "\u2062\u2063\u2064"  # times, separator, plus
@@ -28,14 +32,64 @@ _CLASS = "data-mjx-texclass"
 _ROWS = ("msqrt", "menclose", "mphantom", "mtd")
 
 
-def formula_tree(mathml: str) -> Element:
-    """The tree of a formula: an `mrow` element.
+def from_tree(write: Callable[[Element], str], latex: str) -> str:
+    """What `write` makes of a formula's tree, an `mrow` element.
 
-    `mathml` is text that the engine wrote, and nothing else: it is not checked.
+    Raises InputError when the formula is empty, cannot be parsed or is nested too deeply.
     """
-    # Numbers in angle brackets of MathML's namespace only make names longer.
-    root = fromstring(mathml.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "", 1))
-    return _made("mrow", _row(root))
+    # With its namespace every name in the tree would begin with an address.
+    text = mathml(latex).replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "", 1)
+    try:
+        return write(_made("mrow", _row(fromstring(text))))
+    except RecursionError:
+        raise InputError(_cannot(latex, "is nested too deeply")) from None
+
+
+def mathml(latex: str) -> str:
+    """A formula as presentation MathML. Raises InputError as `from_tree` does."""
+    formula = formula_of(latex)
+    if not formula.strip():
+        raise InputError("There is no formula to convert: it is empty.")
+    (made,) = get_engine().mathml([formula])
+    if isinstance(made, Failure):
+        raise InputError(_cannot(formula, made.message))
+    return made
+
+
+def _cannot(latex: str, reason: str) -> str:
+    shown = " ".join(latex.split())
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return f"The formula '{shown}' cannot be converted: {' '.join(reason.split()).rstrip('.')}."
+
+
+def below_and_above(element: Element) -> tuple[Element | None, Element | None]:
+    """The subscript or under part, and the superscript or over part, of an element with scripts."""
+    tag = element.tag
+    return (
+        element[1] if "sub" in tag or "under" in tag else None,
+        element[-1] if "sup" in tag or "over" in tag else None,
+    )
+
+
+def corners(element: Element) -> tuple[list[Element], list[Element]]:
+    """The two scripts after the base of an `mmultiscripts`, and the two before it; [] for none."""
+    parts = list(element)
+    split = next((n for n, part in enumerate(parts) if part.tag == "mprescripts"), len(parts))
+    return parts[1:split][:2], parts[split + 1 :][:2]
+
+
+def is_aligned(table: Element) -> bool:
+    """Whether a table is an `aligned` of some kind: columns right, left, right, ... in turn."""
+    sides = table.get("columnalign", "").split()
+    in_turn = all(side == ("left" if n % 2 else "right") for n, side in enumerate(sides))
+    return bool(sides) and in_turn and table.get("displaystyle") == "true"
+
+
+def column_sides(table: Element) -> list[str]:
+    """How each column is aligned. The last value given is that of all columns that follow."""
+    columns = max(map(len, table), default=1)
+    sides = table.get("columnalign", "center").split()
+    return (sides + [sides[-1]] * columns)[:columns]
 
 
 def is_empty(element: Element) -> bool:

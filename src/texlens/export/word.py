@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 
 from texlens.errors import require_extra
-from texlens.export.formats import omml
-from texlens.export.omml import MATH
+from texlens.export.omml import MATH, omml
 
 
 class WordDocument:
