@@ -12,7 +12,15 @@ import json
 import re
 from xml.etree.ElementTree import Element
 
-from texlens.export.tree import APPLY_FUNCTION, is_empty, text_of
+from texlens.export.tree import (
+    APPLY_FUNCTION,
+    below_and_above,
+    column_sides,
+    corners,
+    is_aligned,
+    is_empty,
+    text_of,
+)
 
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho . "
@@ -63,8 +71,8 @@ _SPECIAL = re.compile(r"([\\#$&\"_^/~`@'*,;:()\[\]{}⟨⟩⌊⌋⌈⌉⟦⟧])")
 
 def typst_of(tree: Element) -> str:
     """The content of a Typst equation: what stands between `$ ` and ` $`."""
-    rows = _aligned_rows(tree[0]) if len(tree) == 1 else None
-    return _with_plain_commas(" \\ ".join(rows) if rows is not None else _row(tree))
+    lines = len(tree) == 1 and tree[0].tag == "mtable" and is_aligned(tree[0])
+    return _with_plain_commas(" \\ ".join(_aligned_rows(tree[0])) if lines else _row(tree))
 
 
 def _row(parent: Element) -> str:
@@ -148,7 +156,8 @@ def _written(element: Element) -> str:
         case "mo":
             return _operator(element)
         case "mtext":
-            return _text(element)
+            text = text_of(element)
+            return "space" if text == "\xa0" else _word(text, a.get("mathvariant"))
         case "mspace":
             return _space(a.get("width", "0em"))
         case "mrow":
@@ -160,7 +169,7 @@ def _written(element: Element) -> str:
         case "msqrt":
             return f"sqrt({_row(element) or _EMPTY})"
         case "mroot":
-            return f"root({_written(element[1])}, {_written(element[0]) or _EMPTY})"
+            return f"root({_written(element[1])}, {_argument(element[0])})"
         case "msub" | "msup" | "msubsup" | "munder" | "mover" | "munderover":
             return _scripts(element)
         case "mmultiscripts":
@@ -177,8 +186,13 @@ def _written(element: Element) -> str:
     return _row(element)
 
 
+def _argument(element: Element) -> str:
+    """One element as the argument of a call, which may not be empty."""
+    return _written(element) or _EMPTY
+
+
 def _equation(inner: str) -> str:
-    """An equation inside code: `$x$`, which is inline, told to be as large as its surroundings."""
+    """An equation inside code: `$x$`, with `display` where Typst would make it smaller."""
     large = "frac(" in inner or any(sign in inner for sign in ("sum", "product", "integral"))
     return f"$display({inner})$" if large else f"${inner}$"
 
@@ -188,18 +202,13 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    if text == "\xa0":
-        return "space"
     return json.dumps(text.replace("\xa0", " "), ensure_ascii=False)
 
 
-def _text(element: Element) -> str:
-    quoted, variant = _quoted(text_of(element)), element.get("mathvariant")
-    if variant in (None, "normal") or quoted == "space":
-        return quoted
-    if variant == "italic":
-        return f"italic({quoted})"
-    return _styled(quoted, variant)
+def _word(text: str, variant: str | None) -> str:
+    """Letters that belong together, in quotes."""
+    quoted = _quoted(text)
+    return f"italic({quoted})" if variant == "italic" else _styled(quoted, variant)
 
 
 def _styled(written: str, variant: str | None) -> str:
@@ -209,13 +218,12 @@ def _styled(written: str, variant: str | None) -> str:
 def _identifier(element: Element) -> str:
     text, variant = text_of(element), element.get("mathvariant")
     if len(text) > 1:
-        if variant in (None, "normal"):
-            if text in _FUNCTIONS:
-                return text
-            return f"op({_quoted(text)})" if element.get("operator") else _quoted(text)
-        return (
-            f"italic({_quoted(text)})" if variant == "italic" else _styled(_quoted(text), variant)
-        )
+        is_upright = variant in (None, "normal")
+        if is_upright and text in _FUNCTIONS:
+            return text
+        if is_upright and element.get("operator"):
+            return f"op({_quoted(text)})"
+        return _word(text, variant)
     written = _NAMES.get(text) or _escaped(text)
     if variant == "normal" and text.isascii() and text.isalpha():
         return f"upright({written})"
@@ -251,14 +259,13 @@ def _fenced(element: Element) -> str:
     if len(element) == 1 and element[0].tag == "mtable":
         table = element[0]
         if (first, last) == ("{", "") and len(table[0]) <= 2 and "columnlines" not in table.attrib:
-            rows = (" & quad ".join(_row(cell) for cell in row) for row in table)
-            return f"cases({', '.join(rows)})"
+            return f"cases({', '.join(_aligned_rows(table, ' & quad '))})"
         if first or last:
             return _table(table, _delimiters(first, last))
     if len(element) == 1 and element[0].tag == "mfrac" and (first, last) == ("(", ")"):
         fraction = element[0]
         if fraction.get("linethickness") == "0":
-            return f"binom({_written(fraction[0]) or _EMPTY}, {_written(fraction[1]) or _EMPTY})"
+            return f"binom({_argument(fraction[0])}, {_argument(fraction[1])})"
     inner = _row(element)
     if first in ("(", "[") and _PAIRS[first] == last:
         return f"{first}{inner}{last}"
@@ -279,7 +286,7 @@ _SIDES = frozenset("()[]{}|‖⟨⟩⌊⌋⌈⌉")
 
 
 def _fraction(element: Element) -> str:
-    above, below = _written(element[0]) or _EMPTY, _written(element[1]) or _EMPTY
+    above, below = _argument(element[0]), _argument(element[1])
     if element.get("linethickness") == "0":
         return f"mat(delim: #none, {above}; {below})"
     if element.get("bevelled") == "true":
@@ -288,15 +295,13 @@ def _fraction(element: Element) -> str:
 
 
 def _scripts(element: Element) -> str:
-    tag, base = element.tag, element[0]
-    below = element[1] if "sub" in tag or "under" in tag else None
-    above = element[-1] if "sup" in tag or "over" in tag else None
-    if "under" in tag or "over" in tag:
-        marked = _marked(base, below, above)
-        if marked is not None:
-            return marked
+    base = element[0]
+    below, above = below_and_above(element)
+    limits = "under" in element.tag or "over" in element.tag
+    if limits and (marked := _marked(base, below, above)) is not None:
+        return marked
     primes = _primes(above) if above is not None else 0
-    written = _base(base, limits="under" in tag or "over" in tag)
+    written = _base(base, limits=limits)
     if primes:
         written, above = written + "'" * primes, None
     if below is not None and not is_empty(below):
@@ -314,14 +319,14 @@ def _marked(base: Element, below: Element | None, above: Element | None) -> str 
         name = _ABOVE.get(sign) if stretched or sign not in _ACCENTS else None
         name = name or _ACCENTS.get(sign)
         if name is not None and (name not in ("arrow", "arrow.l") or base.tag != "mo"):
-            return f"{name}({_written(base) or _EMPTY})"
+            return f"{name}({_argument(base)})"
     if above is None and below is not None and below.tag == "mo" and text_of(below) in _BELOW:
-        return f"{_BELOW[text_of(below)]}({_written(base) or _EMPTY})"
+        return f"{_BELOW[text_of(below)]}({_argument(base)})"
     label = above if below is None else below if above is None else None
     if label is not None and base.tag in ("mover", "munder") and base[1].tag == "mo":
         name = (_ABOVE if base.tag == "mover" else _BELOW).get(text_of(base[1]))
         if name in ("overbrace", "underbrace") and (base.tag == "mover") == (below is None):
-            return f"{name}({_written(base[0]) or _EMPTY}, {_written(label) or _EMPTY})"
+            return f"{name}({_argument(base[0])}, {_argument(label)})"
     return None
 
 
@@ -336,7 +341,7 @@ _PRIMES = {"′": 1, "″": 2, "‴": 3, "⁗": 4}
 
 
 def _base(base: Element, *, limits: bool) -> str:
-    """What scripts are attached to, told where to put them if that is not what Typst would do."""
+    """What scripts are attached to, with their places where Typst would choose other places."""
     if is_empty(base):
         return _EMPTY
     written = _written(base)
@@ -350,16 +355,9 @@ def _base(base: Element, *, limits: bool) -> str:
         if base.tag == "mo" and text_of(base) in _ARROWS:  # as long as what stands over it
             return f"stretch({written})"
         return written if names_limits or operator else f"limits({written})"
-    if base.tag == "mrow":
-        return f"attach({written})" if written else _EMPTY
-    return _shielded(written)
-
-
-def _shielded(written: str) -> str:
-    """A base that Typst would take apart (`#text(...)`, brackets of a row) made one."""
-    if not written:
-        return _EMPTY
-    return f"attach({written})" if written.startswith("#") else written
+    # Typst would take apart a row, or `#text(...)`.
+    is_one = base.tag != "mrow" and not written.startswith("#")
+    return _EMPTY if not written else written if is_one else f"attach({written})"
 
 
 def _script(script: Element) -> str:
@@ -369,43 +367,27 @@ def _script(script: Element) -> str:
 
 
 def _multiscripts(element: Element) -> str:
-    parts = list(element)
-    split = next((n for n, part in enumerate(parts) if part.tag == "mprescripts"), len(parts))
-    corners = dict(zip(("b", "t"), parts[1:3], strict=False)) if split > 2 else {}
-    corners |= dict(zip(("bl", "tl"), parts[split + 1 : split + 3], strict=False))
+    after, before = corners(element)
+    places = [*zip(("b", "t"), after, strict=False), *zip(("bl", "tl"), before, strict=False)]
     given = [
         f"{corner}: {_written(part)}"
-        for corner, part in corners.items()
+        for corner, part in places
         if part.tag != "none" and not is_empty(part)
     ]
-    return f"attach({', '.join([_written(parts[0]) or _EMPTY, *given])})"
+    return f"attach({', '.join([_argument(element[0]), *given])})"
 
 
-def _is_aligned(table: Element) -> bool:
-    """Whether a table is an `aligned` of some kind: columns right, left, right, ... in turn."""
-    sides = table.get("columnalign", "").split()
-    return (
-        bool(sides)
-        and table.get("displaystyle") == "true"
-        and all(side == ("left" if n % 2 else "right") for n, side in enumerate(sides))
-    )
-
-
-def _aligned_rows(table: Element) -> list[str] | None:
-    """The rows of an `aligned` with their alignment points."""
-    if table.tag != "mtable" or not _is_aligned(table):
-        return None
-    return [" & ".join(_row(cell) for cell in row) for row in table]
+def _aligned_rows(table: Element, between: str = " & ") -> list[str]:
+    """The rows of a table with their alignment points."""
+    return [between.join(_row(cell) for cell in row) for row in table]
 
 
 def _table(table: Element, delimiters: str) -> str:
-    aligned = _aligned_rows(table)
-    if aligned is not None:
-        return f"mat(delim: {delimiters}, {'; '.join(aligned)})"
+    if is_aligned(table):
+        return f"mat(delim: {delimiters}, {'; '.join(_aligned_rows(table))})"
     options = [f"delim: {delimiters}"]
-    columns = max(map(len, table), default=1)
-    sides = table.get("columnalign", "center").split()
-    sides = (sides + [sides[-1]] * columns)[:columns]
+    sides = column_sides(table)
+    columns = len(sides)
     if sides in (["left"] * columns, ["right"] * columns):
         options.append(f"align: #{sides[0]}")
         sides = ["center"] * columns
@@ -442,16 +424,17 @@ def _lines(kinds: str | None, gaps: int) -> list[int]:
 def _enclosed(element: Element) -> str:
     inner = _row(element) or _EMPTY
     notations = set(element.get("notation", "").split())
-    if {"updiagonalstrike", "downdiagonalstrike"} <= notations:
+    if notations >= {"updiagonalstrike", "downdiagonalstrike"}:
         return f"cancel(cross: #true, {inner})"
-    if "updiagonalstrike" in notations:
-        return f"cancel({inner})"
-    if "downdiagonalstrike" in notations:
-        return f"cancel(inverted: #true, {inner})"
-    if "horizontalstrike" in notations:
-        return f"cancel(angle: #90deg, {inner})"
     if notations & {"box", "roundedbox", "circle"}:
-        return f"#box(stroke: 0.5pt, inset: 3pt, {_equation(inner)})"
-    if "top" in notations:
-        return f"overline({inner})"
-    return f"underline({inner})" if "bottom" in notations else inner
+        inner = f"#box(stroke: 0.5pt, inset: 3pt, {_equation(inner)})"
+    for notation, function in _ENCLOSURES.items():
+        if notation in notations:
+            return f"{function}{inner})"
+    return inner
+
+
+_ENCLOSURES = {
+    "updiagonalstrike": "cancel(", "downdiagonalstrike": "cancel(inverted: #true, ",
+    "horizontalstrike": "cancel(angle: #90deg, ", "top": "overline(", "bottom": "underline(",
+}  # fmt: skip
