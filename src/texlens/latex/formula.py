@@ -9,34 +9,25 @@ their own. All reports, exports, renderings and metrics take the formula from th
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 
 _SPACES = " \t\r\n\f\v"
+_SPACE = r"[ \t\r\n\f\v]"
 _FENCE = re.compile(r"(```+)[^\n`]*\n(?P<inner>.*?)\n?[ \t]*\1", re.DOTALL)
 # A comment after what keeps its per cent sign from being escaped, and a command that it ends.
 _COMMENT = re.compile(r"(?P<kept>(?<!\\)(?:\\\\)*(?P<command>\\[A-Za-z]+)?)%[^\n]*(?:\n[ \t]*|\Z)")
 _BLANK_LINES = re.compile(r"[ \t\r\f\v]*\n\s*\n[ \t\r\f\v]*")
-_ENVIRONMENT = re.compile(
-    r"\\begin[ \t\r\n\f\v]*\{(?P<name>equation|displaymath|math|align|flalign|gather|multline|eqnarray)"
-    r"(?P<star>\*?)\}"
-)
-_ONE_LINE_ONLY = frozenset(["align", "flalign", "gather", "multline", "eqnarray"])
 # What may stand inside a formula for an environment that is a formula of its own.
 _INNER_ENVIRONMENTS = {
-    "equation": "",
-    "displaymath": "",
-    "math": "",
-    "align": "aligned",
-    "flalign": "aligned",
+    **dict.fromkeys(("equation", "displaymath", "math"), ""),
+    **dict.fromkeys(("align", "flalign"), "aligned"),
+    **dict.fromkeys(("gather", "multline"), "gathered"),
     "alignat": "alignedat",
-    "gather": "gathered",
-    "multline": "gathered",
     "eqnarray": "array",
 }
-_DISPLAY = re.compile(
-    rf"\\(?P<end>begin|end)\s*\{{\s*(?P<name>{'|'.join(_INNER_ENVIRONMENTS)})\*?\s*\}}"
-)
-_PAIRS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
-_UNESCAPED_DOLLAR = re.compile(r"(?<!\\)(?:\\\\)*\$")
+_NAME = rf"{_SPACE}*\{{(?P<name>{'|'.join(_INNER_ENVIRONMENTS)})(?P<star>\*?)\}}"
+_DISPLAY = re.compile(rf"\\(?P<end>begin|end){_NAME}")
+_WHOLE = re.compile(rf"\\begin{_NAME}(?P<inner>.*)\\end\{{(?P=name)(?P=star)\}}", re.DOTALL)
 _DELIMITERS = {"$": "$", r"\(": r"\)", r"\[": r"\]"}
 _ALL_DELIMITERS = frozenset([*_DELIMITERS, *_DELIMITERS.values()])
 _DELIMITER_OR_BRACE = re.compile(r"\\.|[{}$]", re.DOTALL)
@@ -60,16 +51,15 @@ def formula_of(answer: str) -> str:
 
 def unwrap(answer: str) -> str:
     """`formula_of` without the change of environments that hold several lines."""
-    before = None
-    latex = answer
+    before, latex = None, answer
     while latex != before:
         before = latex
-        latex = _without_outer_wrapper(strip(latex))
+        latex = _content(strip(latex))
         if "%" in latex:
             latex = _COMMENT.sub(_end_of_command, latex)
         if "\n" in latex:
             latex = _BLANK_LINES.sub("\n", latex)
-        if not _ALL_DELIMITERS.isdisjoint(_DELIMITER_OR_BRACE.findall(latex)):
+        if any(delimiter in latex for delimiter in _DELIMITERS):
             latex = _joined(latex)
     return latex
 
@@ -82,56 +72,42 @@ def strip(latex: str) -> str:
     return stripped + " " if ends_in_space else stripped
 
 
-def _without_outer_wrapper(latex: str) -> str:
-    """The content of a fence, delimiters or an environment around the whole text; else the text."""
+def _content(latex: str) -> str:
+    """The content of a fence, or of an environment of one formula, around the text; else the text."""
     if fence := _FENCE.fullmatch(latex):
         return fence["inner"]
-    for opening, closing in _PAIRS:
-        if latex.startswith(opening) and latex.endswith(closing):
-            inner = latex[len(opening) : -len(closing)]
-            whole = len(latex) >= len(opening) + len(closing) and not inner.endswith("\\")
-            if whole and not _contains(inner, opening, closing):
-                return inner
-    if environment := _ENVIRONMENT.match(latex):
-        name = environment["name"]
-        end = f"\\end{{{name}{environment['star']}}}"
-        inner = latex[environment.end() : -len(end)]
-        if latex.endswith(end) and end not in inner and len(latex) >= environment.end() + len(end):
-            if name not in _ONE_LINE_ONLY:
-                return inner
-            inner = strip(strip(inner).removesuffix("\\\\"))
-            if "\\\\" not in inner and "&" not in inner:
-                return inner
-    return latex
-
-
-def _contains(inner: str, opening: str, closing: str) -> bool:
-    """Whether a delimiter occurs inside, so that the outer two are not a pair."""
-    if opening[0] == "$":
-        # Inside \\text{...} a `$` is a formula of its own.
-        return bool(_UNESCAPED_DOLLAR.search(re.sub(r"\\(?:text\w*|mbox)\s*\{[^{}]*\}", "", inner)))
-    return opening in inner or closing in inner
+    environment = _WHOLE.fullmatch(latex)
+    if environment is None or _DISPLAY.search(environment["inner"]):
+        return latex
+    inner = environment["inner"]
+    if not _INNER_ENVIRONMENTS[environment["name"]]:
+        return inner
+    line = strip(strip(inner).removesuffix("\\\\"))
+    has_several = "\\\\" in line or "&" in line or environment["name"] == "alignat"
+    return latex if has_several else line
 
 
 def _joined(latex: str) -> str:
     """The text with a space for every delimiter of math; as it is where one has no partner."""
+    tokens = list(_DELIMITER_OR_BRACE.finditer(latex))
+    # A `$` in braces is that of a \\text{...}, unless the braces are broken.
+    depths = list(accumulate((token[0] == "{") - (token[0] == "}") for token in tokens))
+    is_balanced = not depths or depths[-1] == 0
     pieces: list[str] = []
     awaited = None
-    depth = end = 0
-    for match in _DELIMITER_OR_BRACE.finditer(latex):
-        token = match[0]
-        depth += (token == "{") - (token == "}")
-        if depth > 0 or token not in _ALL_DELIMITERS:  # a `$` in braces is one in \text{...}
+    end = 0
+    for token, depth in zip(tokens, depths, strict=True):
+        if token[0] not in _ALL_DELIMITERS or (is_balanced and depth > 0):
             continue
-        if awaited is None and token in _DELIMITERS:
-            awaited = _DELIMITERS[token]
-        elif token == awaited:
+        if awaited is None and token[0] in _DELIMITERS:
+            awaited = _DELIMITERS[token[0]]
+        elif token[0] == awaited:
             awaited = None
         else:
             return latex
-        pieces.append(latex[end : match.start()])
-        end = match.end()
-    if awaited:
+        pieces.append(latex[end : token.start()])
+        end = token.end()
+    if awaited or not pieces:
         return latex
     return " ".join(filter(None, map(strip, [*pieces, latex[end:]])))
 
