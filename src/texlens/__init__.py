@@ -9,8 +9,9 @@ The public names below are imported at first use, so that `import texlens` is fa
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from texlens.lazy import lazy_names
 
 if TYPE_CHECKING:
     from texlens.latex import check, normalize, tokenize
@@ -30,8 +31,4 @@ _MODULES = {
 
 __all__ = ["Reader", "check", "normalize", "read", "score", "tokenize"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(_MODULES[name]), name)
-    raise AttributeError(f"module 'texlens' has no attribute '{name}'")
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -1,1 +1,29 @@
-"""Running a model over a data set and scoring it: one run, or a suite of models and sets."""
+"""Evaluation: a model reads a data set, and its predictions are scored.
+
+In: a reader and a Parquet file of examples. Out: a folder with predictions, metrics and a page.
+
+`run` evaluates one model on one set, `suite` several models on several sets, `demo` the pictures
+that come with the package. `compare` puts finished evaluations side by side.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from texlens.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from texlens.evaluate.run import DataSet, evaluate
+    from texlens.evaluate.suite import evaluate_suite, load_suite
+
+__all__ = ["DataSet", "evaluate", "evaluate_suite", "load_suite"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "DataSet": "texlens.evaluate.run",
+        "evaluate": "texlens.evaluate.run",
+        "evaluate_suite": "texlens.evaluate.suite",
+        "load_suite": "texlens.evaluate.suite",
+    },
+)

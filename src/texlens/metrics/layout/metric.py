@@ -28,23 +28,13 @@ from texlens.metrics.layout.sequence import Item, reading_sequence
 
 SEVERITY = 0.5
 RELIEF = 0.3
-_OPERATOR_COMMANDS = str.maketrans(
-    {
-        "∑": r"\sum ",
-        "∏": r"\prod ",
-        "∐": r"\coprod ",
-        "⋂": r"\bigcap ",
-        "⋃": r"\bigcup ",
-        "⋀": r"\bigwedge ",
-        "⋁": r"\bigvee ",
-        "⨀": r"\bigodot ",
-        "⨁": r"\bigoplus ",
-        "⨂": r"\bigotimes ",
-    }
-)
+_OPERATORS = "sum prod coprod bigcap bigcup bigwedge bigvee bigodot bigoplus bigotimes".split()  # noqa: SIM905
+_OPERATOR_COMMANDS = {
+    ord(character): f"\\{name} " for character, name in zip("∑∏∐⋂⋃⋀⋁⨀⨁⨂", _OPERATORS, strict=True)
+}
 
 REVISION = 1
-"""Raised with every change of the metric that changes a number."""
+"""Increased with every change of the metric that changes a number."""
 
 
 class Layout(Metric):
