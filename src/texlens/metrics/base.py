@@ -110,14 +110,11 @@ class ItemScore:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The ink of one formula of a matching: its boxes in em, and which of them were matched.
+    """One formula of a matching, as it was drawn: its boxes in em, and whether each was matched."""
 
-    `formula` is the text that was drawn, where that is not `formula_of` the text given.
-    """
-
+    formula: str
     boxes: tuple[Box, ...]
     matched: tuple[bool, ...]
-    formula: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -479,13 +479,11 @@ def _operator(word: str, *, limits: bool) -> list[str]:
 def _with_named_operators(printed: list[str]) -> list[str]:
     """`\\operatorname { s i n }` is `\\sin` again, whoever wrote it."""
     place = 0
-    while True:
-        try:
-            place = printed.index("\\operatorname", place) + 1
-        except ValueError:
-            return printed
+    while "\\operatorname" in printed[place:]:
+        place = printed.index("\\operatorname", place) + 1
         if printed[place : place + 1] == ["{"]:
             end = printed.index("}", place)
             name = "".join(printed[place + 1 : end])
             if name in NAMED_OPERATORS:
                 printed[place - 1 : end + 1] = ["\\" + name]
+    return printed

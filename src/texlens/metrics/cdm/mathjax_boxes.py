@@ -42,10 +42,10 @@ _WITH_LIMITS: Final = frozenset(
     \underbrace""".split()
 )
 _ACCENTS: Final = frozenset(["\\acute", "\\grave"])  # the others have their argument in the colour
-_SWITCHES: Final = frozenset(
-    r"\bf \rm \it \cal \sf \tt \mit \textstyle \scriptscriptstyle \displaystyle \scriptstyle".split()
+_UNCOLOURED: Final = frozenset(  # switches and spaces
+    r"""\bf \rm \it \cal \sf \tt \mit \textstyle \scriptscriptstyle \displaystyle \scriptstyle
+    \; \: \> \  \enspace \thinspace \medspace \thickspace \!""".split()
 )
-_SPACES: Final = frozenset(r"\; \: \> \  \enspace \thinspace \medspace \thickspace \!".split())
 _WRITTEN: Final = {  # pieces without ink of their own that are written differently for MathJax
     "\\": "\\ ",
     "\\\\": "\\\\[-.19em]",  # lines 14.5 points apart, where MathJax sets them 1.4 em
@@ -229,7 +229,7 @@ class _Writer:
         if token[:1] == "\\":  # a token may be empty
             if token in _LEFT_ALONE or token in _UNKNOWN_TO_TEX:
                 return index + 1
-            if token in _SWITCHES or token in _SPACES:
+            if token in _UNCOLOURED:
                 self.words.append(token)
                 return index + 1
             if token in _WITH_LIMITS:

@@ -106,5 +106,5 @@ def _side(
     latex, drawing = found
     numbers = [mathjax_boxes.token_number(box) for box in drawing.boxes]
     firsts = {number: index for index, number in reversed(list(enumerate(numbers)))}
-    side = Side(drawing.boxes, tuple(number in set(matched) for number in numbers), latex)
+    side = Side(latex, drawing.boxes, tuple(number in matched for number in numbers))
     return side, [firsts.get(number) for number in matched]

@@ -226,13 +226,8 @@ def style_change(a: Symbol, b: Symbol) -> tuple[str, ...] | None:
 
 def _align_equal_costs(a: Sequence[Symbol], b: Sequence[Symbol]) -> list[Step]:
     """An alignment of least edit distance, for sequences too long for the weighted one."""
-    codes: dict[Symbol, int] = {}
-    operations = Levenshtein.opcodes(
-        [codes.setdefault(symbol, len(codes)) for symbol in a],
-        [codes.setdefault(symbol, len(codes)) for symbol in b],
-    )
     steps: list[Step] = []
-    for operation in operations:
+    for operation in Levenshtein.opcodes(a, b):
         one = range(operation.src_start, operation.src_end)
         two = range(operation.dest_start, operation.dest_end)
         steps += zip(one, two, strict=False)

@@ -93,8 +93,8 @@ class Layout(Metric):
             for partner in zip(first[i].boxes, second[j].boxes, strict=False)
         )
         return Match(
-            _side(reference, {box for box, _ in partners}),
-            _side(prediction, {box for _, box in partners}),
+            _side(pair.gt, reference, {box for box, _ in partners}),
+            _side(pair.pred, prediction, {box for _, box in partners}),
             partners,
         )
 
@@ -146,5 +146,7 @@ def formula(text: str) -> str:
     return text if text.isascii() else text.translate(_OPERATOR_COMMANDS)
 
 
-def _side(drawing: Drawing, matched: set[int]) -> Side:
-    return Side(drawing.boxes, tuple(box in matched for box in range(len(drawing.boxes))))
+def _side(text: str, drawing: Drawing, matched: set[int]) -> Side:
+    return Side(
+        formula(text), drawing.boxes, tuple(box in matched for box in range(len(drawing.boxes)))
+    )

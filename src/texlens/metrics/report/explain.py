@@ -47,16 +47,14 @@ def explain(prediction: Prediction, config: ScoringConfig) -> Explanation:
 
     Raises InputError when the configuration has no such metric, or nothing can be drawn.
     """
-    from texlens.latex import formula_of
-
     scorer = BatchScorer(config)
     if not any(metric.needs_drawing for metric in scorer.metrics):
         raise InputError("Only cdm and layout can be explained: name one of them in --metrics.")
     (result,) = scorer.score([prediction])
     pictures = {
         key: (
-            _paint(formula_of(prediction.gt), match.reference, scorer.drawings),
-            _paint(formula_of(prediction.pred), match.prediction, scorer.drawings),
+            _paint(match.reference, scorer.drawings),
+            _paint(match.prediction, scorer.drawings),
         )
         for key, match in scorer.explain(prediction).items()
     }
@@ -75,15 +73,14 @@ def write_explanation(out: Path, explanation: Explanation) -> tuple[Path, Path]:
     return picture, page
 
 
-def _paint(formula: str, side: Side, drawings: Drawings) -> Image.Image:
+def _paint(side: Side, drawings: Drawings) -> Image.Image:
     """A formula with its ink coloured by the boxes of a matching."""
     from texlens.engine import Failure
     from texlens.render import Size, png
 
-    text = formula if side.formula is None else side.formula
-    (drawing,) = drawings.draw([text])
+    (drawing,) = drawings.draw([side.formula])
     size = Size(em_px=_EM_PX, margin_px=_MARGIN_PX)
-    picture = png(text, size, background="")
+    picture = png(side.formula, size, background="")
     if isinstance(drawing, Failure) or isinstance(picture, Failure):
         return Image.new("RGB", (2 * _MARGIN_PX, 2 * _MARGIN_PX), "white")
     ink = np.asarray(Image.open(io.BytesIO(picture)).convert("RGBA"))[:, :, 3:] / 255
@@ -114,20 +111,16 @@ def _sheet(explanation: Explanation) -> Image.Image:
         for key, pictures in explanation.pictures.items()
         for name, picture in zip(("reference", "prediction"), pictures, strict=True)
     ]
-    labels = [_label(text) for text, _ in rows]
-    parts = [part for row in zip(labels, (p for _, p in rows), strict=True) for part in row]
-    sheet = Image.new("RGB", (max(p.width for p in parts), sum(p.height for p in parts)), "white")
+    width = max(max(8 * len(name) + 2 * _MARGIN_PX, picture.width) for name, picture in rows)
+    height = sum(_LABEL_PX + picture.height for _, picture in rows)
+    sheet = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(sheet)
     top = 0
-    for part in parts:
-        sheet.paste(part, (0, top))
-        top += part.height
+    for name, picture in rows:
+        pen.text((_MARGIN_PX, top + 6), name, fill="#555")
+        sheet.paste(picture, (0, top + _LABEL_PX))
+        top += _LABEL_PX + picture.height
     return sheet
-
-
-def _label(text: str) -> Image.Image:
-    label = Image.new("RGB", (8 * len(text) + 2 * _MARGIN_PX, _LABEL_PX), "white")
-    ImageDraw.Draw(label).text((_MARGIN_PX, 6), text, fill="#555")
-    return label
 
 
 def _values(result: ItemResult, key: str) -> str:
