@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterable, Iterator, MutableMapping
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -47,6 +48,13 @@ def item(name: str) -> Item:
     return Item(name, b"")
 
 
+@asynccontextmanager
+async def running(queue: ReadingQueue) -> AsyncIterator[None]:
+    queue.start()
+    yield
+    await queue.close()
+
+
 async def started(reader: Gated) -> None:
     """Until the first batch is at work."""
     async with asyncio.timeout(20):
@@ -62,13 +70,10 @@ def test_pictures_of_many_clients_are_read_together() -> None:
         work = [queue.read([item(f"{place}")]) for place in range(16)]
         answers = asyncio.gather(*work)
         await asyncio.sleep(0)  # all are in the queue before it starts
-        queue.start()
-        return await answers
+        async with running(queue):
+            return await answers
 
-    try:
-        answers = asyncio.run(clients())
-    finally:
-        queue.close()
+    answers = asyncio.run(clients())
     assert [reading.latex for (reading,) in answers] == [f"{place}" for place in range(16)]
     assert [len(batch) for batch in reader.batches] == [8, 8]
 
@@ -76,17 +81,14 @@ def test_pictures_of_many_clients_are_read_together() -> None:
 def test_a_batch_waits_for_what_follows_closely() -> None:
     reader = Gated()
     queue = ReadingQueue(reader, 100)
-    queue.start()
 
     async def clients() -> None:
-        first = asyncio.ensure_future(queue.read([item("a")]))
-        await asyncio.sleep(0)
-        await asyncio.gather(first, queue.read([item("b")]), queue.read([item("c")]))
+        async with running(queue):
+            first = asyncio.ensure_future(queue.read([item("a")]))
+            await asyncio.sleep(0)
+            await asyncio.gather(first, queue.read([item("b")]), queue.read([item("c")]))
 
-    try:
-        asyncio.run(clients())
-    finally:
-        queue.close()
+    asyncio.run(clients())
     assert reader.batches == [["a", "b", "c"]]
 
 
@@ -133,26 +135,23 @@ def test_no_answer_in_time() -> None:
 def test_pictures_of_a_client_that_left_are_not_read() -> None:
     reader = Gated(is_open=False)
     queue = ReadingQueue(reader, 4)
-    queue.start()
 
     async def clients() -> None:
-        first = asyncio.ensure_future(queue.read([item("first")]))
-        await started(reader)
-        gone = asyncio.ensure_future(queue.read([item("gone")] * 4))
-        await asyncio.sleep(0.01)
-        with pytest.raises(HTTPException):
-            await queue.read([item("no room")])
-        gone.cancel()
-        await asyncio.sleep(0.01)
-        last = asyncio.ensure_future(queue.read([item("last")]))
-        await asyncio.sleep(0.01)
-        reader.gate.set()
-        await asyncio.gather(first, last)
+        async with running(queue):
+            first = asyncio.ensure_future(queue.read([item("first")]))
+            await started(reader)
+            gone = asyncio.ensure_future(queue.read([item("gone")] * 4))
+            await asyncio.sleep(0.01)
+            with pytest.raises(HTTPException):
+                await queue.read([item("no room")])
+            gone.cancel()
+            await asyncio.sleep(0.01)
+            last = asyncio.ensure_future(queue.read([item("last")]))
+            await asyncio.sleep(0.01)
+            reader.gate.set()
+            await asyncio.gather(first, last)
 
-    try:
-        asyncio.run(clients())
-    finally:
-        queue.close()
+    asyncio.run(clients())
     assert reader.seen == ["first", "last"]
 
 
@@ -198,13 +197,10 @@ def test_a_fault_hurts_only_the_picture_that_caused_it(caplog: pytest.LogCapture
         work = [queue.read([item(name)]) for name in ("a", "bad", "b")]
         answers = asyncio.gather(*work, return_exceptions=True)
         await asyncio.sleep(0)
-        queue.start()
-        return list(await answers)
+        async with running(queue):
+            return list(await answers)
 
-    try:
-        first, bad, last = asyncio.run(clients())
-    finally:
-        queue.close()
+    first, bad, last = asyncio.run(clients())
     assert isinstance(bad, RuntimeError)
     assert first == [Reading("a", "a", 1.0)]
     assert last == [Reading("b", "b", 1.0)]
@@ -246,14 +242,14 @@ def test_a_model_that_cannot_be_reached_is_no_fault_of_the_pictures() -> None:
 def test_closing_turns_away_what_waits() -> None:
     reader = Gated(is_open=False)
     queue = ReadingQueue(reader, 100)
-    queue.start()
 
     async def clients() -> tuple[object, ...]:
+        queue.start()
         first = asyncio.ensure_future(queue.read([item("at work")]))
         await started(reader)
         waiting = asyncio.ensure_future(queue.read([item("waiting")]))
         await asyncio.sleep(0.01)
-        closing = asyncio.to_thread(queue.close)
+        closing = queue.close()
         asyncio.get_running_loop().call_later(0.02, reader.gate.set)
         await closing
         with pytest.raises(HTTPException, match="stopping"):

@@ -49,7 +49,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         queue.start()
         yield
-        await asyncio.to_thread(queue.close)
+        await queue.close()
 
     app = FastAPI(
         title="TexLens",

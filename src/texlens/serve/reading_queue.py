@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from texlens.errors import TexlensError
@@ -40,24 +40,25 @@ class BatchReader(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Job:
     item: Item
-    result: Future[Reading] = field(default_factory=Future)
+    result: asyncio.Future[Reading]
 
 
 class ReadingQueue:
     """A bounded queue of pictures, and the one thread that reads them.
 
-    `max_waiting`: pictures in the queue, besides those being read.
+    Args:
+        reader: reads the batches.
+        max_waiting: pictures in the queue, besides those being read.
     """
 
     def __init__(self, reader: BatchReader, max_waiting: int) -> None:
         self._reader = reader
         self._max_waiting = max_waiting
         self._waiting: deque[_Job] = deque()
-        self._changed = threading.Condition()
+        self._arrived = asyncio.Event()
         self._is_closed = False
         self._seconds_per_picture = 0.05  # a running mean; the first value is a guess
         self._expected = 0  # pictures, if every client just answered sends as many again
-        self._thread = threading.Thread(target=self._run, name="texlens-reader", daemon=True)
 
     @property
     def waiting(self) -> int:
@@ -65,19 +66,16 @@ class ReadingQueue:
         return len(self._waiting)
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start reading."""
+        self._task = asyncio.create_task(self._run())
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Finish the current batch, refuse what still waits, and end the thread."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._is_closed = True
+        self._arrived.set()
+        await self._task
         for job in self._waiting:
-            if job.result.set_running_or_notify_cancel():
-                job.result.set_exception(busy("The server is stopping.", 5))
+            job.result.set_exception(busy("The server is stopping.", 5))
 
     async def read(self, items: Sequence[Item]) -> list[Reading]:
         """The readings of a request's pictures, in their order.
@@ -87,55 +85,63 @@ class ReadingQueue:
         Raises:
             HTTPException: there is no room in the queue for all of them (503).
         """
-        jobs = [_Job(item) for item in items]
-        self._submit(jobs)
+        if self._is_closed:
+            raise busy("The server is stopping.", 5)
+        if len(self._waiting) + len(items) > self._max_waiting:
+            seconds = len(self._waiting) * self._seconds_per_picture
+            raise busy("Too many pictures are waiting: try again later.", seconds)
+        loop = asyncio.get_running_loop()
+        jobs = [_Job(item, loop.create_future()) for item in items]
+        self._waiting.extend(jobs)
+        self._arrived.set()
         try:
-            return await asyncio.gather(*(asyncio.wrap_future(job.result) for job in jobs))
+            return await asyncio.gather(*(job.result for job in jobs))
         finally:
-            self._withdraw(jobs)
+            for job in jobs:
+                job.result.cancel()
+            self._waiting = deque(job for job in self._waiting if not job.result.done())
 
-    def _submit(self, jobs: list[_Job]) -> None:
-        with self._changed:
-            if self._is_closed:
-                raise busy("The server is stopping.", 5)
-            if len(self._waiting) + len(jobs) > self._max_waiting:
-                seconds = len(self._waiting) * self._seconds_per_picture
-                raise busy("Too many pictures are waiting: try again later.", seconds)
-            self._waiting.extend(jobs)
-            self._changed.notify()
+    async def _run(self) -> None:
+        # Always the same thread: OpenMP keeps a team of threads for each thread that uses it.
+        with ThreadPoolExecutor(1, "texlens-reader") as executor:
+            loop = asyncio.get_running_loop()
+            while batch := await self._next_batch():
+                start = time.perf_counter()
+                items = [job.item for job in batch]
+                for job, result in zip(
+                    batch, await loop.run_in_executor(executor, self._read, items), strict=True
+                ):
+                    if job.result.done():  # cancelled
+                        continue
+                    if isinstance(result, Exception):
+                        job.result.set_exception(result)
+                    else:
+                        job.result.set_result(result)
+                seconds = (time.perf_counter() - start) / len(batch)
+                self._seconds_per_picture += 0.2 * (seconds - self._seconds_per_picture)
+                self._expected = len(batch) + len(self._waiting)
 
-    def _withdraw(self, jobs: list[_Job]) -> None:
-        cancelled = {id(job) for job in jobs if job.result.cancel() or job.result.cancelled()}
-        if cancelled:
-            with self._changed:
-                self._waiting = deque(job for job in self._waiting if id(job) not in cancelled)
-
-    def _run(self) -> None:
-        while batch := self._next_batch():
-            start = time.perf_counter()
-            self._read([job for job in batch if job.result.set_running_or_notify_cancel()])
-            seconds = (time.perf_counter() - start) / len(batch)
-            self._seconds_per_picture += 0.2 * (seconds - self._seconds_per_picture)
-            self._expected = len(batch) + len(self._waiting)
-
-    def _next_batch(self) -> list[_Job]:
+    async def _next_batch(self) -> list[_Job]:
         """Wait for the next batch; empty when the queue is closed."""
-        size = self._reader.batch_size
-        with self._changed:
-            while not self._is_closed:
-                if not self._waiting:
-                    self._changed.wait()
-                    continue
-                self._gather(size)
-                if self._waiting:  # their clients may have disconnected meanwhile
-                    return [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
-            return []
+        while not self._is_closed:
+            if not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            await self._gather()
+            if self._waiting and not self._is_closed:  # the clients may have disconnected
+                count = min(self._reader.batch_size, len(self._waiting))
+                return [self._waiting.popleft() for _ in range(count)]
+        return []
 
-    def _gather(self, size: int) -> None:
+    async def _gather(self) -> None:
         """Wait until the pictures of a full batch have arrived, or no more arrive."""
         start = time.monotonic()
-        while (count := len(self._waiting)) < size and not self._is_closed:
-            self._changed.wait(GAP_SECONDS)
+        while (count := len(self._waiting)) < self._reader.batch_size and not self._is_closed:
+            self._arrived.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GAP_SECONDS):
+                    await self._arrived.wait()
             waited = time.monotonic() - start
             if len(self._waiting) <= count:  # nothing arrived
                 allowed = WAIT_SHARE * self._seconds_per_picture * self._expected
@@ -144,20 +150,14 @@ class ReadingQueue:
             if waited > MAX_WAIT_SECONDS:
                 break
 
-    def _read(self, batch: list[_Job]) -> None:
+    def _read(self, items: list[Item]) -> Sequence[Reading | Exception]:
+        """The readings of a batch, or the error of each picture."""
         try:
-            readings = list(self._reader.read_many([job.item for job in batch]))
+            return list(self._reader.read_many(items))
         except TexlensError as error:  # not caused by a picture, but by a remote model, say
-            for job in batch:
-                job.result.set_exception(error)
-            return
+            return [error for _ in items]
         except Exception as error:
-            if len(batch) > 1:  # find the picture that causes it; read the others
-                for job in batch:
-                    self._read([job])
-                return
+            if len(items) > 1:  # find the picture that causes it; read the others
+                return [result for item in items for result in self._read([item])]
             _log.exception("A picture could not be read.")
-            batch[0].result.set_exception(error)
-            return
-        for job, reading in zip(batch, readings, strict=True):
-            job.result.set_result(reading)
+            return [error]
