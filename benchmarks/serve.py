@@ -1,26 +1,26 @@
-"""Does serving many clients cost throughput, do latency and memory stay bounded, does overload end?
+"""Measure `texlens serve`: throughput with many clients, latency, memory and overload.
 
     python benchmarks/serve.py [--data FILE.parquet] [--clients 32] [--seconds 60] [--threads N]
 
-Without --data the pictures are formulas of the package's own grammar, drawn by MathJax. In this
-order, with the same weights, threads and pictures:
+Without --data the pictures are formulas of the package's own grammar, rendered by MathJax. All
+steps use the same weights, threads and pictures:
 
-1. `Reader.read_many` reads every picture `--passes` times here (its throughput, after a warm-up).
-2. `texlens serve` is started, and `--clients` clients in another process each send one picture
-   after the other for `--seconds`, the pictures in turn.
-3. The same again here, so that a machine that slows down or speeds up is seen.
-4. Overload: so many clients with 32 pictures a request that the queue is full; then one client.
+1. `Reader.read_many` reads every picture `--passes` times in this process, after a warm-up.
+2. `texlens serve` starts. `--clients` clients in another process each send one picture after the
+   other for `--seconds`.
+3. Step 1 again, to see whether the machine became faster or slower.
+4. Overload: so many requests of 32 pictures that the queue is full; then one more request.
 
-Prints both throughputs and their ratio, latencies (median, 95th percentile, longest), errors, how
-many answers differ from `read_many`'s, the server's memory through the minute, and what overload
-was answered with. Exit status 1 when a claim does not hold.
+Prints both throughputs and their ratio, latencies, errors, how many answers differ from those of
+`read_many`, the server's memory, and the statuses under overload. The exit status is 1 if a claim
+does not hold.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import multiprocessing
 import os
 import platform
 import re
@@ -29,17 +29,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import httpx
 
-LEAST_RATIO = 0.80
-MOST_GROWTH = 1.10  # memory at the end of the minute over that after its first quarter
+MIN_RATIO = 0.80
+MAX_GROWTH = 1.10  # memory at the end of the minute over that after its first quarter
 
 
-def drawn_formulas(count: int) -> list[bytes]:
+def render_formulas(count: int) -> list[bytes]:
     from texlens.data.formulas.grammar import generate
     from texlens.render import Size, png_many
 
@@ -48,25 +49,25 @@ def drawn_formulas(count: int) -> list[bytes]:
         generate(random, tokens=random.randint(10, 70), depth=random.randint(1, 3))
         for _ in range(2 * count)
     ]
-    drawn = png_many(formulas, Size(em_px=14.0))
-    return [picture for picture in drawn if isinstance(picture, bytes)][:count]
+    rendered = png_many(formulas, Size(em_px=14.0))
+    return [picture for picture in rendered if isinstance(picture, bytes)][:count]
 
 
 def read_here(pictures: list[bytes], passes: int) -> tuple[list[str], float, float]:
-    """The readings of `read_many`, its pictures a second, and processor seconds a picture."""
+    """The readings of `read_many`, its pictures per second, and CPU seconds per picture."""
     from texlens.reading import Reader
 
     reader = Reader()
     list(reader.read_many(pictures[:64]))  # warm-up
-    start, worked = time.perf_counter(), time.process_time()
+    start, cpu = time.perf_counter(), time.process_time()
     readings = list(reader.read_many(pictures * passes))
-    seconds, worked = time.perf_counter() - start, time.process_time() - worked
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     latex = [reading.latex for reading in readings[: len(pictures)]]
-    return latex, len(readings) / seconds, worked / len(readings)
+    return latex, len(readings) / seconds, cpu / len(readings)
 
 
 class Server:
-    """A `texlens serve` of its own."""
+    """A running `texlens serve`."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -75,22 +76,19 @@ class Server:
             text=True,
         )
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        match = re.search(r"http://\S+/", line)
-        assert match, line
+        match = re.search(r"http://\S+/", self.process.stdout.readline())
+        assert match
         self.url = match[0]
 
     @property
     def memory_mb(self) -> float:
-        """What it holds now."""
+        """The resident memory now."""
         status = Path(f"/proc/{self.process.pid}/status").read_text("utf-8")
-        match = re.search(r"VmRSS:\s+(\d+)", status)
-        assert match is not None
-        return int(match[1]) / 1024
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     @property
-    def processor_seconds(self) -> float:
-        """What all its threads have worked so far."""
+    def cpu_seconds(self) -> float:
+        """The CPU time of all threads so far."""
         status = Path(f"/proc/{self.process.pid}/stat").read_text("utf-8")
         fields = status.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -108,76 +106,56 @@ async def send(client: httpx.AsyncClient, pictures: list[bytes]) -> httpx.Respon
 async def load(
     url: str, pictures: list[bytes], clients: int, seconds: float
 ) -> list[dict[str, Any]]:
-    """What every request of a closed loop of clients came to, one picture a request."""
+    """A record of every request of clients that send one picture after the other."""
     records: list[dict[str, Any]] = []
     turn = 0
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
     async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as client:
-        end = time.perf_counter() + seconds
+        begin = time.perf_counter()
 
         async def one_client() -> None:
             nonlocal turn
-            while time.perf_counter() < end:
-                place, turn = turn % len(pictures), turn + 1
-                start = time.perf_counter()
-                record: dict[str, Any] = {"place": place, "latex": None}
+            while (start := time.perf_counter()) < begin + seconds:
+                record: dict[str, Any] = {"place": turn % len(pictures)}
+                turn += 1
                 try:
-                    answer = await send(client, [pictures[place]])
+                    answer = await send(client, [pictures[record["place"]]])
                     record["status"] = answer.status_code
                     if answer.status_code == 200:
                         record["latex"] = answer.json()["readings"][0]["latex"]
                 except httpx.HTTPError as error:
                     record["status"] = type(error).__name__
-                record["seconds"] = time.perf_counter() - start
-                record["done"] = time.perf_counter() - end + seconds
-                records.append(record)
+                end = time.perf_counter()
+                records.append(record | {"seconds": end - start, "done": end - begin})
 
         await asyncio.gather(*(one_client() for _ in range(clients)))
     return records
 
 
+def load_from_process(*arguments: Any) -> list[dict[str, Any]]:
+    """`load`, to be run in another process."""
+    return asyncio.run(load(*arguments))
+
+
 async def overload(url: str, pictures: list[bytes]) -> tuple[Counter[int], bool, int, float]:
-    """Statuses of 24 requests of 32 pictures at once; Retry-After there; then one more request."""
+    """Send 24 requests of 32 pictures at once, then one picture.
+
+    Returns:
+        The statuses, whether refusals have Retry-After, and status and seconds of the last request.
+    """
     many = (pictures * 32)[:32]
     async with httpx.AsyncClient(base_url=url, timeout=180) as client:
         answers = await asyncio.gather(*(send(client, many) for _ in range(24)))
         refused = [answer for answer in answers if answer.status_code == 503]
-        says_when = all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+        has_retry_after = all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
         start = time.perf_counter()
         after = await send(client, pictures[:1])
         return (
             Counter(answer.status_code for answer in answers),
-            says_when and bool(refused),
+            has_retry_after and bool(refused),
             after.status_code,
             time.perf_counter() - start,
         )
-
-
-def clients_process(arguments: argparse.Namespace) -> None:
-    """Run as the process of the clients: pictures from a folder, records to standard output."""
-    pictures = [path.read_bytes() for path in sorted(arguments.pictures_folder.iterdir())]
-    records = asyncio.run(load(arguments.url, pictures, arguments.clients, arguments.seconds))
-    json.dump(records, sys.stdout)
-
-
-def run_clients(server: Server, folder: Path, arguments: argparse.Namespace) -> tuple[Any, Any]:
-    """The clients' records, and the server's memory in MB once a second meanwhile."""
-    process = subprocess.Popen(
-        [
-            sys.executable, __file__, "--url", server.url, "--pictures-folder", str(folder),
-            "--clients", str(arguments.clients), "--seconds", str(arguments.seconds),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    memory = []
-    while True:
-        memory.append(server.memory_mb)
-        try:
-            output, _ = process.communicate(timeout=1)
-        except subprocess.TimeoutExpired:
-            continue
-        return json.loads(output), memory
 
 
 def main() -> None:
@@ -188,14 +166,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--url", help=argparse.SUPPRESS)
-    parser.add_argument("--pictures-folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.url:
-        clients_process(arguments)
-        return
-
-    import tempfile
 
     import torch
 
@@ -206,28 +177,34 @@ def main() -> None:
 
         pictures = [e.image for e in read_examples(arguments.data, arguments.pictures)]
     else:
-        pictures = drawn_formulas(arguments.pictures)
+        pictures = render_formulas(arguments.pictures)
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"{arguments.threads} threads, torch {torch.__version__}, load average "
         f"{os.getloadavg()[0]:.1f}; {len(pictures)} pictures",
         flush=True,
     )
-    expected, before, work_here = read_here(pictures, arguments.passes)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for place, picture in enumerate(pictures):
-            (folder / f"{place:05}.png").write_bytes(picture)
-        server = Server()
-        try:
-            asyncio.run(load(server.url, pictures[:64], arguments.clients, 2))  # warm-up
-            worked = server.processor_seconds
-            records, memory = run_clients(server, folder, arguments)
-            worked = server.processor_seconds - worked
-            statuses, says_when, after, after_seconds = asyncio.run(overload(server.url, pictures))
-            memory_after = server.memory_mb
-        finally:
-            server.stop()
+    expected, before, cpu_here = read_here(pictures, arguments.passes)
+    server = Server()
+    try:
+        asyncio.run(load(server.url, pictures[:64], arguments.clients, 2))  # warm-up
+        cpu_served = -server.cpu_seconds
+        memory = []
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+            clients = executor.submit(
+                load_from_process, server.url, pictures, arguments.clients, arguments.seconds
+            )
+            while not clients.done():
+                memory.append(server.memory_mb)
+                time.sleep(1)
+        records = clients.result()
+        cpu_served += server.cpu_seconds
+        statuses, has_retry_after, after, after_seconds = asyncio.run(
+            overload(server.url, pictures)
+        )
+        memory_after = server.memory_mb
+    finally:
+        server.stop()
     _, afterwards, _ = read_here(pictures, arguments.passes)
 
     good = [record for record in records if record["status"] == 200]
@@ -236,34 +213,31 @@ def main() -> None:
     served = len(good) / max(record["done"] for record in records)
     ratio = served / statistics.mean([before, afterwards])
     seconds = sorted(record["seconds"] for record in good)
-    growth = memory[-1] / memory[len(memory) // 4]
-    print(f"read_many here    {before:8.2f} pictures/s before, {afterwards:.2f} after")
-    print(f"served            {served:8.2f} pictures/s to {arguments.clients} clients")
-    print(f"ratio             {ratio:8.2f}  (at least {LEAST_RATIO})")
-    print(
-        f"processor time    {work_here * 1000:8.0f} ms a picture here, "
-        f"{worked / len(good) * 1000:.0f} ms by the server"
-    )
-    print(
-        f"latency           {statistics.median(seconds):8.2f} s median, "
-        f"{seconds[int(0.95 * len(seconds))]:.2f} s 95th percentile, {seconds[-1]:.2f} s longest"
-    )
-    print(f"errors            {sum(errors.values()):8} of {len(records)} requests {dict(errors)}")
-    print(f"other answers     {different:8} of {len(good)}")
-    print(
-        f"memory            {memory[0]:8.0f} MB at the start, {memory[len(memory) // 4]:.0f} after "
-        f"a quarter, {memory[-1]:.0f} at the end, {memory_after:.0f} after overload"
-    )
-    print(
-        f"overload          {dict(statuses)}, Retry-After {'given' if says_when else 'MISSING'}; "
-        f"then {after} in {after_seconds:.2f} s"
-    )
+    quarter = memory[len(memory) // 4]
+    retry_after = "given" if has_retry_after else "MISSING"
+    rows = {
+        "read_many here": f"{before:.2f} pictures/s before, {afterwards:.2f} after",
+        "served": f"{served:.2f} pictures/s to {arguments.clients} clients",
+        "ratio": f"{ratio:.2f} (at least {MIN_RATIO})",
+        "CPU time": f"{cpu_here * 1000:.0f} ms per picture here, "
+        f"{cpu_served / len(good) * 1000:.0f} ms in the server",
+        "latency": f"{statistics.median(seconds):.2f} s median, "
+        f"{seconds[int(0.95 * len(seconds))]:.2f} s 95th percentile, {seconds[-1]:.2f} s longest",
+        "errors": f"{sum(errors.values())} of {len(records)} requests {dict(errors)}",
+        "different answers": f"{different} of {len(good)}",
+        "memory": f"{memory[0]:.0f} MB at the start, {quarter:.0f} after a quarter, "
+        f"{memory[-1]:.0f} at the end, {memory_after:.0f} after overload",
+        "overload": f"{dict(statuses)}, Retry-After {retry_after}; "
+        f"then {after} in {after_seconds:.2f} s",
+    }
+    for name, value in rows.items():
+        print(f"{name:<18}{value}")
     holds = (
-        ratio >= LEAST_RATIO
+        ratio >= MIN_RATIO
         and not errors
-        and growth <= MOST_GROWTH
+        and memory[-1] / quarter <= MAX_GROWTH
         and set(statuses) == {200, 503}
-        and says_when
+        and has_retry_after
         and after == 200
     )
     print("holds" if holds else "DOES NOT HOLD")

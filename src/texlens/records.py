@@ -35,6 +35,17 @@ class Prediction:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+WARNINGS = {
+    "unfinished": "The answer was cut off at the model's length limit.",
+    "loop": "The answer repeats itself without end.",
+    "does_not_parse": "The answer is not valid LaTeX.",
+    "no_formula": "The model found no formula.",
+    "no_answer": "The model's output does not have the expected form.",
+    "no_logprobs": "The model's server returned no probabilities.",
+}
+"""The codes in `Reading.warnings`, each with a sentence for users."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """One token of a reading with the natural logarithm of its probability."""
@@ -47,9 +58,8 @@ class Token:
 class Reading:
     """What a reader saw in one picture.
 
-    `confidence` lies in 0..1. `warnings` holds codes (`unfinished`, `loop`, `does_not_parse`,
-    `no_formula`, ...). `error` is a sentence when the picture could not be read at all; then
-    `latex` is empty and `confidence` 0.
+    `confidence` lies in 0..1. `warnings` holds codes of WARNINGS. `error` is a sentence when the
+    picture could not be read at all; then `latex` is empty and `confidence` 0.
     """
 
     path: str

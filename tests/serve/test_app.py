@@ -15,6 +15,7 @@ from serving import FORMULA, OTHER, chat, client_of, data_address, png, problem
 
 from texlens.errors import InputError
 from texlens.reading import Reader
+from texlens.records import WARNINGS
 from texlens.serve import Limits, body
 from texlens.serve.auth import AccessPolicy
 
@@ -56,6 +57,7 @@ def test_readings_are_those_of_the_reader(reader: Reader) -> None:
         assert record["path"] == "a.png"
         assert record["latex"] == wanted["latex"]
         assert record["warnings"] == wanted["warnings"]
+        assert record["messages"] == [WARNINGS[code] for code in wanted["warnings"]]
         assert len(record["tokens"]) == len(wanted["tokens"])
 
 

@@ -135,11 +135,12 @@ def test_doubtful_parts_are_marked_and_stay_in_place(page: Page) -> None:
         "compact": r"\alpha + \beta = 1",
         "confidence": 0.6,
         "warnings": ["loop"],
+        "messages": ["The answer repeats itself."],
         "tokens": [{"text": text, "logprob": logprob} for text, logprob in tokens],
     }
     page.route("**/v1/read", lambda route: route.fulfill(json={"readings": [reading]}))
     give(page, EULER)
-    expect(page.locator(".warnings")).to_have_text("The answer runs in a circle.")
+    expect(page.locator(".warnings")).to_have_text("The answer repeats itself.")
     expect(page.locator(".sureness")).to_have_attribute("data-level", "low")
     marks = page.locator("mark")
     expect(marks).to_have_text([r"\alpha", r"\beta"])
@@ -264,7 +265,7 @@ def test_history_stays_in_the_browser(page: Page) -> None:
     assert not [url for url in sent if url.endswith("/v1/read")]
     page.locator(".remove").click()
     expect(earlier).to_be_visible()
-    page.get_by_role("button", name="Forget all").click()
+    page.get_by_role("button", name="Delete all").click()
     expect(earlier).to_be_hidden()
     page.reload()
     expect(earlier).to_be_hidden()
@@ -353,7 +354,7 @@ def test_a_token_is_asked_for(page: Page) -> None:
     page.get_by_label("Token", exact=True).fill("wrong")
     page.keyboard.press("Enter")
     page.get_by_label("Token", exact=True).fill("right")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.locator(READ)).not_to_have_value("")
 
 

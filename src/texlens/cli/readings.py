@@ -10,18 +10,11 @@ from dataclasses import dataclass
 from typing import IO
 
 from texlens.errors import InputError
-from texlens.records import Reading
+from texlens.records import WARNINGS, Reading
 
 # Tabs, controls and whatever else could end a line.
 _LINE_BREAKS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]+")
 
-WARNINGS = {
-    "unfinished": "the answer was cut off at the model's limit.",
-    "loop": "the answer runs in a circle.",
-    "does_not_parse": "the answer is not valid LaTeX.",
-    "no_formula": "no formula was found that the model can read.",
-    "no_answer": "the model gave no answer in the form it was taught.",
-}
 # A server that tells no probabilities: shown in place of the confidence.
 NO_LOGPROBS = "no_logprobs"
 

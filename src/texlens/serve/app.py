@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from texlens import __version__
 from texlens.errors import TexlensError
 from texlens.latex.compact import compact
-from texlens.records import Reading
+from texlens.records import WARNINGS, Reading
 from texlens.serve.auth import AccessPolicy, AuthMiddleware
 from texlens.serve.body import BodyMiddleware
 from texlens.serve.completions import ChatRequest, completion, completion_stream, picture_of
@@ -102,8 +102,7 @@ def create_app(
         readings = await read(request, pictures)
         if all(reading.error for reading in readings):
             raise _unreadable(pictures[0], readings[0])
-        records = [{**one.as_json(), "compact": compact(one.latex)} for one in readings]
-        return JSONResponse({"readings": records})
+        return JSONResponse({"readings": [_record(reading) for reading in readings]})
 
     @app.post(
         "/v1/render",
@@ -158,6 +157,11 @@ def create_app(
 
     complete_description(app)
     return app
+
+
+def _record(reading: Reading) -> dict[str, Any]:
+    messages = [WARNINGS[code] for code in reading.warnings]
+    return {**reading.as_json(), "messages": messages, "compact": compact(reading.latex)}
 
 
 def _unreadable(picture: CheckedPicture, reading: Reading) -> HTTPException:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
+from texlens.records import WARNINGS
 from texlens.serve.pictures import ReadRequest
 from texlens.serve.problems import MEDIA_TYPE, ProblemDocument
 
@@ -22,13 +23,14 @@ class TokenRecord(BaseModel):
 
 
 class ReadingRecord(BaseModel):
-    """The reading of one picture: as from `texlens read --json`, with `compact`."""
+    """The reading of one picture: as from `texlens read --json`, and `messages`, `compact`."""
 
     path: str = Field(description="The picture's name, or 'picture N'.")
     latex: str = Field(description="As the model writes it, with a space between tokens.")
     compact: str = Field(description="The same without the spaces that TeX ignores.")
     confidence: float = Field(ge=0, le=1)
-    warnings: list[str] = Field(description="Codes, such as does_not_parse or no_formula.")
+    warnings: list[str] = Field(description=f"Codes: {', '.join(WARNINGS)}.")
+    messages: list[str] = Field(description="One sentence for each warning.")
     seconds: float
     tokens: list[TokenRecord]
     error: str | None = Field(None, description="One sentence, if the picture cannot be read.")
@@ -52,25 +54,16 @@ class Health(BaseModel):
     max_pixels: int
 
 
+_FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+_FORM = {"type": "object", "properties": {"file": _FILES}, "required": ["file"]}
+
 # The body of `POST /v1/read`: JSON, or a form.
-PICTURES_BODY: dict[str, Any] = {
+PICTURES_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"$ref": _REFERENCE.format(model=ReadRequest.__name__)}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "file": {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "minItems": 1,
-                        }
-                    },
-                    "required": ["file"],
-                }
-            },
+            "application/json": {"schema": {"$ref": _REFERENCE.format(model="ReadRequest")}},
+            "multipart/form-data": {"schema": _FORM},
         },
     }
 }
@@ -78,7 +71,7 @@ PICTURES_BODY: dict[str, Any] = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The description of problem documents, for FastAPI's `responses`."""
-    schema = {"$ref": _REFERENCE.format(model=ProblemDocument.__name__)}
+    schema = {"$ref": _REFERENCE.format(model="ProblemDocument")}
     content = {MEDIA_TYPE: {"schema": schema}}
     return {status: {"content": content, "description": "Problem"} for status in statuses}
 

@@ -1,23 +1,23 @@
-// Talking to the server: every request with the token, every error as one sentence.
+// Requests to the server: they send the token, and their errors are one sentence.
 
 const TOKEN = "texlens-token";
-const PATIENCE = 6; // tries while the server is busy
+const MAX_ATTEMPTS = 6; // while the server is busy
 
-// `http://host/#token=...` brings the token along; what stands behind # is never sent anywhere.
-function takeBroughtToken() {
-  const brought = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!brought) return;
-  setToken(brought);
+// An address may contain the token, as in `http://host/#token=...`: browsers do not send this part.
+function readTokenFromAddress() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return;
+  setToken(token);
   history.replaceState(null, "", location.pathname);
 }
-takeBroughtToken();
-addEventListener("hashchange", takeBroughtToken);
+readTokenFromAddress();
+addEventListener("hashchange", readTokenFromAddress);
 
 export class ServerError extends Error {}
 
 let askForToken = async () => false;
 
-/** `ask` gets a token from the user into `setToken`; it resolves to whether it did. */
+/** `ask` asks the user for a token and calls `setToken`; it resolves to whether there is one. */
 export function onTokenNeeded(ask) {
   askForToken = ask;
 }
@@ -39,7 +39,7 @@ async function send(address, options) {
     }
     if (answer.ok) return answer;
     if (answer.status === 401 && (await askForToken())) continue;
-    if (answer.status === 503 && attempt < PATIENCE) {
+    if (answer.status === 503 && attempt < MAX_ATTEMPTS) {
       await pause(1000 * (Number(answer.headers.get("Retry-After")) || 1), options.signal);
       continue;
     }
@@ -67,7 +67,7 @@ export async function readPicture(picture, name, signal) {
   return (await answer.json()).readings[0];
 }
 
-/** LaTeX in another form, as a Blob. */
+/** LaTeX in another format, as a Blob. */
 export async function render(latex, format, signal) {
   const answer = await send("/v1/render", {
     method: "POST",

@@ -1,31 +1,23 @@
-// One reading on the page: its picture, its rendering, its LaTeX to edit and to copy.
+// One reading on the page: its picture, its rendering, and its LaTeX to edit and to copy.
 
-import { readPicture, render, ServerError } from "/api.js";
+import { readPicture, render } from "/api.js";
 import { deliver, FORMS } from "/copying.js";
-import { doubtfulRanges, markedNodes, movedRanges } from "/marks.js";
+import { uncertainRanges, markedNodes, movedRanges } from "/marks.js";
 
-const PREVIEW_AFTER = 180; // milliseconds without a key
-const KEEP_AFTER = 800;
-const LITTLE = 0.7; // confidence below which a reading stands out
+const PREVIEW_AFTER_MS = 180; // after the last key
+const SAVE_AFTER_MS = 800;
+const LOW_CONFIDENCE = 0.7; // a reading below it is highlighted
 const ZOOM = 1.6; // of the rendering: an em is 16 pixels in it
-const WARNINGS = {
-  unfinished: "The answer was cut off: the formula is longer than the model's limit.",
-  loop: "The answer runs in a circle.",
-  does_not_parse: "The answer is not valid LaTeX.",
-  no_formula: "No formula was found that the model can read.",
-  no_answer: "The model gave no answer in the form it was taught.",
-  no_logprobs: "The model's server does not say how sure it is.",
-};
 
 let count = 0;
 
 export class Card {
-  /** `picture`: a Blob. `tell` speaks to the user, `changed` gets the card when it should be kept. */
-  constructor(id, picture, name, { tell, changed, removed }) {
+  /** `picture` is a Blob. `announce` shows a message; `changed` is called when the card should be saved. */
+  constructor(id, picture, name, { announce, changed, removed }) {
     this.picture = picture;
     this.name = name;
     this.id = id;
-    this.tell = tell;
+    this.announce = announce;
     this.changed = changed;
     this.latex = "";
     this.ranges = [];
@@ -79,15 +71,17 @@ export class Card {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = form.label;
-      if (form.title) button.title = form.title;
-      if (form.title) button.setAttribute("aria-label", form.title);
+      if (form.title) {
+        button.title = form.title;
+        button.setAttribute("aria-label", form.title);
+      }
       button.classList.toggle("primary", form === FORMS[0]);
       button.addEventListener("click", () => this.copy(form, button));
       group.append(button);
     }
   }
 
-  /** Ask the server; resolves to whether there is a reading. */
+  /** Request the reading; resolves to whether there is one. */
   async read() {
     this.parts.failed.hidden = true;
     this.parts.waiting.hidden = false;
@@ -102,18 +96,18 @@ export class Card {
     }
   }
 
-  /** `latex`: the reading's, or what the user made of it. */
+  /** `latex` is the reading's, or as the user edited it. */
   show(reading, latex = reading.compact) {
     this.reading = reading;
     const sureness = this.element.querySelector(".sureness");
     const percent = Math.floor(100 * reading.confidence);
     const isKnown = reading.latex && !reading.warnings.includes("no_logprobs");
     if (isKnown) sureness.textContent = `${percent} % sure`;
-    sureness.dataset.level = reading.confidence < LITTLE ? "low" : "high";
+    sureness.dataset.level = reading.confidence < LOW_CONFIDENCE ? "low" : "high";
     const warnings = this.element.querySelector(".warnings");
-    warnings.textContent = reading.warnings.map((w) => WARNINGS[w] ?? w.replaceAll("_", " ")).join(" ");
-    warnings.hidden = reading.warnings.length === 0;
-    const ranges = doubtfulRanges(reading.compact, reading.tokens);
+    warnings.textContent = reading.messages.join(" ");
+    warnings.hidden = reading.messages.length === 0;
+    const ranges = uncertainRanges(reading.compact, reading.tokens);
     this.ranges = movedRanges(ranges, reading.compact, latex);
     this.latex = this.parts.editor.value = latex;
     this.parts.done.hidden = false;
@@ -126,7 +120,7 @@ export class Card {
     this.parts.waiting.hidden = true;
     this.parts.paper.setAttribute("aria-busy", "false");
     this.parts.failed.hidden = false;
-    this.element.querySelector(".failure").textContent = sentence(error);
+    this.element.querySelector(".failure").textContent = messageOf(error);
   }
 
   edited() {
@@ -135,9 +129,9 @@ export class Card {
     this.latex = text;
     this.showMarks();
     clearTimeout(this.previewing);
-    this.previewing = setTimeout(() => this.preview(), PREVIEW_AFTER);
-    clearTimeout(this.keeping);
-    this.keeping = setTimeout(() => this.changed(this), KEEP_AFTER);
+    this.previewing = setTimeout(() => this.preview(), PREVIEW_AFTER_MS);
+    clearTimeout(this.saving);
+    this.saving = setTimeout(() => this.changed(this), SAVE_AFTER_MS);
   }
 
   showMarks() {
@@ -148,31 +142,31 @@ export class Card {
     this.fit();
   }
 
-  /** Select the next doubtful part after the cursor. */
+  /** Select the next uncertain token after the cursor. */
   goToDoubt() {
     const { editor } = this.parts;
     const next = this.ranges.find((range) => range.start >= editor.selectionEnd) ?? this.ranges[0];
     editor.focus();
     editor.setSelectionRange(next.start, next.end);
     const percent = Math.floor(100 * next.probability);
-    this.tell(`${this.latex.slice(next.start, next.end)}: ${percent} % sure.`);
+    this.announce(`${this.latex.slice(next.start, next.end)}: ${percent} % sure.`);
   }
 
   async preview() {
-    this.drawing?.abort();
-    this.drawing = new AbortController();
+    this.rendering?.abort();
+    this.rendering = new AbortController();
     const { rendered, fault, paper, waiting } = this.parts;
-    const { signal } = this.drawing;
+    const { signal } = this.rendering;
     if (!this.latex.trim()) {
       rendered.hidden = fault.hidden = true;
       paper.setAttribute("aria-busy", "false");
       return;
     }
     try {
-      const drawn = await render(this.latex, "svg", signal);
+      const svg = await render(this.latex, "svg", signal);
       if (signal.aborted) return;
       const old = rendered.src;
-      rendered.src = URL.createObjectURL(drawn);
+      rendered.src = URL.createObjectURL(svg);
       await rendered.decode();
       if (old) URL.revokeObjectURL(old);
       rendered.alt = `The formula ${this.latex}`;
@@ -184,36 +178,36 @@ export class Card {
     } catch (error) {
       if (signal.aborted) return;
       rendered.classList.add("stale");
-      fault.textContent = sentence(error);
+      fault.textContent = messageOf(error);
       fault.hidden = false;
-      waiting.textContent = "Not drawn yet: the LaTeX below has an error.";
+      waiting.textContent = "Not rendered yet: the LaTeX below has an error.";
       waiting.hidden = !rendered.hidden;
     }
     paper.setAttribute("aria-busy", "false");
   }
 
-  /** Give the editor the height of its text, the rendering the width there is (or a bit more). */
+  /** Fit the editor's height to its text, and the rendering's width to the card. */
   fit() {
     const { editor, rendered, paper } = this.parts;
     editor.style.height = "auto";
     editor.style.height = `${editor.scrollHeight}px`;
     if (rendered.naturalWidth) {
-      const room = paper.clientWidth - 32;
-      const wanted = Math.min(ZOOM * rendered.naturalWidth, Math.max(room, 0.75 * rendered.naturalWidth));
+      const available = paper.clientWidth - 32;
+      const wanted = Math.min(ZOOM * rendered.naturalWidth, Math.max(available, 0.75 * rendered.naturalWidth));
       rendered.style.width = `${wanted}px`;
     }
   }
 
   async copy(form, button) {
     try {
-      this.tell(await deliver(form, this.latex), button);
+      this.announce(await deliver(form, this.latex), button);
     } catch (error) {
-      this.parts.fault.textContent = sentence(error);
+      this.parts.fault.textContent = messageOf(error);
       this.parts.fault.hidden = false;
     }
   }
 }
 
-function sentence(error) {
-  return error instanceof ServerError ? error.message : `${error.message ?? error}`;
+function messageOf(error) {
+  return `${error.message ?? error}`;
 }

@@ -1,4 +1,4 @@
-// The forms in which a formula leaves the page.
+// Copying and saving a formula in several formats.
 
 import { render } from "/api.js";
 
@@ -16,7 +16,7 @@ export const FORMS = [
   { label: "PNG", title: "Save as PNG", file: "png" },
 ];
 
-/** Copies or saves; resolves to a sentence that says what was done. */
+/** Copy or save; resolves to a sentence about what was done. */
 export async function deliver(form, latex) {
   if (form.file) {
     save(await render(latex, form.file), `formula.${form.file}`);
@@ -37,7 +37,7 @@ export async function deliver(form, latex) {
 
 async function copyText(text) {
   if (navigator.clipboard?.write && text instanceof Promise) {
-    // Browsers allow copying only right after a click: hand them the promise, not its result.
+    // Browsers allow copying only right after a click, so they get the promise, not its result.
     const blob = text.then((value) => new Blob([value], { type: "text/plain" }));
     await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
   } else if (navigator.clipboard) {

@@ -1,4 +1,4 @@
-// Draws /openapi.json as a page.
+// Shows /openapi.json as a page.
 
 for (const place of document.querySelectorAll(".here")) place.textContent = location.origin;
 
@@ -66,7 +66,7 @@ function operation(address, method, details) {
     parts.push(element("h3", `Body: ${kind}`), ...tables(schema));
   }
   for (const [kind, { schema }] of Object.entries(details.responses["200"]?.content ?? {})) {
-    parts.push(element("h3", `Answer: ${kind}`));
+    parts.push(element("h3", `Response: ${kind}`));
     if (resolved(schema)?.properties) parts.push(...tables(schema));
   }
   const errors = Object.keys(details.responses).filter((status) => status >= "400");

@@ -1,6 +1,6 @@
-// Earlier readings, in this browser's own database: nothing of it goes anywhere.
+// Earlier readings, in this browser's database. They are never sent anywhere.
 
-const KEPT = 100;
+const MAX_ENTRIES = 100;
 const STORE = "readings";
 
 function opened() {
@@ -12,7 +12,7 @@ function opened() {
   });
 }
 
-/** One transaction; `work` gets the store and returns the request whose result is wanted. */
+/** One transaction; `work` gets the store and returns the request whose result is returned. */
 async function transact(mode, work) {
   const database = await opened();
   try {
@@ -27,7 +27,7 @@ async function transact(mode, work) {
   }
 }
 
-/** All entries, the newest first; none where the browser keeps nothing. */
+/** All entries, the newest first; none if the browser stores nothing. */
 export async function earlier() {
   try {
     return (await transact("readonly", (store) => store.getAll())).sort((a, b) => b.time - a.time);
@@ -36,13 +36,13 @@ export async function earlier() {
   }
 }
 
-/** Keep an entry { id, time, name, latex, reading, picture }, and drop the oldest ones. */
-export async function keep(entry) {
+/** Save an entry { id, time, name, latex, reading, picture }, and delete the oldest ones. */
+export async function save(entry) {
   try {
     await transact("readwrite", (store) => store.put(entry));
-    for (const { id } of (await earlier()).slice(KEPT)) await forget(id);
+    for (const { id } of (await earlier()).slice(MAX_ENTRIES)) await forget(id);
   } catch {
-    // A private window may refuse: then there is no history, and nothing else is lost.
+    // A private window may refuse: then there is no history.
   }
 }
 

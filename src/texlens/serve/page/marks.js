@@ -1,24 +1,24 @@
-// Which parts of a reading to doubt, kept in place while the text around them is edited.
+// The uncertain tokens of a reading, kept in place while the text around them is edited.
 
-const DOUBT = 0.8; // probability of a token below which it is marked
-const MUCH_DOUBT = 0.5;
+const UNCERTAIN = 0.8; // a token with a lower probability is marked
+const VERY_UNCERTAIN = 0.5;
 
-/** Ranges { start, end, probability } of the doubtful tokens in `latex`. */
-export function doubtfulRanges(latex, tokens) {
+/** Ranges { start, end, probability } of the uncertain tokens in `latex`. */
+export function uncertainRanges(latex, tokens) {
   const ranges = [];
   let from = 0;
   for (const token of tokens) {
     const text = token.text.trim();
     const start = text ? latex.indexOf(text, from) : -1;
-    if (start < 0) continue; // what was unwrapped, such as dollar signs
+    if (start < 0) continue; // not in the formula, such as dollar signs
     from = start + text.length;
     const probability = Math.exp(token.logprob);
-    if (probability < DOUBT) ranges.push({ start, end: from, probability });
+    if (probability < UNCERTAIN) ranges.push({ start, end: from, probability });
   }
   return ranges;
 }
 
-/** The ranges after an edit: those it touched are gone, those behind it have moved. */
+/** The ranges after an edit: without those it touched; those behind it have moved. */
 export function movedRanges(ranges, before, after) {
   const shorter = Math.min(before.length, after.length);
   let head = 0;
@@ -40,10 +40,10 @@ export function markedNodes(text, ranges) {
   for (const { start, end, probability } of ranges) {
     const mark = document.createElement("mark");
     mark.textContent = text.slice(start, end);
-    mark.classList.toggle("much", probability < MUCH_DOUBT);
+    mark.classList.toggle("much", probability < VERY_UNCERTAIN);
     nodes.push(text.slice(from, start), mark);
     from = end;
   }
-  nodes.push(text.slice(from) + "\n"); // a last line break needs something after it to count
+  nodes.push(text.slice(from) + "\n"); // a line break at the end needs a line after it to be visible
   return nodes;
 }

@@ -1,12 +1,12 @@
-// The page: pictures come in by paste, drop, choice or camera, and become cards.
+// The page: pictures are pasted, dropped, chosen or photographed, and each becomes a card.
 
 import { health, onTokenNeeded, setToken } from "/api.js";
 import { Card } from "/card.js";
-import { earlier, forgetAll, keep } from "/history.js";
+import { earlier, forgetAll, save } from "/history.js";
 import { thumbnail, withinLimits } from "/pictures.js";
 
-const AT_ONCE = 8; // pictures on their way to the server
-const TOLD_FOR = 1600; // milliseconds that a button shows what it did
+const MAX_REQUESTS = 8; // at the same time
+const FEEDBACK_MS = 1600; // for which a button shows that it has worked
 
 const $ = (id) => document.getElementById(id);
 const queue = [];
@@ -15,12 +15,12 @@ let started = 0;
 let finished = 0;
 let limits = { max_body_bytes: Infinity, max_pixels: Infinity };
 
-// --- Pictures come in -------------------------------------------------------------------------
+// --- Input of pictures -------------------------------------------------------------------------
 
 function take(files) {
   const pictures = [...files].filter((file) => file.type.startsWith("image/"));
-  notice(pictures.length < files.length ? "Only pictures can be read: the rest was left out." : "");
-  // The newest stand on top, those that came together in their own order.
+  notice(pictures.length < files.length ? "Only pictures can be read: other files were ignored." : "");
+  // The newest are on top; pictures that arrive together keep their order.
   const cards = pictures.reverse().map((file) => addCard(file, file.name || "Pasted picture"));
   queue.push(...cards.reverse());
   started += cards.length;
@@ -30,7 +30,7 @@ function take(files) {
 
 function addCard(picture, name, id = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`) {
   const card = new Card(id, picture, name, {
-    tell,
+    announce,
     changed: store,
     removed: () => {
       document.body.classList.toggle("has-cards", $("cards").childElementCount > 0);
@@ -44,7 +44,7 @@ function addCard(picture, name, id = crypto.randomUUID?.() ?? `${Date.now()}-${M
 
 async function work() {
   showProgress();
-  while (queue.length && running < AT_ONCE) {
+  while (queue.length && running < MAX_REQUESTS) {
     const card = queue.shift();
     running++;
     readCard(card).finally(() => {
@@ -57,7 +57,7 @@ async function work() {
 
 async function readCard(card) {
   card.picture = await withinLimits(card.picture, limits);
-  if (await card.read()) tell(`${card.name} is read.`);
+  if (await card.read()) announce(`${card.name} is read.`);
 }
 
 function showProgress() {
@@ -125,18 +125,18 @@ document.addEventListener("drop", (event) => {
   else notice("Addresses are not fetched: save the picture, or copy and paste it.");
 });
 
-// --- What the user is told --------------------------------------------------------------------
+// --- Messages ----------------------------------------------------------------------------------
 
-/** Say something: to screen readers, and on the button that caused it. */
-function tell(sentence, button) {
-  $("spoken").textContent = sentence;
+/** Show a message to screen readers, and on the button that caused it. */
+function announce(sentence, button) {
+  $("announcement").textContent = sentence;
   if (!button || button.dataset.label) return;
   button.dataset.label = button.textContent;
   button.textContent = sentence.startsWith("Saved") ? "Saved ✓" : "Copied ✓";
   setTimeout(() => {
     button.textContent = button.dataset.label;
     delete button.dataset.label;
-  }, TOLD_FOR);
+  }, FEEDBACK_MS);
 }
 
 function notice(sentence) {
@@ -147,7 +147,7 @@ function notice(sentence) {
 // --- Earlier readings -------------------------------------------------------------------------
 
 async function store(card) {
-  await keep({
+  await save({
     id: card.id,
     time: Date.now(),
     name: card.name,
@@ -194,7 +194,7 @@ function reopen(entry) {
 $("forget").addEventListener("click", async () => {
   await forgetAll();
   await showEarlier();
-  tell("All earlier readings are forgotten.");
+  announce("All earlier readings were deleted.");
 });
 
 // --- Colours, token, start --------------------------------------------------------------------

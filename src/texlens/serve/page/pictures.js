@@ -1,18 +1,18 @@
-// Pictures made smaller where they are too large for the server, or for this browser to keep.
+// Smaller copies of pictures that are too large for the server, or for the history.
 
-const SENT_PIXELS = 12e6; // of a picture that the server would refuse as it is
-const KEPT_PIXELS = 1e6;
-const KEPT_BYTES = 300_000;
+const UPLOAD_PIXELS = 12e6; // of a picture that is too large for the server
+const THUMBNAIL_PIXELS = 1e6;
+const THUMBNAIL_BYTES = 300_000;
 
-/** The picture (a Blob), or a smaller one where the server's limits ask for it. */
+/** The picture (a Blob), or a smaller one within the server's limits. */
 export function withinLimits(picture, { max_pixels, max_body_bytes }) {
-  const bytes = 0.9 * max_body_bytes; // the form around it takes some
-  return shrunk(picture, SENT_PIXELS, (pixels) => pixels <= max_pixels && picture.size <= bytes);
+  const bytes = 0.9 * max_body_bytes; // the rest is for the form around it
+  return shrunk(picture, UPLOAD_PIXELS, (pixels) => pixels <= max_pixels && picture.size <= bytes);
 }
 
-/** The picture, or a smaller one to be kept in its stead. */
+/** The picture, or a smaller one for the history. */
 export function thumbnail(picture) {
-  return shrunk(picture, KEPT_PIXELS, () => picture.size <= KEPT_BYTES);
+  return shrunk(picture, THUMBNAIL_PIXELS, () => picture.size <= THUMBNAIL_BYTES);
 }
 
 async function shrunk(picture, most, fits) {
@@ -20,15 +20,15 @@ async function shrunk(picture, most, fits) {
   try {
     bitmap = await createImageBitmap(picture);
   } catch {
-    return picture; // no picture, or a kind this browser cannot show: the server will say
+    return picture; // the browser cannot decode it: the server decides
   }
   const pixels = bitmap.width * bitmap.height;
-  if (!fits(pixels)) picture = await drawn(bitmap, Math.min(1, Math.sqrt(most / pixels)));
+  if (!fits(pixels)) picture = await scaled(bitmap, Math.min(1, Math.sqrt(most / pixels)));
   bitmap.close();
   return picture;
 }
 
-function drawn(bitmap, scale) {
+function scaled(bitmap, scale) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.floor(bitmap.width * scale));
   canvas.height = Math.max(1, Math.floor(bitmap.height * scale));
