@@ -194,7 +194,7 @@ def test_the_end_waits_for_requests_at_work(server: Server) -> None:  # the last
 
     thread = threading.Thread(target=ask)
     thread.start()
-    time.sleep(0.1)
+    time.sleep(0.3)
     errors = server.stop()
     thread.join(30)
     assert answers[0].status_code == 200
