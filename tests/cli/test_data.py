@@ -159,7 +159,7 @@ def test_render_writes_shards_resumes_and_refuses_other_settings(  # type: ignor
         (("--source", "grammar:1", "--ink", "."), "either --source or --ink"),
         (("--source", "grammar:1", "--captions", "c.tsv"), "need --ink"),
         (("--source", "nonsense:1"), "not a source of formulas"),
-        (("--source", "list:1:gone.txt"), "cannot be read"),
+        (("--source", "list:1:gone.txt"), "Cannot read"),
         (("--ink", "gone"), "no folder 'gone'"),
     ],
 )

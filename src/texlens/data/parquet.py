@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,40 +20,24 @@ _READ_BUFFER = 1 << 20  # bytes
 _COLUMNS = ["id", "image", "latex_formula", "source", "kind"]
 
 
-def _schema() -> pa.Schema:
-    text = {"dtype": "string", "_type": "Value"}
-    features: dict[str, Any] = dict.fromkeys(_COLUMNS, text)
-    features["image"] = {"_type": "Image"}
-    return pa.schema(
-        [
-            pa.field("id", pa.string()),
-            pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-            pa.field("latex_formula", pa.string()),
-            pa.field("source", pa.string()),
-            pa.field("kind", pa.string()),
-        ],
-        metadata={"huggingface": json.dumps({"info": {"features": features}})},
-    )
+_TYPES = dict.fromkeys(_COLUMNS, pa.string()) | {
+    "image": pa.struct({"bytes": pa.binary(), "path": pa.string()})
+}
+_FEATURES: dict[str, dict[str, str]] = {
+    name: {"_type": "Image"} if name == "image" else {"dtype": "string", "_type": "Value"}
+    for name in _COLUMNS
+}
+_SCHEMA = pa.schema(_TYPES, {"huggingface": json.dumps({"info": {"features": _FEATURES}})})
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
     """Write examples in their order, atomically and with bounded memory; returns how many."""
-    schema = _schema()
     count = 0
-    with atomic_write(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    with atomic_write(path) as file, pq.ParquetWriter(file, _SCHEMA, compression="zstd") as writer:
         for batch in _groups(examples):
             count += len(batch)
-            rows = [
-                {
-                    "id": example.id,
-                    "image": {"bytes": example.image, "path": None},
-                    "latex_formula": example.latex_formula,
-                    "source": example.source,
-                    "kind": example.kind,
-                }
-                for example in batch
-            ]
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            rows = [asdict(e) | {"image": {"bytes": e.image, "path": None}} for e in batch]
+            writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
     return count
 
 
@@ -73,7 +57,7 @@ def _groups(examples: Iterable[Example]) -> Iterator[list[Example]]:
 def open_parquet(path: Path) -> pq.ParquetFile:
     """A Parquet file to be read in small pieces, however large its row groups are.
 
-    By default PyArrow takes in a whole column of a row group before it gives the first row.
+    By default PyArrow reads a whole column of a row group before it gives the first row.
     """
     return pq.ParquetFile(path, buffer_size=_READ_BUFFER, pre_buffer=False)
 
@@ -82,7 +66,7 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
     """The examples of a Parquet file, in order, with bounded memory.
 
     `id`, `image` and `latex_formula` must be there; other columns may be.
-    Raises InputError for a file that is not such a table.
+    Raises InputError for another file.
     """
     try:
         table = open_parquet(path)

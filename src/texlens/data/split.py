@@ -9,14 +9,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from texlens.data.items import SPLITS, Split
+from texlens.data.items import SPLITS, Sizes, Split
 
+Outcome = Split | tuple[str, str]  # of an item: its split, or the step and reason of a drop
 _DEFAULT_HELD_OUT = 0.05  # of the items, each for validation and test
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What the split needs to know of an item."""
+    """What decides the split of an item."""
 
     formula: bytes
     picture: bytes
@@ -29,20 +30,18 @@ def formula_key(formula: str) -> bytes:
     return hashlib.blake2b(formula.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def assign(
-    keys: Sequence[Key], sizes: tuple[int, int, int] | None, seed: int
-) -> list[Split | tuple[str, str]]:
+def assign(keys: Sequence[Key], sizes: Sizes | None, seed: int) -> list[Outcome]:
     """The split of every item, or the (step, reason) for leaving it out.
 
-    An item with the formula and the picture of an earlier one is a duplicate. Where every item has
-    a split of its authors', those are kept, unless `sizes` asks for others. Otherwise whole
-    formulas are dealt out in an order that depends on `seed` and the formula alone, to test, then
-    validation, then train, until each has its size (None: 5 % of the items each for test and
-    validation, and none is left out). With several sources, each gives an equal part. In the end
-    what has the formula or the picture of a test item leaves the other splits, and what has those
-    of a validation item leaves train.
+    1. An item with the formula and the picture of an earlier one is a duplicate.
+    2. Where every item has a split of its authors, it is kept, unless `sizes` asks for others.
+       Otherwise whole formulas, in an order that depends on `seed` and the formula alone, go to
+       test, then validation, then train, until each has its size. `sizes` None gives test and
+       validation 5 % of the items each, and leaves none out. Several sources give equal parts.
+    3. An item with the formula or the picture of a test item leaves the other splits; one with
+       those of a validation item leaves train.
     """
-    outcome: list[Split | tuple[str, str] | None] = [None] * len(keys)
+    outcome: list[Outcome | None] = [None] * len(keys)
     seen: set[tuple[bytes, bytes]] = set()
     for n, key in enumerate(keys):
         if (key.formula, key.picture) in seen:
@@ -58,24 +57,24 @@ def assign(
         for rank, source in enumerate(sources):
             members = [n for n in left if keys[n].source == source]
             part = sizes and _equal_part(sizes, rank, len(sources))
-            _deal(keys, members, part, seed, outcome)
+            _choose(keys, members, part, seed, outcome)
     _keep_apart(keys, left, outcome)
     return [
         o if o is not None else ("sample", "was not needed for the sizes asked") for o in outcome
     ]
 
 
-def _equal_part(sizes: tuple[int, int, int], rank: int, parts: int) -> tuple[int, ...]:
-    """One source's part of each size; what does not divide goes to the first sources."""
+def _equal_part(sizes: Sizes, rank: int, parts: int) -> tuple[int, ...]:
+    """One source's part of each size; the remainder goes to the first sources."""
     return tuple(size // parts + (rank < size % parts) for size in sizes)
 
 
-def _deal(
+def _choose(
     keys: Sequence[Key],
     members: list[int],
     sizes: tuple[int, ...] | None,
     seed: int,
-    outcome: list[Split | tuple[str, str] | None],
+    outcome: list[Outcome | None],
 ) -> None:
     groups: dict[bytes, list[int]] = {}
     for n in members:
@@ -88,8 +87,8 @@ def _deal(
         group = groups[formula]
         for split in reversed(SPLITS):
             if room[split] > 0:
-                # A size that was asked for is not exceeded: a formula written more often than
-                # there is room for gives only so many pictures.
+                # A given size is not exceeded: of a formula with more pictures than there is room
+                # for, only some pictures are taken.
                 chosen = group if sizes is None else group[: room[split]]
                 for n in chosen:
                     outcome[n] = split
@@ -97,32 +96,21 @@ def _deal(
                 break
 
 
-def _keep_apart(
-    keys: Sequence[Key], left: list[int], outcome: list[Split | tuple[str, str] | None]
-) -> None:
+def _keep_apart(keys: Sequence[Key], left: list[int], outcome: list[Outcome | None]) -> None:
     """Leave out of a split what a later one holds: test wins, then validation.
 
-    A picture can come twice with two spellings of its formula that the normal form cannot tell to
-    be one, so pictures are kept apart too.
+    A picture can come twice with two spellings of its formula that the normal form does not unify,
+    so pictures are kept apart too.
     """
-    for what, key_of in (("formula", _formula), ("picture", _picture)):
-        holder: dict[bytes, int] = {}
-        for n in left:
-            split = outcome[n]
-            if isinstance(split, str):
-                key = key_of(keys[n])
-                holder[key] = max(SPLITS.index(split), holder.get(key, 0))
-        for n in left:
-            split = outcome[n]
-            if isinstance(split, str):
-                last = holder[key_of(keys[n])]
-                if SPLITS.index(split) < last:
-                    outcome[n] = ("leak", f"its {what} is also in {SPLITS[last]}")
-
-
-def _formula(key: Key) -> bytes:
-    return key.formula
-
-
-def _picture(key: Key) -> bytes:
-    return key.picture
+    for what in ("formula", "picture"):
+        held = [
+            (n, SPLITS.index(split), getattr(keys[n], what))
+            for n in left
+            if isinstance(split := outcome[n], str)
+        ]
+        last: dict[bytes, int] = {}
+        for _, rank, key in held:
+            last[key] = max(rank, last.get(key, 0))
+        for n, rank, key in held:
+            if rank < last[key]:
+                outcome[n] = ("leak", f"its {what} is also in {SPLITS[last[key]]}")

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from texlens.data.corpora.base import Corpus, Locator, read_caption_lines, require_folder, split_of
+from texlens.data.corpora.base import Corpus, Locator, require_folder, split_of
 from texlens.data.items import Drop, RawItem
 from texlens.data.pictures.ink import Ink, InkError, InkStyle, array_to_png, parse_inkml, render_ink
+from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
 from texlens.latex import normalize
 
@@ -41,7 +42,6 @@ class Crohme(Corpus):
         found = sorted(p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*.inkml"))
         if not found:
             raise InputError(f"There is no .inkml file under '{self.folder}'.")
-        unused = dict(captions or {})
         for path in found:
             if captions is None:
                 yield (path, None)
@@ -49,11 +49,10 @@ class Crohme(Corpus):
             # A captions file may count its paths from this folder or from the one above.
             name = path if path in captions else f"{self.folder.resolve().name}/{path}"
             if name in captions:
-                unused.pop(name, None)
-                yield (path, captions[name])
+                yield path, captions.pop(name)
             else:
                 yield Drop(path, "read", "has no line in the captions file")
-        for name in sorted(unused):
+        for name in sorted(captions or ()):
             yield Drop(name, "read", "has a caption but no ink file")
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
@@ -101,7 +100,7 @@ class Crohme(Corpus):
 
 def _read_captions(path: Path) -> dict[str, str]:
     captions: dict[str, str] = {}
-    for number, line in enumerate(read_caption_lines(path), 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         name, tab, latex = line.partition("\t")

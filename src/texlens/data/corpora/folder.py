@@ -18,10 +18,10 @@ from texlens.data.corpora.base import (
     FileCorpus,
     Locator,
     match_captions,
-    read_caption_lines,
     require_folder,
 )
 from texlens.data.items import Drop
+from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
 from texlens.reading.pictures.opening import SUFFIXES
 from texlens.records import Kind
@@ -88,7 +88,7 @@ def read_caption_table(path: Path) -> list[tuple[str, str]]:
 
     Raises InputError naming the line for broken JSON, and for columns that cannot be found.
     """
-    lines = read_caption_lines(path)
+    lines = read_lines(path)
     if path.suffix.lower() in (".jsonl", ".json"):
         records = []
         for number, line in enumerate(lines, 1):

@@ -20,12 +20,12 @@ from texlens.data.corpora.base import (
     FileCorpus,
     Locator,
     match_captions,
-    read_caption_lines,
     require_folder,
     split_of,
 )
 from texlens.data.items import Drop
 from texlens.data.pictures.ink import array_to_png
+from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
 from texlens.reading.pictures.opening import SUFFIXES
 from texlens.records import Kind
@@ -33,23 +33,25 @@ from texlens.records import Kind
 _PICKLE = "images.pkl"
 # All that NumPy's arrays need of a pickle, under the names that old and new versions write.
 _ARRAY_GLOBALS = frozenset(
-    (module, name)
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray")
-    for name in ("_reconstruct", "scalar")
-) | {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("_codecs", "encode"),
-}
+    [
+        "numpy.ndarray",
+        "numpy.dtype",
+        "_codecs.encode",
+        "numpy.core.numeric._frombuffer",
+        "numpy._core.numeric._frombuffer",
+        "numpy.core.multiarray._reconstruct",
+        "numpy.core.multiarray.scalar",
+        "numpy._core.multiarray._reconstruct",
+        "numpy._core.multiarray.scalar",
+    ]
+)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
     """An unpickler that can make arrays and plain containers, and nothing that runs code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ARRAY_GLOBALS:
+        if f"{module}.{name}" in _ARRAY_GLOBALS:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"holds {module}.{name}, which is not an array")
 
@@ -62,7 +64,7 @@ def load_array_pickle(path: Path) -> dict[str, np.ndarray[Any, Any]]:
             content = _ArrayUnpickler(stream).load()
     except OSError as error:
         raise InputError(f"Cannot read '{path}': {error.strerror}.") from error
-    except Exception as error:  # a broken pickle fails in many ways; none is worth telling apart
+    except Exception as error:  # a broken pickle fails in many ways
         raise InputError(f"'{path}' is not a pickle of arrays: {error}.") from error
     if not isinstance(content, dict) or not all(
         isinstance(value, np.ndarray) for value in content.values()
@@ -98,7 +100,7 @@ class Hme100k(FileCorpus):
         else:
             files = _files_by_name(folder)
         captions = []
-        for line in read_caption_lines(folder / "caption.txt"):
+        for line in read_lines(folder / "caption.txt"):
             if line.strip():
                 name, *latex = line.split(None, 1)
                 captions.append((name, "".join(latex)))

@@ -17,14 +17,15 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from texlens.data.corpora.base import Corpus, Locator, read_caption_lines
+from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.formulas.grammar import generate
 from texlens.data.formulas.recombine import Recombiner
 from texlens.data.items import Drop, RawItem
 from texlens.data.pictures.augmentation import Medium, Picture, augment_as
 from texlens.data.pictures.handwriting import handwrite
-from texlens.data.pictures.ink import InkError, InkStyle, Stroke, render_ink
+from texlens.data.pictures.ink import InkStyle, render_ink
 from texlens.data.pictures.printed import choose_style, render_printed
+from texlens.data.text_lines import read_lines
 from texlens.images import encode_png
 from texlens.records import Kind
 
@@ -87,7 +88,7 @@ class Synthetic(Corpus):
         if self.kind == "handwritten":
             strokes = handwrite(formulas, rngs)
             return [
-                ink if isinstance(ink, str) else _with_pen(ink, rng)
+                ink if isinstance(ink, str) else render_ink(ink, InkStyle().vary(rng), rng)
                 for ink, rng in zip(strokes, rngs, strict=True)
             ]
         # The texts of the seeds are part of the data: a new word would give other pictures.
@@ -101,7 +102,7 @@ class Synthetic(Corpus):
 
 
 def _read_lists(paths: Sequence[Path]) -> list[str]:
-    return [line.strip() for path in paths for line in read_caption_lines(path) if line.strip()]
+    return [line.strip() for path in paths for line in read_lines(path) if line.strip()]
 
 
 @lru_cache(maxsize=4)
@@ -124,13 +125,6 @@ def _sampler(lists: tuple[Path, ...], kind: Kind) -> Callable[[Random], str]:
         return formula
 
     return sample_writable if kind == "handwritten" else sample
-
-
-def _with_pen(strokes: Sequence[Stroke], rng: np.random.Generator) -> Picture | str:
-    try:
-        return render_ink(strokes, InkStyle().vary(rng), rng)
-    except InkError as error:
-        return str(error)
 
 
 def _augmented(grey: Picture, medium: Medium, rng: np.random.Generator) -> Picture:

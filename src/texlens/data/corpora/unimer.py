@@ -13,10 +13,10 @@ from texlens.data.corpora.base import (
     FileCorpus,
     Locator,
     match_captions,
-    read_caption_lines,
     require_folder,
 )
 from texlens.data.items import Drop, Sizes, Split
+from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
 from texlens.records import Kind
 
@@ -59,8 +59,7 @@ class Unimer(FileCorpus):
         split: Split = "train" if self.subset == "train" else "test"
         present = {path.name for path in (self.folder / pictures).glob("*.png")}
         numbered = [
-            (f"{number:07d}.png", latex)
-            for number, latex in enumerate(read_caption_lines(captions))
+            (f"{number:07d}.png", latex) for number, latex in enumerate(read_lines(captions))
         ]
         prefix = f"{self.subset}/"
         for found in match_captions(numbered, present, {n: n for n in present}.get, prefix):

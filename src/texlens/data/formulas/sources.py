@@ -14,13 +14,12 @@ from typing import Any, Final
 
 from texlens.data.formulas.grammar import generate
 from texlens.data.formulas.recombine import Recombiner, vary
+from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
 from texlens.latex import normalize
 
 Sampler = Callable[[Random], str]  # samples one formula in normal form
-RECOMBINED_FORMULAS: Final = (
-    20_000  # of a longer list: a recombiner takes 0.1 ms a formula to build
-)
+RECOMBINED_FORMULAS: Final = 20_000  # at most: a recombiner is built at 0.1 ms a formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +103,7 @@ class FormulaSource:
     def _lines(self) -> list[str]:
         if self.path is None:
             return []
-        try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"'{self.path}' cannot be read as a list of formulas: {error}."
-            ) from error
-        formulas = [line for line in lines if line.strip()]
+        formulas = [line for line in read_lines(self.path) if line.strip()]
         if not formulas:
             raise InputError(f"'{self.path}' has no formulas: give a file with one on each line.")
         return formulas
