@@ -4,7 +4,7 @@
 
 FILE has one formula a line, or is one of the development corpora (`.tsv`, `.tsv.xz`: last column;
 `.parquet`: column latex_formula). Without one the tests' own formulas are used. Of the distinct
-formulas those that KaTeX accepts are drawn before and after; the same glyphs, fonts and places
+formulas those that KaTeX accepts are rendered before and after; the same glyphs, fonts and places
 (0.003 em) are the same picture. Every exception is written out. `--tex N` also compares N formulas
 as pdflatex sets them, pixel by pixel.
 """
@@ -72,15 +72,15 @@ def measure_pictures(formulas: list[str], exceptions: Path | None) -> None:
         for (before, after), same in zip(pairs, same_picture(pairs), strict=True):
             count["respelled"] += tokenize(before) != tokenize(after)
             count["not idempotent"] += normalize(after) != after
-            verdict = {True: "kept", False: "moved", None: "not drawn"}[same]
+            verdict = {True: "kept", False: "moved", None: "not rendered"}[same]
             count[verdict] += 1
             if same is not True:
                 rows.append({"verdict": verdict, "latex": before, "normal": after})
-    drawn = count["kept"] + count["moved"]
+    compared = count["kept"] + count["moved"]
     print(f"{len(formulas)} distinct formulas, {count['invalid']} that KaTeX refuses,")
-    print(f"{count['not drawn']} that MathJax cannot draw; {drawn} compared:")
+    print(f"{count['not rendered']} that MathJax cannot render; {compared} compared:")
     print(f"  other tokens  {count['respelled']}")
-    print(f"  picture kept  {count['kept']} = {count['kept'] / max(1, drawn):.4%}")
+    print(f"  picture kept  {count['kept']} = {count['kept'] / max(1, compared):.4%}")
     print(f"  picture moved {count['moved']}")
     print(f"  normal form of the normal form differs: {count['not idempotent']}")
     if exceptions is not None:

@@ -5,10 +5,10 @@
 
 The first form measures the stages of `texlens data prepare`, warm, on one core: the text stage
 (wrappers off, normal form, KaTeX validity); the same with `--verify all` (every formula and its
-normal form drawn and compared); ink to picture (InkML read, drawn, encoded as PNG). Beside them the
+normal form rendered and compared); ink to picture (InkML read, rendered, encoded as PNG). Beside them the
 usual way to check or normalise LaTeX from Python, one Node process a formula, with the same bundle;
 it is left out where there is no Node. FILE is text with a formula a line, or Parquet with a column
-`latex_formula`; FOLDER holds InkML. The defaults are formulas of our own and ink of our own making.
+`latex_formula`; FOLDER holds InkML. By default the formulas are those of `formulas.txt`, and the ink is synthetic.
 
 The second form writes a Parquet corpus of that many small pictures into a temporary folder, in one
 row group as the worst writers do, runs `texlens data prepare` on it, and gives the peak memory.
@@ -62,7 +62,7 @@ def read_formulas(file: Path) -> list[str]:
 
 
 def read_ink(folder: Path | None, formulas: Sequence[str]) -> list[bytes]:
-    """InkML documents: of a folder, or written by our own hand."""
+    """InkML documents: of a folder, or of synthetic handwriting."""
     if folder is not None:
         return [path.read_bytes() for path in sorted(folder.rglob("*.inkml"))]
     rngs = [np.random.default_rng(n) for n in range(len(formulas))]
@@ -152,7 +152,7 @@ def measure_stages(formulas: list[str], ink: list[bytes], seconds: float) -> Non
 
 
 def corpus(rows: int) -> Iterator[pa.Table]:
-    """Pictures of 160 x 32 pixels that are all different, of formulas that come twice each."""
+    """Pictures of 160 x 32 pixels that are all different, every formula twice."""
     rng = np.random.default_rng(0)
     for first in range(0, rows, 1000):
         images, formulas = [], []

@@ -1,4 +1,4 @@
-"""Make docs/readings.png: pictures of the demo beside what the embedded model read in them, redrawn."""
+"""Make docs/readings.png: pictures of the demo beside the rendered readings of the embedded model."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def main() -> None:
         left = Image.open(folder / name).convert("RGB")
         left.thumbnail((PICTURE - 16, ROW - 12))
         sheet.paste(left, (8, row * ROW + (ROW - left.height) // 2))
-        drawn = png(reading.latex, Size(em_px=30))
-        assert isinstance(drawn, bytes), reading
-        right = Image.open(io.BytesIO(drawn)).convert("RGB")
+        rendered = png(reading.latex, Size(em_px=30))
+        assert isinstance(rendered, bytes), reading
+        right = Image.open(io.BytesIO(rendered)).convert("RGB")
         right.thumbnail((READING - 24, ROW - 12))
         sheet.paste(right, (PICTURE + 12, row * ROW + (ROW - right.height) // 2))
     pen = ImageDraw.Draw(sheet)

@@ -99,7 +99,7 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(  # type: ignore[no-unty
     assert not out.exists()
 
 
-def test_audit_fails_on_a_leak_only_if_asked(texlens, corpus, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_audit_fails_on_a_leak_only_with_fail_on_leak(texlens, corpus, tmp_path) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "set"
     assert (
         texlens("prepare", "folder", "--from", corpus, "--out", out, "--sizes", "2/0/1").status == 0

@@ -1,4 +1,4 @@
-"""Small corpora in exactly the layouts their authors publish, made anew by each test."""
+"""Small corpora in exactly the layouts of their authors, made by each test."""
 
 from __future__ import annotations
 

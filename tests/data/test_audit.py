@@ -130,7 +130,7 @@ CORPORA = Path(__file__).resolve().parents[3] / "shared" / "data"
 @pytest.mark.slow
 @pytest.mark.skipif(not CORPORA.is_dir(), reason="development data absent")
 def test_thirty_captions_of_crohme_2014_are_in_its_training_set(tmp_path: Path) -> None:
-    """On captions alone, one small picture each: how to draw the ink is not at stake here."""
+    """With one small picture for every caption: the ink does not matter here."""
     for name, file in (("train", "train"), ("test", "test2014")):
         lines = (CORPORA / f"crohme_captions_{file}.tsv").read_text("utf-8").splitlines()
         captions = [line.split("\t", 1) for line in lines]

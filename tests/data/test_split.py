@@ -1,4 +1,4 @@
-"""The split: no duplicate, no formula in two splits, the sizes asked, the same for any order."""
+"""The split: no duplicate, no formula in two splits, the given sizes, the same for any order."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Draw the pictures of `texlens demo`, and write them with their references into the package.
+"""Make the pictures of `texlens demo`, and write them with their references into the package.
 
     python tools/demo/make_pictures.py src/texlens/demo
 
-Needs pdflatex with the fonts named below (texlive-fonts-extra), pypdfium2 and OpenCV. The fonts and sizes are none that training uses (`data/printed.py`); what happens to a page
-afterwards is what happens to formulas outside of papers: screens, dark themes, slides, scanners,
-cameras. The last ones are meant to be too hard.
+Needs pdflatex with the fonts named below (texlive-fonts-extra), pypdfium2 and OpenCV. Training uses
+none of these fonts and sizes (`data/pictures/printed.py`). The effects are those that formulas meet
+outside of papers: screens, dark themes, slides, scanners, cameras. The last pictures are meant to be
+too hard.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ TEX_FONTS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: its file, its formula, the font, pixels per em, and what happens to it."""
+    """One picture: its file, its formula, the font, pixels per em, and the effects applied."""
 
     file: str
     latex: str
@@ -67,10 +68,10 @@ class Picture:
 def typeset(latex: str, font: str, pixels_per_em: float) -> Image.Image:
     """The formula, black on white, with a margin of one em."""
     if font == "MathJax":
-        drawn = png(latex, Size(em_px=pixels_per_em, margin_px=round(pixels_per_em)))
-        if isinstance(drawn, Failure):
-            raise SystemExit(f"{latex}: {drawn.message}")
-        return Image.open(io.BytesIO(drawn)).convert("L")
+        page = png(latex, Size(em_px=pixels_per_em, margin_px=round(pixels_per_em)))
+        if isinstance(page, Failure):
+            raise SystemExit(f"{latex}: {page.message}")
+        return Image.open(io.BytesIO(page)).convert("L")
     document = (
         r"\documentclass{article}\pagestyle{empty}\usepackage{amsmath,amssymb}"
         + TEX_FONTS[font]
@@ -88,19 +89,19 @@ def typeset(latex: str, font: str, pixels_per_em: float) -> Image.Image:
         return ImageOps.expand(sheet.crop(ink), round(pixels_per_em), fill=255)
 
 
-def colours(ink: str, ground: str) -> Effect:
-    """Ink and ground in these colours."""
+def colours(ink: str, background: str) -> Effect:
+    """Ink and background in these colours."""
 
     def apply(image: Image.Image) -> Image.Image:
         return Image.composite(
-            Image.new("RGB", image.size, ground), Image.new("RGB", image.size, ink), image
+            Image.new("RGB", image.size, background), Image.new("RGB", image.size, ink), image
         )
 
     return apply
 
 
 def white_on_nothing(image: Image.Image) -> Image.Image:
-    """White ink, transparent ground, as a dark page's pictures are."""
+    """White ink on a transparent background, as in the pictures of dark pages."""
     white = Image.new("L", image.size, 255)
     return Image.merge("LA", (white, image.point(lambda value: 255 - value)))
 
@@ -158,7 +159,7 @@ def photographed(
 
 
 def shrunk(factor: float) -> Effect:
-    """Fewer pixels than it needs."""
+    """Fewer pixels than the formula needs."""
     return lambda image: image.resize(
         (round(image.width * factor), round(image.height * factor)), Image.Resampling.BILINEAR
     )

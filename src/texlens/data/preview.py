@@ -1,4 +1,4 @@
-"""A contact sheet of a data set: what the pictures look like, and what they are said to mean."""
+"""A contact sheet of a data set: pictures with their LaTeX."""
 
 from __future__ import annotations
 

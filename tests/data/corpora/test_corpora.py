@@ -45,7 +45,7 @@ def test_parquet_corpora(tmp_path: Path, name: str, column: str, kind: str) -> N
     assert drops == {}
     assert [item.latex for item in items] == layouts.FORMULAS[:5]
     assert {item.kind for item in items} == {kind}
-    if name != "latex-formulas":  # there the split is ours, as published
+    if name != "latex-formulas":  # its authors made no splits
         assert [item.split for item in items] == ["train"] * 3 + ["validation"] * 2
 
 
@@ -219,7 +219,7 @@ def test_crohme_real_inks(shared_data: Path, tmp_path: Path) -> None:
     assert (len(test), drops) == (986, {})
 
 
-def test_rows_of_a_large_group_can_be_asked_for_in_any_order(tmp_path: Path) -> None:
+def test_rows_of_a_large_group_can_be_read_in_any_order(tmp_path: Path) -> None:
     columns = {
         "image": [layouts.picture(0)] * 300,
         "text": [f"x _ {{ {n} }}" if n != 7 else None for n in range(300)],
@@ -233,7 +233,7 @@ def test_rows_of_a_large_group_can_be_asked_for_in_any_order(tmp_path: Path) -> 
     assert texts == ["x _ { 250 }", "x _ { 3 }", "has no LaTeX", "x _ { 299 }", "x _ { 0 }"]
 
 
-def test_the_name_of_the_folder_given_says_the_split_too(tmp_path: Path) -> None:
+def test_the_name_of_the_given_folder_determines_the_split_too(tmp_path: Path) -> None:
     layouts.crohme(tmp_path / "crohme")
     items, _ = everything(open_corpus("crohme", [tmp_path / "crohme" / "TestEM2014GT"]))
     assert {item.split for item in items} == {"test"}

@@ -42,7 +42,7 @@ def test_handwriting_is_labelled_as_synthetic() -> None:
     assert item.latex == "x + y"
 
 
-def test_a_list_is_drawn_once_and_then_recombined(tmp_path: Path) -> None:
+def test_a_list_is_rendered_once_and_then_recombined(tmp_path: Path) -> None:
     listed = tmp_path / "formulas.txt"
     listed.write_text("x ^ { 2 } = y\n\n\\frac { a } { b } + c = 0\r\n\\nosuchcommand\n")
     source = open_corpus("synthetic", [listed], count=6)

@@ -1,4 +1,4 @@
-"""Formulas of our own making: seeded, in normal form, valid, of the length and depth asked for."""
+"""Sampled formulas: seeded, in normal form, valid, of the given length and depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handwriting of our own: every symbol stays in its place, and the seed decides every stroke."""
+"""Synthetic handwriting: every symbol stays in its place, and the seed decides every stroke."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_careless_hands_keep_the_order_of_symbols() -> None:
         assert letters == sorted(letters)
 
 
-def test_what_cannot_be_written_says_why() -> None:
+def test_a_formula_that_cannot_be_written_has_a_reason() -> None:
     outcomes = handwrite([r"\mathfrak { g }", r"\frac {", r"x \quad", r"\quad"], [rng()] * 4)
     assert "no strokes are known for 'g' (fraktur)" in outcomes[0]
     assert isinstance(outcomes[1], str)
@@ -82,7 +82,7 @@ def test_what_cannot_be_written_says_why() -> None:
     assert outcomes[3] == "the formula has no ink"
 
 
-def test_the_strokes_can_be_drawn() -> None:
+def test_the_strokes_can_be_rendered() -> None:
     (strokes,) = handwrite([r"\int _ { 0 } ^ { 1 } x d x"], [rng()])
     assert not isinstance(strokes, str)
     picture = render_ink(strokes, InkStyle(), rng())

@@ -41,7 +41,7 @@ def test_broken_ink_has_a_reason(content: bytes, reason: str) -> None:
         parse_inkml(content)
 
 
-def test_a_symbol_has_the_asked_size_whatever_the_tablet() -> None:
+def test_a_symbol_has_the_size_of_the_style_for_every_tablet() -> None:
     style = InkStyle(symbol_px=40, line_px=2, smoothing=0, margin_px=5)
     for unit in (0.01, 1.0, 50.0):
         picture = render_ink([SQUARE * unit], style)
@@ -50,7 +50,7 @@ def test_a_symbol_has_the_asked_size_whatever_the_tablet() -> None:
         assert (picture[0] == 255).all()
 
 
-def test_a_dot_and_a_long_line_are_drawn() -> None:
+def test_a_dot_and_a_long_line_are_rendered() -> None:
     assert (render_ink([np.array([[3.0, 3.0]])]) < 128).any()
     line = np.array([[0.0, 0.0], [1e6, 0.0]])
     assert max(render_ink([line, SQUARE], InkStyle(max_side_px=400)).shape) <= 402

@@ -38,7 +38,7 @@ def written(names: list[str], height: float = 10.0) -> Ink:
     return parse_inkml(inkml(names, height, " ".join(names)).encode())
 
 
-def test_the_file_says_which_strokes_make_a_symbol() -> None:
+def test_strokes_are_grouped_to_symbols() -> None:
     assert written(["a", "+", "b"]).symbols == (("a", (0,)), ("+", (1,)), ("b", (2,)))
 
 

@@ -1,7 +1,7 @@
 """The corpora that `texlens data prepare` knows.
 
 In: a copy of a corpus in the layout of its authors, or a name on the hub. Out: a `Corpus`, which
-lists its items as small locators and loads each as a RawItem, or says why it drops one.
+lists its items as small locators and loads each as a RawItem, or as a Drop with its reason.
 
 Read `base` first, then one module a corpus: `tables` (all Parquet), `crohme`, `hme100k`, `unimer`,
 `im2latex`, `folder` (a user's own); `synthetic` and `unseen_fonts` render pictures themselves.

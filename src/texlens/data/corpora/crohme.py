@@ -1,8 +1,8 @@
 """CROHME: handwritten formulas as InkML, of any year, rendered as pictures.
 
 Layout: any tree of folders with `.inkml` files (TrainINKML/..., TestEM2014GT/...). A folder whose
-name begins with train, val or test, the one given or one under it, says which split its files
-belong to. The formula is the `truth` annotation of the file, or the line of a captions file (path,
+name begins with train, val or test, the one given or one under it, determines the split of its
+files. The formula is the `truth` annotation of the file, or the line of a captions file (path,
 tab, LaTeX).
 """
 

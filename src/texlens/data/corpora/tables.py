@@ -1,7 +1,7 @@
-"""Corpora published as Parquet with a picture column and a text column.
+"""Corpora in Parquet, with a picture column and a text column.
 
 A picture is the struct {bytes, path} of the Hugging Face `Image` feature, or plain bytes. The name
-of a file says which split its rows belong to (`train-00000-of-00003.parquet`, `test.parquet`).
+of a file contains the split of its rows (`train-00000-of-00003.parquet`, `test.parquet`).
 """
 
 from __future__ import annotations

@@ -159,14 +159,8 @@ def _split(items: list[Item]) -> tuple[list[list[Item]], list[list[Item]]]:
 
 
 def _balanced(items: list[Item]) -> bool:
-    """Whether round and square brackets match, so that the side can move elsewhere."""
-    depth = {"(": 0, "[": 0}
-    for item in items:
-        if item in ("(", "["):
-            depth[str(item)] += 1
-        elif item in (")", "]"):
-            depth["(" if item == ")" else "["] -= 1
-    return not any(depth.values())
+    """Whether there are as many opening as closing brackets, so that the side can move elsewhere."""
+    return all(items.count(left) == items.count(right) for left, right in ("()", "[]"))
 
 
 def _without_end(items: list[Item]) -> list[Item]:

@@ -1,7 +1,7 @@
-"""Symbols by class: which may stand for which, and how readily recombination swaps them.
+"""Symbols by class: which symbols can replace each other, and how often recombination does so.
 
-Symbols that draw the same picture, or nearly (``\\ast`` and ``*``, ``\\mid`` and ``|``), never both
-stand in a class: a picture must have one answer.
+Of symbols that render the same, or nearly (``\\ast`` and ``*``, ``\\mid`` and ``|``), only one is in
+a class: a picture must have one answer.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A formula is a list of items. An item is a token (`str`) or a `Group`: the tokens between two
 braces, fences or environment marks, together with the name of the slot it fills (``"_"``, ``"^"``,
 ``"\\frac"``, ``"fence"``, ``"\\begin{array}"``, ...). Contents of like slots can be exchanged and
-the formula still parses, and still looks like one that somebody wrote.
+the formula still parses, and still looks like mathematics.
 """
 
 from __future__ import annotations
