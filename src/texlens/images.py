@@ -41,15 +41,20 @@ def on_paper(picture: Image, paper: str = "white") -> Image:
     return Image.alpha_composite(ground, layered).convert("RGB")
 
 
-def crop_to_ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """A picture (height, width) of dark ink on white without its margins; None if it is blank."""
+def ink_box(ink: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """The rows and columns of a mask (height, width) from its first to its last pixel."""
     import numpy as np
 
-    ink = grey < 255 - _INK_CONTRAST
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
         return None
-    return grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def crop_to_ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """A picture (height, width) of dark ink on white without its margins; None if it is blank."""
+    box = ink_box(grey < 255 - _INK_CONTRAST)
+    return None if box is None else grey[box]
 
 
 def data_address(picture: bytes) -> str:

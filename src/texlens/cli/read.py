@@ -13,7 +13,7 @@ from typing import IO
 import click
 
 from texlens.cli.model_options import ModelOptions, model_options
-from texlens.cli.readings import Tally, print_json, print_lines, word_document
+from texlens.cli.readings import Tally, format_option, print_json, print_lines, word_document
 from texlens.errors import InputError, TexlensError
 from texlens.runs import atomic_write, write_bytes
 
@@ -24,14 +24,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("pictures", nargs=-1, metavar="PICTURE...")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="latex",
-    show_default=True,
-    help="How formulas are written. docx needs --out.",
-)
+@format_option(FORMATS, "How formulas are written. docx needs --out.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--out", type=_PATH, help="Write to this file, not to the terminal.")
 @click.option("--force", is_flag=True, help="Replace what --out and --save-rendering find.")
@@ -41,7 +34,7 @@ _PATH = click.Path(path_type=Path)
     "--save-rendering",
     type=_PATH,
     metavar="DIR",
-    help="Write each picture beside its reading, drawn anew, into this folder.",
+    help="Write each picture beside its rendered reading into this folder.",
 )
 @model_options
 def read(
@@ -63,7 +56,7 @@ def read(
     could not be read or written in the format.
     """
     from texlens.reading.desk.clipboard import clipboard_picture, copy_text, require_copying
-    from texlens.reading.desk.renderings import Comparisons
+    from texlens.reading.desk.renderings import check_folder, save_comparisons
     from texlens.reading.sources import find_pictures
 
     form = "json" if as_json else form
@@ -77,12 +70,14 @@ def read(
     if copy:
         require_copying()
     items = chain([clipboard_picture()] if clipboard else [], find_pictures(pictures))
-    comparisons = Comparisons(save_rendering, force=force) if save_rendering is not None else None
+    if save_rendering is not None:
+        check_folder(save_rendering, force=force)
     reader = model_options.open()
-    if comparisons is None:
-        readings = reader.read_many(items)
-    else:
-        readings = comparisons.saving(reader.read_many(comparisons.noting(items)))
+    readings = (
+        reader.read_many(items)
+        if save_rendering is None
+        else save_comparisons(items, reader.read_many, save_rendering)
+    )
     tally = Tally()
     counted = tally.of(readings)
     written: list[str] = []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
+
+import click
 
 from texlens.errors import InputError
 from texlens.records import WARNINGS, Reading
@@ -15,8 +17,19 @@ from texlens.records import WARNINGS, Reading
 # Tabs, controls and whatever else could end a line.
 _LINE_BREAKS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]+")
 
-# A server that tells no probabilities: shown in place of the confidence.
-NO_LOGPROBS = "no_logprobs"
+NO_LOGPROBS = "no_logprobs"  # shows as `?` in place of the confidence
+
+
+def format_option(formats: Sequence[str], help_text: str) -> Callable[[Any], Any]:
+    """The option `--format`."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(formats),
+        default="latex",
+        show_default=True,
+        help=help_text,
+    )
 
 
 @dataclass

@@ -10,7 +10,7 @@ import click
 
 from texlens.cli.model_options import ModelOptions, model_options
 from texlens.cli.read import FORMATS as READ_FORMATS
-from texlens.cli.readings import Tally, print_line
+from texlens.cli.readings import Tally, format_option, print_line
 from texlens.errors import InputError
 from texlens.runs import write_text
 
@@ -21,14 +21,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("folder", type=_PATH)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="latex",
-    show_default=True,
-    help="How formulas are written.",
-)
+@format_option(FORMATS, "How formulas are written.")
 @click.option("--copy", "copy", is_flag=True, help="Put each formula on the clipboard.")
 @click.option(
     "--out", type=_PATH, metavar="DIR", help="Write each formula into this folder, as PICTURE.tex."

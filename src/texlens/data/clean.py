@@ -19,7 +19,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from texlens.data.items import CleanItem, Drop, RawItem
-from texlens.images import on_paper
+from texlens.images import ink_box, on_paper
 from texlens.latex import formula_of, katex_valid, normalize, tokenize
 
 # Ink differs from the background by at least half of what the picture's darkest (or lightest) pixel
@@ -147,9 +147,9 @@ def ink_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def hash_ink(grey: NDArray[np.uint8], ink: NDArray[np.bool_]) -> str:
     """A hash of the pixels inside the ink's box: equal for one picture with any margin or format."""
-    rows = np.flatnonzero(ink.any(axis=1))
-    columns = np.flatnonzero(ink.any(axis=0))
-    box = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    place = ink_box(ink)
+    assert place is not None
+    box = grey[place]
     digest = hashlib.blake2b(np.ascontiguousarray(box).tobytes(), digest_size=16)
     digest.update(repr(box.shape).encode())
     return digest.hexdigest()

@@ -1,11 +1,11 @@
-"""A folder of comparisons: each picture beside what was read in it, drawn anew."""
+"""A folder of comparisons: each picture beside its reading, rendered."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import tee
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -25,49 +25,44 @@ _WIDE = 2.0  # pictures wider than so many heights stand above their rendering
 _GROUND = "#d8d8d8"
 
 
-class Comparisons:
-    """Writes one PNG a picture into a folder: the picture, and its reading drawn.
+def check_folder(folder: Path, *, force: bool = False) -> None:
+    """Raises InputError when the folder contains something, unless `force`."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"'{folder}' is a file, not a folder: give another.")
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"The folder '{folder}' is not empty: give another, or --force.")
 
-    Pass the pictures through `noting` on their way to the reader and its readings through `saving`:
-    a reader gives one reading a picture, in order.
 
-    Raises InputError when the folder holds something already, unless `force`.
+def save_comparisons(
+    pictures: Iterable[Item],
+    read_many: Callable[[Iterable[Item]], Iterable[Reading]],
+    folder: Path,
+) -> Iterator[Reading]:
+    """Read pictures, and write one PNG for each into a folder: the picture and its reading.
+
+    The readings come in the order of the pictures, each after its file is written. A picture that
+    cannot be opened has no file.
     """
+    names: set[str] = set()
+    to_read, to_show = tee(pictures)
+    for reading, picture in zip(read_many(to_read), to_show, strict=True):
+        if reading.error is None and picture.picture is not None:
+            content = encode_png(compare_picture(picture.picture, reading.latex))
+            write_bytes(folder / _new_name(picture.name, names), content)
+        yield reading
 
-    def __init__(self, folder: Path, *, force: bool = False) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"'{folder}' is a file, not a folder: give another.")
-        if not force and folder.is_dir() and any(folder.iterdir()):
-            raise InputError(f"The folder '{folder}' is not empty: give another, or --force.")
-        self._folder = folder
-        self._waiting: deque[Item] = deque()
-        self._names: set[str] = set()
 
-    def noting(self, pictures: Iterable[Item]) -> Iterator[Item]:
-        """The pictures, each remembered until its reading comes."""
-        for picture in pictures:
-            self._waiting.append(picture)
-            yield picture
-
-    def saving(self, readings: Iterable[Reading]) -> Iterator[Reading]:
-        """The readings, each once its file is written; none for a picture that cannot be opened."""
-        for reading in readings:
-            picture = self._waiting.popleft()
-            if reading.error is None and picture.picture is not None:
-                content = encode_png(compare_picture(picture.picture, reading.latex))
-                write_bytes(self._folder / self._file_name(picture.name), content)
-            yield reading
-
-    def _file_name(self, name: str) -> str:
-        path = Path(name)
-        given = path.stem if path.suffix.lower() in SUFFIXES else name
-        base = re.sub(r"[^\w.-]+", "_", given).strip("._")[-100:] or "picture"
-        found, number = f"{base}.png", 1
-        while found.lower() in self._names:  # some file systems know no case
-            number += 1
-            found = f"{base}-{number}.png"
-        self._names.add(found.lower())
-        return found
+def _new_name(picture: str, names: set[str]) -> str:
+    """A file name for a picture that is none of `names` yet; added to them."""
+    path = Path(picture)
+    given = path.stem if path.suffix.lower() in SUFFIXES else picture
+    base = re.sub(r"[^\w.-]+", "_", given).strip("._")[-100:] or "picture"
+    found, number = f"{base}.png", 1
+    while found.lower() in names:  # some file systems ignore the case
+        number += 1
+        found = f"{base}-{number}.png"
+    names.add(found.lower())
+    return found
 
 
 def compare_picture(picture: Path | bytes | Image.Image, latex: str) -> Image.Image:
@@ -76,7 +71,7 @@ def compare_picture(picture: Path | bytes | Image.Image, latex: str) -> Image.Im
     Raises InputError when the picture cannot be opened.
     """
     image = picture if isinstance(picture, Image.Image) else open_picture(picture)
-    halves = [_fitted(image), _fitted(_drawn(latex))]
+    halves = [_fitted(image), _fitted(_rendered(latex))]
     stacked = halves[0].width > _WIDE * halves[0].height
     widths, heights = zip(*(half.size for half in halves), strict=True)
     if stacked:
@@ -97,14 +92,14 @@ def _fitted(image: Image.Image) -> Image.Image:
     return small
 
 
-def _drawn(latex: str) -> Image.Image:
-    """The formula, or a sentence where there is none to draw."""
+def _rendered(latex: str) -> Image.Image:
+    """The formula, or a sentence where there is none to render."""
     if not latex.strip():
         return _sentence("nothing was read")
-    drawn = png(latex, Size(em_px=_EM_PX))
-    if not isinstance(drawn, bytes):
-        return _sentence(f"cannot be drawn: {drawn.message}")
-    return Image.open(io.BytesIO(drawn))
+    rendered = png(latex, Size(em_px=_EM_PX))
+    if not isinstance(rendered, bytes):
+        return _sentence(f"cannot be rendered: {rendered.message}")
+    return Image.open(io.BytesIO(rendered))
 
 
 def _sentence(text: str) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Bringing a picture to what the model saw: dark ink on even white, its size, its margins.
+"""Bringing a picture to the form of the training data: dark ink on white, its size, its margins.
 
 Everything is measured on the picture itself: the ground (its local median), the noise, and the
 size of the type (`type_size`).
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from texlens.images import ink_box
 from texlens.model.prompt_config import PromptConfig
 from texlens.reading.pictures.type_size import FAINTEST_INK, type_size
 
@@ -49,6 +50,10 @@ class Frame:
     multiple: int = 16
     max_pixels: int = 1_000_000
 
+    def side(self, ink: int) -> int:
+        """The length of a side of the picture around this length of ink."""
+        return -(-(ink + 2 * self.margin) // self.multiple) * self.multiple
+
 
 def frame_for(prompt_config: PromptConfig, image_processor: Any) -> Frame | None:
     """The layout of the pictures a specialist was trained on; None for a general model.
@@ -75,37 +80,37 @@ def frame_picture(image: Image.Image, frame: Frame, zoom: float = 1.0) -> Image.
 
     Raises NoInk for a blank picture, and for one so thin that nothing on it can be read.
     """
-    ink = clean_ink(image)
-    top, bottom, left, right = _ink_box(ink)
-    ink = ink[top:bottom, left:right]
+    ink = _cropped(clean_ink(image))
     em = type_size(ink)
     scale = zoom * (_LARGER * frame.pixels_per_em / em if em else 1.0)
     if abs(scale - 1.0) < _NOT_WORTH_RESAMPLING:
         scale = 1.0
     cropped = Image.fromarray(np.rint(ink).astype(np.uint8))
-    inner, outer = _sizes(cropped.size, scale, frame)
-    while outer[0] * outer[1] > frame.max_pixels and min(inner) > 1:
+    size = _scaled(cropped.size, scale)
+    while frame.side(size[0]) * frame.side(size[1]) > frame.max_pixels and min(size) > 1:
         scale *= 0.95
-        inner, outer = _sizes(cropped.size, scale, frame)
-    if inner != cropped.size:
+        size = _scaled(cropped.size, scale)
+    if size != cropped.size:
         soft = scale <= _SHARP_FROM
         cropped = cropped.resize(
-            inner, Image.Resampling.BILINEAR if soft else Image.Resampling.LANCZOS
+            size, Image.Resampling.BILINEAR if soft else Image.Resampling.LANCZOS
         )
-    framed = Image.new("L", outer, 255)
-    framed.paste(cropped, (frame.margin, frame.margin))
+    return with_margins(cropped, frame)
+
+
+def with_margins(ink: Image.Image, frame: Frame, smallest: tuple[int, int] = (0, 0)) -> Image.Image:
+    """A grey picture of ink with the frame's margins, at least as wide and high as `smallest`."""
+    width, height = (
+        max(frame.side(side), least) for side, least in zip(ink.size, smallest, strict=True)
+    )
+    framed = Image.new("L", (width, height), 255)
+    framed.paste(ink, (frame.margin, frame.margin))
     return framed
 
 
-def _sizes(
-    ink: tuple[int, int], scale: float, frame: Frame
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Width and height of the scaled ink, and of the picture around it."""
-    width, height = (max(1, round(side * scale)) for side in ink)
-    around = (
-        -(-(side + 2 * frame.margin) // frame.multiple) * frame.multiple for side in (width, height)
-    )
-    return (width, height), (next(around), next(around))
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    width, height = (max(1, round(side * scale)) for side in size)
+    return width, height
 
 
 def clean_ink(image: Image.Image) -> Grey:
@@ -208,14 +213,11 @@ def _without_specks(ink: Grey) -> Grey:
     return ink
 
 
-def _ink_box(ink: Grey) -> tuple[int, int, int, int]:
-    inked = ink < FAINTEST_INK
-    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    if rows.size == 0:
+def _cropped(ink: Grey) -> Grey:
+    box = ink_box(ink < FAINTEST_INK)
+    if box is None:
         raise NoInk
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    long, short = max(bottom - top, right - left), min(bottom - top, right - left)
+    short, long = sorted(ink[box].shape)
     if long < 3 or long > _MAX_ASPECT * short:
         raise NoInk
-    return top, bottom, left, right
+    return ink[box]

@@ -17,6 +17,7 @@ from PIL import Image
 from scipy import ndimage
 
 from texlens.engine import Failure
+from texlens.images import ink_box
 from texlens.render import Size, png_many
 
 Ink = npt.NDArray[np.float32]
@@ -50,12 +51,8 @@ def render_similarities(picture: Image.Image, formulas: Sequence[str]) -> list[f
 def _ink(picture: Image.Image) -> Ink | None:
     """The ink of a picture; None where there is none."""
     ink = 1.0 - np.asarray(picture.convert("L"), dtype=np.float32) / 255.0
-    inked = ink > _FAINTEST
-    if not inked.any():
-        return None
-    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    cropped: Ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return cropped
+    box = ink_box(ink > _FAINTEST)
+    return None if box is None else ink[box]
 
 
 def _similarity(seen: Ink, drawn: Ink) -> float:

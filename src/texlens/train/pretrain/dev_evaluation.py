@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texlens.model.prompt_config import PromptConfig
+from texlens.reading.pictures.framing import Frame, with_margins
 from texlens.train.pretrain.augmentation import Shard
 from texlens.train.pretrain.batches import COLUMNS, ROWS
 
 _SHORT_TOKENS = 80  # the bars of the project are set on formulas of at most so many tokens
-_MARGIN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,9 @@ def frame(
     if scale != 1:
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         picture = picture.resize(size, Image.Resampling.BILINEAR)
-    width, height = (
-        max(-(-(side + 2 * _MARGIN) // token_pixels), least) * token_pixels
-        for side, least in zip(picture.size, (COLUMNS[0], ROWS[0]), strict=True)
-    )
-    canvas = Image.new("L", (width, height), 255)
-    canvas.paste(picture, (_MARGIN, _MARGIN))
-    return canvas.convert("RGB")
+    layout = Frame(prompt_config.pixels_per_em or 0.0, multiple=token_pixels)
+    smallest = (COLUMNS[0] * token_pixels, ROWS[0] * token_pixels)
+    return with_margins(picture, layout, smallest).convert("RGB")
 
 
 def read_dev(
