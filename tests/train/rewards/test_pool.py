@@ -42,7 +42,7 @@ def test_a_monster_counts_as_timeout_and_its_neighbours_do_not(pool: RewardPool)
 
 def test_a_monstrous_reference_is_said_to_be_one(pool: RewardPool) -> None:
     seen = pool.score([(MONSTERS[2], "x"), ("x", "x")])
-    assert seen[0].error == "the reference cannot be drawn in time"
+    assert seen[0].error == "the reference cannot be rendered in time"
     assert seen[1].cdm == 1
 
 

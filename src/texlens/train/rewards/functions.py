@@ -2,22 +2,22 @@
 
     from texlens.train.rewards.functions import REWARDS
 
-    REWARDS["cdm"](completions, solution)  # one number a completion
+    REWARDS["cdm"](completions, solution)  # one number per completion
 
 | reward | range | what it is |
 |---|---|---|
-| `tag_presence`, `tag_order` | 0..1 | published: the four tags are there; they are in order |
-| `validity_similarity` | 0..2 | published: braces match, then 1 + ROUGE-L F1 |
-| `exact_match_bonus` | 0 or 2 | published: the answer is the reference, but for case |
+| `tag_presence`, `tag_order` | 0..1 | the GRPO report's: the four tags are there; they are in order |
+| `validity_similarity` | 0..2 | the GRPO report's: braces match, then 1 + ROUGE-L F1 |
+| `exact_match_bonus` | 0 or 2 | the GRPO report's: the answer is the reference, but for case |
 | `exact` | 0 or 1 | the normal forms of answer and reference are equal |
-| `cdm`, `layout` | 0..1 | the metrics of the drawn answer, 0 where KaTeX does not parse it |
+| `cdm`, `layout` | 0..1 | the metrics of the rendered answer, 0 where KaTeX does not parse it |
 | `finished` | 0 or 1 | the completion ended by itself |
-| `overlong` | -1..0 | soft punishment of length near the limit |
+| `overlong` | -1..0 | a soft penalty of lengths near the limit |
 | `no_loop` | 0 or 1 | the completion does not end in a loop |
 
-A reward depends on nothing but its completion, its reference and the settings, and never raises: what
-cannot be judged gets 0. A trainer uses `BatchRewards`, which computes all of a batch at once and
-keeps the records of what it saw.
+A reward depends only on its completion, its reference and the settings, and never raises: what
+cannot be scored gets 0. A trainer uses `BatchRewards`, which computes all rewards of a batch at once
+and keeps its records. For the GRPO report see `train.rewards.text`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from texlens.latex import normalize, tokenize
 from texlens.metrics.text.answers import ends_open, has_loop
 from texlens.reading.answers import parse_answer
 from texlens.train.rewards.pool import RewardPool, get_pool
-from texlens.train.rewards.rendered import Rendered
 from texlens.train.rewards.text import (
     exact_match_bonus,
     tag_order,
@@ -57,9 +56,9 @@ _SOME_TAG = re.compile("</?answer>", re.IGNORECASE)
 class RewardSettings:
     """What rewards depend on besides a completion and its reference.
 
-    `answer_format` says where the answer stands (see `parse_answer`). None, for use without a
-    prompt_config: in the answer tags, and for rewards that are not published ones the whole response
-    where it has no such tag.
+    `answer_format` says where the answer is (see `parse_answer`). None, for use without a prompt
+    configuration: in the answer tags; for rewards that are not the GRPO report's, the whole
+    response if it has no such tag.
     `max_tokens` is the limit of a completion; `overlong` falls from 0 to -1 over the last
     `overlong_buffer` tokens before it. `end_tokens` are the ids with which a completion ends by
     itself; without them its text decides.
@@ -73,12 +72,11 @@ class RewardSettings:
 
 @dataclass(frozen=True, slots=True)
 class ScoredCompletion:
-    """What was found out about one completion.
+    """The rewards of a completion, and what they came from.
 
-    `rewards` has the rewards that were asked for. `validity_bonus` (0 or 1) and `similarity`
-    (0..1) are the parts of `validity_similarity`. `exact`: the normal forms of answer and reference
-    are equal. `tokens` is the length, of the ids where they are known, else in LaTeX tokens.
-    `error` says why something could not be judged.
+    `validity_bonus` (0 or 1) and `similarity` (0..1) are the parts of `validity_similarity`.
+    `exact`: the normal forms of answer and reference are equal. `tokens` is the length, in ids if
+    they are known, else in LaTeX tokens. `error` says why something could not be scored.
     """
 
     response: str
@@ -106,61 +104,33 @@ def score_completions(
     completion_ids: Sequence[Sequence[int]] | None = None,
     pool: RewardPool | None = None,
 ) -> list[ScoredCompletion]:
-    """All rewards of a batch in one pass: one record a completion, in order. Never raises.
+    """All rewards of a batch in one pass: one record per completion, in order. Never raises.
 
-    `completions` are texts or lists of messages, `solution` their references, `completion_ids` their
-    tokens. When the numbers of completions and references differ, every reward is 0, with a warning.
+    `completions` are texts or lists of messages, `solution` their references, `completion_ids`
+    their tokens. When the numbers of completions and references differ, every reward is 0, with a
+    warning.
     """
     names = tuple(rewards)
-    settings = settings or RewardSettings()
     texts = [_text(completion) for completion in _listed(completions)]
     references = _listed(solution)
-    if len(references) != len(texts):
+    if len(references) == len(texts):
+        ids: Sequence[Sequence[int] | None] = completion_ids or ()
+        if len(ids) != len(texts):
+            ids = [None] * len(texts)
+        scored = [
+            _score_text(text, reference, settings or RewardSettings(), own_ids)
+            for text, reference, own_ids in zip(texts, references, ids, strict=True)
+        ]
+        if not RENDERED.isdisjoint(names):
+            scored = _with_rendered(scored, pool or get_pool())
+    else:
         message = (
             f"{len(texts)} completions came with {len(references)} references: all rewards are 0."
         )
         with suppress(Warning):  # where warnings are errors
             warnings.warn(message, stacklevel=2)
-        return [_nothing(text, None, names, message) for text in texts]
-    if completion_ids is None or len(completion_ids) != len(texts):
-        lengths: Sequence[Sequence[int] | None] = [None] * len(texts)
-    else:
-        lengths = completion_ids
-    scored = [
-        _judge_text(text, reference, names, settings, ids)
-        for text, reference, ids in zip(texts, references, lengths, strict=True)
-    ]
-    if RENDERED.isdisjoint(names):
-        return scored
-    return _with_rendered(scored, names, pool or get_pool())
-
-
-class Reward:
-    """One reward as a function for TRL: `f(completions, solution, **columns) -> list[float]`.
-
-    Of the columns only `completion_ids` matters. `answer_format` may be given as for `RewardSettings`.
-    """
-
-    def __init__(self, name: str, settings: RewardSettings | None = None) -> None:
-        self.__name__ = name
-        self.settings = settings or RewardSettings()
-
-    def __call__(
-        self, completions: Sequence[Any], solution: Sequence[Any], **columns: Any
-    ) -> list[float]:
-        """The reward of each completion."""
-        scored = score_completions(
-            completions,
-            solution,
-            rewards=[self.__name__],
-            settings=self.settings,
-            completion_ids=columns.get("completion_ids"),
-        )
-        return [completion.rewards[self.__name__] for completion in scored]
-
-
-REWARDS: dict[str, Callable[..., list[float]]] = {name: Reward(name) for name in NAMES}
-"""Every reward by its name, with default settings."""
+        scored = [ScoredCompletion(text or "", None, "", error=message) for text in texts]
+    return [replace(s, rewards={n: s.rewards.get(n, 0.0) for n in names}) for s in scored]
 
 
 class BatchRewards:
@@ -168,7 +138,7 @@ class BatchRewards:
 
     The first function that is called with a batch computes the rewards of all; `last` has the
     records of that batch. `functions` and `weights` are in the same order, for TRL's `reward_funcs`
-    and `reward_weights`. A weight of 0 is for rewards that are only looked at.
+    and `reward_weights`. A reward of weight 0 is only logged.
 
     Raises InputError when a reward is unknown or none is named.
     """
@@ -176,7 +146,7 @@ class BatchRewards:
     def __init__(
         self,
         weights: Mapping[str, float],
-        settings: RewardSettings,
+        settings: RewardSettings | None = None,
         pool: RewardPool | None = None,
     ) -> None:
         unknown = sorted(set(weights) - set(NAMES))
@@ -196,8 +166,8 @@ class BatchRewards:
 
     @property
     def functions(self) -> list[Callable[..., list[float]]]:
-        """One function a reward, with TRL's signature; `__name__` is the reward's name."""
-        return [_Column(self, name) for name in self.by_name]
+        """One function per reward, with TRL's signature; `__name__` is the reward's name."""
+        return [_Reward(self, name) for name in self.by_name]
 
     def score(
         self,
@@ -205,7 +175,7 @@ class BatchRewards:
         solution: Sequence[Any],
         completion_ids: Sequence[Sequence[int]] | None = None,
     ) -> list[ScoredCompletion]:
-        """The records of a batch; of the last one again without computing them again."""
+        """The records of a batch; those of the last batch are kept."""
         batch = (completions, solution, completion_ids)
         if batch != self._batch:
             self.last = score_completions(
@@ -220,7 +190,7 @@ class BatchRewards:
         return self.last
 
 
-class _Column:
+class _Reward:
     """One reward of a `BatchRewards`, as a function for TRL."""
 
     def __init__(self, batch: BatchRewards, name: str) -> None:
@@ -232,6 +202,15 @@ class _Column:
     ) -> list[float]:
         scored = self._batch.score(completions, solution, columns.get("completion_ids"))
         return [completion.rewards[self.__name__] for completion in scored]
+
+
+REWARDS: dict[str, Callable[..., list[float]]] = {
+    name: BatchRewards({name: 1.0}).functions[0] for name in NAMES
+}
+"""Every reward by its name, with default settings: `f(completions, solution, **columns)`.
+
+Of the columns only `completion_ids` matters.
+"""
 
 
 def _listed(values: object) -> list[Any]:
@@ -250,42 +229,28 @@ def _text(completion: object) -> str | None:
     return completion if isinstance(completion, str) else None
 
 
-def _nothing(
-    text: str | None, reference: object, names: Sequence[str], error: str
+def _score_text(
+    text: str | None, solution: object, settings: RewardSettings, ids: Sequence[int] | None
 ) -> ScoredCompletion:
-    """The record of a completion that cannot be judged."""
-    solution = reference if isinstance(reference, str) else ""
-    return ScoredCompletion(text or "", None, solution, dict.fromkeys(names, 0.0), error=error)
-
-
-def _judge_text(
-    text: str | None,
-    reference: object,
-    names: Sequence[str],
-    settings: RewardSettings,
-    ids: Sequence[int] | None,
-) -> ScoredCompletion:
-    """What the text alone shows; the rendered rewards are still 0."""
+    """The record of a completion with all rewards that need no rendering."""
+    reference = solution if isinstance(solution, str) else ""
+    error = None
     if text is None:
-        return _nothing(text, reference, names, "the completion is no text")
-    if len(text) > MAX_RESPONSE_CHARACTERS:
-        return _nothing(
-            text, reference, names, f"the response has {len(text)} characters, too many"
-        )
-    try:
-        scored, values = _judge(
-            text, reference if isinstance(reference, str) else "", settings, ids
-        )
-    except Exception as error:  # no completion may end a run
-        return _nothing(text, reference, names, f"{type(error).__name__}: {error}"[:300])
-    return replace(scored, rewards={name: values.get(name, 0.0) for name in names})
+        error = "the completion is no text"
+    elif len(text) > MAX_RESPONSE_CHARACTERS:
+        error = f"the response has {len(text)} characters, too many"
+    else:
+        try:
+            return _score(text, reference, settings, ids)
+        except Exception as exception:  # no completion may end a run
+            error = f"{type(exception).__name__}: {exception}"[:300]
+    return ScoredCompletion(text or "", None, reference, error=error)
 
 
-def _judge(
+def _score(
     text: str, reference: str, settings: RewardSettings, ids: Sequence[int] | None
-) -> tuple[ScoredCompletion, dict[str, float]]:
-    """The record of a response but for its rewards, and all rewards that need no drawing."""
-    published_answer = answer = parse_answer(text, settings.answer_format or "think_answer")
+) -> ScoredCompletion:
+    answer_in_tags = answer = parse_answer(text, settings.answer_format or "think_answer")
     if answer is None and settings.answer_format is None and not _SOME_TAG.search(text):
         answer = text.strip()
     error = None
@@ -296,64 +261,50 @@ def _judge(
     response_tokens = tokenize(text)
     answer_tokens = response_tokens if answer is None else tokenize(answer)
     length = len(response_tokens) if ids is None else len(ids)
-    bonus, similarity = validity_and_similarity(published_answer, reference)
+    bonus, similarity = validity_and_similarity(answer_in_tags, reference)
     exact = (
         answer is not None and bool(reference.strip()) and normalize(answer) == normalize(reference)
     )
-    finished = _finished(text, answer, answer_tokens, length, settings, ids)
-    scored = ScoredCompletion(
-        text, answer, reference, {}, bonus, similarity, exact, length, finished, error
-    )
-    return scored, {
+    if ids is not None and settings.end_tokens:
+        finished = length > 0 and ids[-1] in settings.end_tokens
+    elif length >= settings.max_tokens or answer is None:
+        finished = False
+    else:
+        finished = text.rstrip().lower().endswith("</answer>") or not ends_open(answer_tokens)
+    rewards = {
         "tag_presence": tag_presence(text),
         "tag_order": tag_order(text),
         "validity_similarity": bonus + similarity,
-        "exact_match_bonus": exact_match_bonus(published_answer, reference),
+        "exact_match_bonus": exact_match_bonus(answer_in_tags, reference),
         "exact": float(exact),
         "finished": float(finished),
         "overlong": _overlong(length, settings),
         "no_loop": float(not has_loop(answer_tokens) and not has_loop(response_tokens)),
     }
-
-
-def _finished(
-    text: str,
-    answer: str | None,
-    answer_tokens: Sequence[str],
-    length: int,
-    settings: RewardSettings,
-    ids: Sequence[int] | None,
-) -> bool:
-    """Whether the completion ended by itself, by its last token or by the looks of its text."""
-    if ids is not None and settings.end_tokens:
-        return length > 0 and ids[-1] in settings.end_tokens
-    if length >= settings.max_tokens or answer is None:
-        return False
-    return text.rstrip().lower().endswith("</answer>") or not ends_open(answer_tokens)
+    return ScoredCompletion(
+        text, answer, reference, rewards, bonus, similarity, exact, length, finished, error
+    )
 
 
 def _overlong(length: int, settings: RewardSettings) -> float:
     """0 up to the buffer, then falling linearly to -1 at the limit.
 
-    The soft overlong punishment of Yu et al. 2025, "DAPO: An Open-Source LLM Reinforcement Learning
-    System at Scale".
+    The soft overlong punishment of DAPO (arXiv:2503.14476).
     """
     into_buffer = length - (settings.max_tokens - settings.overlong_buffer)
     return 0.0 - min(max(into_buffer / max(settings.overlong_buffer, 1), 0.0), 1.0)
 
 
-def _with_rendered(
-    scored: Sequence[ScoredCompletion], names: Sequence[str], pool: RewardPool
-) -> list[ScoredCompletion]:
-    """The records with the rewards of the drawn answers."""
-    asked = [s for s in scored if s.answer and s.reference.strip()]
-    rendered = iter(pool.score([(s.reference, s.answer or "") for s in asked]))
-    return [
-        _add(s, next(rendered), names) if s.answer and s.reference.strip() else s for s in scored
-    ]
-
-
-def _add(scored: ScoredCompletion, seen: Rendered, names: Sequence[str]) -> ScoredCompletion:
-    values = {"cdm": seen.cdm, "layout": seen.layout}
-    rewards = {name: values.get(name, scored.rewards[name]) for name in names}
-    return replace(scored, rewards=rewards, error=seen.error or scored.error)
+def _with_rendered(scored: Sequence[ScoredCompletion], pool: RewardPool) -> list[ScoredCompletion]:
+    """The records with the rewards of the rendered answers."""
+    pairs = {
+        place: (s.reference, s.answer)
+        for place, s in enumerate(scored)
+        if s.answer and s.reference.strip()
+    }
+    found = list(scored)
+    for place, seen in zip(pairs, pool.score(list(pairs.values())), strict=True):
+        before = found[place]
+        rewards = {**before.rewards, "cdm": seen.cdm, "layout": seen.layout}
+        found[place] = replace(before, rewards=rewards, error=seen.error or before.error)
+    return found

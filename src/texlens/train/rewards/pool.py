@@ -1,13 +1,12 @@
 """Processes that compute the rendered rewards beside the one that trains.
 
-Every process of the pool serves a few answers to one reference at a time (`rewards_rendered`), and ends
-when they take longer together than a single answer may. Then each of them is tried alone, by a
-spare process that stands ready, and one that still takes too long counts as a timeout. New
-processes start meanwhile: about a second of another core, which nobody waits for.
+Every process of the pool scores a few answers to one reference at a time (`rewards.rendered`). It
+ends when they take longer together than a single answer may. Then each of them is tried alone, by a
+spare process that is ready, and one that still takes too long counts as a timeout. New processes
+start meanwhile: about a second of another core, for which nothing waits.
 
-The processes are started from this module's file, not by `multiprocessing`, so that the user's
-script is not imported again: that works from a notebook, and without
-`if __name__ == "__main__"`.
+The processes are started as `python -m`, not by `multiprocessing`, so that the user's script is not
+imported again: that works from a notebook, and without `if __name__ == "__main__"`.
 """
 
 from __future__ import annotations
@@ -25,18 +24,17 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import LifoQueue
-from types import TracebackType
 from typing import IO
 
 from texlens.train.rewards.rendered import READY, REFERENCE_DRAWN, SECONDS_AN_ANSWER, Rendered
 
 TIMEOUT = "timeout"
 # The limit of processor time holds on a busy machine too. This one, by the clock, is for a process
-# that uses none: stopped, or starved altogether.
+# that gets no processor time at all.
 _CLOCK_SECONDS_A_REPLY = 10.0
 _CHARACTERS_A_PORTION = 600  # some 20 ms
 _CLOCK_SECONDS_TO_START = 120.0
-_ATTEMPTS = 3  # at answers of which a process died, but not for lack of time
+_ATTEMPTS = 3  # with answers during which a process died for another reason than time
 _PAUSES_BEFORE_STARTS = (0.0, 0.5, 2.0)  # seconds, before each attempt to start a process
 
 _log = logging.getLogger(__name__)
@@ -45,8 +43,8 @@ _log = logging.getLogger(__name__)
 class RewardPool:
     """Compares answers with references in `workers` processes, and one spare.
 
-    `seconds_an_answer` is the processor time that one answer may take. `timeouts` counts those that
-    took more. Usable as a context manager; one that is not closed ends with this process.
+    `seconds_an_answer` is the processor time that one answer may take; `timeouts` counts the answers
+    that took more. A context manager; a pool that is not closed ends with this process.
     """
 
     def __init__(
@@ -54,8 +52,8 @@ class RewardPool:
     ) -> None:
         self.timeouts = 0
         self._seconds = seconds_an_answer
-        self._lanes = ThreadPoolExecutor(workers, thread_name_prefix="rewards")
-        # The one used last is the warmest. None: there are no processes any more.
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="rewards")
+        # Last in, first out: its caches are warm. None: there are no processes any more.
         self._ready: LifoQueue[_Process | None] = LifoQueue()
         self._processes: set[_Process] = set()
         self._starting = 0
@@ -65,7 +63,7 @@ class RewardPool:
             self._start()
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[Rendered]:
-        """What was seen of each pair of reference and answer, in order. Never raises.
+        """The scores of each pair of reference and answer, in order. Never raises.
 
         Answers to the same reference are compared together, equal ones once.
         """
@@ -74,7 +72,7 @@ class RewardPool:
             groups.setdefault(reference, {})[answer] = None
         try:
             waiting = [
-                (answers, self._lanes.submit(self._score_group, reference, list(answers)))
+                (answers, self._threads.submit(self._score_group, reference, list(answers)))
                 for reference, answers in groups.items()
             ]
         except RuntimeError:
@@ -89,23 +87,17 @@ class RewardPool:
             self._closed = True
             processes = list(self._processes)
         self._ready.put(None)
-        self._lanes.shutdown()
+        self._threads.shutdown()
         for process in processes:
             process.end()
 
     def __enter__(self) -> RewardPool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _score_group(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
-        """What was seen of each answer to one reference."""
         return [
             rendered
             for some in portions(answers)
@@ -113,39 +105,35 @@ class RewardPool:
         ]
 
     def _score_portion(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
-        """What was seen of a few answers: together if that is fast enough, else one by one."""
+        """The scores of a few answers: together if that is fast enough, else one by one."""
+
+        def failed(error: str) -> list[Rendered]:
+            return [Rendered(error=error)] * len(answers)
+
         for _ in range(_ATTEMPTS):
             process = self._ready.get()
             if process is None:
                 self._ready.put(None)
-                return [Rendered(error="no process for rewards can be started")] * len(answers)
+                return failed("no process for rewards can be started")
             try:
-                seen = process.score(reference, answers)
-            except _Ended as ended:
-                self._replace(process)
-                if ended.out_of_time:
-                    return self._after_timeout(reference, answers, ended.reference_was_drawn)
-            else:
-                self._ready.put(process)
-                return seen
-        _log.warning("Processes for rewards die of the answer %.80r: its reward is 0.", answers[0])
-        return [Rendered(error="the process for rewards died")] * len(answers)
-
-    def _after_timeout(
-        self, reference: str, answers: Sequence[str], reference_was_drawn: bool
-    ) -> list[Rendered]:
-        if not reference_was_drawn:
-            _log.warning("The reference %.80r cannot be drawn in time: no rewards.", reference)
-            return [Rendered(error="the reference cannot be drawn in time")] * len(answers)
-        if len(answers) > 1:
-            return [self._score_portion(reference, [answer])[0] for answer in answers]
-        _log.warning("The answer %.80r takes too long: its reward is 0.", answers[0])
-        self.timeouts += 1
-        return [Rendered(error=TIMEOUT)]
-
-    def _replace(self, process: _Process) -> None:
-        self._start()
-        self._forget(process)
+                scores = process.score(reference, answers)
+            except _EndedError as ended:
+                self._start()
+                self._forget(process)
+                if not ended.out_of_time:
+                    continue
+                if not ended.reference_was_rendered:
+                    _log.warning("The reference %.80r cannot be rendered in time.", reference)
+                    return failed("the reference cannot be rendered in time")
+                if len(answers) > 1:
+                    return [self._score_portion(reference, [answer])[0] for answer in answers]
+                _log.warning("The answer %.80r takes too long: its reward is 0.", answers[0])
+                self.timeouts += 1
+                return failed(TIMEOUT)
+            self._ready.put(process)
+            return scores
+        _log.warning("Processes for rewards die on the answer %.80r: its reward is 0.", answers[0])
+        return failed("the process for rewards died")
 
     def _forget(self, process: _Process) -> None:
         process.end()
@@ -159,7 +147,7 @@ class RewardPool:
         threading.Thread(target=self._bring_up, daemon=True).start()
 
     def _bring_up(self) -> None:
-        """Start a process until it becomes ready, a few times; wake up who waits in vain."""
+        """Try a few times to start a process; if none can be, wake up the threads that wait for one."""
         ready = None
         for pause in _PAUSES_BEFORE_STARTS:
             time.sleep(pause)
@@ -177,7 +165,7 @@ class RewardPool:
             self._ready.put(ready)
         elif is_hopeless:
             if not self._closed:
-                _log.error("No process for rewards can be started: all rewards of drawings are 0.")
+                _log.error("No process for rewards can be started: rendered rewards are 0.")
             self._ready.put(None)
 
     def _new_process(self) -> _Process | None:
@@ -193,13 +181,13 @@ class RewardPool:
             return process
 
 
-class _Ended(Exception):
-    """A process ended before it had answered: for lack of time, and after drawing the reference?"""
+class _EndedError(Exception):
+    """A process ended before its reply: for lack of time, and after rendering the reference?"""
 
-    def __init__(self, *, out_of_time: bool, reference_was_drawn: bool) -> None:
+    def __init__(self, *, out_of_time: bool, reference_was_rendered: bool) -> None:
         super().__init__()
         self.out_of_time = out_of_time
-        self.reference_was_drawn = reference_was_drawn
+        self.reference_was_rendered = reference_was_rendered
 
 
 class _Process:
@@ -207,10 +195,9 @@ class _Process:
 
     def __init__(self, seconds_an_answer: float) -> None:
         module = "texlens.train.rewards.rendered"
-        # -P: nothing that lies in the working directory is imported.
-        command = [sys.executable, "-P", "-m", module, str(seconds_an_answer)]
+        # -P: nothing in the working directory is imported.
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, "-P", "-m", module, str(seconds_an_answer)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -227,23 +214,19 @@ class _Process:
         return self._reply(_CLOCK_SECONDS_TO_START) == READY
 
     def score(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
-        """What it sees of answers to one reference. Raises _Ended when it took too long, or died."""
-        reference_was_drawn = False
+        """The scores of answers to one reference. Raises _EndedError when it took too long or died."""
+        rendered = False
+        scores = None
         with suppress(OSError):  # it may have died since
             self._requests.write(json.dumps([reference, answers]) + "\n")
             self._requests.flush()
-            reference_was_drawn = self._reply(_CLOCK_SECONDS_A_REPLY) == REFERENCE_DRAWN
-        seen = self._reply(_CLOCK_SECONDS_A_REPLY) if reference_was_drawn else None
-        if not isinstance(seen, list):
-            self.end()
-            raise _Ended(out_of_time=self._out_of_time(), reference_was_drawn=reference_was_drawn)
-        return [Rendered(**rendered) for rendered in seen]
-
-    def _out_of_time(self) -> bool:
-        """Whether it ended because it took too long; it must have ended."""
-        return self._overdue or (
-            hasattr(signal, "SIGPROF") and self._process.returncode == -signal.SIGPROF
-        )
+            rendered = self._reply(_CLOCK_SECONDS_A_REPLY) == REFERENCE_DRAWN
+            scores = self._reply(_CLOCK_SECONDS_A_REPLY) if rendered else None
+        if isinstance(scores, list):
+            return [Rendered(**score) for score in scores]
+        self.end()
+        by_limit = hasattr(signal, "SIGPROF") and self._process.returncode == -signal.SIGPROF
+        raise _EndedError(out_of_time=self._overdue or by_limit, reference_was_rendered=rendered)
 
     def end(self) -> None:
         """Kill it, if it has not ended."""
@@ -255,7 +238,7 @@ class _Process:
                 stream.close()
 
     def _reply(self, seconds: float) -> object:
-        """The next line; None when the process ends or lets wait for so long that it is killed."""
+        """The next line; None when the process ends, or is killed because it took so many seconds."""
         watchdog = threading.Timer(seconds, self._kill_overdue)
         watchdog.daemon = True
         watchdog.start()
@@ -286,16 +269,14 @@ def portions(answers: Sequence[str]) -> Iterator[list[str]]:
         yield portion
 
 
-_pool: RewardPool | None = None
-_pool_of: int | None = None
-_pool_lock = threading.Lock()
+_pools: dict[int, RewardPool] = {}  # by process: a forked one has no threads of its parent's pool
+_pools_lock = threading.Lock()
 
 
 def get_pool() -> RewardPool:
     """The pool of this process with one worker, started at the first call and closed at exit."""
-    global _pool, _pool_of
-    with _pool_lock:
-        if _pool is None or _pool_of != os.getpid():  # a forked process has no threads of the pool
-            _pool, _pool_of = RewardPool(), os.getpid()
-            atexit.register(_pool.close)
-        return _pool
+    with _pools_lock:
+        if os.getpid() not in _pools:
+            _pools[os.getpid()] = pool = RewardPool()
+            atexit.register(pool.close)
+        return _pools[os.getpid()]

@@ -1,10 +1,10 @@
-"""The rewards that look at the formula: `cdm` and `layout` of the answer as drawn.
+"""The rewards of the rendered formula: `cdm` and `layout` of the answer.
 
-They are computed in a process of their own, which this module is when it is run: it reads answers
-to one reference from its standard input and writes what it sees to its standard output. The process
-may spend `SECONDS_AN_ANSWER` of processor time on one request; then the operating system ends it.
-So there is no formula, and no bug in any library, that could hold up a training run:
-`texlens.train.rewards.pool` sees the process end, and goes on with the next, which stands ready.
+They are computed in a process of their own, which runs this module: it reads answers to one
+reference from its standard input and writes their scores to its standard output. The process may
+use `SECONDS_AN_ANSWER` of processor time for one request; then the operating system ends it. So no
+formula, and no bug in any library, can hold up a training run: `rewards.pool` notices the end of the
+process and goes on with the next, which is ready.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from texlens.metrics.cdm.metric import Cdm
 from texlens.metrics.layout.metric import Layout
 
 SECONDS_AN_ANSWER = 0.05
-# Longer formulas are not drawn: they would take longer than that. The longest of im2latex's 7,000
-# has 485; what is longer than this is almost always an answer that runs in circles.
+# Longer formulas are not rendered: they would take longer than that. The longest of im2latex's 7,000
+# has 485 characters; a longer answer is almost always a loop.
 MAX_DRAWN_CHARACTERS = 2_000
 MAX_DRAWN_DEPTH = 40  # of braces, environments and \\left inside one another; im2latex has 7
 
-# The engine's limits are by the clock, which on a busy machine would decide rewards.
+# The engine's limits are by the clock; on a busy machine they would change rewards.
 _PATIENCE = 20.0
 
 READY = "ready"
 REFERENCE_DRAWN = "reference"
 
-# Drawn before the first answer, so that V8 has compiled what it will need.
+# Rendered before the first answer, so that V8 has compiled what it will need.
 _WARM_UP = (
     r"\frac { a } { b } + x _ { 1 } ^ { 2 } = \sum _ { i = 1 } ^ { n } \sqrt { y _ { i } }",
     r"\left( \begin{array} { c c } { \alpha } & { 0 } \\ { 0 } & { \bar { \beta } } \end{array} \right)",
@@ -49,9 +49,9 @@ _WARM_UP_ROUNDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What was seen of one answer: KaTeX parses it; `cdm` and `layout`, 0..1, 0 where it does not.
+    """The scores of one answer: whether KaTeX parses it, and `cdm` and `layout`, 0..1, else 0.
 
-    `error` says why a value is 0 that could have been more: a sentence, or "timeout".
+    `error` is the reason of values that are 0 or may be too low: a sentence, or "timeout".
     """
 
     valid: bool = False
@@ -61,50 +61,45 @@ class Rendered:
 
 
 class Renderer:
-    """Draws references and answers with the engine of this process and compares them."""
+    """Renders references and answers with the engine of this process and compares them."""
 
     def __init__(self) -> None:
-        self._cdm = Cdm()
-        self._layout = Layout()
+        self._metrics = (Cdm(), Layout())
         self._drawings = DrawingStore(on_disk=False)
-        self._drawn_reference: str | None = None
+        self._last_reference: str | None = None
 
     def warm_up(self) -> None:
-        """Draw and compare a few formulas, so that the first answer takes no longer than others."""
+        """Render and compare a few formulas, so that the first answer takes no longer than others."""
         for turn in range(_WARM_UP_ROUNDS):
             for formula in _WARM_UP:
                 self.score(formula, [f"{formula} + {turn}"])
 
     def draw_reference(self, reference: str) -> None:
-        """Draw a reference, so that the time it takes is not counted to its first answer."""
-        if reference != self._drawn_reference and not _too_large("reference", reference):
-            self._compare(reference, [""])  # nothing is cheaply compared
-        self._drawn_reference = reference
+        """Render a reference, so that its time does not count for its first answer."""
+        if reference != self._last_reference and not _too_large("reference", reference):
+            self._compare(reference, [""])  # comparing with nothing is cheap
+        self._last_reference = reference
 
     def score(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
-        """Compare answers with their reference; math wrappers are taken off. One result an answer."""
+        """Compare answers with their reference; math delimiters are removed. One result per answer."""
         if error := _too_large("reference", reference):
             return [Rendered(found.katex, error=error) for found in check(answers)]
-        seen: dict[str, Rendered] = {}
-        small = []
+        scores: dict[str, Rendered] = {}
         for answer in answers:
             if error := _too_large("answer", answer):
-                seen[answer] = Rendered(error=error)
-            else:
-                small.append(answer)
-        valid = []
+                scores[answer] = Rendered(error=error)
+        small = [answer for answer in answers if answer not in scores]
         for answer, found in zip(small, check(small), strict=True):
-            if found.katex:
-                valid.append(answer)
-            else:
-                seen[answer] = Rendered(error=f"does not parse: {found.message}")
-        seen.update(zip(valid, self._compare(reference, valid), strict=True))
-        return [seen[answer] for answer in answers]
+            if not found.katex:
+                scores[answer] = Rendered(error=f"does not parse: {found.message}")
+        valid = [answer for answer in small if answer not in scores]
+        scores |= zip(valid, self._compare(reference, valid), strict=True)
+        return [scores[answer] for answer in answers]
 
     def _compare(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
-        # Both metrics look at the raw texts alone.
+        # Both metrics use the raw texts alone.
         pairs = [Pair("", reference, answer, "", "", (), ()) for answer in answers]
-        both = [m.score_items(pairs, self._drawings) for m in (self._cdm, self._layout)]
+        both = [m.score_items(pairs, self._drawings) for m in self._metrics]
         return [
             Rendered(
                 True,
@@ -121,7 +116,7 @@ _DEEPER, _HIGHER = frozenset(["{", r"\begin", r"\left"]), frozenset(["}", r"\end
 
 
 def _too_large(name: str, formula: str) -> str | None:
-    """Why a formula is not even tried; None for one that is small enough."""
+    """Why a formula is not rendered; None for one that is small enough."""
     if len(formula) > MAX_DRAWN_CHARACTERS:
         return f"the {name} has {len(formula)} characters, too many to draw"
     depth = deepest = 0
@@ -137,9 +132,9 @@ def _too_large(name: str, formula: str) -> str | None:
 
 @contextmanager
 def processor_time_limit(seconds: float) -> Iterator[None]:
-    """End this process when the block takes more processor time, whatever code it is in.
+    """End this process when the block takes more processor time, whatever code runs in it.
 
-    Time in which the process waits for a busy machine does not count. Without effect on Windows.
+    Time in which the process waits for the processor does not count. Without effect on Windows.
     """
     if not hasattr(signal, "setitimer"):
         yield
@@ -152,10 +147,10 @@ def processor_time_limit(seconds: float) -> Iterator[None]:
 
 
 def serve(requests: TextIO, replies: TextIO, seconds: float) -> None:
-    """Answer requests until they end: lines `[reference, [answer, ...]]`, all of them JSON.
+    """Answer requests until they end: lines of JSON, `[reference, [answer, ...]]`.
 
-    The reply is a line `"reference"` when the reference is drawn, then a list with an object an answer.
-    Each of the two may take `seconds` of processor time.
+    The reply is a line `"reference"` when the reference is rendered, then a list with an object per
+    answer. Each of the two may take `seconds` of processor time.
     """
 
     def reply(document: object) -> None:
@@ -171,12 +166,12 @@ def serve(requests: TextIO, replies: TextIO, seconds: float) -> None:
             renderer.draw_reference(reference)
         reply(REFERENCE_DRAWN)
         with processor_time_limit(seconds):
-            seen = _score(renderer, reference, answers)
-        reply([asdict(rendered) for rendered in seen])
+            scores = _score(renderer, reference, answers)
+        reply([asdict(rendered) for rendered in scores])
 
 
 def _score(renderer: Renderer, reference: str, answers: list[str]) -> list[Rendered]:
-    """What is seen of answers; one that a metric fails at fails alone."""
+    """The scores of answers; one on which a metric fails gets 0 alone."""
     try:
         return renderer.score(reference, answers)
     except Exception as error:  # no answer may end a run

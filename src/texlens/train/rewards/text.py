@@ -1,14 +1,14 @@
-r"""The published rewards of one completion: tags, brace validity with ROUGE-L, exact match.
+r"""The text rewards of the GRPO report: tags, brace validity with ROUGE-L, exact match.
 
-They are those of the published GRPO report on formula recognition with Qwen2.5-VL:
+"Small Model, Big Equations" trains Qwen2.5-VL to read formulas by GRPO with these rewards:
 
     tag_presence          0.25 for each of <think>, </think>, <answer>, </answer>, in any case
     tag_order             1 if <think>.*?</think>.*?<answer>.*?</answer> is found anywhere
     validity_similarity   1 + ROUGE-L F1 of the answer if its braces match, else 0
     exact_match_bonus     2 if the answer is the reference, but for case and the space around
 
-Nothing here sees the formula: a comment sign can hide a brace, and ROUGE-L sees letters and digits
-alone. `texlens.train.rewards.functions` has these as functions for TRL, beside those that look.
+None of them parses the formula: a comment sign can hide a brace, and ROUGE-L uses letters and
+digits alone. `train.rewards.functions` has these and others as functions for TRL.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def tag_presence(response: str) -> float:
 
 
 def tag_order(response: str) -> float:
-    """1 if the four tags occur in order, whatever stands between, else 0.
+    """1 if the four tags occur in order, with anything between them, else 0.
 
-    One search after the other finds what the published expression finds, in linear time; the
+    One search after the other gives the result of the report's expression in linear time; the
     expression takes cubic time on tags that are repeated and never closed.
     """
     end = 0
@@ -46,8 +46,8 @@ def tag_order(response: str) -> float:
 def validity_and_similarity(answer: str | None, reference: str) -> tuple[float, float]:
     """The two parts of `validity_similarity`: 1 and the ROUGE-L F1 (0..1), or 0 and 0.
 
-    Both are 0 without an answer, for an empty answer or reference, and where the published brace
-    heuristic fails.
+    Both are 0 without an answer, for an empty answer or reference, and where the report's check of
+    braces fails.
     """
     if answer is None or not braces_balanced(answer):
         return 0.0, 0.0
