@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from texlens.errors import InputError, require_extra
-from texlens.model.prompt_config import PromptConfig, load_prompt_config
+from texlens.model.prompt_config import PromptConfig, prompt_config_of
 
 if TYPE_CHECKING:
     from texlens.model.processor import PictureProcessor
@@ -42,6 +42,7 @@ def load_model(
     dtype: str = "auto",
     device: str = "auto",
     quantisation: Quantisation | None = None,
+    train_adapter: bool = False,
 ) -> Loaded:
     """Load a Qwen2.5-VL for reading.
 
@@ -53,6 +54,7 @@ def load_model(
         dtype: "float32", "bfloat16", "float16" or "auto" (float32 on a CPU, bfloat16 elsewhere).
         device: "cpu", "cuda", "mps" or "auto".
         quantisation: "int8" (dynamic, linear layers, CPU only) or "nf4" (4-bit, needs bitsandbytes).
+        train_adapter: let the adapter's weights require gradients; all others never do.
 
     Raises:
         InputError: the model or adapter cannot be found, reached or used.
@@ -99,7 +101,7 @@ def load_model(
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(_why_not(source, error)) from error
     if adapter_source is not None:
-        network = _with_adapter(network, adapter_source)
+        network = _with_adapter(network, adapter_source, train_adapter)
     batch_vision_attention(network)
     network = network.eval()
     if quantisation != "nf4":
@@ -108,10 +110,10 @@ def load_model(
         if place != "cpu":
             raise InputError("int8 works on the CPU only: drop it, or give --device cpu.")
         network = _dynamic_int8(network)
-    for parameter in network.parameters():
-        parameter.requires_grad_(False)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(train_adapter and "lora_" in name)
     folder = Path(adapter_source or source)
-    prompt_config = _prompt_config(source, adapter_source)
+    prompt_config = prompt_config_of(source, adapter_source)
     return Loaded(network, processor, prompt_config, folder if folder.is_dir() else None)
 
 
@@ -166,24 +168,19 @@ def _why_not(source: str, error: Exception) -> str:
     return f"The model in '{source}' cannot be loaded: {' '.join(str(error).split())[:200]}"
 
 
-def _with_adapter(network: Any, adapter: str) -> Any:
+def _with_adapter(network: Any, adapter: str, trainable: bool) -> Any:
     require_extra("Loading an adapter", "model", "peft")
     from peft import PeftModel
 
     try:
-        return PeftModel.from_pretrained(network, adapter, use_safetensors=True)
+        return PeftModel.from_pretrained(
+            network, adapter, is_trainable=trainable, use_safetensors=True
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
             f"The adapter '{adapter}' cannot be used with this model: "
             f"{' '.join(str(error).split())[:200]}"
         ) from error
-
-
-def _prompt_config(source: str, adapter: str | None) -> PromptConfig:
-    for folder in (adapter, source):
-        if folder is not None and (prompt_config := load_prompt_config(Path(folder))) is not None:
-            return prompt_config
-    return PromptConfig(base=source)
 
 
 def _device(name: str) -> str:

@@ -1,23 +1,23 @@
 """Pictures and prompts to tensors: Qwen2.5-VL's processor, for pictures alone.
 
-The stock `Qwen2_5_VLProcessor` insists on a video processor, which needs torchvision. This subclass
-leaves it out, and works with Pillow and numpy. What it saves is written so that stock transformers
-loads it with `AutoProcessor` where torchvision is installed.
+The stock `Qwen2_5_VLProcessor` requires a video processor, which needs torchvision. This subclass
+has none and works with Pillow and numpy. Stock transformers loads what it saves with `AutoProcessor`
+where torchvision is installed.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, ProcessorMixin
 from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.utils.hub import cached_file
 
 from texlens.model.prompt_config import PromptConfig
 from texlens.model.shape import Shape
-from texlens.runs import write_json
+from texlens.runs import read_json, write_json
 
 _STOCK_CLASS = "Qwen2_5_VLProcessor"
 
@@ -40,15 +40,13 @@ class PictureProcessor(Qwen2_5_VLProcessor):
     def save_pretrained(
         self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
     ) -> None:
-        """Save for this class and for the stock class alike."""
+        """Save in the form of both this class and the stock class."""
         folder = Path(save_directory)
         super().save_pretrained(folder, push_to_hub=push_to_hub, **kwargs)
         for name in ("processor_config.json", "tokenizer_config.json"):
             path = folder / name
             if path.is_file():
-                written = json.loads(path.read_text(encoding="utf-8"))
-                written["processor_class"] = _STOCK_CLASS
-                write_json(path, written)
+                write_json(path, read_json(path) | {"processor_class": _STOCK_CLASS})
         pictures = self.image_processor.to_dict()
         pictures["image_processor_type"] = "Qwen2VLImageProcessor"
         pictures["processor_class"] = _STOCK_CLASS
@@ -62,7 +60,7 @@ def build_processor(shape: Shape, tokenizer: Any, prompt_config: PromptConfig) -
     """The processor of a new small model.
 
     White paper becomes 0: with CLIP's statistics, which make white a large constant, such a model
-    learnt the texts by heart and ignored the picture.
+    memorised the texts and ignored the picture.
     """
     pictures = Qwen2VLImageProcessorPil(
         patch_size=shape.patch,
@@ -85,13 +83,10 @@ def load_processor(source: str | Path) -> PictureProcessor:
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     template = tokenizer.chat_template
     if template is None:
-        path = Path(source) / "chat_template.json"  # where releases of 2025 keep it
-        if path.is_file():
-            template = json.loads(path.read_text(encoding="utf-8"))["chat_template"]
-        elif not Path(source).is_dir():
-            from huggingface_hub import hf_hub_download
-
-            found = hf_hub_download(str(source), "chat_template.json")
-            template = json.loads(Path(found).read_text(encoding="utf-8"))["chat_template"]
+        # Releases of 2025 keep it in a file of its own.
+        path = cached_file(
+            source, "chat_template.json", _raise_exceptions_for_missing_entries=False
+        )
+        template = None if path is None else read_json(Path(path))["chat_template"]
     tokenizer.padding_side = "left"  # generation in batches is wrong with padding on the right
     return PictureProcessor(pictures, tokenizer, chat_template=template)

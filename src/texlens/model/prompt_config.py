@@ -1,7 +1,7 @@
-"""The prompt configuration of a model: the prompt it was trained with and the limits it must be used within.
+"""The prompt configuration of a model: the prompt it was trained with and its limits.
 
 Every folder of a model or an adapter made by TexLens holds it as `texlens.json`. A folder without
-one was made elsewhere and gets the prompt of the published fine-tuning reports.
+one was made elsewhere and gets the prompt of the fine-tuning reports on Qwen2.5-VL (qwen-ocr).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ PROMPT_CONFIG_FILE = "texlens.json"
 
 
 class PromptConfig(BaseModel):
-    """What a model expects of whoever runs it.
+    """The prompt and the limits that a model must be used with.
 
-    `min_pixels` and `max_pixels` bound the area of a picture handed to the processor.
-    `pixels_per_em` is the size of type the model saw in training, in pixels for one em of the
-    base font: pictures are to be scaled near it. None: any size (a general model).
+    `min_pixels` and `max_pixels` bound the area of a picture for the processor. `pixels_per_em` is
+    the size of type in training, in pixels for one em of the base font: pictures are to be scaled
+    to about this size. None: any size (a general model).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +48,14 @@ class PromptConfig(BaseModel):
     def save(self, folder: Path) -> None:
         """Write `texlens.json` into a model's or an adapter's folder."""
         write_text(folder / PROMPT_CONFIG_FILE, self.model_dump_json(indent=2) + "\n")
+
+
+def prompt_config_of(model: str, adapter: str | None = None) -> PromptConfig:
+    """The prompt configuration of an adapter's folder, else of the model's, else the default."""
+    for name in (adapter, model):
+        if name is not None and (found := load_prompt_config(Path(name).expanduser())):
+            return found
+    return PromptConfig(base=model)
 
 
 def load_prompt_config(folder: Path) -> PromptConfig | None:

@@ -115,14 +115,14 @@ def test_devices_share_what_the_layout_says() -> None:
 def test_lengths_are_exact_with_the_tokeniser_at_hand(data: Path) -> None:
     from texlens.model.load import Loaded
     from texlens.model.processor import load_processor
-    from texlens.train.plan.lengths import prompt_config_of
+    from texlens.model.prompt_config import prompt_config_of
     from texlens.train.run.examples import prepare_examples
 
     config = load_recipe(
         "sft_printed_small", SftConfig, {"model": str(EMBEDDED), "data.0.parquet": str(data), "data.0.rows": None}
     )  # fmt: skip
     run = dry_run(config)
-    prompt_config = prompt_config_of(config, str(EMBEDDED))
+    prompt_config = prompt_config_of(str(EMBEDDED))
     trained_on = prepare_examples(
         config.data,
         Loaded(None, load_processor(EMBEDDED), prompt_config),

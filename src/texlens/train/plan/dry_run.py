@@ -17,6 +17,7 @@ import torch
 
 from texlens.errors import InputError
 from texlens.model.load import Loaded
+from texlens.model.prompt_config import prompt_config_of
 from texlens.model.qwen_shapes import build_on_meta
 from texlens.train.grpo.prompts import within_limit
 from texlens.train.grpo.settings import GrpoConfig
@@ -30,7 +31,7 @@ from texlens.train.plan.cost import (
     activation_bytes,
     step_flops,
 )
-from texlens.train.plan.lengths import Lengths, measure_lengths, processor_of, prompt_config_of
+from texlens.train.plan.lengths import Lengths, measure_lengths, processor_of
 from texlens.train.run.adapters import (
     base_source,
     lora_config,
@@ -75,10 +76,14 @@ class Memory:
     checkpointing: bool
 
     @property
+    def held(self) -> float:
+        """The activations, with checkpointing or without, as the recipe sets it."""
+        return self.activations_checkpointed if self.checkpointing else self.activations
+
+    @property
     def total(self) -> float:
-        """All of it as the recipe sets it, with what CUDA and the allocator take."""
-        held = self.activations_checkpointed if self.checkpointing else self.activations
-        return self.weights + self.gradients + self.optimizer + held + RESERVED
+        """All of it, with what CUDA and the allocator take."""
+        return self.weights + self.gradients + self.optimizer + self.held + RESERVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,7 @@ def dry_run(config: FineTuningConfig, *, devices: int = 1, layout: Layout = "ddp
     shape = base.config
     quantised = _quantised_layers(base) if config.quantisation == "nf4" else set()
     network = _to_be_trained(base, config)
-    prompt_config = prompt_config_of(config, source)
+    prompt_config = config.prompt_config.applied_to(prompt_config_of(source, config.adapter))
 
     absent = tuple(str(f.parquet) for f in config.data if not f.parquet.exists())
     lengths = None

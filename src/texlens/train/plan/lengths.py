@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texlens.model.load import Loaded
-from texlens.model.prompt_config import PromptConfig, load_prompt_config
+from texlens.model.prompt_config import PromptConfig
 from texlens.records import Example
 from texlens.train.run.examples import count_rows, prepare_examples, rows_of
-from texlens.train.run.settings import DataFile, FineTuningConfig
+from texlens.train.run.settings import DataFile
 
 SPREAD = 2000
 """The number of evenly spaced rows of a file that are measured; all rows of a smaller file."""
@@ -50,14 +50,6 @@ class Lengths:
     longest_answer: int
     files: tuple[int, ...]
     unusable: dict[str, int]
-
-
-def prompt_config_of(config: FineTuningConfig, source: str) -> PromptConfig:
-    """The prompt configuration of a run of this recipe, as far as local folders have it."""
-    for name in (config.adapter, source):
-        if name is not None and (found := load_prompt_config(Path(name).expanduser())):
-            return config.prompt_config.applied_to(found)
-    return config.prompt_config.applied_to(PromptConfig(base=source))
 
 
 def processor_of(source: str, shape: Any, prompt_config: PromptConfig) -> tuple[Any, bool]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from texlens.tables import markdown_table
 from texlens.train.plan.cost import ACCELERATORS
 from texlens.train.plan.dry_run import RESERVED, UTILISATION, DryRun
 
@@ -46,17 +47,13 @@ def dry_run_document(run: DryRun) -> dict[str, Any]:
 
 def _model(run: DryRun) -> str:
     total = sum(total for _, total in run.parameters.values())
-    rows = [
-        f"{module:<18}{trained:>16,}{all_of_it:>16,}"
-        for module, (trained, all_of_it) in run.parameters.items()
-    ]
-    return "\n".join(
+    counts = run.parameters | {"total": (run.trained, total)}
+    rows = [(name, f"{trained:,}", f"{every:,}") for name, (trained, every) in counts.items()]
+    return "\n\n".join(
         [
             f"{run.model}: {run.base_parameters:,} parameters",
-            "",
-            f"{'':<18}{'trained':>16}{'all':>16}",
-            *rows,
-            f"{'total':<18}{run.trained:>16,}{total:>16,}   {run.trained / total:.2%} trained",
+            markdown_table(("module", "trained", "all"), rows),
+            f"{run.trained / total:.2%} are trained.",
         ]
     )
 
@@ -89,45 +86,43 @@ def _data(run: DryRun) -> str:
 def _memory(run: DryRun) -> str:
     memory, batch = run.memory, run.longest_batch
     where = f", {run.devices} of them, {run.layout}" if run.devices > 1 else ""
-    unused = ", not counted"
-    rows = [
-        ("weights", memory.weights, ""),
-        ("gradients", memory.gradients, ""),
-        ("optimiser", memory.optimizer, ""),
-        (
-            "activations",
-            memory.activations,
-            "without checkpointing" + (unused if memory.checkpointing else ""),
+    other = "without" if memory.checkpointing else "with"
+    rows = {
+        "weights": memory.weights,
+        "gradients": memory.gradients,
+        "optimiser": memory.optimizer,
+        "activations": memory.held,
+        "CUDA, allocator": RESERVED,
+        "total": memory.total,
+        f"activations {other} gradient checkpointing": (
+            memory.activations if memory.checkpointing else memory.activations_checkpointed
         ),
-        (
-            "activations",
-            memory.activations_checkpointed,
-            "with gradient checkpointing" + ("" if memory.checkpointing else unused),
-        ),
-        ("CUDA, allocator", RESERVED, ""),
-        ("total", memory.total, ""),
-    ]
-    head = (
-        f"memory of a device{where} (estimate), GiB; {run.precision}; the longest batch: "
-        f"{batch.examples} x {batch.tokens} tokens, {batch.patches} patches per picture"
-    )
-    return "\n".join(
-        [head, *(f"{n:<18}{v / _GIB:>10.2f}   {note}".rstrip() for n, v, note in rows)]
+    }
+    return "\n\n".join(
+        [
+            f"Memory of a device{where} (estimate), in {run.precision}. The longest batch: "
+            f"{batch.examples} x {batch.tokens} tokens, {batch.patches} patches per picture.",
+            markdown_table(
+                ("memory", "GiB"), [(name, f"{size / _GIB:.2f}") for name, size in rows.items()]
+            ),
+        ]
     )
 
 
 def _time(run: DryRun) -> str:
     teraflops = run.teraflops_a_step
     shown = f"{teraflops:,.0f}" if teraflops >= 100 else f"{teraflops:.3g}"
-    lines = [
-        f"time (estimate): {shown} TFLOP a step at {UTILISATION:.0%} of the bfloat16 peak of the "
-        "data sheet,",
-        "or the time to launch the kernels, if that is longer; without the evaluation on dev sets",
-        f"{'card':<12}{'memory':>8}{'fits':>7}{'s a step':>10}{'hours':>8}",
-    ]
+    rows = []
     for name, seconds in run.seconds_a_step.items():
         room = ACCELERATORS[name][1]
         fits = "yes" if run.memory.total <= room * 1e9 else "no"
-        hours = "" if run.steps is None else f"{run.steps * seconds / 3600:.2f}"
-        lines.append(f"{name:<12}{f'{room} GB':>8}{fits:>7}{seconds:>10.2f}{hours:>8}")
-    return "\n".join(lines)
+        hours = "n/a" if run.steps is None else f"{run.steps * seconds / 3600:.2f}"
+        rows.append((name, f"{room} GB", fits, f"{seconds:.2f}", hours))
+    return "\n\n".join(
+        [
+            f"Time (estimate): {shown} TFLOP a step at {UTILISATION:.0%} of the bfloat16 peak of "
+            "the data sheet, or the time to launch the kernels, if that is longer; without the "
+            "evaluation on dev sets.",
+            markdown_table(("card", "memory", "fits", "s a step", "hours"), rows),
+        ]
+    )

@@ -10,7 +10,6 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,6 @@ import torch
 from texlens.errors import InputError, require_extra
 from texlens.model.load import EMBEDDED, Loaded, load_model
 from texlens.model.merge import merged
-from texlens.model.prompt_config import PromptConfig, load_prompt_config
 from texlens.train.run.folded_lora import fold_lora
 from texlens.train.run.settings import FineTuningConfig, ModuleName
 
@@ -51,29 +49,30 @@ def load_for_training(config: FineTuningConfig) -> Loaded:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\b")
     start = load_model(
         config.model,
-        config.adapter if config.lora is None else None,
+        config.adapter,
         dtype=precision_of(config),
         device=training_device(config.device),
         quantisation=config.quantisation,
+        train_adapter=config.lora is not None,
     )
-    network, prompt_config = start.model, start.prompt_config
+    network = start.model
     if attention_of(config) == "flash_attention_2":
         network.set_attn_implementation("flash_attention_2")
-    torch.manual_seed(config.seed)  # a new adapter is initialised at random
     if config.lora is None:
         network = merged(network)
         mark_trainable(network, config.trainable_modules)
     elif config.adapter is None:
         from peft import get_peft_model
 
+        torch.manual_seed(config.seed)  # a new adapter is initialised at random
         network = get_peft_model(network, lora_config(config))
     else:
-        network, prompt_config = _continued(network, config, prompt_config)
+        _check_shape(network.peft_config["default"], config)
     if config.lora is not None and config.quantisation is None and is_small(network):
         fold_lora(network)
-    base = config.model or prompt_config.base
-    prompt_config = config.prompt_config.applied_to(prompt_config).model_copy(update={"base": base})
-    return Loaded(network, start.processor, prompt_config)
+    base = config.model or start.prompt_config.base
+    changed = config.prompt_config.applied_to(start.prompt_config)
+    return Loaded(network, start.processor, changed.model_copy(update={"base": base}))
 
 
 def mark_trainable(network: torch.nn.Module, modules: Iterable[ModuleName]) -> None:
@@ -165,26 +164,9 @@ def base_source(config: FineTuningConfig) -> str:
     return config.model or str(EMBEDDED)
 
 
-def _continued(
-    network: Any, config: FineTuningConfig, prompt_config: PromptConfig
-) -> tuple[Any, PromptConfig]:
-    """The base with the recipe's adapter, to be trained further; the adapter's prompt configuration."""
-    from peft import PeftModel
-
-    assert config.adapter is not None
-    folder = Path(config.adapter).expanduser()
-    if folder.exists() and not (folder / "adapter_config.json").is_file():
-        raise InputError(f"The folder '{folder}' holds no adapter: it has no adapter_config.json.")
-    try:
-        network = PeftModel.from_pretrained(
-            network, config.adapter, is_trainable=True, use_safetensors=True
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"The adapter '{config.adapter}' cannot be continued on "
-            f"{config.model or 'the embedded small model'}: {' '.join(str(error).split())[:200]}"
-        ) from error
-    found, wanted = network.peft_config["default"], lora_config(config)
+def _check_shape(found: Any, config: FineTuningConfig) -> None:
+    """Refuse an adapter to continue that has another shape than the recipe's."""
+    wanted = lora_config(config)
     for setting in ("r", "lora_alpha", "target_modules"):
         if getattr(found, setting, None) != getattr(wanted, setting):
             raise InputError(
@@ -192,4 +174,3 @@ def _continued(
                 f"({getattr(found, setting, None)}): give the recipe the same r, lora_alpha and "
                 "trainable_modules, or merge the adapter first with `texlens merge`."
             )
-    return network, load_prompt_config(folder) or prompt_config

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from texlens.runs import atomic_write, write_bytes
+from texlens.runs import atomic_write, write_text
+
+_NOT_PLOTTED = ("minutes", "pictures", "epoch")
 
 
 def append_log(path: Path, record: dict[str, Any]) -> None:
@@ -19,7 +21,7 @@ def append_log(path: Path, record: dict[str, Any]) -> None:
 
 
 def read_log(path: Path, *, up_to_step: int | None = None) -> list[dict[str, Any]]:
-    """The lines of a run's log; those of steps after `up_to_step` left out, as after a kill."""
+    """The lines of a run's log, up to the step `up_to_step`."""
     if not path.is_file():
         return []
     records = []
@@ -27,7 +29,7 @@ def read_log(path: Path, *, up_to_step: int | None = None) -> list[dict[str, Any
         try:
             record = json.loads(line)
         except ValueError:
-            continue  # the line that was being written when the run was killed
+            continue  # a line that was cut short when the run was killed
         if up_to_step is None or record.get("step", 0) <= up_to_step:
             records.append(record)
     return records
@@ -40,58 +42,51 @@ def write_curves(
     x: str = "step",
     sets: Sequence[str] = (),
 ) -> None:
-    """Write `curves.csv` and, where matplotlib is installed, `curves.png` into a run's folder.
+    """Write `curves.csv` and, if matplotlib is installed, `curves.png` into a run's folder.
 
     The table has every numeric field of the records; those that change over `x` become curves.
-    Fields `SET_METRIC` of different `sets` share one picture a metric.
+    Fields `SET_METRIC` of different `sets` share one panel per metric.
     """
     rows = list(records)
-    names = [x]
-    for row in rows:
-        for name, value in row.items():
-            if name not in names and isinstance(value, int | float):
-                names.append(name)
+    numbers = (n for row in rows for n, value in row.items() if isinstance(value, int | float))
+    names = list(dict.fromkeys([x, *numbers]))
     table = io.StringIO()
     writer = csv.DictWriter(table, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_bytes(folder / "curves.csv", table.getvalue().encode("utf-8"))
-    values = {name: {row[name] for row in rows if row.get(name) is not None} for name in names[1:]}
-    curves = [
-        n for n in names[1:] if len(values[n]) > 1 and n not in ("minutes", "pictures", "epoch")
-    ]
+    write_text(folder / "curves.csv", table.getvalue())
+    panels: dict[str, dict[str, list[tuple[float, float]]]] = {}  # curves by title and label
+    for name in names[1:]:
+        points = [(row[x], row[name]) for row in rows if row.get(name) is not None]
+        if name in _NOT_PLOTTED or len({value for _, value in points}) < 2:
+            continue
+        owner = next((part for part in sets if name.startswith(f"{part}_")), "")
+        panels.setdefault(name.removeprefix(f"{owner}_"), {})[owner or name] = points
     try:
         import matplotlib
     except ImportError:
         return
+    if not panels:
+        return
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    pictures: dict[str, list[str]] = {}
-    for name in curves:
-        owner = next((f"{part}_" for part in sets if name.startswith(f"{part}_")), "")
-        pictures.setdefault(name.removeprefix(owner), []).append(name)
-    if not pictures:
-        return
-    columns = min(3, len(pictures))
-    lines = -(-len(pictures) // columns)
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
     figure, axes = pyplot.subplots(
-        lines, columns, figsize=(4.2 * columns, 2.8 * lines), squeeze=False
+        lines, columns, figsize=(4.2 * columns, 2.8 * lines), squeeze=False, layout="tight"
     )
-    for axis in axes.flat[len(pictures) :]:
+    for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
-    for axis, (title, names_in_it) in zip(axes.flat, pictures.items(), strict=False):
-        for name in names_in_it:
-            points = [(row[x], row[name]) for row in rows if x in row and row.get(name) is not None]
+    for axis, (title, curves) in zip(axes.flat, panels.items(), strict=False):
+        for label, points in curves.items():
             mark = "o-" if len(points) < 40 else "-"
-            label = name.removesuffix(f"_{title}")
             axis.plot(*zip(*points, strict=True), mark, markersize=3, linewidth=1.2, label=label)
-        if len(names_in_it) > 1:
+        if len(curves) > 1:
             axis.legend(fontsize=8)
         axis.set_title(title.replace("_", " "), fontsize=10)
         axis.set_xlabel(x)
         axis.grid(alpha=0.3)
-    figure.tight_layout()
     with atomic_write(folder / "curves.png") as stream:
         figure.savefig(stream, format="png", dpi=110)
     pyplot.close(figure)
