@@ -55,7 +55,7 @@ def recipe(tmp_path: Path) -> Path:
 def test_recipes_are_listed_and_one_can_be_shown_changed_and_used(tmp_path: Path) -> None:
     listed = CliRunner().invoke(recipes, []).stdout
     assert "pretrain_small" in listed
-    assert "pretrain_generalist" in listed
+    assert "sft_printed_small" in listed
     shown = CliRunner().invoke(recipes, ["--show", "pretrain_small"]).stdout
     (tmp_path / "mine.yaml").write_text(shown)
     mine = load_recipe(str(tmp_path / "mine.yaml"), PretrainConfig)

@@ -12,7 +12,7 @@ from texlens.train.run.config import load_recipe, parse_changes, recipe_names, r
 from texlens.train.sft.settings import SftConfig
 
 
-@pytest.mark.parametrize("name", ["pretrain_small", "pretrain_generalist"])
+@pytest.mark.parametrize("name", ["pretrain_small", "pretrain_print"])
 def test_shipped_recipes_are_whole_and_name_no_machine(name: str) -> None:
     config = load_recipe(name, PretrainConfig)
     assert recipe_names()[name] == config.description != ""
@@ -29,9 +29,9 @@ def test_training_and_dev_rows_are_apart() -> None:
     assert all(rows is not None and rows[1] <= dev[0] for rows in trained)
 
 
-def test_the_generalist_says_that_it_is_not_to_be_shipped() -> None:
-    assert "NC" in load_recipe("pretrain_generalist", PretrainConfig).prompt_config.licence
-    assert "Never shipped" in recipe_text("pretrain_generalist")
+def test_handwriting_is_marked_as_not_to_be_shipped() -> None:
+    assert "NC" in load_recipe("pretrain_handwriting", PretrainConfig).prompt_config.licence
+    assert "Not in the wheel" in recipe_text("pretrain_handwriting")
 
 
 def test_changes_reach_into_lists_and_parts() -> None:
@@ -77,7 +77,7 @@ def test_what_is_no_setting(setting: str) -> None:
 def test_a_recipe_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(
         InputError,
-        match=r"one of .*pretrain_generalist, pretrain_handwriting, pretrain_print, pretrain_small",
+        match=r"one of .*pretrain_handwriting, pretrain_print, pretrain_small",
     ):
         load_recipe("pretrain_smal", PretrainConfig)
     with pytest.raises(InputError, match="cannot be read"):
