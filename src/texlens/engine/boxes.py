@@ -69,7 +69,7 @@ class Failure:
 
     message: str
     position: int | None
-    kind: str
+    kind: str = "parse"
 
 
 def drawing_from_json(result: list[Any]) -> Drawing:

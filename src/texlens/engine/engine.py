@@ -106,75 +106,29 @@ class Engine:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(context))
 
     def _each(
-        self,
-        function: str,
-        formulas: Sequence[str],
-        read: Callable[[Any], T],
-        display: bool | None = None,
+        self, function: str, formulas: Sequence[str], read: Callable[[Any], T], *arguments: bool
     ) -> list[T | Failure]:
-        results: list[T | Failure] = []
-        for batch in _batches(formulas):
-            for code, *rest in self._answers(function, batch, display):
-                if code == 0:
-                    results.append(read(rest[0]))
-                else:
-                    message, position = rest[0], rest[1]
-                    results.append(Failure(message, position, rest[2] if rest[2:] else "parse"))
-        return results
+        """The result of a function of the script for each formula."""
+        tail = "".join(f",{json.dumps(argument)}" for argument in arguments)
 
-    def _answers(self, function: str, batch: list[str], display: bool | None) -> list[Answer]:
-        """The answers for a batch. Where it breaks a limit only the guilty formula fails."""
-        answers: list[Answer] = []
-        while len(answers) < len(batch):
-            rest = batch[len(answers) :]
-            if len(rest) == 1:
-                return [*answers, self._answer(function, rest[0], display)]
-            try:
-                return answers + self._call(function, rest, display)
-            except _LimitError as limit:
-                answers += limit.answers
-                if len(answers) == len(batch):  # the time was up only after the last one
-                    break
-                guilty = limit.seconds > _GUILTY_SHARE * SECONDS_A_CALL
-                answers.append(
-                    limit.answer()
-                    if guilty
-                    else self._answer(function, batch[len(answers)], display)
-                )
-        return answers
+        def call(batch: list[str], seconds: float = SECONDS_A_CALL) -> list[Answer]:
+            code = f"texlens.{function}({json.dumps(batch)}{tail})"
+            return cast("list[Answer]", json.loads(self._evaluate(code, seconds)))
 
-    def _answer(self, function: str, formula: str, display: bool | None) -> Answer:
-        """The answer for one formula."""
-        if len(formula) > MAX_CHARACTERS:
-            message = f"has {len(formula)} characters, more than {MAX_CHARACTERS}"
-            return [1, message, None, "too_long"]
-        try:
-            return self._call(function, [formula], display)[0]
-        except _LimitError as limit:
-            if not limit.starved:
-                return limit.answer()
-        try:
-            return self._call(function, [formula], display, SECONDS_AGAIN)[0]
-        except _LimitError as limit:
-            return limit.answer()
-
-    def _call(
-        self,
-        function: str,
-        batch: list[str],
-        display: bool | None,
-        seconds: float = SECONDS_A_CALL,
-    ) -> list[Answer]:
-        """One call into V8. Raises _LimitError, after which V8 is a new one."""
-        arguments = json.dumps(batch) + ("" if display is None else f",{json.dumps(display)}")
-        told = self._evaluate(f"texlens.{function}({arguments})", seconds)
-        return cast("list[Answer]", json.loads(told))
+        return [
+            Failure(*rest) if failed else read(*rest)
+            for batch in _batches(formulas)
+            for failed, *rest in _answers(call, batch)
+        ]
 
     def _evaluate(self, code: str, seconds: float = SECONDS_A_CALL) -> str:
+        """Run a script in V8. Raises _LimitError, after which V8 is a new one."""
         seconds *= self._patience
         with self._lock:
             if self._context is None:
-                self._context = self._build()
+                self._context = MiniRacer()
+                self._context.set_hard_memory_limit(MEMORY_BYTES)
+                self._context.eval(self._script)
             start = time.process_time()
             try:
                 return str(self._context.eval(code, timeout_sec=seconds))
@@ -187,12 +141,6 @@ class Engine:
                 limit = _LimitError("parse", f"broke the engine: {str(error)[:200]}")
             self._post_mortem(limit)
             raise limit
-
-    def _build(self) -> MiniRacer:
-        context = MiniRacer()
-        context.set_hard_memory_limit(MEMORY_BYTES)
-        context.eval(self._script)
-        return context
 
     def _post_mortem(self, limit: _LimitError) -> None:
         """Ask the stopped V8 how far it came, and throw it away: what was cut may be broken."""
@@ -211,10 +159,41 @@ class Engine:
 
 # SVG text, and width, height above and depth below the baseline in em.
 SvgPicture = tuple[str, float, float, float]
-
-
-# [0, result] or [1, message, position, kind of failure ("parse" where it is left out)].
+# [0, result], or 1 and the fields of a Failure.
 Answer = list[Any]
+
+
+def _answers(call: Callable[..., list[Answer]], batch: list[str]) -> list[Answer]:
+    """The answers for a batch. Where it exceeds a limit, only the formula that did so fails."""
+    answers: list[Answer] = []
+    while len(batch) - len(answers) > 1:
+        try:
+            return answers + call(batch[len(answers) :])
+        except _LimitError as limit:
+            answers += limit.answers
+            if len(answers) == len(batch):  # the time was up only after the last one
+                return answers
+            if limit.seconds > _GUILTY_SHARE * SECONDS_A_CALL:
+                answers.append(limit.answer())
+            else:
+                answers.append(_answer(call, batch[len(answers)]))
+    return answers + [_answer(call, formula) for formula in batch[len(answers) :]]
+
+
+def _answer(call: Callable[..., list[Answer]], formula: str) -> Answer:
+    """The answer for one formula, which gets a second try if it lacked processor time."""
+    if len(formula) > MAX_CHARACTERS:
+        message = f"has {len(formula)} characters, more than {MAX_CHARACTERS}"
+        return [1, message, None, "too_long"]
+    try:
+        return call([formula])[0]
+    except _LimitError as limit:
+        if not limit.starved:
+            return limit.answer()
+    try:
+        return call([formula], SECONDS_AGAIN)[0]
+    except _LimitError as limit:
+        return limit.answer()
 
 
 class _LimitError(Exception):

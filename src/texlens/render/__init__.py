@@ -1,4 +1,11 @@
-"""LaTeX as picture: SVG and PNG by MathJax, batches by TeX, and comparison without pixels."""
+"""LaTeX as pictures: SVG and PNG by MathJax and resvg, grey pages by TeX, comparison by glyph boxes.
+
+In: LaTeX, with or without math delimiters. Out: for each formula its picture or a `Failure`.
+
+Read `picture` (SVG and PNG) first, then `compare` (do two formulas look the same?), `pdflatex` (the
+one TeX runner) and `tex` (batches by TeX). `overlay`, `sheet` and `files` are the command
+`texlens render`.
+"""
 
 from __future__ import annotations
 

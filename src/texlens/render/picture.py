@@ -1,4 +1,4 @@
-"""Formulas as SVG and PNG, drawn by MathJax and resvg."""
+"""Formulas as SVG and PNG, rendered by MathJax and resvg."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import resvg_py
 
-from texlens.engine import Failure, get_engine
+from texlens.engine import Engine, Failure, SvgPicture, get_engine
 from texlens.errors import InputError
 from texlens.latex import formula_of
 
-POINTS_AN_EM = 10.0  # size of the base font where a resolution in dpi is asked for
+POINTS_AN_EM = 10.0  # size of the base font where a resolution in dpi is given
 MAX_SIDE_PX = 20_000
 MAX_PIXELS = 50_000_000
 
@@ -21,10 +21,13 @@ _ROOT = re.compile(r"<svg [^>]*>")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a formula is drawn: exactly one of the three.
+    """How large a formula is rendered: exactly one of the first three is given.
 
-    em_px: pixels an em of the base font; dpi: the same at 10 pt; height_px: of the whole picture.
-    margin_px is added on every side.
+    Attributes:
+        em_px: pixels per em of the base font.
+        dpi: pixels per inch, for a base font of 10 pt.
+        height_px: height of the whole picture.
+        margin_px: added on every side.
     """
 
     em_px: float | None = None
@@ -33,10 +36,10 @@ class Size:
     margin_px: int = 4
 
     def pixels_an_em(self, height_em: float) -> float:
-        """The scale for a formula of this height. Raises InputError for a size that is none."""
+        """The scale for a formula of this height. Raises InputError for a size that is not valid."""
         given = [value for value in (self.em_px, self.dpi, self.height_px) if value is not None]
         if len(given) != 1 or given[0] <= 0 or self.margin_px < 0:
-            raise InputError("Give one positive size: pixels an em, dpi, or a height in pixels.")
+            raise InputError("Give one positive size: pixels per em, dpi, or a height in pixels.")
         if self.em_px is not None:
             return self.em_px
         if self.dpi is not None:
@@ -51,22 +54,18 @@ class Size:
 DEFAULT_SIZE = Size(em_px=32.0)
 
 
-def svg(formula: str, *, display: bool = True, color: str = "#000") -> str | Failure:
+def svg(formula: str, *, display: bool = True) -> str | Failure:
     """One formula as a self-contained SVG: shapes alone, no style, script, link or text to run.
 
     Its width and height are in em, so that it takes the size of the text around it.
     """
-    return svg_many([formula], display=display, color=color)[0]
+    return svg_many([formula], display=display)[0]
 
 
-def svg_many(
-    formulas: Sequence[str], *, display: bool = True, color: str = "#000"
-) -> list[str | Failure]:
-    """Formulas as SVG, or the failure of each that cannot be drawn."""
-    return [
-        result if isinstance(result, Failure) else _colored(result[0], color)
-        for result in get_engine().svg([formula_of(f) for f in formulas], display=display)
-    ]
+def svg_many(formulas: Sequence[str], *, display: bool = True) -> list[str | Failure]:
+    """Formulas as SVG, or the failure of each that cannot be rendered."""
+    shapes = _shapes(get_engine(), formulas, display)
+    return [shape if isinstance(shape, Failure) else shape[0] for shape in shapes]
 
 
 def png(
@@ -74,14 +73,11 @@ def png(
     size: Size = DEFAULT_SIZE,
     *,
     display: bool = True,
-    color: str = "#000",
     background: str = "#fff",
     font: str = "tex",
 ) -> bytes | Failure:
-    """One formula as PNG bytes. `background` '' leaves the ground transparent; `font`: see `fonts`."""
-    return png_many(
-        [formula], size, display=display, color=color, background=background, font=font
-    )[0]
+    """One formula as PNG bytes. See `png_many`."""
+    return png_many([formula], size, display=display, background=background, font=font)[0]
 
 
 def png_many(
@@ -89,60 +85,60 @@ def png_many(
     size: Size = DEFAULT_SIZE,
     *,
     display: bool = True,
-    color: str = "#000",
     background: str = "#fff",
     font: str = "tex",
 ) -> list[bytes | Failure]:
-    """Formulas as PNG bytes, or the failure of each that cannot be drawn.
+    """Formulas as PNG bytes, or the failure of each that cannot be rendered.
 
-    Raises InputError for a size that is none.
+    Args:
+        formulas: LaTeX, with or without math delimiters and display environments.
+        size: the size of each picture.
+        display: display style, else text style.
+        background: a colour; "" makes the background transparent.
+        font: one of `texlens.engine.fonts()`.
+
+    Raises:
+        InputError: the size is not valid, or the font is not installed.
     """
-    pictures: list[bytes | Failure] = []
-    shapes = get_engine(font).svg([formula_of(f) for f in formulas], display=display)
-    for result in shapes:
-        if isinstance(result, Failure):
-            pictures.append(result)
-            continue
-        text, width, height, depth = result
-        scale = size.pixels_an_em(height + depth)
-        wide, high = (
-            max(1, round(length * scale)) + 2 * size.margin_px for length in (width, height + depth)
-        )
-        if max(wide, high) > MAX_SIDE_PX or wide * high > MAX_PIXELS:
-            message = f"would be {wide} x {high} pixels, too large to draw"
-            pictures.append(Failure(message, None, "too_long"))
-            continue
-        framed = _framed(_colored(text, color), wide, high, scale, size.margin_px, height)
-        pictures.append(_rasterise(framed, background))
-    return pictures
+    shapes = _shapes(get_engine(font), formulas, display)
+    return [s if isinstance(s, Failure) else _rasterised(s, size, background) for s in shapes]
 
 
-def _colored(text: str, color: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]+", color):
-        raise InputError(f"'{color}' is not a colour: give #rrggbb or a name.")
-    return text.replace("currentColor", color)
+def _shapes(engine: Engine, formulas: Sequence[str], display: bool) -> list[SvgPicture | Failure]:
+    """The shapes of each formula in black, with their size."""
+    pictures = engine.svg([formula_of(formula) for formula in formulas], display=display)
+    return [p if isinstance(p, Failure) else (_black(p[0]), *p[1:]) for p in pictures]
 
 
-def _framed(text: str, wide: int, high: int, scale: float, margin: int, height_em: float) -> str:
-    """The same shapes in a window of whole pixels with a margin."""
+def _black(text: str) -> str:
+    return text.replace("currentColor", "#000")
+
+
+def _rasterised(shape: SvgPicture, size: Size, background: str) -> bytes | Failure:
+    """The shapes in a window of whole pixels with a margin, as PNG."""
+    text, width, height, depth = shape
+    scale = size.pixels_an_em(height + depth)
+    margin = size.margin_px
+    wide, high = (max(1, round(length * scale)) + 2 * margin for length in (width, height + depth))
+    if max(wide, high) > MAX_SIDE_PX or wide * high > MAX_PIXELS:
+        message = f"would be {wide} x {high} pixels, too large to render"
+        return Failure(message, None, "too_long")
     unit = 1000 / scale  # SVG units a pixel
-    window = (-margin * unit, -height_em * 1000 - margin * unit, wide * unit, high * unit)
+    window = (-margin * unit, -height * 1000 - margin * unit, wide * unit, high * unit)
     view_box = " ".join(f"{value:.3f}" for value in window)
     root = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
         f'viewBox="{view_box}">'
     )
-    return _ROOT.sub(root, text, count=1)
-
-
-def _rasterise(text: str, background: str) -> bytes | Failure:
-    # System fonts are loaded only where a character is missing from MathJax's: it takes long.
+    # System fonts are loaded only where a character is missing from MathJax's: that takes long.
     plain = "<text" not in text
     try:
         return bytes(
             resvg_py.svg_to_bytes(
-                svg_string=text, skip_system_fonts=plain, background=background or None
+                svg_string=_ROOT.sub(root, text, count=1),
+                skip_system_fonts=plain,
+                background=background or None,
             )
         )
     except ValueError as error:
-        return Failure(f"cannot be drawn: {error}", None, "parse")
+        return Failure(f"cannot be rendered: {error}", None)
