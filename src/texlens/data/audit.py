@@ -21,7 +21,7 @@ from texlens.data.clean import hash_ink, ink_mask, to_grey
 from texlens.data.formats import as_png
 from texlens.data.items import SPLITS
 from texlens.data.parquet import read_examples
-from texlens.errors import InputError, MissingExtra
+from texlens.errors import InputError, require_extra
 from texlens.images import data_address
 from texlens.latex import normalize
 from texlens.pages import render_page
@@ -168,10 +168,8 @@ def _quantiles(values: list[int]) -> dict[str, float]:
 
 
 def _histograms(reports: list[SetReport]) -> bytes:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("The histograms of an audit", "data", "matplotlib") from error
+    require_extra("The histograms of an audit", "data", "matplotlib")
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 4), layout="constrained")
     axes = figure.subplots(1, 3)

@@ -165,4 +165,4 @@ def test_a_list_without_a_formula_is_refused() -> None:
 
 
 def test_no_symbol_is_in_two_classes() -> None:
-    assert len(CLASS_OF) == sum(len(group.symbols) for group in CLASSES)
+    assert len(CLASS_OF) == sum(len(group.members) for group in CLASSES)

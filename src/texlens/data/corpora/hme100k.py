@@ -31,27 +31,18 @@ from texlens.reading.pictures.opening import SUFFIXES
 from texlens.records import Kind
 
 _PICKLE = "images.pkl"
-# All that NumPy's arrays need of a pickle, under the names that old and new versions write.
-_ARRAY_GLOBALS = frozenset(
-    [
-        "numpy.ndarray",
-        "numpy.dtype",
-        "_codecs.encode",
-        "numpy.core.numeric._frombuffer",
-        "numpy._core.numeric._frombuffer",
-        "numpy.core.multiarray._reconstruct",
-        "numpy.core.multiarray.scalar",
-        "numpy._core.multiarray._reconstruct",
-        "numpy._core.multiarray.scalar",
-    ]
-)
+# All that NumPy's arrays need of a pickle. Newer versions write `numpy._core` for `numpy.core`.
+_ARRAY_GLOBALS = frozenset((
+    "numpy.ndarray", "numpy.dtype", "numpy.core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar", "numpy.core.numeric._frombuffer", "_codecs.encode",
+))  # fmt: skip
 
 
 class _ArrayUnpickler(pickle.Unpickler):
     """An unpickler that can make arrays and plain containers, and nothing that runs code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if f"{module}.{name}" in _ARRAY_GLOBALS:
+        if f"{module}.{name}".replace("numpy._core.", "numpy.core.") in _ARRAY_GLOBALS:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"holds {module}.{name}, which is not an array")
 

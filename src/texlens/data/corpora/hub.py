@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from texlens.errors import MissingExtra, TexlensError
+from texlens.errors import TexlensError, require_extra
 
 
 def fetch_dataset(repository: str, pattern: str) -> Path:
@@ -12,10 +12,9 @@ def fetch_dataset(repository: str, pattern: str) -> Path:
 
     Raises TexlensError when the hub cannot be reached, naming the local way.
     """
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingExtra("Fetching from the hub", "data", "huggingface_hub") from error
+    require_extra("Fetching from the hub", "data", "huggingface_hub")
+    from huggingface_hub import snapshot_download
+
     try:
         folder = snapshot_download(repository, repo_type="dataset", allow_patterns=[pattern])
     except Exception as error:  # the client raises a different class for every way to be offline

@@ -64,10 +64,11 @@ class Synthetic(Corpus):
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Render each formula."""
         for block, members in groupby(locators, key=lambda locator: locator[0] // BLOCK):
-            numbers, formulas = [], []
-            for number, formula in members:
-                numbers.append(number)
-                formulas.append(formula or self._sampled(number))
+            numbers, listed = zip(*members, strict=True)
+            formulas = [
+                formula or self._sampled(number)
+                for number, formula in zip(numbers, listed, strict=True)
+            ]
             pictures = self._rendered(block, numbers, formulas)
             for number, formula, picture in zip(numbers, formulas, pictures, strict=True):
                 label = f"{self.name}-{number:07d}"

@@ -11,21 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import TypeVar
 
-from texlens.data.formulas.symbols import (
-    ACCENTS,
-    ALPHABETS,
-    BIG_OPERATORS,
-    BINARY,
-    DIGITS,
-    FUNCTIONS,
-    GREEK,
-    GREEK_UPPER,
-    LIMITS,
-    LOWER,
-    RELATIONS,
-    UPPER,
-    WIDE_ACCENTS,
-)
+from texlens.data.formulas import symbols
 from texlens.latex import normalize
 
 T = TypeVar("T")
@@ -34,24 +20,10 @@ _WORDS = """and for if with where otherwise all is in of on the as such that sin
 tot int ext cm kg Tr diag rank sgn const SU SO Hom Aut Ker Re Im out red loc vol supp id res div grad
 curl sinc erf"""
 _NAMES = tuple(_WORDS.split())
-_CONSTANTS = [
-    r"\infty",
-    r"\partial",
-    r"\nabla",
-    r"\hbar",
-    r"\ell",
-    r"\ldots",
-    r"\cdots",
-    r"\dagger",
-    r"\emptyset",
-    r"!",
-    r"\%",
-    r"\prime",
-    r"\angle",
-    r"\triangle",
-    r"\forall",
-    r"\exists",
-]
+_CONSTANTS = (
+    r"\infty", r"\partial", r"\nabla", r"\hbar", r"\ell", r"\ldots", r"\cdots", r"\dagger",
+    r"\emptyset", "!", r"\%", r"\prime", r"\angle", r"\triangle", r"\forall", r"\exists",
+)  # fmt: skip
 _FENCES = (
     (r"\left(", r"\right)"), (r"\left[", r"\right]"), (r"\left\{", r"\right\}"),
     (r"\left|", r"\right|"), (r"\left\langle", r"\right\rangle"), (r"\left\|", r"\right\|"),
@@ -78,10 +50,14 @@ class _Grammar:
     def __init__(self, random: Random) -> None:
         self.random = random
         # A formula uses few letters again and again.
-        self.letters = random.sample(LOWER.symbols, 5) + random.sample(UPPER.symbols, 2)
-        self.greek = random.sample(GREEK.symbols, 3) + random.sample(GREEK_UPPER.symbols, 1)
-        self.relations = ["=", "=", *random.sample(RELATIONS, 2)]
-        self.binary = ["+", "-", "+", *random.sample(BINARY.symbols, 1)]
+        self.letters = random.sample(symbols.LOWER.members, 5) + random.sample(
+            symbols.UPPER.members, 2
+        )
+        self.greek = random.sample(symbols.GREEK.members, 3) + random.sample(
+            symbols.GREEK_UPPER.members, 1
+        )
+        self.relations = ["=", "=", *random.sample(symbols.RELATIONS, 2)]
+        self.binary = ["+", "-", "+", *random.sample(symbols.BINARY.members, 1)]
         self.school = self.chance(0.35)  # school mathematics: numbers and Latin letters
 
     def chance(self, probability: float) -> bool:
@@ -152,7 +128,7 @@ class _Grammar:
 
     def number(self) -> list[str]:
         length = self.choose(1, 1, 1, 2, 2, 3, 4)
-        digits = [self.choose(*DIGITS.symbols) for _ in range(length)]
+        digits = [self.choose(*symbols.DIGITS.members) for _ in range(length)]
         if length > 1 and self.chance(0.2):
             digits.insert(self.random.randint(1, length - 1), ".")
         return digits
@@ -203,15 +179,15 @@ class _Grammar:
         return [r"\sqrt", *degree, *_braced(self.expression(max(room - 3, 1), depth))]
 
     def function(self, room: int, depth: int) -> list[str]:
-        name = [self.choose(*FUNCTIONS.symbols)]
+        name = [self.choose(*symbols.FUNCTIONS.members)]
         if self.chance(0.3):
             name += ["^", *_braced("2" if self.chance(0.6) else "-1")]
         inside = self.expression(max(room - 4, 1), depth)
         return [*name, "(", *inside, ")"] if self.chance(0.7) else [*name, *self.symbol()]
 
     def big(self, room: int, depth: int) -> list[str]:
-        weights = [8, 4, 9, 2, *[1] * (len(BIG_OPERATORS.symbols) - 4)]
-        (operator,) = self.random.choices(BIG_OPERATORS.symbols, weights)
+        weights = [8, 4, 9, 2, *[1] * (len(symbols.BIG_OPERATORS.members) - 4)]
+        (operator,) = self.random.choices(symbols.BIG_OPERATORS.members, weights)
         out = [operator]
         kind = self.random.random()
         if kind < 0.8:
@@ -226,16 +202,16 @@ class _Grammar:
         return out
 
     def accented(self, room: int, depth: int) -> list[str]:
-        accent = self.choose(*ACCENTS.symbols, *WIDE_ACCENTS.symbols)
-        if accent in WIDE_ACCENTS.symbols and room > 5:
+        accent = self.choose(*symbols.ACCENTS.members, *symbols.WIDE_ACCENTS.members)
+        if accent in symbols.WIDE_ACCENTS.members and room > 5:
             return [accent, *_braced(self.expression(min(room, 6), 0))]
         return [accent, *_braced([self.choose(*self.letters, *self.greek)])]
 
     def alphabet(self, room: int, depth: int) -> list[str]:
-        alphabet = self.choose(*ALPHABETS.symbols)
+        alphabet = self.choose(*symbols.ALPHABETS.members)
         has_lower = alphabet in (r"\mathbf", r"\mathfrak", r"\mathsf")
-        letters = LOWER if has_lower and self.chance(0.5) else UPPER
-        return [alphabet, *_braced(self.choose(*letters.symbols))]
+        letters = symbols.LOWER if has_lower and self.chance(0.5) else symbols.UPPER
+        return [alphabet, *_braced(self.choose(*letters.members))]
 
     def word(self, room: int, depth: int) -> list[str]:
         letters = self.choose(*_NAMES)
@@ -246,7 +222,7 @@ class _Grammar:
 
     def limit(self, room: int, depth: int) -> list[str]:
         below = [self.letter(), r"\to", *self.choose(["0"], [r"\infty"], self.symbol())]
-        limit = [self.choose(*LIMITS.symbols), "_", *_braced(below)]
+        limit = [self.choose(*symbols.LIMITS.members), "_", *_braced(below)]
         return limit + self.term(max(room - 7, 1), depth)
 
     def over(self, room: int, depth: int) -> list[str]:

@@ -180,10 +180,10 @@ def _renamed(items: list[Item], random: Random) -> list[Item]:
         if kind is None:
             return token
         if kind is DIGITS:
-            return random.choice(DIGITS.symbols) if random.random() < kind.renamed else token
+            return random.choice(DIGITS.members) if random.random() < kind.renamed else token
         if token not in names:
             renamed = random.random() < kind.renamed
-            names[token] = random.choice(kind.symbols) if renamed else token
+            names[token] = random.choice(kind.members) if renamed else token
         return names[token]
 
     def walk(items: list[Item]) -> list[Item]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 class SymbolClass:
     """Symbols of one kind. ``renamed``: how often a formula's symbol is swapped for another."""
 
-    symbols: tuple[str, ...]
+    members: tuple[str, ...]
     renamed: float
 
 
@@ -75,5 +75,5 @@ CLASSES = (
     LOWER, UPPER, DIGITS, GREEK, GREEK_UPPER, COMPARISONS, MEMBERSHIPS, ARROWS, BINARY,
     BIG_OPERATORS, ACCENTS, WIDE_ACCENTS, ALPHABETS, FUNCTIONS, LIMITS, DOTS, CONSTANTS,
 )  # fmt: skip
-CLASS_OF: dict[str, SymbolClass] = {s: group for group in CLASSES for s in group.symbols}
-RELATIONS = COMPARISONS.symbols + MEMBERSHIPS.symbols + ARROWS.symbols
+CLASS_OF: dict[str, SymbolClass] = {s: group for group in CLASSES for s in group.members}
+RELATIONS = COMPARISONS.members + MEMBERSHIPS.members + ARROWS.members
