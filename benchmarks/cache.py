@@ -43,7 +43,7 @@ def main() -> None:
     n = len(formulas)
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
     print(f"{n} distinct formulas, {size / n:.0f} bytes each on disk, fastest of {REPEATS}")
-    for name, times in (("draw", drawing), ("draw and keep", writing), ("read", reading)):
+    for name, times in (("draw", drawing), ("draw and write", writing), ("read", reading)):
         print(f"{name:<14}{1000 * min(times) / n:8.3f} ms a formula")
     print(f"reading is {min(drawing) / min(reading):.1f} times as fast as drawing")
 

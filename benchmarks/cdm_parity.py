@@ -1,11 +1,10 @@
-"""Does `cdm` give the published numbers? Compares both engines with the official code's scores.
+"""Does `cdm` give the official numbers? Compares both engines with the official code's scores.
 
     python benchmarks/cdm_parity.py PAIRS.jsonl [--engine mathjax|tex|both] [--causes CAUSES.json]
 
 Every line of the file has `id`, `gt`, `pred` and `official_f1`, as the official CDM code scored it.
 Prints the agreement of each engine beside the targets, then every remaining disagreement with its
-cause: `cdm_parity_causes.json` says what was found out about a pair, by engine and id; a pair that
-is not in it is named unclassified.
+cause from `cdm_parity_causes.json`, by engine and id, or "unclassified".
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from texlens.metrics.batches import PAIRS_PER_BATCH, BatchScorer, ScoringConfig,
 from texlens.metrics.predictions import read_predictions
 from texlens.records import Prediction
 
-PLAN = ScoringConfig(("cdm", "exprate_cdm", "layout", "exprate_layout"), cache=False)
+CONFIG = ScoringConfig(("cdm", "exprate_cdm", "layout", "exprate_layout"), cache=False)
 
 
 def distinct(predictions: list[Prediction], n: int) -> list[Prediction]:
@@ -36,7 +36,7 @@ def distinct(predictions: list[Prediction], n: int) -> list[Prediction]:
 
 def one_process(pairs: list[Prediction]) -> tuple[float, float]:
     """Seconds by the clock and of the processor, the engine being warm."""
-    scorer = BatchScorer(PLAN)
+    scorer = BatchScorer(CONFIG)
     scorer.score(pairs[:PAIRS_PER_BATCH])
     clock, processor = time.perf_counter(), time.process_time()
     for start in range(PAIRS_PER_BATCH, len(pairs), PAIRS_PER_BATCH):
@@ -47,7 +47,7 @@ def one_process(pairs: list[Prediction]) -> tuple[float, float]:
 def with_workers(pairs: list[Prediction], workers: int) -> float:
     """Seconds by the clock, with the start of the workers."""
     start = time.perf_counter()
-    for _ in score_batches(pairs, PLAN, workers=workers):
+    for _ in score_batches(pairs, CONFIG, workers=workers):
         pass
     return time.perf_counter() - start
 

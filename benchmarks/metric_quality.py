@@ -1,4 +1,4 @@
-"""Does `layout` judge as people do? Probes labelled by eye, and ratings by three people a pair.
+"""Does `layout` agree with people? Probes labelled by eye, and ratings by three people a pair.
 
     python benchmarks/metric_quality.py [--repeats 20] [--seed 0] [--mistakes]
 
@@ -6,7 +6,7 @@ Probes (cdm_probes.jsonl): a metric is right if it gives 1 to `same` and less th
 `diff`. Ratings (human_ratings.jsonl): correlation with the mean of three ratings. Three figures for
 `layout`: as shipped; cross-validated, that is with costs and scale chosen on four fifths of the pairs
 and judged on the fifth left out, repeated over random splits; and the 95 % interval of both from
-bootstrap over pairs. For comparison the published CDM of the same pairs, normalised token edit
+bootstrap over pairs. For comparison the CDM given with the ratings, by the official code, normalised token edit
 distance, and one rater against the mean of the other two.
 """
 
@@ -171,8 +171,8 @@ def main() -> None:
     for key in ("cdm", "edit_tokens"):
         given = np.array([score or 0.0 for score in scores(key, pairs, store)])
         show(key, given, ratings, arguments.seed)
-    published = np.array([row["official_cdm_published"] for row in rated])
-    show("cdm, as published with the ratings", published, ratings, arguments.seed)
+    official = np.array([row["official_cdm_published"] for row in rated])
+    show("cdm, official code, given with the ratings", official, ratings, arguments.seed)
     ceiling = [agreement(raters[:, i], np.delete(raters, i, axis=1).mean(axis=1)) for i in range(3)]
     pearson, spearman = np.mean(ceiling, axis=0)
     print(f"{'one rater against the mean of two others':<44}{pearson:>8.3f}{spearman:>24.3f}")

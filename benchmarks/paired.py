@@ -1,7 +1,7 @@
-"""What the experiments on trained models share: training once, fixed pictures, paired changes.
+"""Shared by the experiments on trained models: training once, fixed pictures, paired changes.
 
-An experiment writes the value of every measure on every picture into `values.json`, by the name of
-the model that read them: what is compared later is always the same pictures.
+An experiment writes the value of every measure on every picture into `values.json`, by model, so
+that later comparisons use the same pictures.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ METRICS = (
     "layout", "exprate_cdm", "cdm", "exact", "edit_tokens", "rouge_l", "brace_valid", "katex_valid",
 )  # fmt: skip
 FORMAT = "format"
-_ONE_IN_TWENTY, _FOUR_OF_FIVE = 1.960, 0.842  # quantiles of the normal distribution
+_TWO_SIDED_5_PERCENT, _POWER_80_PERCENT = 1.960, 0.842  # quantiles of the normal distribution
 _VALUES = "values.json"
 
 Values = dict[str, list[float | None]]
@@ -40,7 +40,7 @@ Values = dict[str, list[float | None]]
 
 
 def train(config: GrpoConfig | SftConfig, out: Path) -> dict[str, Any]:
-    """Train, unless the run in `out` has ended; what its `run.json` holds."""
+    """Train, unless the run in `out` is finished; returns the content of its `run.json`."""
     if (out / MARKER).is_file():
         finished: dict[str, Any] = json.loads((out / MARKER).read_text())
         return finished
@@ -67,20 +67,20 @@ def read(reader: Reader, pictures: DevSet, out: Path, name: str) -> Values:
 
 
 def write_values(values: dict[str, Values], out: Path) -> None:
-    """Keep what every model's readings are worth."""
+    """Write the values of every model's readings."""
     runs.write_json(out / _VALUES, values)
 
 
 def read_values(out: Path) -> dict[str, Values]:
-    """What an experiment kept; ends the script where it kept nothing yet."""
+    """The values of an experiment; ends the script where there are none yet."""
     if not (out / _VALUES).is_file():
-        raise SystemExit(f"'{out}' has no {_VALUES}: its experiment has not ended.")
+        raise SystemExit(f"'{out}' has no {_VALUES}: its experiment is not finished.")
     values: dict[str, Values] = json.loads((out / _VALUES).read_text())
     return values
 
 
 def mean(values: Sequence[float | None]) -> float:
-    """The mean of the values that are there."""
+    """The mean of the values that are not None."""
     return float(np.mean([value for value in values if value is not None]))
 
 
@@ -91,10 +91,9 @@ def changes(before: Sequence[float | None], after: Sequence[float | None]) -> np
 
 
 def summary(change: np.ndarray) -> dict[str, float]:
-    """The mean of changes (n,), its 95 % bootstrap interval, and the smallest that could be seen.
+    """The mean of changes (n,), its 95 % bootstrap interval, and the minimum detectable effect.
 
-    The last is the effect that so many pictures with such a spread show in 4 of 5 cases (two-sided,
-    5 %).
+    The last is at 80 % power and a two-sided level of 5 %.
     """
     known = change[~np.isnan(change)]
     low, high = interval(resampled_totals(known[:, None])[:, 0] / len(known))
@@ -104,12 +103,12 @@ def summary(change: np.ndarray) -> dict[str, float]:
         "change": float(known.mean()),
         "low": low,
         "high": high,
-        "detectable": (_ONE_IN_TWENTY + _FOUR_OF_FIVE) * error,
+        "detectable": (_TWO_SIDED_5_PERCENT + _POWER_80_PERCENT) * error,
     }
 
 
 def cell(found: dict[str, float]) -> str:
-    """A change for a table: mean, interval, smallest effect."""
+    """A change for a table: mean, interval, minimum detectable effect."""
     return (
         f"{found['change']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}], "
         f"{found['detectable']:.3f}"

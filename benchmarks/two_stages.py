@@ -1,13 +1,13 @@
-"""Does print alone hurt handwriting, and does rehearsal mend it? Both stages, by one seed.
+"""Does training on print alone harm handwriting, and does rehearsal repair it? One seed.
 
     python benchmarks/two_stages.py --base FOLDER --seed 1 --steps 288 260 --out runs/stages-1 \\
         --printed im2latex_val.parquet --handwritten crohme_2014.parquet
 
-Trains the recipes `sft_printed_small` and, from its adapter, `sft_handwritten_small` with so many
-steps, in `OUT/stage1` and `OUT/stage2`; the data they name must be there. A stage that has ended is
-not trained again, one that was stopped goes on. Base and both stages then read the same `--items`
-pictures, printed and handwritten, each once and unconstrained; `values.json` keeps what each
-reading is worth. `across_seeds.py` makes the table.
+Trains the recipes `sft_printed_small` and, from its adapter, `sft_handwritten_small` for `--steps`
+steps, in `OUT/stage1` and `OUT/stage2`; their data must be there. A finished stage is not trained
+again, an interrupted one continues. Base and both stages then read the same `--items` pictures,
+printed and handwritten, once and unconstrained; `values.json` has the metrics of each reading.
+`across_seeds.py` makes the table.
 """
 
 from __future__ import annotations

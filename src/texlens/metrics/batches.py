@@ -6,22 +6,17 @@ value depends on the batch, its neighbours or the process, so the number of work
 
 from __future__ import annotations
 
-import signal
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 
-from texlens.errors import TexlensError
 from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Pair
 from texlens.metrics.cache import DrawingStore
 from texlens.metrics.registry import build_metrics
 from texlens.records import Prediction
+from texlens.workers import map_in_workers
 
 PAIRS_PER_BATCH = 64
-_BATCHES_WAITING_PER_WORKER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,44 +95,13 @@ def score_batches(
         predictions[start : start + PAIRS_PER_BATCH]
         for start in range(0, len(predictions), PAIRS_PER_BATCH)
     ]
-    workers = min(workers, len(batches))
-    if workers <= 1:
-        scorer = BatchScorer(config)
-        for batch in batches:
-            yield from scorer.score(batch)
-        return
-    executor = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(config,)
-    )
-    try:
-        waiting: deque[Future[list[ItemResult]]] = deque()
-        for batch in batches:
-            waiting.append(executor.submit(_work, batch))
-            if len(waiting) > _BATCHES_WAITING_PER_WORKER * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise TexlensError(
-            "A scoring process died, perhaps for lack of memory: try again with fewer --workers. "
-            "From a Python script, more than one worker needs `if __name__ == '__main__':`."
-        ) from error
-    finally:
-        executor.shutdown(cancel_futures=True)
+    make = partial(_batch_scorer, config)
+    for results in map_in_workers(make, batches, min(workers, len(batches))):
+        yield from results
 
 
-_scorer: BatchScorer | None = None  # of this worker process
-
-
-def _start_worker(config: ScoringConfig) -> None:
-    global _scorer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    _scorer = BatchScorer(config)
-
-
-def _work(batch: Sequence[Prediction]) -> list[ItemResult]:
-    assert _scorer is not None
-    return _scorer.score(batch)
+def _batch_scorer(config: ScoringConfig) -> Callable[[Sequence[Prediction]], list[ItemResult]]:
+    return BatchScorer(config).score
 
 
 def _lines(tokens: Sequence[str]) -> int:
