@@ -18,7 +18,7 @@ class InputError(TexlensError):
 
 
 class MissingExtra(InputError):
-    """A part of TexLens was asked for whose optional dependencies are not installed."""
+    """The optional dependencies of a part of TexLens are not installed."""
 
     def __init__(self, job: str, extra: str, module: str) -> None:
         super().__init__(

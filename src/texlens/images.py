@@ -1,4 +1,4 @@
-"""Pictures: on paper, without margins, as the bytes of a PNG file, as addresses inside a page."""
+"""Pictures: on paper, without margins, as PNG files, as data addresses in a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records that cross the borders between parts, and nothing else: typed, plain, light to import."""
+"""The records that packages exchange: typed, plain, light to import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Kind = Literal["printed", "handwritten", "screen"]
 class Example:
     """One picture of a formula with its LaTeX: a row of a prepared Parquet file.
 
-    `image` holds the encoded picture (PNG or JPEG bytes); `latex_formula` is in normal form.
+    `image` is the encoded picture (PNG or JPEG bytes); `latex_formula` is in normal form.
     """
 
     id: str
@@ -24,9 +24,9 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One recogniser's answer beside the reference: a line of a predictions file.
+    """The answer of a recogniser and its reference: a line of a predictions file.
 
-    `extra` keeps every further field of the line, so that nothing is lost on the way through.
+    `extra` has all other fields of the line.
     """
 
     id: str
@@ -56,9 +56,9 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reader saw in one picture.
+    """The reading of one picture.
 
-    `confidence` lies in 0..1. `warnings` holds codes of WARNINGS. `error` is a sentence when the
+    `confidence` is in 0..1. `warnings` holds codes of WARNINGS. `error` is a sentence when the
     picture could not be read at all; then `latex` is empty and `confidence` 0.
     """
 
@@ -87,12 +87,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One metric over many items; every value lies in 0..1, distances too.
+    """One metric over many items; every value is in 0..1, distances too.
 
-    `value` is the mean over the items whose reference could be drawn (for metrics that draw nothing:
-    all), `value_lower` counts the others as 0. `items` has one value an item, None where the item
+    `value` is the mean over the items whose reference could be rendered (all items, for metrics that
+    render nothing); `value_lower` counts the others as 0. `items` has one value an item, None where the item
     does not count. `ci` is the 95 % bootstrap interval over items; `signature` names all that
-    changes the number. `value` is None where the metric cannot be computed here (no TeX, say).
+    changes the number. `value` is None where the metric cannot be computed (without TeX, say).
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""A run's folder: written atomically, never overwritten by accident, with its provenance.
+"""The folder of a run: written atomically, not overwritten without --force, with its provenance.
 
 A folder counts as finished when its marker file exists; a command writes that file last.
 """
@@ -26,7 +26,7 @@ _LOG_EVERY_SECONDS = 60.0
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path` that takes its name only when the block ends well."""
+    """Open a temporary file beside `path`, which is renamed to `path` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
@@ -73,10 +73,10 @@ def write_json_lines(path: Path, records: Iterable[Any]) -> None:
 
 
 def open_out_folder(out: Path, *, marker: str, force: bool) -> Path:
-    """Make the folder a command writes to, and refuse one that holds a finished result.
+    """Make the folder that a command writes to, unless it has a finished result.
 
-    `marker` is the file the command writes last. Without `force` a folder that has it is left
-    alone; a folder without it is an unfinished run, which the caller may resume.
+    `marker` is the file that the command writes last. A folder without it is an unfinished run, which
+    the caller may resume.
 
     Raises InputError when `out` is a file, cannot be made, or holds a finished result.
     """
@@ -119,7 +119,7 @@ def begin_or_resume(record: Path, settings: dict[str, Any]) -> None:
 def progress(
     items: Iterable[T], *, total: int | None, unit: str, quiet: bool = False
 ) -> Iterator[T]:
-    """Pass items through, with a bar on a terminal and one line a minute elsewhere (on stderr)."""
+    """Yield the items, with a progress bar on a terminal, else one line a minute on stderr."""
     if quiet:
         yield from items
         return

@@ -1,4 +1,4 @@
-"""What the engine draws: boxes of ink, and why a formula could not be drawn."""
+"""The results of the engine: boxes of ink, or why a formula could not be rendered."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ KINDS = ("glyph", "rule", "radical", "stretch", "line")
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    r"""One inked thing on the page.
+    r"""One piece of ink on the page.
 
     Lengths are in em of the base font, y grows downwards, the origin is the start of the baseline.
 
     kind: `glyph`; `rule` (fraction bar, the bar of a root, \rule); `radical` (the root sign without
     its bar); `stretch` (a delimiter, arrow, brace or accent in a larger size or made of pieces; an
     over- or underline, which is a stretched ―); `line` (lines of tables and enclosures, strikes).
-    char: what is drawn: its code points, '' for rules and lines; of a stretch the character that
+    char: the character: its code points, '' for rules and lines; of a stretch the character that
     was stretched; letters of the mathematical alphabets as plain letters.
     font: normal, italic, bold, bold-italic, double-struck, calligraphic (\mathcal),
     bold-calligraphic, script (\mathscr), bold-script, fraktur, bold-fraktur, sans-serif,
     bold-sans-serif, sans-serif-italic, monospace, oldstyle.
-    token: the LaTeX token that drew it, '' if unknown; color: as \color set it, '' if none.
+    token: the LaTeX token that it belongs to, '' if unknown; color: as \color set it, '' if none.
     x0, y0, x1, y1: the box of the ink alone. scale: 1 for the base size, about 0.7 for scripts.
     base: y of the glyph's own baseline.
-    place: the structures it stands in, outermost first, each `NODE#NUMBER:PART`, joined by `/`.
+    place: the structures that contain it, outermost first, each `NODE#NUMBER:PART`, joined by `/`.
     NODE is MathML's name; PART 0 is the base, numerator or radicand, 1 the subscript, under part,
     denominator or root index, 2 the superscript or over part, 3 and 4 sub- and superscript before
     the base, `ROW,COLUMN` a cell, `-` the ink of the structure itself (fraction bar, root sign,
@@ -51,7 +51,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All ink of a formula, in the order it is drawn, and the size of its line box in em."""
+    """All ink of a formula, in the order of rendering, and the size of its line box in em."""
 
     boxes: tuple[Box, ...]
     width: float
@@ -61,10 +61,10 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a formula could not be parsed or drawn.
+    """Why a formula could not be parsed or rendered.
 
-    kind: `parse` (also: nested too deeply), `timeout`, `memory`, `too_long`; position: where in the
-    formula, if known, counted in UTF-16 units as JavaScript does.
+    kind: `parse` (also: nested too deeply), `timeout`, `memory`, `too_long`, `tex`; position: where in
+    the formula, if known, counted in UTF-16 units as JavaScript does.
     """
 
     message: str

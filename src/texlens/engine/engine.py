@@ -1,4 +1,4 @@
-"""One warm V8 with MathJax and KaTeX in it, and the limits that no formula can break."""
+"""One warm V8 with MathJax and KaTeX in it, and the limits on time and memory for each formula."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from texlens.errors import InputError
 
 T = TypeVar("T")
 
-# Of one formula. The longest of 100,000 published ones has 6,000; `cdm`, which gives every token a
-# colour, writes about eight times as many.
+# Of one formula. The longest in im2latex-100k has 6,000; `cdm`, which gives every token a colour,
+# writes about eight times as many.
 MAX_CHARACTERS = 100_000
 # The second time is for a formula that did not get its processor time: together below 2 s.
 SECONDS_A_CALL = 0.6
 SECONDS_AGAIN = 0.8
 MEMORY_BYTES = 768 * 2**20
-# Formulas go to V8 in batches, since a call costs 0.4 ms whatever it holds; small ones, since the
-# limit on time is that of a call.
+# Formulas go to V8 in batches, since a call costs 0.4 ms whatever its size; in small ones, since
+# the time limit is that of a call.
 _FORMULAS_A_CALL = 64
 _CHARACTERS_A_CALL = 8_000
-# A formula that ran this share of the limit when it was stopped is the one to blame.
-_GUILTY_SHARE = 0.8
+# A formula that had run for this share of the limit when it was stopped is the cause.
+_CAUSE_SHARE = 0.8
 # Less processor time than this share of the limit: the machine was busy elsewhere.
 _STARVED_SHARE = 0.4
 
@@ -46,7 +46,7 @@ class Engine:
 
     A formula that exceeds the time or memory limit fails alone: the context is rebuilt and the
     rest of its batch goes on. One engine may be used from several threads; calls take turns.
-    `patience` multiplies the limits of time, by the clock, for a process that is watched anyway.
+    `patience` multiplies the limits of time, by the clock, for a process that has another time limit.
     """
 
     def __init__(self, *, font: str = "tex", patience: float = 1.0) -> None:
@@ -65,7 +65,7 @@ class Engine:
 
     @cached_property
     def signature(self) -> str:
-        """The versions inside and a hash of the bundle: two engines that sign alike draw alike."""
+        """The versions inside and a hash of the bundle; equal signatures mean equal results."""
         versions = json.loads(self._evaluate("JSON.stringify(texlens.versions)"))
         digest = hashlib.sha256(self._script.encode()).hexdigest()[:12]
         return f"mathjax:{versions['mathjax']},katex:{versions['katex']},bundle:{digest}"
@@ -139,20 +139,20 @@ class Engine:
                 limit = _LimitError("memory", f"took more than {MEMORY_BYTES >> 20} MB of memory")
             except JSEvalException as error:
                 limit = _LimitError("parse", f"broke the engine: {str(error)[:200]}")
-            self._post_mortem(limit)
+            self._discard_context(limit)
             raise limit
 
-    def _post_mortem(self, limit: _LimitError) -> None:
-        """Ask the stopped V8 how far it came, and throw it away: what was cut may be broken."""
+    def _discard_context(self, limit: _LimitError) -> None:
+        """Ask the stopped V8 for its progress and discard it: its state may be inconsistent."""
         self.rebuilds += 1
         context, self._context = self._context, None
         assert context is not None
-        # V8 reports the end of what was stopped a little later, and this call then fails in its
-        # stead; a context that is closed before would print an error of its own.
+        # V8 reports the stop a little later, and the first call may fail with that report; a context
+        # that is closed before the report would print an error.
         for _ in range(2):
             with contextlib.suppress(JSEvalException):
-                told = context.eval("texlens.stopped()", timeout_sec=0.3)
-                limit.answers, limit.seconds = json.loads(str(told))
+                progress = context.eval("texlens.stopped()", timeout_sec=0.3)
+                limit.answers, limit.seconds = json.loads(str(progress))
                 break
         context.close()
 
@@ -173,7 +173,7 @@ def _answers(call: Callable[..., list[Answer]], batch: list[str]) -> list[Answer
             answers += limit.answers
             if len(answers) == len(batch):  # the time was up only after the last one
                 return answers
-            if limit.seconds > _GUILTY_SHARE * SECONDS_A_CALL:
+            if limit.seconds > _CAUSE_SHARE * SECONDS_A_CALL:
                 answers.append(limit.answer())
             else:
                 answers.append(_answer(call, batch[len(answers)]))
@@ -197,23 +197,23 @@ def _answer(call: Callable[..., list[Answer]], formula: str) -> Answer:
 
 
 class _LimitError(Exception):
-    """A call was stopped: why, whether for want of processor time, and how far it had come."""
+    """A call was stopped: why, whether it lacked processor time, and its progress."""
 
     def __init__(self, kind: str, message: str, starved: bool = False) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.starved = starved
-        self.answers: list[Answer] = []  # of the formulas before the one at work
-        self.seconds = 0.0  # that the one at work had taken
+        self.answers: list[Answer] = []  # of the formulas before the one that was stopped
+        self.seconds = 0.0  # that this one had taken
 
     def answer(self) -> Answer:
-        """The failure of the guilty formula."""
+        """The failure of the formula that was stopped."""
         return [1, self.message, None, self.kind]
 
 
 def _batches(formulas: Sequence[str]) -> Iterator[list[str]]:
-    """Batches bounded in number and characters; a formula that is too long stands alone."""
+    """Batches bounded in number and characters; a formula that is too long is a batch."""
     batch: list[str] = []
     characters = 0
     for formula in formulas:
@@ -228,7 +228,7 @@ def _batches(formulas: Sequence[str]) -> Iterator[list[str]]:
 
 
 def fonts() -> list[str]:
-    """MathJax's fonts that can be drawn in: `tex`, and those of `texlens-fonts` if installed."""
+    """MathJax's fonts: `tex`, and those of the package `texlens-fonts` if it is installed."""
     if importlib.util.find_spec("texlens_fonts") is None:
         return ["tex"]
     files = resources.files("texlens_fonts").joinpath("js").iterdir()
@@ -268,7 +268,7 @@ def get_engine(font: str = "tex") -> Engine:
 
 
 def set_engine(engine: Engine) -> None:
-    """Make this the process's engine for its font, closed at exit; before anything was drawn."""
+    """Make this the process's engine for its font, closed at exit; to be called before anything is rendered."""
     _engines[engine.font] = engine
     # Without this the interpreter can wait for V8's threads for ever at exit.
     atexit.register(engine.close)

@@ -29,7 +29,7 @@ _NARY = frozenset("∑∏∐∫∬∭⨌∮∯∰⋃⋂⋁⋀⨁⨂⨀⨄⨆")
 # A large operator reaches to the next of these.
 _ENDS = frozenset("+-−±∓=<>≤≥≠≈≡∼≃≅∝→←↔⇒⇔⟹⟺↦∈∉⊂⊆⊃⊇,;:.")
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
-# Accents as combining marks, which is how Word knows them.
+# Accents as combining marks, as Word expects them.
 _ACCENTS = {
     "^": "\u0302", "ˆ": "\u0302", "~": "\u0303", "˜": "\u0303", "¯": "\u0305", "→": "\u20d7",
     "˙": "\u0307", "¨": "\u0308", "\u20db": "\u20db", "\u20dc": "\u20dc", "ˇ": "\u030c",
@@ -141,7 +141,7 @@ def _argument(tag: str, element: Element) -> Element:
 
 
 def _written(element: Element) -> list[Element]:
-    """What takes an element's place in a row."""
+    """The Office Math of an element in a row."""
     a = element.attrib
     match element.tag:
         case "mi" | "mn" | "mo":

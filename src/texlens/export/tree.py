@@ -1,6 +1,6 @@
-"""A formula as a small tree, made from the MathML that MathJax writes: what the writers walk.
+"""A formula as a small tree, made from the MathML that MathJax writes: the input of the writers.
 
-MathJax says much that only a browser needs. What is left here, as `xml.etree` elements:
+MathJax writes much that only a browser needs. The rest, as `xml.etree` elements:
 
     mi mn mo mtext mspace           leaves, with `mathvariant`, `width`; an operator's name is an
                                     `mi` with `operator`
@@ -33,7 +33,7 @@ _ROWS = ("msqrt", "menclose", "mphantom", "mtd")
 
 
 def from_tree(write: Callable[[Element], str], latex: str) -> str:
-    """What `write` makes of a formula's tree, an `mrow` element.
+    """The result of `write` for a formula's tree, which is an `mrow` element.
 
     Raises InputError when the formula is empty, cannot be parsed or is nested too deeply.
     """
@@ -93,7 +93,7 @@ def column_sides(table: Element) -> list[str]:
 
 
 def is_empty(element: Element) -> bool:
-    """Whether an argument holds nothing."""
+    """Whether an argument is empty."""
     return element.tag == "mrow" and len(element) == 0
 
 
@@ -109,7 +109,7 @@ def _made(tag: str, children: Iterable[Element], **attributes: str) -> Element:
 
 
 def _row(parent: Iterable[Element]) -> list[Element]:
-    """The children of an element that holds a row; texts side by side become one."""
+    """The children of an element that contains a row; adjacent texts become one."""
     row: list[Element] = []
     for element in (element for child in parent for element in _cleaned(child)):
         if element.tag == "mtext" and row and row[-1].tag == "mtext":
@@ -126,7 +126,7 @@ def _argument(child: Element) -> Element:
 
 
 def _cleaned(element: Element) -> list[Element]:
-    """What takes the place of an element in a row: nothing, itself made simple, or its content."""
+    """The replacement of an element in a row: nothing, the element made simple, or its content."""
     tag = element.tag
     if tag in ("mi", "mn", "mo", "mtext", "mspace"):
         return _leaf(element)
@@ -166,7 +166,7 @@ def _leaf(element: Element) -> list[Element]:
 
 
 def _colored(row: list[Element], value: str | None) -> list[Element]:
-    """A row in a colour as MathML gives it: its name, or numbers; as it is where that is none."""
+    """A row in a colour, given by its name or by numbers; unchanged if it is not a colour."""
     try:
         red, green, blue = ImageColor.getrgb(value or "")[:3]
     except ValueError:

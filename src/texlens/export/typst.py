@@ -70,7 +70,7 @@ _SPECIAL = re.compile(r"([\\#$&\"_^/~`@'*,;:()\[\]{}⟨⟩⌊⌋⌈⌉⟦⟧])")
 
 
 def typst_of(tree: Element) -> str:
-    """The content of a Typst equation: what stands between `$ ` and ` $`."""
+    """The content of a Typst equation, without `$ ` and ` $`."""
     lines = len(tree) == 1 and tree[0].tag == "mtable" and is_aligned(tree[0])
     return _with_plain_commas(" \\ ".join(_aligned_rows(tree[0])) if lines else _row(tree))
 
@@ -82,7 +82,7 @@ def _row(parent: Element) -> str:
 
 
 def _joined(words: list[str]) -> str:
-    """Words with spaces between, but none beside quoted text, where Typst would show it."""
+    """Words with spaces between them, except beside quoted text, where Typst would show the space."""
     text = ""
     for word in filter(None, words):
         glued = not text or text.endswith('"') or re.match(r'"[^"]', word)
@@ -109,10 +109,10 @@ def _with_plain_commas(text: str) -> str:
 
 
 def _mark_brackets(parent: Element) -> None:
-    """Say how to write the brackets and bars of a row that match, scripts on the last or not.
+    """Set how the matching brackets and bars of a row are written, with scripts on the last or not.
 
-    Typst reads matching brackets as a group and would misread any other inside a call; a bar does
-    not tell it on which side it stands.
+    Typst reads matching brackets as a group and would misread any other inside a call; of a bar it
+    cannot know which side it is.
     """
     waiting: list[Element] = []
     before = None
@@ -146,7 +146,7 @@ _CALLS = {"|": "abs", "‖": "norm"}
 
 
 def _written(element: Element) -> str:
-    """One element; what it gives can stand anywhere, inside a call too."""
+    """One element, written so that it can be anywhere, also inside a call."""
     a = element.attrib
     match element.tag:
         case "mi":
@@ -352,7 +352,7 @@ def _base(base: Element, *, limits: bool) -> str:
     if limits:
         operator = base.tag in ("mo", "mi") and text_of(base) in _FUNCTIONS
         names_limits = written.endswith("limits: #true)")
-        if base.tag == "mo" and text_of(base) in _ARROWS:  # as long as what stands over it
+        if base.tag == "mo" and text_of(base) in _ARROWS:  # as long as the part over it
             return f"stretch({written})"
         return written if names_limits or operator else f"limits({written})"
     # Typst would take apart a row, or `#text(...)`.
@@ -415,7 +415,7 @@ def _cell(cell: Element, side: str) -> str:
 
 
 def _lines(kinds: str | None, gaps: int) -> list[int]:
-    """After which rows or columns a line is drawn. The last kind holds for all that follow."""
+    """After which rows or columns there is a line. The last kind is that of all that follow."""
     given = kinds.split() if kinds else []
     full = (given + [given[-1]] * gaps)[:gaps] if given else []
     return [place for place, kind in enumerate(full, start=1) if kind != "none"]

@@ -24,12 +24,12 @@ class WordDocument:
         self._document.core_properties.comments = ""
 
     def add_text(self, text: str) -> None:
-        """A paragraph; what XML cannot hold is replaced."""
+        """Add a paragraph; characters that XML does not allow are replaced."""
         kept = "".join(char if char.isprintable() else "\ufffd" for char in text)
         self._document.add_paragraph(kept)
 
     def add_formula(self, latex: str) -> None:
-        """An equation on a line of its own. Raises InputError when it cannot be converted."""
+        """Add an equation on a line of its own. Raises InputError when it cannot be converted."""
         from docx.oxml import parse_xml
 
         display = parse_xml(f'<m:oMathPara xmlns:m="{MATH}">{omml(latex)}</m:oMathPara>')

@@ -1,4 +1,4 @@
-"""A formula as people type it: without the spaces that TeX ignores."""
+"""A formula as people type it, with few of the spaces that TeX ignores."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def compact(latex: str) -> str:
     words = spaced_words(tokenize(latex))
     written: list[str] = []
     for place, word in enumerate(words):
-        if place and _is_apart(words, place):
+        if place and _needs_space(words, place):
             written.append(" ")
         written.append(word)
     return "".join(written)
 
 
-def _is_apart(words: list[str], place: int) -> bool:
-    """Whether a space stands before the word at `place`."""
+def _needs_space(words: list[str], place: int) -> bool:
+    """Whether there is a space before the word at `place`."""
     before, word = words[place - 1], words[place]
-    if before == "\\":  # the command `\ `, whose space this is
+    if before == "\\":  # this is the space of the command `\ `
         return True
     if _is_control_word(before) and word[:1].isalpha():
         return True

@@ -1,4 +1,4 @@
-"""Formulas out of text, JSON Lines, JSON and TeX files."""
+"""Reading formulas from text, JSON Lines, JSON and TeX files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 from texlens.errors import InputError
 
-# Where a record holds its formula if no key is named.
+# The keys of a record's formula if none is given.
 _KEYS = ("latex_formula", "latex", "formula")
 
 
 @dataclass(frozen=True, slots=True)
 class SourcedFormula:
-    """A formula and where it stands: file and line, file, or `argument N`."""
+    """A formula and where it came from: file and line, or file."""
 
     source: str
     latex: str
@@ -45,7 +45,9 @@ def _formulas(file: Path, key: str | None) -> Iterator[SourcedFormula]:
     elif kind == ".json":
         records = _json(text, name)
         if not isinstance(records, list):
-            raise InputError(f"{name} holds no JSON array: give an array of formulas or records.")
+            raise InputError(
+                f"{name} contains no JSON array: give an array of formulas or records."
+            )
         for number, record in enumerate(records, 1):
             source = f"{name} item {number}"
             yield SourcedFormula(source, _formula(record, key, source))
@@ -90,4 +92,4 @@ def _formula(record: Any, key: str | None, source: str) -> str:
         names = ", ".join(map(str, record)) or "none"
         wanted = f"'{key}'" if key is not None else "of a formula"
         raise InputError(f"{source} has no text under a key {wanted}; its keys are {names}: --key.")
-    raise InputError(f"{source} is no record with a formula.")
+    raise InputError(f"{source} is not a record with a formula.")

@@ -1,8 +1,7 @@
-r"""The formula in an answer: what a person or a model wrote, without what only places it in a text.
+r"""The formula in an answer, without the markup that embeds it in a text.
 
-Answers come in code fences, between math delimiters (`$...$`, `\[...\]`) or in display
-environments, and an answer of several lines often comes as several formulas with delimiters of
-their own. All reports, exports, renderings and metrics take the formula from the answer with
+People and models write formulas in code fences, between math delimiters (`$...$`, `\[...\]`) or in
+display environments, and often write several lines as several formulas. All reports, exports, renderings and metrics take the formula from the answer with
 `formula_of`, except the metrics that are defined on the raw text.
 """
 
@@ -14,10 +13,10 @@ from itertools import accumulate
 _SPACES = " \t\r\n\f\v"
 _SPACE = r"[ \t\r\n\f\v]"
 _FENCE = re.compile(r"(```+)[^\n`]*\n(?P<inner>.*?)\n?[ \t]*\1", re.DOTALL)
-# A comment after what keeps its per cent sign from being escaped, and a command that it ends.
+# A comment, the escaped backslashes before it, and a command that it ends.
 _COMMENT = re.compile(r"(?P<kept>(?<!\\)(?:\\\\)*(?P<command>\\[A-Za-z]+)?)%[^\n]*(?:\n[ \t]*|\Z)")
 _BLANK_LINES = re.compile(r"[ \t\r\f\v]*\n\s*\n[ \t\r\f\v]*")
-# What may stand inside a formula for an environment that is a formula of its own.
+# The environment that is allowed inside a formula, for each that is a formula of its own.
 _INNER_ENVIRONMENTS = {
     **dict.fromkeys(("equation", "displaymath", "math"), ""),
     **dict.fromkeys(("align", "flalign"), "aligned"),
@@ -36,12 +35,12 @@ _DELIMITER_OR_BRACE = re.compile(r"\\.|[{}$]", re.DOTALL)
 def formula_of(answer: str) -> str:
     r"""The one formula in an answer, as it may stand in math mode; never raises.
 
-    These come off: a code fence; math delimiters; display environments, for which the kin that
-    may stand inside a formula is put (`aligned` for `align`); comments and blank lines; space
-    around the formula. Several formulas become one: `$a$ + $b$` is `a + b`.
+    Removed are a code fence, math delimiters, comments, blank lines, and space around the formula.
+    Display environments are replaced by those that are allowed inside a formula (`align` by
+    `aligned`). Several formulas become one: `$a$ + $b$` is `a + b`.
 
-    Delimiters without their partner stay, so that the answer counts as broken. An environment
-    with a `\tag` stays, since `aligned` may not hold one.
+    A delimiter without its partner stays, so that the answer counts as broken. An environment with
+    a `\tag` stays, since `aligned` cannot contain one.
     """
     formula = unwrap(answer)
     if "\\begin" in formula and "\\tag" not in formula:
@@ -50,7 +49,7 @@ def formula_of(answer: str) -> str:
 
 
 def unwrap(answer: str) -> str:
-    """`formula_of` without the change of environments that hold several lines."""
+    """`formula_of`, but environments of several lines stay as they are."""
     before, latex = None, answer
     while latex != before:
         before = latex
@@ -113,7 +112,7 @@ def _joined(latex: str) -> str:
 
 
 def _end_of_command(comment: re.Match[str]) -> str:
-    """What stays where a comment was; a command must not grow together with the next line."""
+    """What stays where a comment was; a command must not merge with the next line."""
     return comment["kept"] + (" " if comment["command"] else "")
 
 

@@ -1,9 +1,9 @@
-r"""The normal form: one spelling for formulas that draw the same picture.
+r"""The normal form: one spelling for formulas that look the same.
 
 Tokens are separated by single spaces; arguments and scripts stand in braces (`x_1` is
-`x _ { 1 }`), the subscript first; primes are `^ { \prime }`; braces that leave no trace in the
-picture are gone; synonyms (`symbols.py`) have one spelling. No rule may move a glyph: where one
-could not be made safe it is not here. The normal form of a normal form is itself.
+`x _ { 1 }`), the subscript first; primes are `^ { \prime }`; braces without a visible effect are
+removed; synonyms (`symbols.py`) have one spelling. No rule may move a glyph: a rule that cannot be
+made safe is left out. The normal form of a normal form is itself.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from texlens.latex.tokens import (
 # Deeper formulas are left as they are. TeX itself gives up at 255 levels of grouping; the parser
 # needs up to four Python frames a level.
 MAX_DEPTH = 200
-# So are longer ones: no picture holds them, and an answer must come within a second.
+# So are longer ones: no picture shows so much, and the result must come within a second.
 MAX_TOKENS = 100_000
 
 
 class _Unparsable(Exception):
-    """Not the LaTeX that this parser knows: the formula stays as it is."""
+    """Not LaTeX that this parser understands: the formula stays as it is."""
 
 
 def normalize(latex: str) -> str:
     r"""Bring a formula to the normal form; never raises.
 
-    Math wrappers (`$`, `\[`, `equation`, ...) are taken off first. A formula that cannot be
-    parsed, defines commands, or is too deep or too long comes back as its tokens, joined.
+    Math delimiters, `equation` and the like are removed first (see `formula_of`). A formula that
+    cannot be parsed, defines commands, or is too deep or too long comes back as its tokens, joined.
     """
-    # A text box that nothing closes may leave a space at the end, which `unwrap` would take off.
+    # A text box without its closing brace may leave a space at the end, which `unwrap` removes.
     return strip(detokenize(normal_tokens(tokenize(unwrap(latex)))))
 
 
@@ -59,10 +59,10 @@ def normal_tokens(tokens: Sequence[str]) -> Sequence[str]:
         return tokens
 
 
-# What a list of atoms is, as far as the braces around it matter.
+# The shape of a list of atoms, as far as braces around it matter.
 _NOTHING = 0
-_CHARACTER = 1  # one ordinary symbol: braces around it leave no trace
-_BOX = 2  # one box of class Ord, such as a fraction: braces leave no trace either
+_CHARACTER = 1  # one ordinary symbol: braces around it make no difference
+_BOX = 2  # one box of class Ord, such as a fraction: braces make no difference either
 _GROUP = 3  # one group in braces
 _OTHER = 4
 _NO_ATOM = 5  # space or a switch: takes no scripts
@@ -70,7 +70,7 @@ _NO_ATOM = 5  # space or a switch: takes no scripts
 _SCRIPTS = frozenset(["_", "^", "'", "\\sb", "\\sp"])
 _LIMITS = frozenset(["\\limits", "\\nolimits", "\\displaylimits"])
 _AFTER_ATOM = _SCRIPTS | _LIMITS
-# Where these stand and are not awaited, the formula is broken.
+# Where these occur and are not expected, the formula is broken.
 _MISPLACED = frozenset(["", "}", "&", "$", "#", "\\left", "\\right", "\\middle"]) | _AFTER_ATOM
 
 _END = frozenset([""])
@@ -81,12 +81,12 @@ _ENVIRONMENTS = {f"\\begin{{{name}}}": name for name in symbols.CELLS | symbols.
 _TEXT_BOXES = frozenset(t for t in TEXT_COMMANDS if t.startswith("\\text") or t == "\\mbox")
 
 
-# These reach as far as the braces do: glue stretches, and TeX lets one infix command into a group.
+# The effect of these ends with the braces: glue stretches, and a group has one infix command.
 _HELD_BY_BRACES = symbols.GLUE | symbols.OTHER_INFIX | symbols.INFIX.keys()
 
 
 def _without_braces(group: list[str]) -> list[str]:
-    """The content of a group, unless something could tell the two apart."""
+    """The content of a group, unless the braces make a difference."""
     # MathJax looks through a line above at an operator alone.
     lone_operator = len(group) == 3 and group[1] in symbols.SYMBOLS
     return group if lone_operator or not _HELD_BY_BRACES.isdisjoint(group) else group[1:-1]
@@ -99,11 +99,11 @@ class _Parser:
         self.tokens = [*tokens, ""]  # "" is the end
         self.position = 0
         self.depth = 0
-        self.font = ""  # the font command that holds here
+        self.font = ""  # the font command in effect
         self.closers: frozenset[str] | None = None  # the \right and \middle that occur
 
     def formula(self) -> list[str]:
-        """Parse the whole formula. Space at its end, which draws nothing, is dropped."""
+        """Parse the whole formula. Space at its end, which is invisible, is dropped."""
         out, _ = self._list(_END, sealed=True)
         inked = len(out)
         while inked and out[inked - 1] in symbols.SPACES:
@@ -113,15 +113,15 @@ class _Parser:
             inked = len(out)
         if not symbols.OTHER_INFIX.isdisjoint(out):
             inked = len(out)
-        # What comes to light without the space or without braces may have a shorter spelling.
+        # Without the space or the braces, the rest may have a shorter spelling.
         opened = self.tokens[0] == "{" and out[:1] != ["{"]
         return _Parser(out[:inked]).formula() if inked < len(out) or opened else out
 
     def _list(self, stops: frozenset[str], *, sealed: bool) -> tuple[list[str], int]:
         """Parse atoms up to one of `stops`, without taking it; return their tokens and shape.
 
-        A list is sealed if nothing outside can tell its content from one group with that content:
-        then such braces go, and a font switch at its head becomes a command with an argument.
+        A list is sealed if braces around its whole content make no difference outside. Then such
+        braces are removed, and a font switch at its start becomes a command with an argument.
         """
         self._descend()
         tokens = self.tokens
@@ -131,7 +131,7 @@ class _Parser:
         outer_font = self.font
         numerator: list[str] = []
         numerator_shape = _NOTHING
-        declares = False  # a switch stands here, other than the font at the head
+        declares = False  # there is a switch here, other than a font at the start
         while (token := tokens[self.position]) not in stops:
             start = len(out)
             if token in symbols.ORDINARY:
@@ -242,7 +242,7 @@ class _Parser:
         return self._other(token, out)
 
     def _other(self, token: str, out: list[str]) -> int:
-        """Parse what is rare, and what is not known."""
+        """Parse rare and unknown tokens."""
         if token in _MISPLACED or token[:5] == "\\end{":
             raise _Unparsable
         side, delimiter = part_delimiter(token)
@@ -270,7 +270,7 @@ class _Parser:
             token == "\\not"
             and self.tokens[self.position] == "="
             and not self.font
-            and out[-1:] != ["\\dots"]  # which looks what follows
+            and out[-1:] != ["\\dots"]  # which depends on what follows
         )
 
     def _argument(self, *, sealed: bool = True) -> tuple[list[str], int]:
@@ -379,7 +379,7 @@ class _Parser:
             self.position += 1
 
     def _delimiter(self, out: list[str]) -> None:
-        r"""Parse the delimiter after `\big` and its kin."""
+        r"""Parse the delimiter after `\big` and similar commands."""
         token = self.tokens[self.position]
         if token == "{":
             self._verbatim_group(out)
@@ -390,7 +390,7 @@ class _Parser:
         out.append(spelled_delimiter(token))
 
     def _environment(self, begin: str, out: list[str]) -> int:
-        """Parse an environment; one that is not known stays as it is."""
+        """Parse an environment; an unknown one stays as it is."""
         name = _ENVIRONMENTS.get(begin)
         start = len(out)
         out.append(begin)
@@ -417,13 +417,13 @@ class _Parser:
         """Parse the cells of an environment through its end; return the number of columns."""
         stops = frozenset(["&", "\\\\", "\\cr", end])
         columns = column = 1
-        row = len(out)  # where the row at hand begins in `out`
+        row = len(out)  # where the current row begins in `out`
         row_before_is_empty = True
         while True:
             start = self.position
             content, _ = self._list(stops, sealed=alone)
             if not content and self.position > start:
-                content = ["{", "}"]  # as a last row this is one, and nothing is none
+                content = ["{", "}"]  # as the last row, `{}` counts as a row, and nothing does not
             out += content
             token = self.tokens[self.position]
             self.position += 1
@@ -477,7 +477,7 @@ class _Parser:
             self.position += 1
 
     def _verbatim_group(self, out: list[str]) -> None:
-        """Copy a group in braces as it stands."""
+        """Copy a group in braces as it is."""
         token = self.tokens[self.position]
         if token[:1] != "{":
             raise _Unparsable
@@ -487,7 +487,7 @@ class _Parser:
             self._verbatim(out, "{", "}")
 
     def _verbatim(self, out: list[str], opening: str, closing: str) -> None:
-        """Copy tokens as they stand through the one that closes what is open."""
+        """Copy tokens as they are, up to the one that closes the opening before them."""
         depth = 1
         while depth:
             token = self.tokens[self.position]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from texlens.latex import symbols
 
-# Of these the left side of an alignment mark may consist, for the mark to make no difference.
+# If the left side of an alignment mark consists of these, the mark makes no difference.
 _PLAIN = symbols.ORDINARY | symbols.BOXES | frozenset(["{", "}", "_", "^", "(", ")"])
 
 
@@ -18,7 +18,7 @@ def part_delimiter(token: str) -> tuple[str, str]:
 
 
 def spelled_delimiter(delimiter: str) -> str:
-    r"""Spell what follows `\left`, `\big` and their kin the one way."""
+    r"""Spell what follows `\left`, `\big` and similar commands in one way."""
     delimiter = symbols.UNICODE.get(delimiter, delimiter)
     delimiter = symbols.SYNONYMS.get(delimiter, delimiter)
     return symbols.DELIMITERS.get(delimiter, delimiter)
@@ -47,13 +47,14 @@ def spelled_operator(tokens: list[str]) -> list[str]:
 
 
 def spelled_display(name: str, columns: int, tokens: list[str], is_formula: bool) -> list[str]:
-    r"""Spell an alignment the one way: what numbers lines or fills a display, as what does not.
+    r"""Spell an alignment in one way: environments that number lines or fill a display, as those that
+    do not.
 
     `tokens` are those of the whole environment, which is the whole formula if `is_formula`.
     """
     body = tokens[1:-1]
     if is_formula and body[-1:] == ["\\\\"] and body[-2:-1] and body[-2][:2] != "\\\\":
-        body.pop()  # a line break at the end lifts the lines a little against what stands beside
+        body.pop()  # a line break at the end raises the lines a little against their neighbours
     if "\\tag" in body or "\\tag*" in body:
         return [tokens[0], *body, tokens[-1]]
     if is_formula and columns == 2 and name in ("align", "align*") and body.count("&") == 1:

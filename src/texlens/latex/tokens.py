@@ -7,10 +7,10 @@ The token definition, used by the normal form, by the metrics over tokens and by
 - so is `\left`, `\right` or `\middle` with its delimiter: `\left(`, `\right\rangle`, as the
   normalised corpora of the field and the official CDM write them;
 - any other character is one token, together with combining marks that follow it;
-- space in math draws nothing and is no token, and neither is a comment;
-- in text mode (the argument of `\text`, `\mbox`, ...) space draws something: a run of it is the
+- space in math is invisible and not a token, and neither is a comment;
+- in text mode (the argument of `\text`, `\mbox`, ...) space is visible: a run of it is the
   token `" "`, and everything else is one token a character, as in math;
-- an argument that is no formula (a length, a colour, a label) is one token with its braces:
+- an argument that is not a formula (a length, a colour, a label) is one token with its braces:
   `\hspace {1em}` is `\hspace`, `{1em}`; so is the length after `\kern`, and `\\[2pt]`.
 
 `tokenize` loses nothing but space and comments, and `tokenize(detokenize(tokens)) == tokens`.
@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-# Not `\s`: a no-break space or an ideographic space is a character that draws.
+# Not `\s`: TeX typesets a no-break space or an ideographic space.
 _SPACES = " \t\r\n\f\v"
 _WS = r"[ \t\r\n\f\v]"
 
@@ -68,7 +68,7 @@ _TOKEN = re.compile(
     r"|[^ \t\r\n\f\v\\][\u0300-\u036f]*"
     r"|\\"
 )
-# Where `_TOKEN` does not say it all. The front skips escaped backslashes: `\\text` is no `\text`.
+# What `_TOKEN` does not cover. The start skips escaped backslashes: `\\text` is not `\text`.
 _SPECIAL = re.compile(
     r"(?<!\\)(?:\\\\)*(?P<special>"
     r"(?P<comment>%[^\n]*\n?[ \t]*)"
@@ -129,7 +129,7 @@ def tokenize(latex: str) -> list[str]:
 
 
 def _arguments(latex: str, position: int, command: str, tokens: list[str]) -> int:
-    """Append a command and those of its arguments that are no formulas; return where they end."""
+    """Append a command and its arguments that are not formulas; return where they end."""
     tokens.append("\\" + command)
     for letter in _ARGUMENTS[command]:
         argument = _ARGUMENT[letter].match(latex, position)
@@ -226,7 +226,7 @@ def spaced_words(tokens: Sequence[str]) -> list[str]:
 
 
 def end_of_text(tokens: Sequence[str], start: int) -> int:
-    """The position after the group whose `{` stands at `start`; the end if it does not close."""
+    """The position after the group whose `{` is at `start`; the end if it is not closed."""
     depth = 0
     for position in range(start, len(tokens)):
         depth += (tokens[position] == "{") - (tokens[position] == "}")
@@ -236,7 +236,7 @@ def end_of_text(tokens: Sequence[str], start: int) -> int:
 
 
 def formulas_in_text(tokens: Sequence[str]) -> Iterator[tuple[bool, Sequence[str]]]:
-    """Part the tokens of text into those between two dollars, and the others; dollars left out."""
+    """Split the tokens of text into those between two dollars and the others, without the dollars."""
     position = 0
     while True:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from texlens.latex.formula import formula_of
 
-# What a backslash hides, a comment, a brace; none of them reaches over the end of a line.
+# An escaped character, a comment, a brace; none of them continues on the next line.
 _BRACE = re.compile(r"\\[^\n]|%[^\n]*|[{}]")
 
 
@@ -27,11 +27,11 @@ class Check:
 
 
 def braces_balanced(text: object) -> bool:
-    """The published brace heuristic: do the braces of a text match?
+    """The brace heuristic of the GRPO report (Small Model, Big Equations).
 
-    False for what is no string, or empty. Each line is cut at its first per cent sign that no
-    active backslash precedes; a backslash hides the character after it, within the line. Then no
-    brace may close before one is open, and none may be left open at the end.
+    False for a text that is empty or not a string. A comment ends a line; a backslash escapes the
+    character after it, within the line. Of the other braces none may close before one is open, and
+    none may be open at the end.
     """
     if not isinstance(text, str) or not text:
         return False
@@ -46,30 +46,30 @@ def braces_balanced(text: object) -> bool:
     return depth == 0
 
 
-def katex_valid(formulas: Sequence[str]) -> list[bool]:
+def katex_valid(answers: Sequence[str]) -> list[bool]:
     """Whether KaTeX parses the formula of each answer (`formula_of`); an empty one is not valid."""
-    return [check_.katex for check_ in check(formulas)]
+    return [result.katex for result in check(answers)]
 
 
-def check(formulas: Sequence[str]) -> list[Check]:
+def check(answers: Sequence[str]) -> list[Check]:
     """Check answers: `ok` if the braces match and KaTeX parses the formula (`formula_of`)."""
     from texlens.engine import get_engine
 
-    inner = [formula_of(formula) for formula in formulas]
-    failures = get_engine().parse(inner)
+    formulas = [formula_of(answer) for answer in answers]
     results = []
-    for formula, text, failure in zip(formulas, inner, failures, strict=True):
-        braces = braces_balanced(formula)
-        if not text:
-            results.append(Check(False, braces, False, "The formula is empty."))
+    for answer, formula, failure in zip(
+        answers, formulas, get_engine().parse(formulas), strict=True
+    ):
+        braces = braces_balanced(answer)
+        katex = bool(formula) and failure is None
+        message, position = "", None
+        if not formula:
+            message = "The formula is empty."
         elif failure is not None:
-            position = _position(formula, text, failure.position)
-            results.append(Check(False, braces, False, failure.message, position))
+            message, position = failure.message, _position(answer, formula, failure.position)
         elif not braces:
             message = "The braces do not match (a comment may hide one)."
-            results.append(Check(False, False, True, message))
-        else:
-            results.append(Check(True, True, True))
+        results.append(Check(braces and katex, braces, katex, message, position))
     return results
 
 

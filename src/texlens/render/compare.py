@@ -1,4 +1,4 @@
-"""Do two formulas draw the same picture? Compared glyph by glyph, without pixels."""
+"""Whether two formulas look the same, compared glyph by glyph, without pixels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ TOLERANCE_EM = 0.003
 
 
 def same_picture(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
-    """For each pair of formulas whether their ink is the same; None if the first cannot be drawn.
+    """For each pair of formulas, whether they look the same; None if the first cannot be rendered.
 
-    The same means: equal characters in equal fonts with ink boxes at equal places, up to
-    TOLERANCE_EM. The order of drawing, empty space around the ink and the source do not matter.
+    That is: equal characters in equal fonts with ink boxes at equal places, up to
+    TOLERANCE_EM. The order of the boxes, empty space around the ink and the source do not matter.
     """
     drawings = get_engine().draw([formula_of(text) for pair in pairs for text in pair])
     results: list[bool | None] = []

@@ -64,5 +64,5 @@ def _cell(number: int, formula: str, picture: bytes | Failure) -> Image.Image:
 
 
 def _ascii(text: str, characters: int) -> str:
-    """What the built-in bitmap font can draw."""
+    """The text in the characters of the built-in bitmap font."""
     return " ".join(text.encode("ascii", "replace").decode().split())[:characters]

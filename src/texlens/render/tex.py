@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from texlens.engine import Failure
-from texlens.latex import formula_of
+from texlens.latex import braces_balanced, formula_of
 from texlens.render.pdflatex import open_pdf, rasterise, run_pdflatex, tex_available
 
 if TYPE_CHECKING:
@@ -167,12 +167,7 @@ def _unusable(formula: str) -> str | None:
         return f"{refused[0]} is not allowed in a formula"
     if re.search(r"(?<!\\)(?:\\\\)*\\\Z", formula):  # it would escape what ends the page
         return "the formula ends in a backslash"
-    depth = 0
-    for mark in re.findall(r"\\.|[{}]", formula, re.S):
-        depth += (mark == "{") - (mark == "}")
-        if depth < 0:
-            break
-    return "braces do not match" if depth else None
+    return None if braces_balanced(formula) else "braces do not match"
 
 
 def _run(formulas: list[str], font: str, display: bool) -> list[_Page]:
