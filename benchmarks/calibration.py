@@ -1,15 +1,15 @@
-"""Fits a model's confidence to dev pictures, or reports how far it can be believed.
+"""Fits the calibration of a model's confidence to dev pictures, or reports how good it is.
 
     python benchmarks/calibration.py fit DATA.parquet[:FIRST:LAST] [MORE.parquet[:FIRST:LAST] ...]
                                      [--model FOLDER]
     python benchmarks/calibration.py report DATA.parquet[:FIRST:LAST] ... [--model FOLDER]
 
-`fit` writes `confidence.json` into the model's folder (default: the embedded model's; do so whenever
-its weights change). The first file is what the chance of being right is fitted to; all files, and
-100 formulas of the package's own grammar drawn by MathJax, are the pictures with a formula, against
-120 of `non_formulas.py` (set `dev`). A reading is right when `exprate_layout` is 1: it draws what the
-reference draws. `no_formula` is given below the chance that all but 0.5 % of the pictures with a formula
-reach.
+`fit` writes `confidence.json` into the model's folder (default: the embedded model's; necessary
+whenever its weights change). The probability of being right is fitted to the first file. The
+pictures with a formula are those of all files and 100 formulas of the package's own grammar,
+rendered by MathJax; those without are 120 of `non_formulas.py` (set `dev`). A reading is right when
+`exprate_layout` is 1: it renders as the reference does. The threshold of `no_formula` is the
+probability that all but 0.5 % of the pictures with a formula reach.
 
 `report` prints, for each file, the calibration error (ten bins of equally many readings, expected
 absolute difference between confidence and share of right readings) and how many of the wrong
@@ -83,17 +83,17 @@ def features_of(reader: Reader, pictures: Iterable[Image.Image]) -> list[dict[st
 
 def fit(places: Sequence[str], model: str | None, backend: str) -> None:
     sets = [formulas(place) for place in places]
-    looks_once = uncalibrated(model, backend, reread=False)
-    positive = [features_of(looks_once, (image for image, _ in each)) for each in sets]
-    positive.append(features_of(looks_once, drawn_formulas(100)))
-    negative = features_of(looks_once, (image for _, image in draw(120, 1, "dev")))
+    read_once = uncalibrated(model, backend, reread=False)
+    positive = [features_of(read_once, (image for image, _ in each)) for each in sets]
+    positive.append(features_of(read_once, drawn_formulas(100)))
+    negative = features_of(read_once, (image for _, image in draw(120, 1, "dev")))
     every = [features for each in positive for features in each]
     formula = Regression.fit(every + negative, [True] * len(every) + [False] * len(negative))
-    chances = [formula.chance(features) for features in every]
+    chances = [formula.probability(features) for features in every]
     formula_from = float(np.quantile(chances, FALSE_ALARMS, method="lower"))
 
-    looks_again = uncalibrated(model, backend, reread=True)
-    readings = list(looks_again.read_many(image for image, _ in sets[0]))
+    reread = uncalibrated(model, backend, reread=True)
+    readings = list(reread.read_many(image for image, _ in sets[0]))
     outcomes = are_right(readings, [reference for _, reference in sets[0]])
     right = Regression.fit([answer_features(reading) for reading in readings], outcomes)
     folder = Path(model) if model else EMBEDDED
@@ -107,7 +107,9 @@ def fit(places: Sequence[str], model: str | None, backend: str) -> None:
         fitted_on=f"{names}; {len(readings)} readings, {sum(outcomes)} of them right; "
         f"{len(every)} pictures with a formula, {len(negative)} without",
     ).save(folder)
-    below = [sum(formula.chance(f) < formula_from for f in each) for each in (*positive, negative)]
+    below = [
+        sum(formula.probability(f) < formula_from for f in each) for each in (*positive, negative)
+    ]
     print(f"{folder / CONFIDENCE_FILE} is written; no_formula is given below {formula_from:.3f}:")
     for name, count, each in zip(
         (*places, "drawn formulas", "pictures with ink but no formula"),

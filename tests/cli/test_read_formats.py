@@ -157,7 +157,7 @@ def test_the_clipboard_both_ways(
     monkeypatch.setattr("PIL.ImageGrab.grabclipboard", lambda: None)
     status, _, errors = run(server, "--clipboard")
     assert status == 2
-    assert "holds no picture" in errors
+    assert "contains no picture" in errors
 
 
 def test_no_clipboard_is_one_sentence(

@@ -46,7 +46,7 @@ def test_a_regression_finds_the_chances_it_was_made_from() -> None:
     random = np.random.default_rng(1)
     features = [{"a": float(a), "b": float(b)} for a, b in random.normal(3, 2, (20_000, 2))]
     reference = Regression(intercept=-1.0, weights={"a": 1.5, "b": -0.7})
-    outcomes = [random.random() < reference.chance(row) for row in features]
+    outcomes = [random.random() < reference.probability(row) for row in features]
     found = Regression.fit(features, outcomes)
     assert found.intercept == pytest.approx(-1.0, abs=0.15)
     assert found.weights["a"] == pytest.approx(1.5, abs=0.1)
@@ -57,8 +57,8 @@ def test_separable_outcomes_do_not_run_away() -> None:
     features = [{"a": float(value)} for value in range(20)]
     found = Regression.fit(features, [value >= 10 for value in range(20)])
     assert np.isfinite(found.intercept)
-    assert found.chance({"a": 0.0}) < 0.2 < 0.8 < found.chance({"a": 19.0})
-    assert Regression(intercept=0, weights={"a": 1.0}).chance({"a": -1e9}) < 1e-100
+    assert found.probability({"a": 0.0}) < 0.2 < 0.8 < found.probability({"a": 19.0})
+    assert Regression(intercept=0, weights={"a": 1.0}).probability({"a": -1e9}) < 1e-100
 
 
 def test_the_features_are_what_they_say() -> None:

@@ -49,7 +49,7 @@ def test_a_folder_without_pictures_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     (item,) = find_pictures([str(tmp_path)])
     assert item.error is not None
-    assert "holds no picture" in item.error
+    assert "contains no picture" in item.error
 
 
 def test_a_folder_that_cannot_be_opened_is_one_error() -> None:

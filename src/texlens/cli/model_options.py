@@ -1,4 +1,4 @@
-"""The options that say which model reads: here, or on a server. Shared by all commands that read."""
+"""The options for the model, local or on a server, of all commands that read pictures."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ _OPTIONS = (
         type=click.IntRange(min=1),
         default=1,
         show_default=True,
-        help="Read every picture so often; the answer that looks most like it counts.",
+        help="Read every picture this many times and keep the best answer.",
     ),
     click.option(
         "--constrained/--unconstrained",
         default=True,
         show_default=True,
-        help="Let the model write nothing but LaTeX that parses.",
+        help="Constrained decoding: the model can only write LaTeX that parses.",
     ),
     click.option(
         "--reread/--no-reread",
         default=True,
         show_default=True,
-        help="Read doubtful pictures again, in other sizes.",
+        help="Read pictures of low confidence again, in other sizes (test-time augmentation).",
     ),
     click.option(
         "--endpoint",
@@ -71,7 +71,8 @@ _OPTIONS = (
         "--prompt",
         "prompt_config",
         type=click.Path(path_type=Path),
-        help="The texlens.json of the server's model, or its folder. Default: the published prompt.",
+        help="The texlens.json of the server's model, or its folder. Default: the prompt of the "
+        "qwen-ocr report.",
     ),
     click.option(
         "--concurrency",
@@ -88,7 +89,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """What the user said about the model."""
+    """The values of these options."""
 
     model: str | None
     adapter: str | None
@@ -108,11 +109,11 @@ class ModelOptions:
 
     @property
     def names_a_model(self) -> bool:
-        """Whether the user chose a model, rather than leave the embedded one."""
+        """Whether the user chose a model other than the embedded one."""
         return (self.model, self.adapter, self.endpoint) != (None, None, None)
 
     def open(self) -> Reader | RemoteReader:
-        """The reader meant. Raises InputError when the options or the model are wrong."""
+        """The reader. Raises InputError when the options or the model are wrong."""
         if self.endpoint is not None:
             return self._open_remote(self.endpoint)
         if (self.prompt_config, self.concurrency, self.timeout) != (None, None, None):

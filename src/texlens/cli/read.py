@@ -27,9 +27,9 @@ _PATH = click.Path(path_type=Path)
 @format_option(FORMATS, "How formulas are written. docx needs --out.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--out", type=_PATH, help="Write to this file, not to the terminal.")
-@click.option("--force", is_flag=True, help="Replace what --out and --save-rendering find.")
+@click.option("--force", is_flag=True, help="Overwrite the targets of --out and --save-rendering.")
 @click.option("--clipboard", is_flag=True, help="Read the picture on the clipboard.")
-@click.option("--copy", "copy", is_flag=True, help="Put what was read on the clipboard.")
+@click.option("--copy", "copy", is_flag=True, help="Copy the formulas to the clipboard.")
 @click.option(
     "--save-rendering",
     type=_PATH,
@@ -51,9 +51,9 @@ def read(
     """Read pictures of formulas as LaTeX.
 
     PICTURE is a file (PNG, JPEG, WebP, TIFF, BMP, GIF), a folder, a pattern such as 'scans/*.png',
-    a data set (.parquet), or - for standard input. The LaTeX of one picture is printed alone; of
-    several, one line each: path, confidence, LaTeX, with tabs between. Exit status 1 if any picture
-    could not be read or written in the format.
+    a data set (.parquet), or - for standard input. For one picture the LaTeX alone is printed;
+    for several, one line each: path, confidence and LaTeX, separated by tabs. Exit status 1 if any
+    picture could not be read or written in the format.
     """
     from texlens.reading.desk.clipboard import clipboard_picture, copy_text, require_copying
     from texlens.reading.desk.renderings import check_folder, save_comparisons
@@ -63,7 +63,7 @@ def read(
     if not pictures and not clipboard:
         raise InputError("There is nothing to read: name a picture, a folder, or --clipboard.")
     if form == "docx" and out is None:
-        raise InputError("A Word document is not for the terminal: give --out FILE.docx.")
+        raise InputError("A Word document needs a file: give --out FILE.docx.")
     if copy and form in ("docx", "json"):
         raise InputError(f"--copy puts formulas on the clipboard: it does not go with {form}.")
     _check_out(out, force=force)
@@ -100,7 +100,7 @@ def _check_out(out: Path | None, *, force: bool) -> None:
     if out is not None and out.is_dir():
         raise InputError(f"'{out}' is a folder: give --out a file.")
     if out is not None and out.exists() and not force:
-        raise InputError(f"'{out}' is there already: give another --out, or --force.")
+        raise InputError(f"'{out}' exists already: give another --out, or --force.")
 
 
 @contextlib.contextmanager

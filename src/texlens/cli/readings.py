@@ -1,4 +1,4 @@
-"""Readings put out, as `read` and `watch` do: lines, one JSON document, or a Word document."""
+"""The output of `read` and `watch`: lines, one JSON document, or a Word document."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def print_lines(
 ) -> Iterator[str]:
     """Write readings as they come, each in a format; a single one without its path.
 
-    Gives the formulas as they were written.
+    Yields the formulas as they were printed.
     """
     waiting: Reading | None = None
     for reading in readings:
@@ -76,8 +76,8 @@ def print_lines(
 def print_line(
     reading: Reading, form: str, stream: IO[str], tally: Tally, *, alone: bool = False
 ) -> Iterator[str]:
-    """Write one reading, with path and confidence unless `alone`; gives the formula, if written."""
-    complain(reading)
+    """Print one reading, with path and confidence unless `alone`; yields the formula, if printed."""
+    print_problems(reading)
     text = converted(reading, form, tally) if reading.error is None else None
     if text is None:
         return
@@ -91,7 +91,7 @@ def print_line(
 
 
 def converted(reading: Reading, form: str, tally: Tally) -> str | None:
-    """A reading's formula in a format; None, said on stderr and counted, where that fails."""
+    """A reading's formula in a format; None, reported on stderr and counted, where that fails."""
     if form == "latex" or not reading.latex:
         return reading.latex
     from texlens.export import FORMATS
@@ -113,7 +113,7 @@ def word_document(readings: Iterable[Reading], tally: Tally) -> bytes:
 
     document = WordDocument()
     for reading in readings:
-        complain(reading)
+        print_problems(reading)
         document.add_text(reading.path)
         if reading.error is not None or not reading.latex:
             document.add_text(reading.error or "No formula was found.")
@@ -127,8 +127,8 @@ def word_document(readings: Iterable[Reading], tally: Tally) -> bytes:
     return document.content()
 
 
-def complain(reading: Reading) -> None:
-    """Say on stderr what is wrong with a reading."""
+def print_problems(reading: Reading) -> None:
+    """Print the error or the warnings of a reading on stderr."""
     if reading.error is not None:
         print(f"texlens: {reading.error}", file=sys.stderr)
     for warning in (code for code in reading.warnings if code != NO_LOGPROBS):

@@ -1,4 +1,4 @@
-"""`texlens watch`: new pictures in a folder are read as they come."""
+"""`texlens watch`: read new pictures in a folder as soon as they are written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("folder", type=_PATH)
 @format_option(FORMATS, "How formulas are written.")
-@click.option("--copy", "copy", is_flag=True, help="Put each formula on the clipboard.")
+@click.option("--copy", "copy", is_flag=True, help="Copy each formula to the clipboard.")
 @click.option(
     "--out", type=_PATH, metavar="DIR", help="Write each formula into this folder, as PICTURE.tex."
 )
@@ -32,7 +32,7 @@ def watch(
 ) -> None:
     """Read each new picture in FOLDER (screenshots, say) and print its formula, until Ctrl-C.
 
-    A picture is read once it is written to its end. What is in the folder already is left alone.
+    A picture is read when its file is complete. Pictures that are already there are not read.
     """
     from texlens.export import FORMATS as WRITERS
     from texlens.reading.desk.clipboard import copy_text, require_copying

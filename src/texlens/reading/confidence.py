@@ -1,12 +1,12 @@
-"""How sure a reading is, as a chance that can be believed, and whether there is a formula at all.
+"""Calibrated confidence, and whether a picture shows a formula at all.
 
-A model's own probabilities say which reading is surer than another, not how often such readings
-are right. Two logistic regressions (Platt, 1999) on a few numbers about an answer say that: the
-chance that the reading draws the picture's formula, and the chance that the picture shows a formula
-which the model can read. (Numbers about the picture, such as how densely its glyphs stand, added
-nothing on dev.) Their coefficients belong to one set of weights and lie beside them in
-`confidence.json`, which `benchmarks/calibration.py` writes. A model without that file reports the
-geometric mean of its tokens' probabilities and has no opinion on formulas.
+A model's own probabilities order its readings, but are not the share of readings that are right.
+Two logistic regressions (Platt scaling, 1999) on a few features of the answer estimate it: the
+probability that the reading renders as the picture's formula, and the probability that the picture
+shows a formula that the model can read. (Features of the picture, such as the density of its
+glyphs, added nothing on dev.) The coefficients belong to one set of weights. They are stored beside
+them in `confidence.json`, which `benchmarks/calibration.py` writes. Without that file the
+confidence is the geometric mean of the tokens' probabilities, and `no_formula` is not predicted.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from texlens.runs import write_text
 CONFIDENCE_FILE = "confidence.json"
 
 _FAULTS = frozenset({"unfinished", "loop", "no_answer"})
-_FLOOR = 1e-3  # nats below which two answers are equally sure
+_FLOOR = 1e-3  # nats; smaller surprises count as equal
 
 
 class Regression(BaseModel):
-    """A logistic regression: the chance is 1 / (1 + exp(-(intercept + weights . features)))."""
+    """A logistic regression: 1 / (1 + exp(-(intercept + weights . features)))."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     intercept: float
     weights: dict[str, float]
 
-    def chance(self, features: Mapping[str, float]) -> float:
-        """The chance (0..1) of what the regression was fitted to."""
+    def probability(self, features: Mapping[str, float]) -> float:
+        """The probability (0..1) of the outcome that the regression was fitted to."""
         total = self.intercept + sum(w * features[name] for name, w in self.weights.items())
         return 1.0 / (1.0 + math.exp(-max(-500.0, min(500.0, total))))
 
@@ -48,10 +48,12 @@ class Regression(BaseModel):
         outcomes: Sequence[bool],
         penalty: float = 1.0,
     ) -> Regression:
-        """Maximum likelihood by Newton's method.
+        """Fit by maximum likelihood with an L2 penalty, by Newton's method.
 
-        `penalty` holds the weights of the standardised features to 0, as strongly as so many
-        examples would.
+        Args:
+            features: of each example.
+            outcomes: whether each example had the outcome.
+            penalty: on the squared weights of the standardised features.
         """
         names = list(features[0])
         table = np.array([[row[name] for name in names] for row in features], dtype=np.float64)
@@ -61,9 +63,9 @@ class Regression(BaseModel):
         ridge = np.diag([1e-6] + [penalty] * len(names))
         weights = np.zeros(len(names) + 1)
         for _ in range(100):
-            chances = 1.0 / (1.0 + np.exp(-np.clip(inputs @ weights, -500, 500)))
-            gradient = inputs.T @ (reference - chances) - ridge @ weights
-            curvature = (inputs * (chances * (1 - chances))[:, None]).T @ inputs + ridge
+            predicted = 1.0 / (1.0 + np.exp(-np.clip(inputs @ weights, -500, 500)))
+            gradient = inputs.T @ (reference - predicted) - ridge @ weights
+            curvature = (inputs * (predicted * (1 - predicted))[:, None]).T @ inputs + ridge
             step = np.linalg.solve(curvature, gradient)
             weights += step
             if float(np.abs(step).max()) < 1e-8:
@@ -76,11 +78,14 @@ class Regression(BaseModel):
 
 
 class Calibration(BaseModel):
-    """What is known about one set of weights.
+    """The calibration of one set of weights.
 
-    `right` and `formula` are the regressions; below `formula_from` a picture gets the warning
-    `no_formula`. `fingerprint` is the hash of the `model.safetensors` it was fitted to, `fitted_on`
-    says on what.
+    Attributes:
+        right: the probability that a reading is right.
+        formula: the probability that the picture shows a formula.
+        formula_from: below this probability a reading gets the warning `no_formula`.
+        fingerprint: the SHA-256 of the `model.safetensors` it was fitted to.
+        fitted_on: the data it was fitted to, in words.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -94,14 +99,14 @@ class Calibration(BaseModel):
     def has_formula(self, reading: Reading) -> bool:
         """Whether the picture shows a formula.
 
-        As in `chance_right`, the reading's confidence must be the geometric mean of its tokens'
-        probabilities.
+        Here and in `probability_right` the reading's confidence must still be the geometric mean
+        of its tokens' probabilities.
         """
-        return self.formula.chance(answer_features(reading)) >= self.formula_from
+        return self.formula.probability(answer_features(reading)) >= self.formula_from
 
-    def chance_right(self, reading: Reading) -> float:
-        """The chance that the reading draws what a formula's picture shows."""
-        return self.right.chance(answer_features(reading))
+    def probability_right(self, reading: Reading) -> float:
+        """The probability that the reading renders as the picture's formula."""
+        return self.right.probability(answer_features(reading))
 
     def save(self, folder: Path) -> None:
         """Write `confidence.json` into a model's folder."""
@@ -122,7 +127,7 @@ def load_calibration(folder: Path | None) -> Calibration | None:
 
 
 def answer_features(reading: Reading) -> dict[str, float]:
-    """How surprised the model was by its own answer, in nats; the answer's length and faults."""
+    """The surprise of the model at its own answer, in nats; the answer's length and faults."""
     logprobs = [token.logprob for token in reading.tokens]
     count = len(logprobs) + ("unfinished" not in reading.warnings)
     surprise = -count * math.log(max(reading.confidence, 1e-9))

@@ -34,7 +34,7 @@ _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a ti
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A picture as the model gets it, or why there is nothing to give it."""
+    """A picture in the form that the model takes, or the reason why there is none."""
 
     name: str
     image: Image.Image | None
@@ -134,19 +134,19 @@ class Reader:
         return reading
 
     def read_many(self, pictures: Iterable[Picture]) -> Iterator[Reading]:
-        """Read pictures in batches of like size; one reading each, in their order.
+        """Read pictures in batches of similar size; one reading each, in their order.
 
-        A picture that cannot be opened gives a reading with an `error`, and the rest goes on.
+        A picture that cannot be opened gives a reading with an `error`; the others are still read.
         """
         remaining = (as_item(picture, number) for number, picture in enumerate(pictures, start=1))
         batches = 1  # the first readings come soon, later ones in better sorted windows
         while window := list(islice(remaining, self.batch_size * batches)):
             batches = min(2 * batches, _WINDOW_BATCHES)
-            yield from map(self._with_chance, self._read_window(window))
+            yield from map(self._calibrated, self._read_window(window))
 
     def _read_window(self, window: Sequence[Item]) -> list[Reading]:
         prepared = [self._prepare(item) for item in window]
-        readings = self._judged(self._decode(prepared, View()))
+        readings = self._with_formula_warnings(self._decode(prepared, View()))
         again: dict[View, list[int]] = defaultdict(list)
         for place, reading in enumerate(readings):
             if reading.tokens and not _no_formula(reading):
@@ -166,8 +166,8 @@ class Reader:
             return []
         return further_views(reading, self.best_of, can_zoom=self.frame is not None)
 
-    def _judged(self, readings: list[Reading]) -> list[Reading]:
-        """The readings, with the warning `no_formula` where the picture shows none."""
+    def _with_formula_warnings(self, readings: list[Reading]) -> list[Reading]:
+        """The readings, with the warning `no_formula` where the picture probably shows none."""
         if self.calibration is None:
             return readings
         return [
@@ -177,15 +177,15 @@ class Reader:
             for reading in readings
         ]
 
-    def _with_chance(self, reading: Reading) -> Reading:
-        """The reading with the chance that it is right as its confidence."""
+    def _calibrated(self, reading: Reading) -> Reading:
+        """The reading with the probability of being right as its confidence."""
         if self.calibration is None or not reading.tokens:
             return reading
-        chance = 0.0 if _no_formula(reading) else self.calibration.chance_right(reading)
-        return replace(reading, confidence=chance)
+        confidence = 0.0 if _no_formula(reading) else self.calibration.probability_right(reading)
+        return replace(reading, confidence=confidence)
 
     def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
-        """One reading a picture, in order, decoded in batches of like size."""
+        """One reading for each picture, in order, decoded in batches of similar size."""
         decoding = DecodingConfig(self.constraint, view.temperature, view.seed)
         readings = [_without_answer(picture) for picture in prepared]
         order = [place for place, picture in enumerate(prepared) if picture.image is not None]
@@ -274,7 +274,7 @@ def read(picture: Picture) -> Reading:
 
 
 def _best(image: Image.Image | None, candidates: Sequence[Reading]) -> Reading:
-    """The candidate that counts, with the seconds that all of them took."""
+    """The best candidate, with the seconds that all of them took."""
     start = time.perf_counter()
     chosen = candidates[0 if image is None else best(image, candidates)]
     seconds = sum(reading.seconds for reading in candidates) + time.perf_counter() - start
@@ -297,7 +297,7 @@ def _without_answer(picture: _Prepared) -> Reading:
 
 
 def _checked(readings: list[Reading]) -> list[Reading]:
-    """The readings, with the warning `does_not_parse` or `no_formula` where it is due."""
+    """The readings, with the warnings `does_not_parse` and `no_formula` where they apply."""
     valid = iter(katex_valid([reading.latex for reading in readings if reading.latex]))
     checked = []
     for reading in readings:

@@ -1,6 +1,6 @@
-"""From what a user names (files, folders, patterns, `-`) to single pictures, one by one.
+"""From the names that a user gives (files, folders, patterns, `-`) to single pictures.
 
-A name that leads nowhere becomes an item with an error, so that the rest of a batch goes on.
+A name without a picture becomes an item with an error, so that the rest of a batch is read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DATA_SET = ".parquet"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture to read, under the name its reading will carry; or why there is none."""
+    """A picture to read with the name of its reading, or the reason why there is none."""
 
     name: str
     picture: Path | bytes | Image.Image | None
@@ -31,11 +31,11 @@ class Item:
 
 
 Picture = str | Path | bytes | Image.Image | Item
-"""What a reader takes: a path, the bytes of a file, a picture, or one of these with a name."""
+"""A path, the bytes of a file, an open picture, or one of these with a name."""
 
 
 def as_item(picture: Picture, number: int) -> Item:
-    """A picture with the name its reading will carry: its path, or else its number."""
+    """A picture with the name of its reading: its path, or else its number."""
     if isinstance(picture, Item):
         return picture
     if isinstance(picture, str | Path):
@@ -44,12 +44,12 @@ def as_item(picture: Picture, number: int) -> Item:
 
 
 def find_pictures(names: Iterable[str]) -> Iterator[Item]:
-    """The pictures that the names lead to, in the names' order; a folder's own, sorted by path.
+    """The pictures behind the names, in the order of the names; those of a folder sorted by path.
 
-    A name is a file, a folder (searched with its sub-folders for pictures by their suffix), a
-    pattern such as `scans/*.png`, a data set (`.parquet`, whose rows give their ids as names), or
-    `-` for one picture on standard input. A file that exists is
-    taken as such, whatever its name looks like.
+    A name is a file, a folder (searched with its sub-folders for the suffixes of pictures), a
+    pattern such as `scans/*.png`, a data set (`.parquet`, whose ids are the names), or `-` for one
+    picture on standard input. A file that exists is read as a file even if its name looks like a
+    pattern.
     """
     for name in names:
         if name == STANDARD_INPUT:
@@ -101,4 +101,4 @@ def _in_folder(folder: Path) -> Iterator[Item]:
         yield Item(place, None, f"Cannot open the folder '{place}': {problem.strerror}.")
     if not found and not problems:
         kinds = ", ".join(sorted(SUFFIXES))
-        yield Item(str(folder), None, f"The folder '{folder}' holds no picture ({kinds}).")
+        yield Item(str(folder), None, f"The folder '{folder}' contains no picture ({kinds}).")

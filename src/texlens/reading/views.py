@@ -1,9 +1,9 @@
-"""Looking at a picture again: when, how, and which of the answers counts.
+"""Reading a picture again (test-time augmentation): when, in which views, and which answer counts.
 
-A picture that was read with doubt may have been read in a wrong size; an answer that ran in a
-circle may have taken one wrong turn. So doubtful pictures are read again in other sizes and with a
-little temperature, and with `--best-of N` all are. Each answer is drawn anew and compared with the
-picture: the model's confidence and the similarity decide together.
+A low confidence may come from a wrong size of the picture, a loop from one wrong token. So doubtful
+pictures are read again in other sizes and with a little temperature; with `--best-of N` all are.
+Each answer is rendered and compared with the picture. The model's confidence and the similarity
+together choose the answer.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from texlens.reading.pictures.render_similarity import render_similarities
 from texlens.records import Reading
 
 # Chosen on rows 6500 to 6900 of im2latex_train: one picture in fourteen is doubtful, and of these
-# three times as many are right after a second look; any weight from 0.3 to 2 chooses as well.
+# three times as many are right after reading again; any weight from 0.3 to 2 chooses as well.
 DOUBT = 0.95  # confidence below which a picture is read again
-_SIZES = (1 / 1.2, 1.2, 1 / 1.4, 1.4, 1 / 1.1, 1.1)  # 1.4: as when letters are taken for scripts
+_SIZES = (1 / 1.2, 1.2, 1 / 1.4, 1.4, 1 / 1.1, 1.1)  # 1.4: where letters are read as scripts
 _SIZES_IN_DOUBT = 4
 _TEMPERATURE = 0.5
 _SIMILARITY_WEIGHT = 1.0  # nats of a token's mean log-probability that a similarity of 1 is worth
@@ -32,7 +32,10 @@ _FAULTS = _CUT | _BROKEN
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One way of reading a picture: `zoom` times as large as its type asks for, and how boldly."""
+    """One way of showing a picture to the model, and of sampling the answer.
+
+    `zoom`: the size of the picture relative to the size that its type asks for.
+    """
 
     zoom: float = 1.0
     temperature: float = 0.0
@@ -40,30 +43,31 @@ class View:
 
 
 def further_views(reading: Reading, best_of: int, *, can_zoom: bool) -> list[View]:
-    """The looks that should follow a first reading.
+    """The views that follow a first reading.
 
-    `best_of` - 1 of them for whatever picture; when that is none, the other sizes for one read with
-    doubt and two drawn answers for a faulty one. A model without a frame cannot zoom.
+    With `best_of` > 1, `best_of` - 1 of them for every picture. Else four other sizes where the
+    confidence is low, and also two sampled answers where the answer is faulty. `can_zoom` is False
+    for a model without a frame.
     """
     sizes = [View(zoom) for zoom in _SIZES] if can_zoom else []
-    drawn = (
+    sampled = (
         View(zoom, _TEMPERATURE, seed)
         for seed, zoom in enumerate(cycle([1.0, *(_SIZES if can_zoom else ())]))
     )
     if best_of > 1:
         count = best_of - 1
-        return [*sizes[:count], *islice(drawn, max(0, count - len(sizes)))]
+        return [*sizes[:count], *islice(sampled, max(0, count - len(sizes)))]
     in_doubt = sizes[:_SIZES_IN_DOUBT]
     if _FAULTS.intersection(reading.warnings):
-        return [*in_doubt, *islice(drawn, 2)]
+        return [*in_doubt, *islice(sampled, 2)]
     return in_doubt if reading.confidence < DOUBT else []
 
 
 def best(picture: Image.Image, readings: Sequence[Reading]) -> int:
-    """Which reading of one picture counts.
+    """The index of the best reading of one picture (dark on white).
 
-    What parses before what does not, what ended by itself before what was cut; among equals the
-    highest of the mean log-probability of the tokens plus similarity to the picture (dark on white).
+    An answer that parses comes before one that does not, and one that the model ended before one
+    that was cut. Among these the highest sum of mean log-probability and render similarity wins.
     """
     different = list(dict.fromkeys(reading.latex for reading in readings))
     similarity = dict.fromkeys(different, 0.0)

@@ -167,7 +167,7 @@ def test_a_slow_server_is_an_error_of_its_picture(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("status", "says"), [(401, "refuses the token: set TEXLENS_API_KEY"), (404, "knows no model")]
+    ("status", "says"), [(401, "refuses the token: set TEXLENS_API_KEY"), (404, "has no model")]
 )
 def test_a_server_that_cannot_be_used_ends_the_reading(status: int, says: str) -> None:
     with (

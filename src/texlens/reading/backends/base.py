@@ -1,7 +1,7 @@
-"""What runs a model: torch, or onnxruntime where torch is not installed.
+"""The interface of what runs a model: torch, or onnxruntime where torch is not installed.
 
-A backend takes framed pictures and gives the tokens that the model writes. Everything else (opening
-pictures, batches, second looks, warnings) is the reader's and the same for all backends.
+A backend takes framed pictures and returns the tokens that the model generates. The reader does the
+rest (opening pictures, batches, reading again, warnings), the same way for all backends.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ BackendName = Literal["auto", "torch", "onnx"]
 class Backend(Protocol):
     """A loaded model.
 
-    `prompt` is the text before the answer, `frame` how pictures are to be laid out (None: as they
-    are), `batch_size` how many it takes well at a time, `folder` where its weights lie,
-    `vocabulary` how many tokens it knows, `end_tokens` those that end an answer.
+    Attributes:
+        prompt: the text before the answer.
+        frame: the layout of the pictures; None: as they are.
+        batch_size: a good number of pictures at a time.
+        folder: of the weights.
+        vocabulary: the number of tokens.
+        end_tokens: the tokens that end an answer.
     """
 
     prompt_config: PromptConfig
@@ -84,16 +88,16 @@ def open_backend(
     require_extra(
         "Reading without torch", "read", "onnxruntime", "tokenizers", "safetensors", "llguidance"
     )
-    wishes = {
+    options = {
         "an adapter": adapter is not None,
         f"the device '{device}'": device not in ("auto", "cpu"),
         f"the dtype '{dtype}'": dtype not in ("auto", "float32"),
         f"{quantisation} weights": quantisation is not None,
     }
-    for wish, is_there in wishes.items():
-        if is_there:
+    for option, is_given in options.items():
+        if is_given:
             raise InputError(
-                f"onnxruntime runs no model with {wish}: run  pip install 'texlens[model]'  "
+                f"onnxruntime runs no model with {option}: run  pip install 'texlens[model]'  "
                 "and read with torch."
             )
     from texlens.reading.backends.onnx_backend import OnnxBackend

@@ -126,7 +126,7 @@ def _end_tokens(folder: Path) -> tuple[int, ...]:
 
 
 def _prompt(folder: Path, prompt_config: PromptConfig) -> str:
-    """The prompt configuration's conversation in the model's own form, up to where the answer begins."""
+    """The conversation in the model's chat template, up to where the answer begins."""
     source = (folder / "chat_template.jinja").read_text(encoding="utf-8")
     # As transformers compiles chat templates.
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)

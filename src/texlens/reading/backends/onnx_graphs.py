@@ -1,9 +1,9 @@
 """A small model's two graphs in onnxruntime, fed with the weights of its `model.safetensors`.
 
-`vision.onnx` and `decoder.onnx` (written by `tools/onnx/export_graphs.py`) hold no weights: their
-initializers are named like the tensors of the checkpoint, which are handed over when a session is
-made. Everything is computed in float32. The cache of keys and values lives in numpy arrays that
-the decoder reads and writes in place.
+`vision.onnx` and `decoder.onnx` (written by `tools/onnx/export_graphs.py`) contain no weights: their
+initializers have the names of the checkpoint's tensors, which a session gets when it is created.
+Everything is computed in float32. The decoder reads and writes the cache of keys and values in
+place, in numpy arrays.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DECODER_GRAPH = "decoder.onnx"
 
 
 def has_graphs(folder: Path) -> bool:
-    """Whether a folder holds a model that can be run without torch."""
+    """Whether a folder contains a model that runs without torch."""
     return all((folder / name).is_file() for name in (VISION_GRAPH, DECODER_GRAPH))
 
 
@@ -53,9 +53,9 @@ def load_weights(folder: Path) -> dict[str, Floats]:
 
 
 class Graph:
-    """One graph with its weights, those of the checkpoint whose names begin with `prefix`.
+    """One graph with its weights: the tensors whose names begin with `prefix`.
 
-    As many threads as OMP_NUM_THREADS says, which torch obeys too, or one a core.
+    Uses OMP_NUM_THREADS threads, as torch does; one for each core where it is not set.
 
     Raises InputError when weights and graph are not of the same shape.
     """
@@ -80,7 +80,7 @@ class Graph:
         except Exception as error:  # a class of its own for every kind of fault
             raise InputError(
                 f"'{path}' does not fit the weights beside it "
-                f"({' '.join(str(error).split())[:200]}): write it anew with "
+                f"({' '.join(str(error).split())[:200]}): write it again with "
                 "tools/onnx/export_graphs.py."
             ) from error
 
@@ -132,7 +132,7 @@ class Vision:
 class Cache:
     """The keys and values of a batch: per layer (rows, key heads, capacity, head width).
 
-    A row's tokens stand at the front; `lengths` (rows) says how many there are.
+    A row's tokens are at the front; `lengths` (rows) holds their numbers.
     """
 
     GROWTH = 64
@@ -144,7 +144,7 @@ class Cache:
 
     @property
     def rows(self) -> int:
-        """How many answers are being written."""
+        """How many answers are being generated."""
         return len(self.lengths)
 
     @property
@@ -262,14 +262,14 @@ class _Step:
             self._binding.bind_output(f"new_{name}", *where)
 
     def turn(self, row: int, positions: Integers) -> None:
-        """Say where the tokens of one row stand: positions (3, at most n)."""
+        """Set the positions (3, at most n) of the tokens of one row."""
         angles = self._text.angles(positions)
         start = row * self._n
         self._cos[start : start + len(angles)] = np.cos(angles)
         self._sin[start : start + len(angles)] = np.sin(angles)
 
     def turn_all(self, positions: Integers) -> None:
-        """Say where the tokens of all rows stand: positions (3, rows * n)."""
+        """Set the positions (3, rows * n) of the tokens of all rows."""
         angles = self._text.angles(positions)
         np.cos(angles, out=self._cos)
         np.sin(angles, out=self._sin)

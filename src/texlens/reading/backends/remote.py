@@ -1,8 +1,8 @@
-"""Reading by a model on a server that speaks OpenAI's chat protocol: vLLM, SGLang, llama.cpp, others.
+"""Reading by a model on a server with OpenAI's chat API: vLLM, SGLang, llama.cpp, others.
 
-Pictures are opened, turned upright and framed here, as for a model of one's own, and sent as PNG;
-the prompt is the prompt configuration's. The openai client waits and tries again, longer each time and with
-some chance in it, when the server is busy (429), fails (5xx) or breaks off.
+Pictures are opened, turned upright and framed here, as for a local model, and sent as PNG. When the
+server is busy (429), fails (5xx) or drops the connection, the openai client tries again with
+exponential backoff and jitter.
 """
 
 from __future__ import annotations
@@ -32,24 +32,22 @@ from texlens.records import Reading, Token
 
 TOKEN_VARIABLE = "TEXLENS_API_KEY"
 _RETRIES = 6  # after 0.5, 1, 2, 4, 8 and 8 seconds, or as the server asks
-_WAITING = 4  # pictures under way or read ahead of the one that is due, for each request at a time
-_VISUAL_TOKEN_PX = (
-    28  # of the published Qwen2.5-VL, where the prompt configuration's folder says nothing
-)
+_WAITING = 4  # pictures in work or read ahead of the next in order, for each concurrent request
+_VISUAL_TOKEN_PX = 28  # of Qwen's released weights, where no `preprocessor_config.json` says it
 
 
 class RemoteReader:
-    """Reads pictures by one model of a server. The same calls and records as `Reader`.
+    """Reads pictures by one model of a server, with the methods and records of `Reader`.
 
     Args:
         endpoint: the server's address up to `/v1`.
         model: the server's name of the model.
-        prompt_config: the prompt and limits: a PromptConfig, a `texlens.json` or a folder that holds one
-            (beside it, a `preprocessor_config.json` says how wide a visual token is). None: the one
-            in the folder `model`, if that is one, else the published prompt.
+        prompt_config: the prompt and limits: a PromptConfig, a `texlens.json` or a folder that holds
+            one (a `preprocessor_config.json` beside it defines the width of a visual token). None:
+            the one in the folder `model`, if that is one, else the prompt of the qwen-ocr report.
         concurrency: requests at a time.
-        timeout_s: seconds for one request, waiting in the server's queue among them.
-        token: what the server asks for. None: the environment variable TEXLENS_API_KEY.
+        timeout_s: seconds for one request, including the time in the server's queue.
+        token: the server's API key. None: the environment variable TEXLENS_API_KEY.
 
     Raises InputError when the address or the prompt configuration is wrong, or openai is not installed.
     """
@@ -68,11 +66,11 @@ class RemoteReader:
         import openai
 
         if not endpoint.startswith(("http://", "https://")):
-            raise InputError(f"'{endpoint}' is no address of a server: begin it with http://.")
+            raise InputError(f"'{endpoint}' is not the address of a server: begin it with http://.")
         self.endpoint = endpoint.rstrip("/")
         self.model = model
         self.name = f"{model} at {self.endpoint}"
-        self.prompt_config, self.frame = _agreement(prompt_config, model)
+        self.prompt_config, self.frame = _prompt_and_frame(prompt_config, model)
         self.max_new_tokens = self.prompt_config.max_new_tokens
         self.concurrency = self.batch_size = concurrency
         self._client = openai.OpenAI(
@@ -106,11 +104,11 @@ class RemoteReader:
         return reading
 
     def read_many(self, pictures: Iterable[Picture]) -> Iterator[Reading]:
-        """Read pictures, `concurrency` at a time; one reading each, in order, as soon as it is due.
+        """Read pictures, `concurrency` at a time; one reading each, in order.
 
-        A picture that cannot be opened, or that the server fails on, gives a reading with an
-        `error`, and the rest goes on. Raises ServerError when the server cannot be reached any more,
-        or refuses the token or the model.
+        A picture that cannot be opened, or on which the server fails, gives a reading with an
+        `error`; the others are still read. Raises ServerError when the server can no longer be
+        reached, or refuses the token or the model.
         """
         waiting: deque[Future[Reading]] = deque()
         pool = ThreadPoolExecutor(self.concurrency)
@@ -140,7 +138,7 @@ class RemoteReader:
         return replace(reading, seconds=time.perf_counter() - start)
 
     def _prepared(self, picture: Path | bytes | Image.Image) -> bytes:
-        """The picture as PNG, laid out as the model knows it and within the prompt configuration's pixels."""
+        """The picture as PNG, in the model's layout and within the limit of pixels."""
         image = picture if isinstance(picture, Image.Image) else open_picture(picture)
         image = image.convert("RGB")
         if self.frame is not None:
@@ -184,16 +182,16 @@ class RemoteReader:
             return answer
 
     def _failure(self, error: Any) -> TexlensError:
-        """The error of one picture, or of all where no other will fare better."""
+        """The error of one picture, or a ServerError where every other picture would fail too."""
         import openai
 
-        hopeless = (
+        for_all = (
             openai.APIConnectionError,
             openai.AuthenticationError,
             openai.PermissionDeniedError,
             openai.NotFoundError,
         )
-        if isinstance(error, hopeless) and not isinstance(error, openai.APITimeoutError):
+        if isinstance(error, for_all) and not isinstance(error, openai.APITimeoutError):
             return ServerError(self._complaint(error))
         return InputError(self._complaint(error))
 
@@ -207,9 +205,9 @@ class RemoteReader:
         elif isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
             what = f"refuses the token: set {TOKEN_VARIABLE}"
         elif isinstance(error, openai.NotFoundError):
-            what = f"knows no model '{self.model}', or the address is not that of its API"
+            what = f"has no model '{self.model}', or the address is not that of its API"
         elif isinstance(error, openai.APIStatusError):
-            what = f"answered with status {error.status_code}: {_told(error)}"
+            what = f"answered with status {error.status_code}: {_message(error)}"
         else:
             what = "answered in a form that is not that of a chat"
         return f"The server at {self.endpoint} {what}."
@@ -244,7 +242,7 @@ class ServerError(TexlensError):
     """The server cannot be used: this ends the reading of all pictures."""
 
 
-def _agreement(
+def _prompt_and_frame(
     prompt_config: PromptConfig | Path | None, model: str
 ) -> tuple[PromptConfig, Frame | None]:
     """The prompt configuration, and the layout of pictures that it asks for."""
@@ -278,7 +276,7 @@ def _visual_token_px(folder: Path | None) -> int:
 
 
 def _tokens(choice: Any) -> tuple[Token, ...]:
-    """The tokens of an answer with their log-probabilities, if the server tells."""
+    """The tokens of an answer with their log-probabilities, if the server returns them."""
     entries = getattr(getattr(choice, "logprobs", None), "content", None) or ()
     return tuple(
         Token(entry.token, min(0.0, entry.logprob))
@@ -287,8 +285,8 @@ def _tokens(choice: Any) -> tuple[Token, ...]:
     )
 
 
-def _told(error: Any) -> str:
-    """What a server said about an error, on one line."""
+def _message(error: Any) -> str:
+    """The server's message about an error, on one line."""
     body = error.body
-    told = body.get("message") or body.get("detail") if isinstance(body, dict) else body
-    return " ".join(str(told or error.message).split())[:200].rstrip(".")
+    message = body.get("message") or body.get("detail") if isinstance(body, dict) else body
+    return " ".join(str(message or error.message).split())[:200].rstrip(".")

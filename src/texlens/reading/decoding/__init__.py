@@ -1,1 +1,9 @@
-"""."""
+"""Generating answers token by token.
+
+In: a model's probabilities of the next token. Out: `generation.Completion`: tokens, their
+log-probabilities, and why an answer was cut.
+
+Read in this order: `generation` (the loop, the same for all backends), `constraints` (only LaTeX
+that parses), `positions` (of a prompt's tokens), `lean_forward` (a fast forward pass in torch) and
+`greedy` (a Qwen2.5-VL in torch).
+"""

@@ -130,16 +130,11 @@ class ConstrainedAnswer:
 
     def _closer(self) -> list[int]:
         """Append some tokens that lead nearer to an end, and return them."""
-        constraint = self._constraint
-        for tokens in constraint.ends:
-            if self._consume(tokens):
-                return tokens
-        if self._consume(constraint.any_environment_end):
+        constraint, environment_ends = self._constraint, []
+        if self._consume(constraint.any_environment_end):  # one attempt instead of thirty
             self._matcher.rollback(len(constraint.any_environment_end))
-            for tokens in constraint.environment_ends:
-                if self._consume(tokens):
-                    return tokens
-        for tokens in constraint.completions:
+            environment_ends = constraint.environment_ends
+        for tokens in (*constraint.ends, *environment_ends, *constraint.completions):
             if self._consume(tokens):
                 return tokens
         # The name of a command is being spelt letter by letter: any of them will do.

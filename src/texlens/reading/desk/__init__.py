@@ -1,1 +1,1 @@
-"""."""
+"""Reading on the desktop: the clipboard, a watched folder, a folder of comparisons."""

@@ -30,7 +30,7 @@ def clipboard_picture() -> Item:
         return Item("clipboard", found)
     if found:
         return Item(str(found[0]), Path(found[0]))
-    raise InputError("The clipboard holds no picture: take a screenshot to the clipboard first.")
+    raise InputError("The clipboard contains no picture: take a screenshot to the clipboard first.")
 
 
 def require_copying() -> None:

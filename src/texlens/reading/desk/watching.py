@@ -1,4 +1,4 @@
-"""New pictures in a folder, as they come: screenshots, scans."""
+"""New pictures in a folder, such as screenshots and scans, as soon as they are written."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from texlens.errors import InputError, require_extra
 from texlens.reading.pictures.opening import SUFFIXES, open_picture
 from texlens.reading.sources import Item
 
-_LOOK_EVERY_MS = 200
-QUIET_S = 0.4  # a file that has not changed for so long may be whole
-_GIVE_UP_S = 10.0  # after so long without a change, what cannot be opened is no picture
+_POLL_MS = 200
+QUIET_S = 0.4  # a file without a change for this time may be complete
+_GIVE_UP_S = 10.0  # a file without a change for this time that cannot be opened is no picture
 
 
 @dataclass(slots=True)
 class _Growing:
-    """A file that is being written: its state when last looked at, and since when it has it."""
+    """A file that is being written: its last known state, and since when it has had it."""
 
     state: tuple[int, int]
     since: float
 
 
 def new_pictures(folder: Path, *, stop: Event | None = None) -> Iterator[Item]:
-    """Pictures that are written into a folder or its sub-folders from now on, each once it is whole.
+    """Pictures that are written into a folder or its sub-folders from now on, each when complete.
 
-    A file counts as whole when it has not changed for `QUIET_S` and can be opened; one that cannot
-    be opened ten seconds after its last change is an item with an error. Hidden files are passed
-    over, since programs write under such names before they rename. Ends when `stop` is set.
+    A file is complete when it has not changed for `QUIET_S` and can be opened. One that cannot be
+    opened ten seconds after its last change is an item with an error. Hidden files are ignored,
+    since programs write under such names before they rename. Ends when `stop` is set.
 
-    Raises InputError when the folder is none, or watchfiles is not installed.
+    Raises InputError when there is no such folder, or watchfiles is not installed.
     """
     require_extra("Watching a folder", "desk", "watchfiles")
     if not folder.is_dir():
@@ -44,12 +44,12 @@ def _new_pictures(folder: Path, stop: Event) -> Iterator[Item]:
     from watchfiles import Change, watch
 
     growing: dict[Path, _Growing] = {}
-    given: dict[Path, tuple[int, int]] = {}  # what was read already, and what it was like then
+    given: dict[Path, tuple[int, int]] = {}  # what was read already, and its state then
     changes = watch(
         folder,
         watch_filter=None,
-        debounce=_LOOK_EVERY_MS,
-        rust_timeout=_LOOK_EVERY_MS,
+        debounce=_POLL_MS,
+        rust_timeout=_POLL_MS,
         yield_on_timeout=True,
         stop_event=stop,
         raise_interrupt=True,
@@ -68,7 +68,7 @@ def _new_pictures(folder: Path, stop: Event) -> Iterator[Item]:
             elif state != seen.state:
                 seen.state, seen.since = state, now
             elif now - seen.since >= QUIET_S:
-                item = _whole(path, give_up=now - seen.since >= _GIVE_UP_S)
+                item = _complete(path, give_up=now - seen.since >= _GIVE_UP_S)
                 if item is not None:
                     del growing[path]
                     given[path] = state
@@ -90,7 +90,7 @@ def _state(path: Path) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _whole(path: Path, *, give_up: bool) -> Item | None:
+def _complete(path: Path, *, give_up: bool) -> Item | None:
     """The picture in a file, or why there is none; None if that may still change."""
     try:
         return Item(str(path), open_picture(path))

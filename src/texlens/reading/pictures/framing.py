@@ -1,7 +1,7 @@
 """Bringing a picture to the form of the training data: dark ink on white, its size, its margins.
 
-Everything is measured on the picture itself: the ground (its local median), the noise, and the
-size of the type (`type_size`).
+Everything is measured on the picture itself: the background (its local median), the noise, and the
+size of the type (`type_size`). In this module `ground` is the background.
 """
 
 from __future__ import annotations
@@ -28,21 +28,24 @@ _EVEN_GROUND = 4.0  # levels: the ground is even when half of the pixels are thi
 _MAX_ASPECT = 150.0
 _EMS_PER_SPECK = 15.0  # side of the largest speck; a full stop is an em / 9
 _EMS_PER_WINDOW = 0.45  # wider than any stroke or dot
-_LARGER = 1.08  # than in training: read better, on the last 500 pictures of im2latex_train
+_LARGER = 1.08  # than in training: more accurate on the last 500 pictures of im2latex_train
 _NOT_WORTH_RESAMPLING = 0.05
-# Type enlarged more than this is resampled sharply: read better at 0.5, 0.6 and 0.75 times the size
-# of 60 dev pictures. What training saw was resampled softly.
+# Type enlarged more than this is resampled with a sharper filter: more accurate on 60 dev pictures
+# at 0.5, 0.6 and 0.75 times their size. Training used the softer filter.
 _SHARP_FROM = 2.0
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """How the pictures that a model was trained on are laid out; lengths in pixels.
+    """The layout of the pictures that a model was trained on; lengths in pixels.
 
-    `pixels_per_em` is their type size, `margin` the white around the ink. Both sides are rounded up
-    to a multiple of `multiple` (a visual token's side) by white on the right and below, so that the
-    processor has nothing to resample. `max_pixels` bounds the area.
+    Attributes:
+        pixels_per_em: the type size.
+        margin: the white around the ink.
+        multiple: white on the right and below fills both sides up to a multiple of this (the side
+            of a visual token), so that the processor does not resample.
+        max_pixels: the largest area.
     """
 
     pixels_per_em: float
@@ -58,7 +61,7 @@ class Frame:
 def frame_for(prompt_config: PromptConfig, image_processor: Any) -> Frame | None:
     """The layout of the pictures a specialist was trained on; None for a general model.
 
-    `image_processor` is the model's: it knows how many pixels a visual token covers.
+    `image_processor`: the model's; it defines how many pixels a visual token covers.
     """
     if prompt_config.pixels_per_em is None:
         return None
@@ -70,7 +73,7 @@ def frame_for(prompt_config: PromptConfig, image_processor: Any) -> Frame | None
 
 
 class NoInk(Exception):
-    """The picture is blank, or holds nothing that could be a formula."""
+    """The picture is blank, or contains nothing that could be a formula."""
 
 
 def frame_picture(image: Image.Image, frame: Frame, zoom: float = 1.0) -> Image.Image:
@@ -117,7 +120,7 @@ def clean_ink(image: Image.Image) -> Grey:
     """The picture in grey with an even white ground and its darkest ink at 0.
 
     Light ink on a dark ground is inverted, shadows are divided out, noise on the ground and specks
-    are removed. A clean black-on-white picture comes back as it was.
+    are removed. A clean black-on-white picture stays as it is.
 
     Raises NoInk when nothing stands out from the ground.
     """

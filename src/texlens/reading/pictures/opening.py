@@ -1,8 +1,7 @@
-"""Opening a picture, whatever it is: checked by its header first, then upright, in RGB, on white.
+"""Opening a picture of any kind: checked by its header, then upright, in RGB, on white.
 
-Nothing is decoded before the header has said how large the picture is, so a small file cannot ask
-for more memory than `MAX_PIXELS` takes. Only formats whose decoders are made for pictures are
-tried; SVG and PDF are no input.
+Nothing is decoded before the size in the header is checked, so a small file cannot take more memory
+than `MAX_PIXELS` needs. Only formats of pictures are tried; SVG and PDF are no input.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How like a picture its reading is, when the reading is drawn anew.
+"""Render similarity: how similar a picture and the rendering of its reading are.
 
-Type, weight of the ink and exact size differ between a picture and a drawing of the same formula.
-So both are cropped to their ink and brought to one size; what remains is where ink stands, a little
-blurred. The measure is the cosine of the two arrays of ink, times how well their proportions agree.
+Typeface, weight and exact size differ between a picture and a rendering of the same formula. So
+both are cropped to their ink, brought to one size and blurred a little. The measure is the cosine
+of the two arrays of ink, times a factor for how well their proportions agree.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _FAINTEST = 0.12
 
 
 def render_similarities(picture: Image.Image, formulas: Sequence[str]) -> list[float]:
-    """How like each formula's drawing is to the picture (ink dark on white), from 0 to 1.
+    """The similarity (0..1) of each formula's rendering to the picture (ink dark on white).
 
-    0 for a formula that cannot be drawn, or has no ink.
+    0 for a formula that cannot be rendered, or has no ink.
     """
     while picture.width * picture.height > _MOST_PIXELS:
         picture = picture.reduce(2)
@@ -42,8 +42,8 @@ def render_similarities(picture: Image.Image, formulas: Sequence[str]) -> list[f
         return [0.0] * len(formulas)
     return [
         0.0
-        if isinstance(result, Failure) or (drawn := _ink(Image.open(io.BytesIO(result)))) is None
-        else _similarity(seen, drawn)
+        if isinstance(result, Failure) or (rendered := _ink(Image.open(io.BytesIO(result)))) is None
+        else _similarity(seen, rendered)
         for result in png_many(formulas, Size(em_px=_OVERSAMPLING * _EM_PIXELS))
     ]
 
@@ -55,12 +55,12 @@ def _ink(picture: Image.Image) -> Ink | None:
     return None if box is None else ink[box]
 
 
-def _similarity(seen: Ink, drawn: Ink) -> float:
-    height, width = (max(1, round(side / _OVERSAMPLING)) for side in drawn.shape)
-    one, other = (_blurred(ink, width, height) for ink in (seen, drawn))
+def _similarity(seen: Ink, rendered: Ink) -> float:
+    height, width = (max(1, round(side / _OVERSAMPLING)) for side in rendered.shape)
+    one, other = (_blurred(ink, width, height) for ink in (seen, rendered))
     norm = float(np.linalg.norm(one) * np.linalg.norm(other))
     cosine = float((one * other).sum()) / norm if norm else 0.0
-    proportions = math.log(seen.shape[1] / seen.shape[0] * drawn.shape[0] / drawn.shape[1])
+    proportions = math.log(seen.shape[1] / seen.shape[0] * rendered.shape[0] / rendered.shape[1])
     return min(1.0, cosine) * math.exp(-abs(proportions))
 
 

@@ -1,11 +1,11 @@
 """The size of the type in a picture, from the sizes of its glyphs.
 
-How often glyphs of which height and width occur in formulas is known, in em: small letters,
-capitals, scripts, signs, large operators. The size of type under which the glyphs of a picture are most
-likely is its estimate. `glyph_sizes.npy` holds that knowledge: logarithms of probabilities over a
-grid of log(height / em) and log(width / em), counted on printed formulas in many fonts and sizes by
-`tools/reading/count_glyph_sizes.py`. On the last 500 pictures of im2latex_train, which were not
-counted, the estimate's standard deviation is a factor of 1.06; that of the median glyph is 1.13.
+A maximum likelihood estimate. `glyph_sizes.npy` holds the distribution of the heights and widths of
+glyphs in formulas (small letters, capitals, scripts, signs, large operators): logarithms of
+probabilities over a grid of log(height / em) and log(width / em), counted on printed formulas in
+many fonts and sizes by `tools/reading/count_glyph_sizes.py`. The estimate is the size of type under
+which the glyphs of a picture are most likely. On the last 500 pictures of im2latex_train, which were
+not counted, its standard deviation is a factor of 1.06; that of the median glyph's height is 1.13.
 """
 
 from __future__ import annotations
