@@ -28,7 +28,7 @@ from texlens.reading.backends.remote import RemoteReader
 from texlens.reading.pictures.opening import as_png, open_picture
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction, Reading
-from texlens.runs import open_out_folder, progress, provenance, write_json
+from texlens.runs import begin_or_resume, open_out_folder, progress, provenance
 
 PREDICTIONS = "predictions.jsonl"
 RUN = "run.json"
@@ -96,7 +96,11 @@ def evaluate(
         raise InputError(f"'{data.path}' holds no examples.")
     open_out_folder(out, marker=MARKER, force=force)
     description = _describe(reader, data)
-    _claim(out, description, force=force)
+    if force:
+        (out / RUN).unlink(missing_ok=True)
+    if not (out / RUN).exists():
+        (out / PREDICTIONS).unlink(missing_ok=True)
+    begin_or_resume(out / RUN, description)
     done = _written(out / PREDICTIONS)
     start = time.perf_counter()
     _predict(reader, data, out / PREDICTIONS, skip=len(done), total=total, quiet=quiet)
@@ -144,25 +148,6 @@ def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:
         "decoding": reader.decoding_settings,
         "versions": provenance("torch", "transformers", "peft", "pillow"),
     }
-
-
-def _claim(out: Path, description: dict[str, Any], *, force: bool) -> None:
-    """Start a run in `out`, or check that the unfinished one there is the same."""
-    path = out / RUN
-    if path.exists() and not force:
-        try:
-            begun = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            begun = None
-        if begun != description:
-            changed = [key for key in description if (begun or {}).get(key) != description[key]]
-            raise InputError(
-                f"'{out}' holds an unfinished run with another {' and '.join(changed)}: "
-                "give another --out, or --force."
-            )
-        return
-    (out / PREDICTIONS).unlink(missing_ok=True)
-    write_json(path, description)
 
 
 def _predict(
