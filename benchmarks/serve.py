@@ -31,26 +31,12 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import httpx
 
 MIN_RATIO = 0.80
 MAX_GROWTH = 1.10  # memory at the end of the minute over that after its first quarter
-
-
-def render_formulas(count: int) -> list[bytes]:
-    from texlens.data.formulas.grammar import generate
-    from texlens.render import Size, png_many
-
-    random = Random(0)
-    formulas = [
-        generate(random, tokens=random.randint(10, 70), depth=random.randint(1, 3))
-        for _ in range(2 * count)
-    ]
-    rendered = png_many(formulas, Size(em_px=14.0))
-    return [picture for picture in rendered if isinstance(picture, bytes)][:count]
 
 
 def read_here(pictures: list[bytes], passes: int) -> tuple[list[str], float, float]:
@@ -177,7 +163,9 @@ def main() -> None:
 
         pictures = [e.image for e in read_examples(arguments.data, arguments.pictures)]
     else:
-        pictures = render_formulas(arguments.pictures)
+        from reading import drawn_formulas
+
+        pictures = drawn_formulas(arguments.pictures)
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"{arguments.threads} threads, torch {torch.__version__}, load average "

@@ -1,4 +1,4 @@
-"""Draw the pictures of the page in `docs/`: a real browser, a real server, the example pictures.
+"""Take the screenshots of the page in `docs/`, with a browser, a server and the example pictures.
 
     texlens serve &
     python tools/page_screenshots.py http://127.0.0.1:8000/ docs

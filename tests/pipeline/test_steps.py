@@ -1,4 +1,4 @@
-"""Steps: done once, begun anew when an input changes, resumed when cut short."""
+"""Steps: done once, done again when an input changes, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_step_killed_after_its_last_file_is_not_done_again(tmp_path: Path, wor
     assert not go(tmp_path, work, {"a": 1})
 
 
-def test_an_old_result_does_not_pass_for_that_of_new_inputs(tmp_path: Path, work: Work) -> None:
+def test_an_old_result_is_not_used_for_new_inputs(tmp_path: Path, work: Work) -> None:
     go(tmp_path, work, {"a": 1})
     go(tmp_path, work, {"a": 2}, dies_at="before half")
     assert not work.finished.exists()
@@ -83,7 +83,7 @@ def test_an_old_result_does_not_pass_for_that_of_new_inputs(tmp_path: Path, work
     assert len(work.found) == 3
 
 
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, work: Work) -> None:
+def test_a_folder_with_other_files_is_not_touched(tmp_path: Path, work: Work) -> None:
     work.folder.mkdir()
     (work.folder / "mine").write_text("precious")
     with pytest.raises(InputError, match="not made by this pipeline"):

@@ -1,4 +1,4 @@
-"""Servers for tests: one in this process, and a real one; and what is sent to them."""
+"""Servers for tests, in this process and as a process of its own, and requests to them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def chat(url: str, **more: Any) -> dict[str, Any]:
 
 
 def problem(answer: httpx.Response) -> str:
-    """The sentence of a problem document, after checking that it is a proper one."""
+    """The sentence of a problem document, after checking the document."""
     assert answer.headers["content-type"] == "application/problem+json"
     document = answer.json()
     assert document["status"] == answer.status_code
@@ -70,7 +70,7 @@ async def client_of(
 
 
 class Server:
-    """A `texlens serve` of its own."""
+    """A running `texlens serve`."""
 
     def __init__(self, *arguments: str) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -88,14 +88,14 @@ class Server:
         assert httpx.get(f"{self.url}/v1/health", timeout=60).status_code == 200
 
     def stop(self) -> str:
-        """End it as Ctrl-C does, and return what it said on stderr."""
+        """End it as Ctrl-C does, and return its stderr."""
         self.process.send_signal(signal.SIGINT)
         _, errors = self.process.communicate(timeout=60)
         return errors
 
     @property
     def memory_mb(self) -> float:
-        """What it holds now."""
+        """The resident memory now."""
         status = Path(f"/proc/{self.process.pid}/status").read_text("utf-8")
         match = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert match is not None

@@ -1,4 +1,4 @@
-"""What the API answers, to good requests and to bad ones; by the embedded model in this process."""
+"""The responses of the API to good and bad requests, with the embedded model in this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 def answer(
     reader: Reader, ask: Ask, limits: Limits | None = None, policy: AccessPolicy | None = None
 ) -> httpx.Response:
-    """What a new server says to one request."""
+    """The response of a new server to one request."""
 
     async def asked() -> httpx.Response:
         async with client_of(reader, limits, policy) as client:
@@ -51,9 +51,9 @@ def bomb() -> bytes:
 
 
 def test_readings_are_those_of_the_reader(reader: Reader) -> None:
-    said = answer(reader, upload(FORMULA, OTHER)).json()["readings"]
+    response = answer(reader, upload(FORMULA, OTHER)).json()["readings"]
     expected = [reading.as_json() for reading in reader.read_many([FORMULA, OTHER])]
-    for record, wanted in zip(said, expected, strict=True):
+    for record, wanted in zip(response, expected, strict=True):
         assert record["path"] == "a.png"
         assert record["latex"] == wanted["latex"]
         assert record["warnings"] == wanted["warnings"]
@@ -70,9 +70,9 @@ def test_json_and_data_addresses(reader: Reader) -> None:
 
 
 def test_a_bad_picture_among_good_ones(reader: Reader) -> None:
-    said = answer(reader, upload(FORMULA, b"nonsense", b""))
-    assert said.status_code == 200
-    good, nonsense, empty = said.json()["readings"]
+    response = answer(reader, upload(FORMULA, b"nonsense", b""))
+    assert response.status_code == 200
+    good, nonsense, empty = response.json()["readings"]
     assert good["latex"]
     assert "error" not in good
     assert "not PNG" in nonsense["error"]
@@ -80,9 +80,9 @@ def test_a_bad_picture_among_good_ones(reader: Reader) -> None:
 
 
 def test_pictures_that_are_too_large_together(reader: Reader) -> None:
-    said = answer(reader, upload(*[png(4, 4)] * 3), Limits(request_pixels=40))
-    assert said.status_code == 413
-    assert "Together" in problem(said)
+    response = answer(reader, upload(*[png(4, 4)] * 3), Limits(request_pixels=40))
+    assert response.status_code == 413
+    assert "Together" in problem(response)
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_pictures_that_are_too_large_together(reader: Reader) -> None:
 def test_a_picture_that_cannot_be_read(
     reader: Reader, content: bytes, status: int, words: str
 ) -> None:
-    said = answer(reader, upload(content))
-    assert said.status_code == status
-    assert words in problem(said)
+    response = answer(reader, upload(content))
+    assert response.status_code == status
+    assert words in problem(response)
 
 
 def test_names_are_only_names(reader: Reader) -> None:
     names = ["../../etc/passwd", "C:\\x\\passwd", "/a/\x00pass\nwd"]
     pictures = [{"data": data_address(OTHER), "name": name} for name in names]
-    said = answer(reader, post("/v1/read", json={"pictures": pictures})).json()
-    assert {reading["path"] for reading in said["readings"]} == {"passwd"}
+    response = answer(reader, post("/v1/read", json={"pictures": pictures})).json()
+    assert {reading["path"] for reading in response["readings"]} == {"passwd"}
 
 
 JSON = {"Content-Type": "application/json"}
@@ -145,12 +145,12 @@ PART = b'--xx\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r
     ],
 )  # fmt: skip
 def test_bad_requests(reader: Reader, request_: dict[str, Any], status: int, words: str) -> None:
-    said = answer(reader, post("/v1/read", **request_))
-    assert said.status_code == status, said.text
-    assert words in problem(said)
+    response = answer(reader, post("/v1/read", **request_))
+    assert response.status_code == status, response.text
+    assert words in problem(response)
 
 
-def test_a_body_that_is_too_large_by_its_length_or_as_it_comes(reader: Reader) -> None:
+def test_a_body_that_is_too_large_by_its_length_or_by_its_content(reader: Reader) -> None:
     limits = Limits(body_bytes=10_000)
 
     async def endless() -> Any:
@@ -159,25 +159,25 @@ def test_a_body_that_is_too_large_by_its_length_or_as_it_comes(reader: Reader) -
             yield b"x" * 100_000
 
     for content in (PART + b"x" * 10_001, endless()):
-        said = answer(reader, post("/v1/read", content=content, headers=FORM), limits)
-        assert said.status_code == 413
-        assert "larger than" in problem(said)
+        response = answer(reader, post("/v1/read", content=content, headers=FORM), limits)
+        assert response.status_code == 413
+        assert "larger than" in problem(response)
 
 
-def test_bodies_together_have_a_bound_too(reader: Reader) -> None:
+def test_all_bodies_share_a_memory_budget(reader: Reader) -> None:
     async def many() -> tuple[list[int], int]:
         limits = Limits(memory_bytes=2 * len(OTHER))
         async with client_of(reader, limits) as client:
-            said = await asyncio.gather(*(upload(OTHER)(client) for _ in range(4)))
-            assert all("retry-after" in one.headers for one in said if one.status_code == 503)
-            return [one.status_code for one in said], (await upload(OTHER)(client)).status_code
+            response = await asyncio.gather(*(upload(OTHER)(client) for _ in range(4)))
+            assert all("retry-after" in one.headers for one in response if one.status_code == 503)
+            return [one.status_code for one in response], (await upload(OTHER)(client)).status_code
 
     together, afterwards = asyncio.run(many())
     assert sorted(together) == [200, 503, 503, 503]
     assert afterwards == 200
 
 
-def test_a_body_that_comes_too_slowly(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_arrives_too_slowly(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "DRAIN_SECONDS", 0.1)
 
     async def slow() -> Any:
@@ -185,17 +185,17 @@ def test_a_body_that_comes_too_slowly(reader: Reader, monkeypatch: pytest.Monkey
         await asyncio.sleep(30)
 
     limits = Limits(upload_seconds=0.1)
-    said = answer(reader, post("/v1/read", content=slow(), headers=FORM), limits)
-    assert said.status_code == 408
-    assert "within 0.1 seconds" in problem(said)
+    response = answer(reader, post("/v1/read", content=slow(), headers=FORM), limits)
+    assert response.status_code == 408
+    assert "within 0.1 seconds" in problem(response)
 
 
-def test_a_formula_is_drawn(reader: Reader) -> None:
-    said = answer(reader, post("/v1/render", json={"latex": r"$\frac{a}{b}$"}))
-    assert said.headers["content-type"] == "image/svg+xml"
-    assert said.text.startswith("<svg")
-    said = answer(reader, post("/v1/render", json={"latex": "x", "format": "png"}))
-    assert said.content.startswith(b"\x89PNG")
+def test_a_formula_is_rendered(reader: Reader) -> None:
+    response = answer(reader, post("/v1/render", json={"latex": r"$\frac{a}{b}$"}))
+    assert response.headers["content-type"] == "image/svg+xml"
+    assert response.text.startswith("<svg")
+    response = answer(reader, post("/v1/render", json={"latex": "x", "format": "png"}))
+    assert response.content.startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -211,31 +211,31 @@ def test_a_formula_is_drawn(reader: Reader) -> None:
         ({"latex": None}, 422, "'latex'"),
     ],
 )
-def test_formulas_that_cannot_be_drawn(
+def test_formulas_that_cannot_be_rendered(
     reader: Reader, body: dict[str, Any], status: int, words: str
 ) -> None:
-    said = answer(reader, post("/v1/render", json=body))
-    assert said.status_code == status
-    assert words in problem(said)
+    response = answer(reader, post("/v1/render", json=body))
+    assert response.status_code == status
+    assert words in problem(response)
 
 
-def test_hostile_formulas_draw_nothing_that_runs_or_loads(reader: Reader) -> None:
+def test_renderings_of_hostile_formulas_run_and_load_nothing(reader: Reader) -> None:
     for latex in (
         r"\href{javascript:alert(1)}{x}",
         r"\text{<script>alert(1)</script>}",
         r"\includegraphics{http://a/b.png}",
         r"\class{a}{x}\style{background:url(http://a)}{y}",
     ):
-        said = answer(reader, post("/v1/render", json={"latex": latex}))
-        assert said.headers["content-security-policy"].startswith("default-src 'none'")
+        response = answer(reader, post("/v1/render", json={"latex": latex}))
+        assert response.headers["content-security-policy"].startswith("default-src 'none'")
         for forbidden in ("<script", "javascript:", "http://a", "<image", "onload"):
-            assert forbidden not in said.text.replace("&lt;", "‹"), latex
+            assert forbidden not in response.text.replace("&lt;", "‹"), latex
 
 
 def test_chat_completion(reader: Reader) -> None:
     body = chat(data_address(FORMULA), logprobs=True)
-    said = answer(reader, post("/v1/chat/completions", json=body)).json()
-    (choice,) = said["choices"]
+    response = answer(reader, post("/v1/chat/completions", json=body)).json()
+    (choice,) = response["choices"]
     expected = reader.read(FORMULA)
     assert choice["message"]["content"] == expected.latex
     assert choice["finish_reason"] == "stop"
@@ -256,10 +256,10 @@ def test_chat_completion(reader: Reader) -> None:
 def test_chat_requests_that_cannot_be_answered(
     reader: Reader, body: dict[str, Any], words: str
 ) -> None:
-    said = answer(reader, post("/v1/chat/completions", json=body))
-    assert said.status_code == 422
-    assert words in problem(said)
-    assert said.json()["error"]["message"] == said.json()["detail"]
+    response = answer(reader, post("/v1/chat/completions", json=body))
+    assert response.status_code == 422
+    assert words in problem(response)
+    assert response.json()["error"]["message"] == response.json()["detail"]
 
 
 def test_hosts(reader: Reader) -> None:
@@ -286,12 +286,12 @@ def test_foreign_origins_and_no_cors(reader: Reader) -> None:
         )  # fmt: skip
 
     for origin in ("https://evil.example", "null", "http://localhost:81", "", "file://"):
-        said = ask(origin)
-        assert said.status_code == 403, origin
-        assert "other sites" in problem(said)
-    said = ask("http://localhost")
-    assert said.status_code == 200
-    assert not [name for name in said.headers if name.startswith("access-control")]
+        response = ask(origin)
+        assert response.status_code == 403, origin
+        assert "other sites" in problem(response)
+    response = ask("http://localhost")
+    assert response.status_code == 200
+    assert not [name for name in response.headers if name.startswith("access-control")]
 
     def preflight(client: httpx.AsyncClient) -> Awaitable[httpx.Response]:
         return client.options("/v1/read", headers={"Origin": "https://evil.example"})
@@ -308,11 +308,11 @@ def test_a_token(reader: Reader) -> None:
         def get(client: httpx.AsyncClient) -> Awaitable[httpx.Response]:
             return client.get(address, headers=headers)
 
-        said = answer(reader, get, policy=policy)
-        if said.status_code == 401:
-            assert "token" in problem(said)
-            assert said.headers["www-authenticate"] == "Bearer"
-        return said.status_code
+        response = answer(reader, get, policy=policy)
+        if response.status_code == 401:
+            assert "token" in problem(response)
+            assert response.headers["www-authenticate"] == "Bearer"
+        return response.status_code
 
     for wrong in (None, "", "s3cret", "Bearer", "Bearer wrong", "Basic s3cret", "Bearer s3cretx"):
         assert status("/v1/models", wrong) == 401
@@ -322,7 +322,7 @@ def test_a_token(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("token", ["two words", "ümlaut", "line\nbreak"])
-def test_a_token_that_no_header_carries(token: str) -> None:
+def test_a_token_that_cannot_be_sent_in_a_header(token: str) -> None:
     with pytest.raises(InputError, match="printable ASCII"):
         AccessPolicy(token=token)
 
@@ -334,26 +334,26 @@ def test_every_answer_has_its_safety_headers(reader: Reader) -> None:
         lambda client: client.get("/"),
         lambda client: client.get("/v1/health", headers={"Host": "evil.example"}),
     ):
-        said = answer(reader, ask)
-        policy = said.headers["content-security-policy"]
+        response = answer(reader, ask)
+        policy = response.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'")
         assert "unsafe" not in policy.replace("style-src 'unsafe-inline'", "")
-        assert said.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
     "address", ["/../pyproject.toml", "/%2e%2e/secret", "/page/../app.py", "/page.js/", "/nothing"]
 )
 def test_there_are_no_files_behind_addresses(reader: Reader, address: str) -> None:
-    said = answer(reader, lambda client: client.get(address))
-    assert said.status_code == 404
-    problem(said)
+    response = answer(reader, lambda client: client.get(address))
+    assert response.status_code == 404
+    problem(response)
 
 
 def test_a_wrong_method(reader: Reader) -> None:
-    said = answer(reader, lambda client: client.get("/v1/read"))
-    assert said.status_code == 405
-    assert "GET is not allowed" in problem(said)
+    response = answer(reader, lambda client: client.get("/v1/read"))
+    assert response.status_code == 405
+    assert "GET is not allowed" in problem(response)
 
 
 def test_the_description_is_complete(reader: Reader) -> None:

@@ -128,7 +128,7 @@ def test_edit_with_live_preview(page: Page) -> None:
     assert clipboard(page) == r"\frac{1}{3}"
 
 
-def test_doubtful_parts_are_marked_and_stay_in_place(page: Page) -> None:
+def test_uncertain_tokens_are_marked_and_stay_in_place(page: Page) -> None:
     tokens = [(r"\alpha", -2), (" +", 0), (r" \beta", -0.4), (" =", 0), (" 1", 0)]
     reading = {
         "latex": r"\alpha + \beta = 1",

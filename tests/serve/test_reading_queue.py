@@ -1,4 +1,4 @@
-"""The queue before the reader, with readers that are slow, or break, on purpose."""
+"""The queue of pictures, with readers that are slow or fail on purpose."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from texlens.serve.reading_queue import ReadingQueue
 
 
 class Gated:
-    """A reader that reads a picture as its own name, once `gate` is open."""
+    """A reader whose reading of a picture is its name, once `gate` is open."""
 
     batch_size = 8
 
@@ -56,7 +56,7 @@ async def running(queue: ReadingQueue) -> AsyncIterator[None]:
 
 
 async def started(reader: Gated) -> None:
-    """Until the first batch is at work."""
+    """Wait until the first batch is being read."""
     async with asyncio.timeout(20):
         while not reader.batches:
             await asyncio.sleep(0.001)
@@ -92,7 +92,7 @@ def test_a_batch_waits_for_what_follows_closely() -> None:
     assert reader.batches == [["a", "b", "c"]]
 
 
-def test_a_full_queue_turns_away_and_recovers() -> None:
+def test_a_full_queue_refuses_requests_and_recovers() -> None:
     reader = Gated(is_open=False)
     picture = png(4, 4)
 
@@ -190,7 +190,7 @@ def test_the_request_of_a_client_that_left_ends() -> None:
     asyncio.run(client_leaves())
 
 
-def test_a_fault_hurts_only_the_picture_that_caused_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_affects_only_the_picture_that_caused_it(caplog: pytest.LogCaptureFixture) -> None:
     queue = ReadingQueue(Gated(), 100)
 
     async def clients() -> list[object]:
@@ -207,7 +207,7 @@ def test_a_fault_hurts_only_the_picture_that_caused_it(caplog: pytest.LogCapture
     assert "could not be read" in caplog.text
 
 
-def test_a_fault_is_a_problem_document_without_details() -> None:
+def test_an_internal_error_is_a_problem_document_without_details() -> None:
     class Broken(Gated):
         def read_many(self, pictures: Iterable[Item]) -> Iterator[Reading]:
             raise RuntimeError("secret")
@@ -239,7 +239,7 @@ def test_a_model_that_cannot_be_reached_is_no_fault_of_the_pictures() -> None:
     assert len(reader.batches) == 1
 
 
-def test_closing_turns_away_what_waits() -> None:
+def test_closing_refuses_what_waits() -> None:
     reader = Gated(is_open=False)
     queue = ReadingQueue(reader, 100)
 

@@ -34,7 +34,7 @@ def raw(server: Server, *parts: bytes, end: str = "wait") -> bytes:
             if end == "half-close":
                 connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
-        except ConnectionError:  # the server had heard enough
+        except ConnectionError:  # the server has closed the connection
             return b""
 
 
@@ -98,7 +98,7 @@ def test_clients_that_leave(server: Server) -> None:
     raw(server, head, PART, end="close")  # in the middle of the body
     raw(server, b"POST /v1/re", end="close")  # in the middle of the head
     raw(server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", end="close")  # before the answer
-    raw(server, b"GET /" + b"a" * 200_000)  # a head without end
+    raw(server, b"GET /" + b"a" * 200_000)  # headers without end
     assert httpx.get(f"{server.url}/v1/health").json()["status"] == "ok"
 
 
@@ -117,7 +117,7 @@ def test_clients_that_leave(server: Server) -> None:
         (POST + FORM + b"Content-Length: 40000000\r\n\r\n" + b"x" * 40_000_000, 413),
     ],
 )
-def test_clients_that_lie(server: Server, request_: bytes, status: int) -> None:
+def test_clients_that_send_wrong_requests(server: Server, request_: bytes, status: int) -> None:
     answer = raw(server, request_, end="half-close")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status), answer[:300]
@@ -140,7 +140,7 @@ def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
             connection.close()
 
 
-def test_a_head_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_whose_headers_never_end_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -186,7 +186,9 @@ def test_arguments_that_cannot_work(server: Server) -> None:
     assert "no/such/folder" in refusal("--port", "0", "--model", "no/such/folder")
 
 
-def test_the_end_waits_for_requests_at_work(server: Server) -> None:  # the last test of this server
+def test_shutdown_waits_for_current_requests(
+    server: Server,
+) -> None:  # the last test of this server
     answers: list[httpx.Response] = []
 
     def ask() -> None:

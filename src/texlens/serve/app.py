@@ -127,7 +127,9 @@ def create_app(
 
         The picture must be a `data:` URL. Texts and sampling options have no effect.
         """
-        picture = await asyncio.to_thread(lambda: check_picture(picture_of(body), 1, limits))
+        picture = await asyncio.to_thread(
+            lambda: check_picture("picture", picture_of(body), limits)
+        )
         (reading,) = await read(request, [picture])
         if reading.error is not None:
             raise _unreadable(picture, reading)

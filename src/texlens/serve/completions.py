@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from texlens.records import Reading
-from texlens.serve.pictures import Upload, decode_picture
+from texlens.serve.pictures import decode_picture
 
 
 class ImageUrl(BaseModel):
@@ -50,8 +50,8 @@ class ChatRequest(BaseModel):
     logprobs: bool | None = False
 
 
-def picture_of(request: ChatRequest) -> Upload:
-    """The picture of the last user message.
+def picture_of(request: ChatRequest) -> bytes:
+    """The content of the picture in the last user message.
 
     Raises:
         HTTPException: there is not exactly one, or `n` is not 1.
@@ -66,7 +66,7 @@ def picture_of(request: ChatRequest) -> Upload:
         raise HTTPException(
             422, "The last user message must have one picture, as an 'image_url' part."
         )
-    return Upload("", decode_picture(pictures[0].url))
+    return decode_picture(pictures[0].url)
 
 
 def completion(reading: Reading, model: str, logprobs: bool) -> dict[str, Any]:

@@ -41,12 +41,8 @@ class ReadRequest(BaseModel):
     pictures: list[NamedPicture] = Field(min_length=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A picture file of a request, not decoded yet, with the client's name for it."""
-
-    name: str
-    content: bytes
+Upload = tuple[str, bytes]
+"""A picture file of a request: the client's name for it, and its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,10 @@ async def receive_pictures(request: Request, limits: Limits) -> list[CheckedPict
     if not uploads:
         raise HTTPException(422, "The request contains no picture.")
     pictures = await asyncio.to_thread(
-        lambda: [check_picture(upload, number, limits) for number, upload in enumerate(uploads, 1)]
+        lambda: [
+            check_picture(name or f"picture {number}", content, limits)
+            for number, (name, content) in enumerate(uploads, 1)
+        ]
     )
     if sum(picture.pixels for picture in pictures) > limits.request_pixels:
         raise HTTPException(
@@ -121,7 +120,7 @@ async def _read_form(request: Request, limits: Limits) -> list[Upload]:
             raise HTTPException(
                 422, f"The form's field '{_plain_name(field)}' is unknown: send files as 'file'."
             )
-        uploads.append(Upload(_plain_name(file.filename or ""), await file.read()))
+        uploads.append((_plain_name(file.filename or ""), await file.read()))
     return uploads
 
 
@@ -132,7 +131,7 @@ def _parse_json(body: bytes, limits: Limits) -> list[Upload]:
         raise RequestValidationError(error.errors()) from error
     if len(pictures) > limits.pictures:
         raise _too_many_pictures(limits.pictures)
-    return [Upload(_plain_name(one.name), decode_picture(one.data)) for one in pictures]
+    return [(_plain_name(one.name), decode_picture(one.data)) for one in pictures]
 
 
 def _too_many_pictures(limit: int) -> HTTPException:
@@ -169,17 +168,16 @@ def decode_picture(data: str) -> bytes:
         raise HTTPException(422, "The picture is not valid base64.") from error
 
 
-def check_picture(upload: Upload, number: int, limits: Limits) -> CheckedPicture:
+def check_picture(name: str, content: bytes, limits: Limits) -> CheckedPicture:
     """Check the header of a picture file, without decoding the picture.
 
     A small file that would decode to a huge picture is found here at no cost.
     """
-    name = upload.name or f"picture {number}"
     try:
-        pixels = _count_pixels(upload.content, limits.pixels)
+        pixels = _count_pixels(content, limits.pixels)
     except HTTPException as error:
         return CheckedPicture(Item(name, None, error.detail), status=error.status_code)
-    return CheckedPicture(Item(name, upload.content), pixels)
+    return CheckedPicture(Item(name, content), pixels)
 
 
 def _count_pixels(content: bytes, limit: int) -> int:

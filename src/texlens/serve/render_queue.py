@@ -39,8 +39,10 @@ class RenderRequest(BaseModel):
 
     latex: str = Field(description="A formula, with or without dollar signs.")
     format: Literal["svg", "png", *FORMATS, "docx"] = "svg"  # type: ignore[valid-type]
-    display: bool = Field(True, description="Display style; false for inline style. SVG and PNG.")
-    em_px: float = Field(32.0, gt=0, le=400, description="Pixels per em. PNG.")
+    display: bool = Field(
+        True, description="For SVG and PNG: display style; false for inline style."
+    )
+    em_px: float = Field(32.0, gt=0, le=400, description="For PNG: pixels per em.")
 
 
 class RenderQueue:
