@@ -50,9 +50,9 @@ def item(name: str) -> Item:
 
 @asynccontextmanager
 async def running(queue: ReadingQueue) -> AsyncIterator[None]:
-    queue.start()
+    task = asyncio.create_task(queue.run())
     yield
-    await queue.close()
+    task.cancel()
 
 
 async def started(reader: Gated) -> None:
@@ -237,26 +237,3 @@ def test_a_model_that_cannot_be_reached_is_no_fault_of_the_pictures() -> None:
     assert answer.status_code == 502
     assert problem(answer) == "The server at http://model cannot be reached."
     assert len(reader.batches) == 1
-
-
-def test_closing_refuses_what_waits() -> None:
-    reader = Gated(is_open=False)
-    queue = ReadingQueue(reader, 100)
-
-    async def clients() -> tuple[object, ...]:
-        queue.start()
-        first = asyncio.ensure_future(queue.read([item("at work")]))
-        await started(reader)
-        waiting = asyncio.ensure_future(queue.read([item("waiting")]))
-        await asyncio.sleep(0.01)
-        closing = queue.close()
-        asyncio.get_running_loop().call_later(0.02, reader.gate.set)
-        await closing
-        with pytest.raises(HTTPException, match="stopping"):
-            await queue.read([item("late")])
-        return tuple(await asyncio.gather(first, waiting, return_exceptions=True))
-
-    at_work, waiting = asyncio.run(clients())
-    assert at_work == [Reading("at work", "at work", 1.0)]
-    assert isinstance(waiting, HTTPException)
-    assert waiting.status_code == 503

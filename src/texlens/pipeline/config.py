@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,7 @@ from texlens.metrics.registry import KEYS
 from texlens.records import Kind
 from texlens.train.run.config import Settings
 
-Name = r"^[A-Za-z][A-Za-z0-9_]*$"
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
 class SetPlan(Settings):
@@ -54,7 +54,7 @@ class Stage(Settings):
     change the recipe. Model, adapter, data, dev sets and seed come from the pipeline.
     """
 
-    name: str = Field(pattern=Name)
+    name: Name
     job: Literal["sft", "grpo"]
     recipe: str
     data: tuple[str, ...] = Field(min_length=1)
@@ -96,7 +96,7 @@ class PipelineConfig(Settings):
     model: str | None = None
     seed: int = 0
     workers: int = Field(default=1, gt=0)
-    sets: dict[str, SetPlan] = Field(min_length=1)
+    sets: dict[Name, SetPlan] = Field(min_length=1)
     stages: tuple[Stage, ...] = ()
     reading: ReadingPlan = ReadingPlan()
     reported: bool = False
@@ -106,9 +106,6 @@ class PipelineConfig(Settings):
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names) or "base" in names:
             raise ValueError("stages: every stage needs a unique name, and 'base' is taken")
-        for name in self.sets:
-            if not name.isidentifier():
-                raise ValueError(f"sets: '{name}' is not a valid name: use letters, digits and _")
         for stage in self.stages:
             for name in stage.sets:
                 if name not in self.sets:

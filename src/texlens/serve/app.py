@@ -47,9 +47,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        queue.start()
+        reading = asyncio.create_task(queue.run())
         yield
-        await queue.close()
+        reading.cancel()
 
     app = FastAPI(
         title="TexLens",

@@ -56,7 +56,6 @@ class ReadingQueue:
         self._max_waiting = max_waiting
         self._waiting: deque[_Job] = deque()
         self._arrived = asyncio.Event()
-        self._is_closed = False
         self._seconds_per_picture = 0.05  # a running mean; the first value is a guess
         self._expected = 0  # pictures, if every client just answered sends as many again
 
@@ -64,18 +63,6 @@ class ReadingQueue:
     def waiting(self) -> int:
         """The number of pictures in the queue."""
         return len(self._waiting)
-
-    def start(self) -> None:
-        """Start reading."""
-        self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Finish the current batch, refuse what still waits, and end the thread."""
-        self._is_closed = True
-        self._arrived.set()
-        await self._task
-        for job in self._waiting:
-            job.result.set_exception(busy("The server is stopping.", 5))
 
     async def read(self, items: Sequence[Item]) -> list[Reading]:
         """The readings of a request's pictures, in their order.
@@ -85,8 +72,6 @@ class ReadingQueue:
         Raises:
             HTTPException: there is no room in the queue for all of them (503).
         """
-        if self._is_closed:
-            raise busy("The server is stopping.", 5)
         if len(self._waiting) + len(items) > self._max_waiting:
             seconds = len(self._waiting) * self._seconds_per_picture
             raise busy("Too many pictures are waiting: try again later.", seconds)
@@ -101,18 +86,19 @@ class ReadingQueue:
                 job.result.cancel()
             self._waiting = deque(job for job in self._waiting if not job.result.done())
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Read what arrives, until it is cancelled."""
         # Always the same thread: OpenMP keeps a team of threads for each thread that uses it.
         with ThreadPoolExecutor(1, "texlens-reader") as executor:
             loop = asyncio.get_running_loop()
-            while batch := await self._next_batch():
+            while True:
+                batch = await self._next_batch()
                 start = time.perf_counter()
                 items = [job.item for job in batch]
-                for job, result in zip(
-                    batch, await loop.run_in_executor(executor, self._read, items), strict=True
-                ):
-                    if job.result.done():  # cancelled
-                        continue
+                results = await loop.run_in_executor(executor, self._read, items)
+                for job, result in zip(batch, results, strict=True):
+                    if job.result.done():
+                        continue  # cancelled
                     if isinstance(result, Exception):
                         job.result.set_exception(result)
                     else:
@@ -122,22 +108,20 @@ class ReadingQueue:
                 self._expected = len(batch) + len(self._waiting)
 
     async def _next_batch(self) -> list[_Job]:
-        """Wait for the next batch; empty when the queue is closed."""
-        while not self._is_closed:
-            if not self._waiting:
+        batch: list[_Job] = []
+        while not batch:  # in `_gather` the clients may have disconnected
+            while not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
-                continue
             await self._gather()
-            if self._waiting and not self._is_closed:  # the clients may have disconnected
-                count = min(self._reader.batch_size, len(self._waiting))
-                return [self._waiting.popleft() for _ in range(count)]
-        return []
+            count = min(self._reader.batch_size, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(count)]
+        return batch
 
     async def _gather(self) -> None:
         """Wait until the pictures of a full batch have arrived, or no more arrive."""
         start = time.monotonic()
-        while (count := len(self._waiting)) < self._reader.batch_size and not self._is_closed:
+        while (count := len(self._waiting)) < self._reader.batch_size:
             self._arrived.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(GAP_SECONDS):
