@@ -76,12 +76,7 @@ _fine_tuning_options = _options(
 @train.command()
 @_run_options
 def pretrain(
-    recipe: str,
-    settings: tuple[str, ...],
-    minutes: float | None,
-    out: Path | None,
-    resume: bool,
-    force: bool,
+    recipe: str, settings: tuple[str, ...], minutes: float | None, force: bool, **options: Any
 ) -> None:
     """Train a small model from scratch.
 
@@ -95,7 +90,7 @@ def pretrain(
     from texlens.train.pretrain.train import CHECKPOINT, MARKER
     from texlens.train.pretrain.train import pretrain as run
 
-    out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINT)
+    out = _out_folder(recipe, MARKER, CHECKPOINT, force=force, **options)
     click.echo(_pretrain_table(run(config, out, overwrite=force), out))
 
 
@@ -157,13 +152,12 @@ def _fine_tune(
     config: SftConfig | GrpoConfig,
     recipe: str,
     *,
-    out: Path | None,
-    resume: bool,
     force: bool,
     dry_run: bool,
     devices: int,
     layout: Any,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Fine-tune, or only estimate the run, and print the result."""
     if dry_run:
@@ -173,7 +167,7 @@ def _fine_tune(
     from texlens.train import fine_tune
     from texlens.train.run.run_folder import CHECKPOINTS, MARKER
 
-    out = _out_folder(out, recipe, MARKER, resume=resume, force=force, unfinished=CHECKPOINTS)
+    out = _out_folder(recipe, MARKER, CHECKPOINTS, force=force, **options)
     summary = fine_tune(config, out, overwrite=force)
     if os.environ.get("RANK", "0") == "0":  # of several processes only the first prints
         text = json.dumps(summary, ensure_ascii=False) if as_json else _table(summary, out)
@@ -193,9 +187,9 @@ def _dry_run(config: SftConfig | GrpoConfig, devices: int, layout: Any, *, as_js
 
 
 def _out_folder(
-    out: Path | None, recipe: str, marker: str, *, resume: bool, force: bool, unfinished: str
+    recipe: str, marker: str, unfinished: str, *, out: Path | None, resume: bool, force: bool
 ) -> Path:
-    """The folder of a run, ready to be written."""
+    """The folder of a run, ready to be written; `unfinished` is in one that can be resumed."""
     from texlens.errors import InputError
     from texlens.runs import open_out_folder
 
@@ -229,18 +223,20 @@ def _require(*modules: str) -> None:
 
 def _table(summary: dict[str, Any], out: Path) -> str:
     """The result of a fine-tuning run, with the scores on dev sets of start, best and end."""
-    trained, total = summary["parameters"]["trained"], summary["parameters"]["total"]
-    lines = [
+    from texlens.tables import markdown_table, number
+
+    parts = [
         f"{summary['step']} steps, {summary['minutes']:.1f} minutes; "
-        f"{trained:,} of {total:,} weights trained on {summary['data']['examples']} examples"
+        f"{summary['parameters']['trained']:,} of {summary['parameters']['total']:,} weights "
+        f"trained on {summary['data']['examples']} examples"
     ]
-    rows = {"start": summary["dev_at_start"], "best": summary["best"] or {}, "end": summary["dev"]}
     if summary["dev"]:
-        lines.append(f"{'dev':<26}" + "".join(f"{row:>9}" for row in rows))
-    for name in summary["dev"]:
-        cells = (f"{row[name]:>9.3f}" if name in row else f"{'-':>9}" for row in rows.values())
-        lines.append(f"{name:<26}" + "".join(cells))
-    return "\n".join([*lines, f"Written: {out / summary['weights']}"])
+        columns = (summary["dev_at_start"], summary["best"], summary["dev"])
+        rows = [
+            (name, *(number(scores.get(name), 3) for scores in columns)) for name in summary["dev"]
+        ]
+        parts.append(markdown_table(("dev", "start", "best", "end"), rows))
+    return "\n\n".join([*parts, f"Written: {out / summary['weights']}"])
 
 
 def _pretrain_table(summary: dict[str, Any], out: Path) -> str:

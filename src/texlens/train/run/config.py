@@ -1,13 +1,13 @@
-"""Training recipes: read from YAML, changed from the command line, mistakes named.
+"""Training recipes: read from YAML, changed from the command line, checked.
 
-The settings themselves stand beside the training that obeys them: `config_pretrain`,
-`config_tuning` (what all fine-tuning shares), `config_sft`, `config_grpo`.
+The settings themselves are in `run.settings` (all fine-tuning), `sft.settings`, `grpo.settings` and
+`pretrain.settings`.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -24,7 +24,7 @@ Rows = tuple[int, int]
 
 
 class Settings(BaseModel):
-    """A group of settings: no name that is not known, nothing changed once it is read."""
+    """A group of settings: unknown names are refused, and nothing changes after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,10 +41,10 @@ def recipe_names() -> dict[str, str]:
 
 
 def load_recipe(recipe: str, kind: type[Config], changes: dict[str, Any] | None = None) -> Config:
-    """Read a recipe, by its shipped name or a YAML file, and apply `changes` ("a.b" -> value).
+    """Read a shipped recipe by its name, or a YAML file, and apply `changes` ("a.b" -> value).
 
     Raises InputError when it does not exist, is not YAML, or has a setting that is unknown or out
-    of range: the sentence names the setting.
+    of range: the message names the setting.
     """
     path = Path(recipe)
     if path.suffix in (".yaml", ".yml") or path.exists():
@@ -78,7 +78,7 @@ def recipe_text(name: str) -> str:
 
 
 def parse_changes(settings: Sequence[str]) -> dict[str, Any]:
-    """`key=value` arguments, values as YAML, into the form `load_recipe` takes."""
+    """`key=value` arguments, with values as YAML, as changes for `load_recipe`."""
     changes = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -92,41 +92,31 @@ def parse_changes(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def _what_is_wrong(error: ValidationError, kind: type[BaseModel]) -> str:
-    """The first fault, with the setting it is in; a misspelt one with the nearest there is."""
+    """The first mistake and its setting; for an unknown setting the most similar one."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(first["loc"][-1]), _setting_names(kind), 1, 0.5)
         return f"there is no setting '{where}'" + (f" (nearest: '{near[0]}')" if near else "")
-    what = str(first["msg"]).removeprefix("Value error, ")
+    what = first["msg"].removeprefix("Value error, ")
     return f"{where}: {what}" if where else what
 
 
-def _setting_names(kind: type[BaseModel]) -> list[str]:
-    """The names of all settings of a recipe, those of its parts too."""
-    names: list[str] = []
+def _setting_names(kind: type[BaseModel]) -> Iterator[str]:
+    """The names of all settings of a recipe, with those of nested settings."""
     for name, field in kind.model_fields.items():
-        names.append(name)
+        yield name
         for part in (field.annotation, *get_args(field.annotation)):
             if isinstance(part, type) and issubclass(part, BaseModel):
-                names += _setting_names(part)
-    return names
+                yield from _setting_names(part)
 
 
 def _set(document: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = (int(part) if part.isdigit() else part for part in key.split("."))
     place: Any = document
-    *path, last = key.split(".")
-    for part in path:
-        if isinstance(place, list):
-            index = int(part) if part.isdigit() else len(place)
-            if index >= len(place):
-                raise InputError(f"The recipe has no '{key}'.")
-            place = place[index]
-        else:
-            place = place.setdefault(part, {})
-    if isinstance(place, list) and last.isdigit() and int(last) < len(place):
-        place[int(last)] = value
-    elif isinstance(place, dict):
+    try:
+        for part in path:
+            place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
         place[last] = value
-    else:
-        raise InputError(f"The recipe has no '{key}'.")
+    except (IndexError, TypeError) as error:
+        raise InputError(f"The recipe has no '{key}'.") from error

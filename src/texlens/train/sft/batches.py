@@ -15,7 +15,6 @@ from texlens.errors import TexlensError
 from texlens.model.load import Loaded
 from texlens.model.prompt import Prompt
 from texlens.reading.pictures.opening import open_picture
-from texlens.train.run.settings import DataFile
 
 IGNORED = -100  # the label of a token without loss
 _STEPS_SORTED_TOGETHER = 50
@@ -154,13 +153,3 @@ def check_batches(collator: AnswerCollator, table: Any) -> None:
     }
     for place in sorted(chosen):
         collator([table[place]])
-
-
-def sampler_of(
-    table: Any, files: Sequence[DataFile], *, examples_per_step: int, seed: int
-) -> LengthGroupedSampler:
-    """The order in which a recipe takes its examples."""
-    ratios = [file.mixing_ratio for file in files]
-    return LengthGroupedSampler(
-        table["length"], table["file"], ratios, examples_per_step=examples_per_step, seed=seed
-    )

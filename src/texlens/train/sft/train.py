@@ -20,7 +20,7 @@ from texlens.train.run.examples import prepare_examples
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.trl_trainers import run_training, trl_arguments
-from texlens.train.sft.batches import AnswerCollator, check_batches, sampler_of
+from texlens.train.sft.batches import AnswerCollator, LengthGroupedSampler, check_batches
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.trainer import FormulaSftTrainer
 
@@ -49,7 +49,13 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     collator = AnswerCollator(loaded, data.prompt)
     check_batches(collator, data.table)
     per_step = config.examples_per_step(run.processes)
-    sampler = sampler_of(data.table, config.data, examples_per_step=per_step, seed=config.seed)
+    sampler = LengthGroupedSampler(
+        data.table["length"],
+        data.table["file"],
+        [file.mixing_ratio for file in config.data],
+        examples_per_step=per_step,
+        seed=config.seed,
+    )
     padding = round(sampler.padding(config.per_device_train_batch_size), 4)
     run.write_start(data.record | {"padding": padding}, count_parameters(loaded.model))
     schedule = Schedule(config, steps_per_epoch=-(-len(sampler) // per_step))
