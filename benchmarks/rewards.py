@@ -75,7 +75,7 @@ def processor_seconds(groups: Groups) -> float:
         renderer.score(reference + " +", answers)
     start = time.process_time()
     for reference, answers in groups.items():
-        renderer.draw_reference(reference)
+        renderer.render_reference(reference)
         for some in portions(answers):
             renderer.score(reference, some)
     return time.process_time() - start

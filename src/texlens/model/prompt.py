@@ -1,4 +1,4 @@
-"""The token ids of a prompt, cut at the place of the picture."""
+"""The token ids of a prompt, split at the picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The token ids before and after the visual tokens, up to where the answer begins."""
+    """The token ids before and after the visual tokens, up to the start of the answer."""
 
     before: tuple[int, ...]
     after: tuple[int, ...]
@@ -20,7 +20,7 @@ class Prompt:
 
 
 def prompt_of(processor: Any, prompt_config: Any) -> Prompt:
-    """The prompt of a prompt configuration, cut at the place of the picture."""
+    """The prompt of a prompt configuration, split at the picture."""
     text = processor.apply_chat_template(
         prompt_config.messages(), add_generation_prompt=True, tokenize=False
     )

@@ -1,8 +1,8 @@
-"""The shape of a Qwen2.5-VL: how wide and deep, as few numbers as decide it.
+"""The shape of a Qwen2.5-VL, by as few numbers as possible.
 
 The small model is transformers' own class at such a shape. It has full attention in every vision
-layer and a patch of 8 pixels, so that one visual token covers 16 x 16 pixels: about one symbol and
-a half at the type size it is trained with (`PromptConfig.pixels_per_em`).
+layer and a patch of 8 pixels, so that one visual token covers 16 x 16 pixels: about one and a half
+symbols at its size of type in training (`PromptConfig.pixels_per_em`).
 """
 
 from __future__ import annotations

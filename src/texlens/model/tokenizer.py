@@ -1,9 +1,9 @@
-"""A byte-level tokeniser whose tokens are LaTeX tokens, with Qwen's special tokens and chat form.
+"""A byte-level tokeniser whose tokens are LaTeX tokens, with Qwen's special tokens and chat format.
 
 Reading order is the hard part of learning to read from scratch. It is learnt far sooner when one
-token of text is one thing to look at: so a pre-token never crosses a LaTeX token, each LaTeX token
-of the corpora is one entry, and anything else falls back to its bytes. A leading space belongs to
-the token, as in GPT-2, so that any text comes back unchanged.
+token stands for one thing in the picture: so a pre-token never crosses a LaTeX token, each LaTeX
+token of the corpora is one entry, and anything else is encoded as bytes. A leading space belongs to
+the token, as in GPT-2, so that decoding restores any text unchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
 SPECIAL_TOKENS = (PAD, IM_START, IM_END, VISION_START, VISION_END, IMAGE, VIDEO)
 
-# Qwen's form of a conversation, for content given as text or as a list of parts.
+# Qwen's chat format, for content as text or as a list of parts.
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% if message['content'] is string %}{{ message['content'] }}"
@@ -52,8 +52,8 @@ def build_tokenizer(
     """Build the tokeniser of a small model from the formulas it will be trained on.
 
     `phrases` are the sentences of the prompt; each becomes one token, as do the roles of a
-    conversation, since hundreds of thousands of prompts are read and never written. At most `size`
-    entries in all; LaTeX tokens seen fewer than `min_count` times are left to their bytes.
+    conversation, since prompts are read very often and never generated. The tokeniser has at most
+    `size` entries; LaTeX tokens that occur fewer than `min_count` times are encoded as bytes.
 
     Returns a `transformers.PreTrainedTokenizerFast`.
     """
@@ -65,7 +65,7 @@ def build_tokenizer(
     counts: Counter[str] = Counter()
     for formula in formulas:
         counts.update(piece for piece, _ in split.pre_tokenize_str(formula))
-    # A token stands with or without a space before it; each form may occur where the other did.
+    # A token has a form with and one without a leading space; text may have either.
     both: Counter[str] = Counter()
     for piece, count in counts.items():
         bare = piece.removeprefix(" ")
@@ -112,11 +112,11 @@ def build_tokenizer(
 
 
 class TextEncoder:
-    """Texts to token ids, for answers to be learnt: nothing padded, cut or taken for a mark.
+    """Texts to token ids, for answers in training: without padding, truncation or special tokens.
 
-    It encodes by a copy of the tokeniser that nobody else sets up. A processor's padded calls
-    switch padding on in the tokeniser they share, and it stays on: answers encoded with that one
-    afterwards begin with PAD, and a network learns to write it.
+    It has its own copy of the tokeniser. A processor's padded calls switch padding on in the
+    tokeniser, and it stays on: answers encoded with that one afterwards would start with PAD, and a
+    network would learn to write it.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -128,7 +128,7 @@ class TextEncoder:
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """The token ids of each text, without any special token."""
-        # The library's own batch call: it runs beside a training loop without holding it up.
+        # The library's own batch call releases the interpreter's lock: a training loop goes on.
         encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
         rows: list[list[int]] = [encoding.ids for encoding in encodings]
         assert not any(self._special.intersection(row) for row in rows), "a special token in a text"

@@ -1,9 +1,8 @@
-"""Vision attention in one call for all pictures of equal size, instead of one call a picture.
+"""Vision attention in one call for all pictures of equal size, instead of one call per picture.
 
-The stock class splits a batch into its pictures and attends to each in a Python loop, unless
-FlashAttention's package is there. Here the pictures are grouped by their number of patches and each
-group is one scaled dot product attention. Same weights, same function; `tests/model` compares
-outputs and gradients.
+The stock class attends to each picture of a batch in a Python loop, unless FlashAttention is
+installed. Here the pictures are grouped by their number of patches, and each group is one scaled dot
+product attention. Same weights, same function; `tests/model` compares outputs and gradients.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class BatchedVisionAttention(Qwen2_5_VLVisionAttention):
         `hidden_states` has shape (patches of all pictures, width); `cu_seqlens` holds the bounds
         of the pictures in it; `position_embeddings` are the rotary cosines and sines.
         """
-        if self.config._attn_implementation == "flash_attention_2":  # has its own way for batches
+        if self.config._attn_implementation == "flash_attention_2":  # batches by itself
             return super().forward(
                 hidden_states, cu_seqlens, position_embeddings, max_seqlen, **kwargs
             )
@@ -71,7 +70,7 @@ class BatchedVisionAttention(Qwen2_5_VLVisionAttention):
 
 
 def batch_vision_attention(model: torch.nn.Module) -> None:
-    """Let every vision layer of a Qwen2.5-VL attend by groups of pictures. Weights are untouched."""
+    """Make every vision attention of a Qwen2.5-VL a `BatchedVisionAttention`. The weights stay the same."""
     for module in model.modules():
         if type(module) is Qwen2_5_VLVisionAttention:
             module.__class__ = BatchedVisionAttention

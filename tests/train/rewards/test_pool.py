@@ -13,7 +13,7 @@ import pytest
 
 from texlens.train.rewards import pool as rewards_pool
 from texlens.train.rewards.pool import TIMEOUT, RewardPool
-from texlens.train.rewards.rendered import MAX_DRAWN_CHARACTERS
+from texlens.train.rewards.rendered import MAX_RENDERED_CHARACTERS
 
 # Each takes far longer than an answer may, is short enough to be drawn, and KaTeX parses it.
 MONSTERS = [
@@ -47,10 +47,10 @@ def test_a_monstrous_reference_is_said_to_be_one(pool: RewardPool) -> None:
 
 
 def test_a_reference_that_cannot_be_drawn_gives_zero(pool: RewardPool) -> None:
-    seen = pool.score([(r"\frac{", "x"), ("x " * MAX_DRAWN_CHARACTERS, "x")])
+    seen = pool.score([(r"\frac{", "x"), ("x " * MAX_RENDERED_CHARACTERS, "x")])
     assert [(s.valid, s.cdm, s.layout) for s in seen] == [(True, 0, 0)] * 2
     assert "cannot be drawn" in (seen[0].error or "")
-    assert "too many to draw" in (seen[1].error or "")
+    assert "too many to render" in (seen[1].error or "")
 
 
 def test_a_process_that_dies_by_itself_is_replaced(pool: RewardPool) -> None:
@@ -65,9 +65,9 @@ def test_what_is_too_large_is_not_even_tried(pool: RewardPool) -> None:
     nested = r"\sqrt{" * 200 + "x" + "}" * 200
     seen = pool.score([("x", "x " * 1_000_000), ("x", nested), (nested, "x")])
     assert [s.error for s in seen] == [
-        "the answer has 2000000 characters, too many to draw",
-        "the answer is nested 200 deep, too deep to draw",
-        "the reference is nested 200 deep, too deep to draw",
+        "the answer has 2000000 characters, too many to render",
+        "the answer is nested 200 deep, too deep to render",
+        "the reference is nested 200 deep, too deep to render",
     ]
     assert pool.timeouts == timeouts
 

@@ -21,7 +21,7 @@ from texlens.pages import render_page
 from texlens.runs import write_json_lines, write_text
 from texlens.train.rewards.functions import ScoredCompletion
 from texlens.train.rewards.pool import TIMEOUT
-from texlens.train.rewards.rendered import MAX_DRAWN_CHARACTERS
+from texlens.train.rewards.rendered import MAX_RENDERED_CHARACTERS
 from texlens.train.run.curves import read_log
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _rendered(scored: Sequence[ScoredCompletion]) -> dict[str, str]:
     from texlens.render import svg_many
 
     texts = {s.reference for s in scored} | {s.answer for s in scored if s.error != TIMEOUT}
-    wanted = [text for text in texts if text and len(text) <= MAX_DRAWN_CHARACTERS]
+    wanted = [text for text in texts if text and len(text) <= MAX_RENDERED_CHARACTERS]
     return {
         text: data_address(svg.encode("utf-8", errors="replace"))
         for text, svg in zip(wanted, svg_many(wanted), strict=True)

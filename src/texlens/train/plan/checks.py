@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from texlens.errors import InputError
 from texlens.model.prompt_config import PromptConfig
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.plan.lengths import Lengths
@@ -31,30 +32,36 @@ def warnings_for(
     """
     return tuple(
         itertools.chain(
-            # Where rows are left out by an estimate the remainder is not known.
-            _of_batches(config, None if lengths and lengths.unusable else examples, devices),
+            _of_steps(config, lengths, examples, devices, layout),
             _of_modules(config, network),
             _of_lengths(config, lengths, prompt_config),
             _of_data(config),
-            _of_layout(config, devices, layout),
         )
     )
 
 
-def _of_batches(config: FineTuningConfig, examples: int | None, devices: int) -> Iterator[str]:
-    a_step = config.examples_per_step(devices)
-    generations = config.num_generations if isinstance(config, GrpoConfig) else None
-    if generations is None and examples is not None and (left := examples % a_step):
-        yield (
-            f"The last step of an epoch has {left} examples instead of {a_step}: each of them "
-            f"weighs {a_step / left:.3g} times as much as any other."
-        )
-    if generations is not None and a_step % generations:
-        yield (
-            f"per_device_train_batch_size {config.per_device_train_batch_size} x "
-            f"gradient_accumulation_steps {config.gradient_accumulation_steps} x {devices} devices "
-            f"= {a_step} answers cannot be divided into groups of num_generations = {generations}."
-        )
+def _of_steps(
+    config: FineTuningConfig,
+    lengths: Lengths | None,
+    examples: int | None,
+    devices: int,
+    layout: str,
+) -> Iterator[str]:
+    if isinstance(config, GrpoConfig):
+        try:
+            config.groups_per_step(devices)
+        except InputError as error:
+            yield str(error)
+    elif examples is not None and lengths is not None and not lengths.unusable:
+        # If rows are left out, `examples` is an estimate, and the remainder is not known.
+        a_step = config.examples_per_step(devices)
+        if left := examples % a_step:
+            yield (
+                f"The last step of an epoch has {left} examples instead of {a_step}: each of them "
+                f"weighs {a_step / left:.3g} times as much as any other."
+            )
+    if devices > 1 and config.quantisation is not None and layout != "ddp":
+        yield f"Weights of 4 bits cannot be split over devices: use ddp instead of {layout}."
 
 
 def _of_modules(config: FineTuningConfig, network: Any) -> Iterator[str]:
@@ -107,8 +114,3 @@ def _of_data(config: FineTuningConfig) -> Iterator[str]:
         yield (f"The adapter '{config.adapter}' does not exist: the recipe's shape is assumed.")
     for path in sorted({str(dev.parquet) for dev in config.dev if not dev.parquet.exists()}):
         yield f"The dev set '{path}' does not exist."
-
-
-def _of_layout(config: FineTuningConfig, devices: int, layout: str) -> Iterator[str]:
-    if devices > 1 and config.quantisation is not None and layout != "ddp":
-        yield f"Weights of 4 bits cannot be split over devices: use ddp instead of {layout}."

@@ -1,10 +1,10 @@
-"""What a training step costs: floating-point operations and memory, from shapes alone.
+"""The cost of a training step: floating-point operations and memory, from shapes alone.
 
 Arithmetic only: nothing here imports torch. `config` is always a transformers
 `Qwen2_5_VLConfig`. The operations are those of the matrix products; the memory is that of the
-tensors that autograd keeps for the backward pass, layer by layer, as transformers' code and PEFT's
-leave them. `tests/train/test_dryrun_cost.py` holds both against a real network that runs,
-`benchmarks/train_large.py` against a GPU.
+tensors that autograd keeps for the backward pass, layer by layer, as the code of transformers and
+PEFT creates them. `tests/train/plan/test_cost.py` compares both with a real network,
+`benchmarks/train_large.py` with a GPU.
 
 Letters in the formulas: h width and i MLP width of the language model, g the width of keys and
 values there, w and m the widths of the vision tower, c bytes of a number in the precision of the
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Treatment = Literal["frozen", "lora", "full"]
-"""What training does to a part of the model."""
+"""How a module is trained."""
 
 OPTIMIZER_BYTES = {
     # Bytes a trained weight. AdamW keeps two moments; the 8-bit forms keep them in a byte each,
@@ -32,12 +32,12 @@ OPTIMIZER_BYTES = {
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 
 _HEAD_CHUNK = 32_768
-"""Entries of the vocabulary that TRL's loss looks at together, so that logits are never whole."""
+"""Entries of the vocabulary that TRL's loss computes at a time, so that logits are never whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one device takes at once: `examples` of `tokens` each, padding and picture included.
+    """The batch of one device: `examples` of `tokens` each, with padding and picture.
 
     `patches` is the number of one picture's patches, `answer` of one answer's tokens.
     """
@@ -50,12 +50,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What is trained and how, as far as it decides the cost.
+    """What is trained and how, as far as the cost depends on it.
 
-    `precision_bytes` are those of a number in the arithmetic (2 for bfloat16). `adapter_bytes`
-    are those of an adapter's weight: where they differ PEFT casts the input of every adapted layer
-    for itself, and each copy is kept. `whole_logits`: the loss is computed on the logits of every
-    token at once, as transformers does, and not of answers alone in parts, as TRL does on a GPU.
+    `precision_bytes` are the bytes of a number in the arithmetic (2 for bfloat16), `adapter_bytes`
+    those of an adapter's weight: if they differ, PEFT casts the input of every adapted layer
+    separately, and each copy is kept. `whole_logits`: the loss is computed on the logits of all
+    tokens at once, as in transformers, not of the answers alone and in parts, as in TRL on a GPU.
     """
 
     language_model: Treatment = "lora"
@@ -72,8 +72,8 @@ class Training:
 class Flops:
     """Floating-point operations of one step on one device.
 
-    `useful` are those that training needs (what is called model FLOPs), `executed` those with the
-    forward pass that gradient checkpointing runs again.
+    `useful` are the model FLOPs, `executed` include the forward pass that gradient checkpointing
+    runs again.
     """
 
     useful: float
@@ -132,12 +132,12 @@ def step_flops(config: Any, batch: Batch, training: Training) -> Flops:
 def activation_bytes(
     config: Any, batch: Batch, training: Training, loss: float | None = None
 ) -> int:
-    """The most that a step holds beside weights, gradients and optimiser, on one device, in bytes.
+    """The peak memory of a step beside weights, gradients and optimiser, on one device, in bytes.
 
-    Without checkpointing all that the layers keep for the backward pass is there when the loss is
-    computed. With it, only the input of every layer is; and then come the loss or one layer run
-    again, whichever is larger. `loss` is the memory of output layer and loss, where it is not as
-    `training` says (`loss_bytes`).
+    Without checkpointing everything that the layers keep for the backward pass exists when the loss
+    is computed. With it, only the inputs of all layers do, plus the loss or one layer that is run
+    again, whichever is larger. `loss` replaces `loss_bytes` where output layer and loss are computed
+    in another way.
     """
     text, vision = config.text_config, config.vision_config
     tokens, patches = batch.examples * batch.tokens, batch.examples * batch.patches
@@ -157,7 +157,7 @@ def activation_bytes(
 
 
 def saved_bytes(config: Any, batch: Batch, training: Training) -> float:
-    """What all layers keep for the backward pass where none is run again, in bytes."""
+    """What all layers keep for the backward pass without checkpointing, in bytes."""
     text, vision = config.text_config, config.vision_config
     layers = text.num_hidden_layers * _text_layer_bytes(text, training)
     tower = vision.depth * _vision_layer_bytes(vision, training) + _merger_bytes(vision, training)
@@ -165,7 +165,7 @@ def saved_bytes(config: Any, batch: Batch, training: Training) -> float:
 
 
 def loss_bytes(config: Any, batch: Batch, training: Training) -> float:
-    """What the output layer and the loss hold at most, in bytes."""
+    """The peak memory of the output layer and the loss, in bytes."""
     vocabulary = config.text_config.vocab_size
     if training.whole_logits:
         # Logits, their float32 copy, log-probabilities, and two gradients of them.
@@ -221,8 +221,8 @@ def _merger_bytes(vision: Any, training: Training) -> float:
     return 4 * w + (c * w if training.merger != "frozen" else 0) * 2 + c * w  # norm, inputs, GELU
 
 
-# Dense peak of the matrix units in bfloat16, operations a second, and memory in GiB, from the
-# makers' data sheets.
+# Dense bfloat16 peak of the matrix units, operations per second, and memory in GB, by the data
+# sheets.
 ACCELERATORS: dict[str, tuple[float, int]] = {
     "RTX 3090": (71e12, 24),
     "RTX 4090": (165e12, 24),
@@ -233,5 +233,5 @@ ACCELERATORS: dict[str, tuple[float, int]] = {
 
 
 def peak_flops(device_name: str) -> float | None:
-    """The published peak of a card by the name its driver gives; None for one not listed."""
+    """The peak of a card by the name that its driver reports; None for one that is not listed."""
     return next((peak for name, (peak, _) in ACCELERATORS.items() if name in device_name), None)

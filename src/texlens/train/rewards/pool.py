@@ -26,7 +26,7 @@ from contextlib import suppress
 from queue import LifoQueue
 from typing import IO
 
-from texlens.train.rewards.rendered import READY, REFERENCE_DRAWN, SECONDS_AN_ANSWER, Rendered
+from texlens.train.rewards.rendered import READY, REFERENCE_RENDERED, SECONDS_AN_ANSWER, Rendered
 
 TIMEOUT = "timeout"
 # The limit of processor time holds on a busy machine too. This one, by the clock, is for a process
@@ -220,7 +220,7 @@ class _Process:
         with suppress(OSError):  # it may have died since
             self._requests.write(json.dumps([reference, answers]) + "\n")
             self._requests.flush()
-            rendered = self._reply(_CLOCK_SECONDS_A_REPLY) == REFERENCE_DRAWN
+            rendered = self._reply(_CLOCK_SECONDS_A_REPLY) == REFERENCE_RENDERED
             scores = self._reply(_CLOCK_SECONDS_A_REPLY) if rendered else None
         if isinstance(scores, list):
             return [Rendered(**score) for score in scores]

@@ -4,7 +4,7 @@ They are computed in a process of their own, which runs this module: it reads an
 reference from its standard input and writes their scores to its standard output. The process may
 use `SECONDS_AN_ANSWER` of processor time for one request; then the operating system ends it. So no
 formula, and no bug in any library, can hold up a training run: `rewards.pool` notices the end of the
-process and goes on with the next, which is ready.
+process and continues with the next, which is ready.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from texlens.metrics.layout.metric import Layout
 SECONDS_AN_ANSWER = 0.05
 # Longer formulas are not rendered: they would take longer than that. The longest of im2latex's 7,000
 # has 485 characters; a longer answer is almost always a loop.
-MAX_DRAWN_CHARACTERS = 2_000
-MAX_DRAWN_DEPTH = 40  # of braces, environments and \\left inside one another; im2latex has 7
+MAX_RENDERED_CHARACTERS = 2_000
+MAX_RENDERED_DEPTH = 40  # of braces, environments and \\left inside one another; im2latex has 7
 
 # The engine's limits are by the clock; on a busy machine they would change rewards.
 _PATIENCE = 20.0
 
 READY = "ready"
-REFERENCE_DRAWN = "reference"
+REFERENCE_RENDERED = "reference"
 
 # Rendered before the first answer, so that V8 has compiled what it will need.
 _WARM_UP = (
@@ -74,7 +74,7 @@ class Renderer:
             for formula in _WARM_UP:
                 self.score(formula, [f"{formula} + {turn}"])
 
-    def draw_reference(self, reference: str) -> None:
+    def render_reference(self, reference: str) -> None:
         """Render a reference, so that its time does not count for its first answer."""
         if reference != self._last_reference and not _too_large("reference", reference):
             self._compare(reference, [""])  # comparing with nothing is cheap
@@ -117,15 +117,15 @@ _DEEPER, _HIGHER = frozenset(["{", r"\begin", r"\left"]), frozenset(["}", r"\end
 
 def _too_large(name: str, formula: str) -> str | None:
     """Why a formula is not rendered; None for one that is small enough."""
-    if len(formula) > MAX_DRAWN_CHARACTERS:
-        return f"the {name} has {len(formula)} characters, too many to draw"
+    if len(formula) > MAX_RENDERED_CHARACTERS:
+        return f"the {name} has {len(formula)} characters, too many to render"
     depth = deepest = 0
     for token in _NESTING.findall(formula):
         depth += (token in _DEEPER) - (token in _HIGHER)
         deepest = max(deepest, depth)
     return (
-        f"the {name} is nested {deepest} deep, too deep to draw"
-        if deepest > MAX_DRAWN_DEPTH
+        f"the {name} is nested {deepest} deep, too deep to render"
+        if deepest > MAX_RENDERED_DEPTH
         else None
     )
 
@@ -163,8 +163,8 @@ def serve(requests: TextIO, replies: TextIO, seconds: float) -> None:
     for line in requests:
         reference, answers = json.loads(line)
         with suppress(Exception), processor_time_limit(seconds):
-            renderer.draw_reference(reference)
-        reply(REFERENCE_DRAWN)
+            renderer.render_reference(reference)
+        reply(REFERENCE_RENDERED)
         with processor_time_limit(seconds):
             scores = _score(renderer, reference, answers)
         reply([asdict(rendered) for rendered in scores])

@@ -1,9 +1,9 @@
-"""LoRA in one product for small networks: the update is added to the weight before it is applied.
+"""LoRA as one matrix product, for small networks: the update is added to the weight first.
 
-PEFT computes x W + s (x A) B, which goes over the activations several times more than x W alone. A
-step of a small network has far more tokens than its layers are wide, so W + s A B, of the size of
-the weight, costs next to nothing, and x (W + s A B) is one product. Same function, same gradients
-up to rounding: `tests/train` compares both.
+PEFT computes x W + s (x A) B, which passes over the activations several times more than x W alone.
+In a step of a small network the number of tokens is far larger than the width of a layer, so
+W + s A B, of the size of the weight, costs almost nothing, and x (W + s A B) is one product. The
+function and its gradients are the same up to rounding: `tests/train/run` compares both.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class FoldedLora(LoraLinear):
 
 
 def fold_lora(network: torch.nn.Module) -> None:
-    """Let every LoRA layer without dropout of a PEFT model compute in one product."""
+    """Make every LoRA layer without dropout of a PEFT model a `FoldedLora`."""
     for module in network.modules():
         if type(module) is LoraLinear and all(
             isinstance(dropout, torch.nn.Identity) for dropout in module.lora_dropout.values()

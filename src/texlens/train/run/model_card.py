@@ -1,4 +1,4 @@
-"""The draft of a model card: what a run's own record says about its weights."""
+"""The draft of a model card: made from the record of a run."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Schedule:
     """The length of a run and how much of it is done.
 
     `max_steps` is its last step; a run that is limited by minutes never reaches it. `minutes` counts
-    training only: the clock stands still between `pause` and `start`. A resumed run sets `minutes`
+    training only: the clock is stopped between `pause` and `start`. A resumed run sets `minutes`
     to what its checkpoint recorded.
     """
 
@@ -43,7 +43,7 @@ class Schedule:
         self._since = None if self._since is None else monotonic()
 
     def start(self) -> None:
-        """Start the clock, if it stands still."""
+        """Start the clock, if it is stopped."""
         if self._since is None:
             self._since = monotonic()
 

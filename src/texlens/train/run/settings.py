@@ -1,8 +1,8 @@
 """The settings that all fine-tuning shares: start, trained weights, data, dev sets, schedule, run.
 
 Supervised fine-tuning (`train.sft.settings`) and GRPO (`train.grpo.settings`) add their own. A
-setting that Transformers, TRL or PEFT has too has its name and meaning there, unless a docstring
-here says otherwise.
+setting that Transformers, TRL or PEFT also has keeps its name and meaning, unless a docstring here
+says otherwise.
 """
 
 from __future__ import annotations

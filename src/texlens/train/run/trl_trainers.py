@@ -1,6 +1,6 @@
 """What SFT and GRPO change alike in TRL's trainers, and how a run uses them.
 
-Only public methods are overridden here. What else is changed in TRL stands in `train.sft.trainer`
+Only public methods are overridden here. Everything else that is changed in TRL is in `train.sft.trainer`
 and `train.grpo.trainer`; pyproject.toml pins TRL to the minor version they were written for.
 """
 
