@@ -6,7 +6,7 @@ in Parquet, `dropped.jsonl` and `dataset.json`), shards of pictures for pretrain
 Read `items` (the records) and `prepare` (the path from a corpus to a data set) first. On that path
 are `corpora` (one module a corpus), `clean` (the checks of an item), `split` and `formats` (forms
 for other trainers). `formulas` makes formulas and `pictures` renders them. `audit` and `preview`
-look at data sets; `parquet` and `text_lines` read and write files.
+look at data sets; `parquet` reads and writes files.
 """
 
 from __future__ import annotations

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from texlens.errors import InputError
+from texlens.inputs import json_records, name_of, read_text
 from texlens.records import Prediction
 
 _ID_KEYS = ("id", "img_id")
@@ -29,13 +28,11 @@ def read_predictions(path: Path, *, limit: int | None = None) -> list[Prediction
     Raises InputError with the file and the line when the file cannot be read, is not UTF-8, breaks
     its format, lacks a key, has an id twice, or has no rows.
     """
-    text = _read_text(path)
+    text = read_text(path)
     if path.suffix.lower() in _DELIMITERS:
         rows = _table_rows(path, text, _DELIMITERS[path.suffix.lower()])
-    elif text.lstrip()[:1] == "[":
-        rows = _array_rows(path, text)
     else:
-        rows = _json_line_rows(path, text)
+        rows = json_records(path, text)
     predictions: list[Prediction] = []
     seen: dict[str, str] = {}
     for where, row in rows:
@@ -47,51 +44,11 @@ def read_predictions(path: Path, *, limit: int | None = None) -> list[Prediction
                 f"{where}: the id '{_shown(prediction.id)}' was already used in "
                 f"{seen[prediction.id]}: ids must be unique."
             )
-        seen[prediction.id] = where.removeprefix(f"{path}, ")
+        seen[prediction.id] = where.removeprefix(f"{name_of(path)}, ")
         predictions.append(prediction)
     if not predictions:
         raise InputError(f"{path}: there are no rows.")
     return predictions
-
-
-def _read_text(path: Path) -> str:
-    try:
-        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise InputError(f"Cannot read '{path}': {error.strerror}.") from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}, line {line}: the text is not UTF-8 (byte 0x{content[error.start]:02x}): "
-            "save the file as UTF-8."
-        ) from error
-
-
-def _json_line_rows(path: Path, text: str) -> Iterator[tuple[str, Any]]:
-    # Not splitlines(): a formula may hold U+2028, which JSON allows within a string.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            yield where, _parse(line, where)
-
-
-def _array_rows(path: Path, text: str) -> Iterator[tuple[str, Any]]:
-    for number, row in enumerate(_parse(text, str(path)), start=1):
-        yield f"{path}, item {number}", row
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        position = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
-        raise InputError(f"{where}: this is not JSON ({error.msg}, {position}).") from error
-    except (RecursionError, ValueError) as error:
-        raise InputError(f"{where}: this JSON is nested too deeply or holds a huge number.") from (
-            error
-        )
 
 
 def _table_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, Any]]:

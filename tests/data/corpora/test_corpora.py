@@ -184,10 +184,10 @@ def test_a_broken_table_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "p0.png").write_bytes(layouts.picture(0))
     table = tmp_path / "captions.jsonl"
     table.write_text('{"image": "p0.png", "latex": "a"}\n{"image": \n')
-    with pytest.raises(InputError, match="line 2 is not JSON"):
+    with pytest.raises(InputError, match="line 2: this is not JSON"):
         everything(open_corpus("folder", [tmp_path], captions=table))
     table.write_bytes(b'{"image": "p0.png"}\n\xff')
-    with pytest.raises(InputError, match="line 2 is not UTF-8"):
+    with pytest.raises(InputError, match="line 2: the text is not UTF-8"):
         everything(open_corpus("folder", [tmp_path], captions=table))
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from texlens.data.corpora.base import Corpus, Locator, require_folder, split_of
 from texlens.data.items import Drop, RawItem
 from texlens.data.pictures.ink import Ink, InkError, InkStyle, array_to_png, parse_inkml, render_ink
-from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
+from texlens.inputs import read_lines
 from texlens.latex import normalize
 
 

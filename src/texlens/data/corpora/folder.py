@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,8 @@ from texlens.data.corpora.base import (
     require_folder,
 )
 from texlens.data.items import Drop
-from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
+from texlens.inputs import json_records, read_lines, read_text
 from texlens.reading.pictures.opening import SUFFIXES
 from texlens.records import Kind
 
@@ -88,35 +87,28 @@ def read_caption_table(path: Path) -> list[tuple[str, str]]:
 
     Raises InputError naming the line for broken JSON, and for columns that cannot be found.
     """
-    lines = read_lines(path)
     if path.suffix.lower() in (".jsonl", ".json"):
         records = []
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    record = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise InputError(f"'{path}' line {number} is not JSON: {error.msg}.") from error
-                if not isinstance(record, dict):
-                    raise InputError(f"'{path}' line {number} is not a JSON object.")
-                records.append(record)
+        for where, record in json_records(path, read_text(path)):
+            if not isinstance(record, dict):
+                raise InputError(f"{where}: this is not a JSON object.")
+            records.append(record)
     elif path.suffix.lower() in (".csv", ".tsv"):
         comma = "\t" if path.suffix.lower() == ".tsv" else ","
         # TeX has quotation marks of its own: a TSV has no quoting, a CSV the usual one.
         quoting: Literal[0, 3] = csv.QUOTE_NONE if comma == "\t" else csv.QUOTE_MINIMAL
-        records = list(
-            csv.DictReader(io.StringIO("\n".join(lines)), delimiter=comma, quoting=quoting)
-        )
+        text = "\n".join(read_lines(path))
+        records = list(csv.DictReader(io.StringIO(text), delimiter=comma, quoting=quoting))
     else:
         raise InputError(f"'{path}' is no caption file: give a .csv, .tsv or .jsonl.")
     if not records:
         raise InputError(f"'{path}' has no rows.")
     columns = [str(key) for key in records[0]]
     picture = next((name for name in _PICTURE_COLUMNS if name in columns), None)
-    text = next((name for name in _TEXT_COLUMNS if name in columns), None)
-    if picture is None or text is None:
+    latex = next((name for name in _TEXT_COLUMNS if name in columns), None)
+    if picture is None or latex is None:
         raise InputError(
             f"'{path}' has the columns {', '.join(columns)}: needs one of "
             f"{', '.join(_PICTURE_COLUMNS)} and one of {', '.join(_TEXT_COLUMNS)}."
         )
-    return [(str(r.get(picture) or ""), str(r.get(text) or "")) for r in records]
+    return [(str(r.get(picture) or ""), str(r.get(latex) or "")) for r in records]

@@ -25,8 +25,8 @@ from texlens.data.corpora.base import (
 )
 from texlens.data.items import Drop
 from texlens.data.pictures.ink import array_to_png
-from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
+from texlens.inputs import read_lines
 from texlens.reading.pictures.opening import SUFFIXES
 from texlens.records import Kind
 

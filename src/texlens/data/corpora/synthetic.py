@@ -25,8 +25,8 @@ from texlens.data.pictures.augmentation import Medium, Picture, augment_as
 from texlens.data.pictures.handwriting import handwrite
 from texlens.data.pictures.ink import InkStyle, render_ink
 from texlens.data.pictures.printed import choose_style, render_printed
-from texlens.data.text_lines import read_lines
 from texlens.images import encode_png
+from texlens.inputs import read_lines
 from texlens.records import Kind
 
 BLOCK = 200  # items that share a style: fonts are loaded once a TeX run

@@ -16,8 +16,8 @@ from texlens.data.corpora.base import (
     require_folder,
 )
 from texlens.data.items import Drop, Sizes, Split
-from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
+from texlens.inputs import read_lines
 from texlens.records import Kind
 
 # Subset -> kind of picture: simple and complex printed, screen captures, handwriting.

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from texlens.data.formulas.grammar import generate
 from texlens.data.formulas.recombine import Recombiner, vary
-from texlens.data.text_lines import read_lines
 from texlens.errors import InputError
+from texlens.inputs import read_lines
 from texlens.latex import normalize
 
 Sampler = Callable[[Random], str]  # samples one formula in normal form
