@@ -97,7 +97,7 @@ def write_shards(
             file.unlink(missing_ok=True)
     begin_or_resume(folder / SETTINGS, source.settings())
     missing = [number for number in range(count) if not _path(folder, number).exists()]
-    reports = map_in_workers(partial(_writer, source, folder), missing, min(workers, len(missing)))
+    reports = map_in_workers(partial(_writer, source, folder), missing, workers)
     yield from progress(reports, total=len(missing), unit="shards", quiet=quiet)
 
 

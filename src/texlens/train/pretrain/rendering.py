@@ -1,7 +1,7 @@
-"""The rendered pictures of a training run: formulas of a recipe, drawn while the run trains.
+"""The rendered pictures of a training run: formulas of a recipe, rendered while the run trains.
 
 The shards go to a folder of the run. Each depends on the seed and its number alone, so a run that
-was killed goes on with the same pictures: those that are there are kept, the others are drawn.
+was killed resumes with the same pictures: shards that exist are kept, the others are rendered.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Rendering:
         thread.start()
 
     def stop(self) -> None:
-        """End after the shard in hand."""
+        """End after the shards that are being rendered."""
         self._stop.set()
 
     def _render(self, processes: int) -> None:

@@ -7,27 +7,31 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from texlens.data.formulas.sources import SOURCE_KINDS
 from texlens.model.prompt_config import PromptConfig
 from texlens.model.shape import Shape
 from texlens.train.run.config import Rows, Settings
 
 
 class FormulaList(Settings):
-    """Formulas to be drawn as pictures, and how often beside the other lists of a source.
+    """Formulas to be rendered, and their weight against the other lists of a source.
 
-    `list` takes the formulas of a file as they are, `varied` renames their symbols, `recombine` makes new ones out of their parts,
+    `kind` is one of `texlens.data.formulas.SOURCE_KINDS`: `list` takes the formulas of a file as
+    they are, `varied` renames their symbols, `recombine` makes new ones out of their parts,
     `grammar` needs no file. The file has one formula a line, or is Parquet with a column
     `latex_formula`, of which `rows` takes a half-open range.
     """
 
-    kind: Literal["list", "varied", "recombine", "grammar"]
+    kind: str
     weight: float = Field(default=1.0, gt=0)
     path: Path | None = None
     rows: Rows | None = None
 
     @model_validator(mode="after")
     def _has_its_file(self) -> FormulaList:
-        if (self.path is None) != (self.kind == "grammar"):
+        if self.kind not in SOURCE_KINDS:
+            raise ValueError(f"kind: choose among {', '.join(SOURCE_KINDS)}")
+        if SOURCE_KINDS[self.kind].has_file != (self.path is not None):
             raise ValueError("only grammar has no path")
         return self
 
