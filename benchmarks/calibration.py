@@ -29,7 +29,8 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from non_formulas import KINDS, draw
+from non_formulas import KINDS, make_pictures
+from regression import fit as fit_regression
 from texlens.data.formulas.grammar import generate
 from texlens.data.parquet import read_examples
 from texlens.metrics import score
@@ -38,7 +39,6 @@ from texlens.reading import Reader
 from texlens.reading.confidence import (
     CONFIDENCE_FILE,
     Calibration,
-    Regression,
     answer_features,
 )
 from texlens.reading.pictures.opening import open_picture
@@ -86,16 +86,16 @@ def fit(places: Sequence[str], model: str | None, backend: str) -> None:
     read_once = uncalibrated(model, backend, reread=False)
     positive = [features_of(read_once, (image for image, _ in each)) for each in sets]
     positive.append(features_of(read_once, drawn_formulas(100)))
-    negative = features_of(read_once, (image for _, image in draw(120, 1, "dev")))
+    negative = features_of(read_once, (image for _, image in make_pictures(120, 1, "dev")))
     every = [features for each in positive for features in each]
-    formula = Regression.fit(every + negative, [True] * len(every) + [False] * len(negative))
+    formula = fit_regression(every + negative, [True] * len(every) + [False] * len(negative))
     chances = [formula.probability(features) for features in every]
     formula_from = float(np.quantile(chances, FALSE_ALARMS, method="lower"))
 
     reread = uncalibrated(model, backend, reread=True)
     readings = list(reread.read_many(image for image, _ in sets[0]))
     outcomes = are_right(readings, [reference for _, reference in sets[0]])
-    right = Regression.fit([answer_features(reading) for reading in readings], outcomes)
+    right = fit_regression([answer_features(reading) for reading in readings], outcomes)
     folder = Path(model) if model else EMBEDDED
     names = ", ".join(Path(place).name for place in places)
     weights = (folder / "model.safetensors").read_bytes()
@@ -168,7 +168,7 @@ def report(places: Sequence[str], model: str | None, backend: str) -> None:
                 f"| {caught_by_doubt(sure, right):.2f} | {alarms} |",
                 flush=True,
             )
-    labelled_kinds = draw(200, 2, "test")
+    labelled_kinds = make_pictures(200, 2, "test")
     readings = list(reader.read_many(image for _, image in labelled_kinds))
     counts = {
         kind: [

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from non_formulas import draw
+from non_formulas import make_pictures
 from texlens.data.parquet import read_examples
 from texlens.latex import katex_valid, normalize
 from texlens.metrics import score
@@ -122,7 +122,7 @@ def main() -> None:
             ways,
         )
     if arguments.non_formulas:
-        pictures = [image for _, image in draw(arguments.non_formulas, 2, "test")]
+        pictures = [image for _, image in make_pictures(arguments.non_formulas, 2, "test")]
         table("pictures without a formula", pictures, None, ways)
 
 

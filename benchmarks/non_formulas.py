@@ -1,12 +1,12 @@
-"""Pictures without a formula, drawn overwrite: what a user may paste by mistake.
+"""Pictures without a formula that a user may paste by mistake, made from a seed.
 
     python benchmarks/non_formulas.py FOLDER [--count 200] [--seed 1] [--set dev|test]
 
 Eight kinds in equal numbers: blank pages, paragraphs, headlines, source code on a dark ground,
 photographs (smooth coloured noise with objects), icons, charts, and windows with buttons. The
 words of `dev` are those of the licence, set in DejaVu; those of `test` are of the page on data,
-set in STIX, so that nothing chosen on the one has seen the other. Writes PNG files when run;
-`benchmarks/calibration.py` imports `draw`.
+set in STIX, so that a choice made on one set can be tested on the other. Writes PNG files when run;
+`benchmarks/calibration.py` imports `make_pictures`.
 """
 
 from __future__ import annotations
@@ -154,8 +154,8 @@ class _Painter:
 KINDS = ("blank", "paragraph", "headline", "code", "photograph", "icon", "chart", "window")
 
 
-def draw(count: int, seed: int, which: Set) -> list[tuple[str, Image.Image]]:
-    """So many pictures of the eight kinds in turn, with the kind of each."""
+def make_pictures(count: int, seed: int, which: Set) -> list[tuple[str, Image.Image]]:
+    """This many pictures of the eight kinds in turn, with the kind of each."""
     painter = _Painter(seed, which)
     kinds = [KINDS[place % len(KINDS)] for place in range(count)]
     return [(kind, getattr(painter, kind)()) for kind in kinds]
@@ -169,7 +169,9 @@ def main() -> None:
     parser.add_argument("--set", choices=["dev", "test"], default="dev", dest="which")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    for place, (kind, image) in enumerate(draw(arguments.count, arguments.seed, arguments.which)):
+    for place, (kind, image) in enumerate(
+        make_pictures(arguments.count, arguments.seed, arguments.which)
+    ):
         image.save(arguments.folder / f"{place:03d}-{kind}.png")
 
 

@@ -5,17 +5,16 @@ Two logistic regressions (Platt scaling, 1999) on a few features of the answer e
 probability that the reading renders as the picture's formula, and the probability that the picture
 shows a formula that the model can read. (Features of the picture, such as the density of its
 glyphs, added nothing on dev.) The coefficients belong to one set of weights. They are stored beside
-them in `confidence.json`, which `benchmarks/calibration.py` writes. Without that file the
+them in `confidence.json`, which `benchmarks/calibration.py` writes (`regression.py` beside it fits). Without that file the
 confidence is the geometric mean of the tokens' probabilities, and `no_formula` is not predicted.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from texlens.errors import InputError
@@ -40,41 +39,6 @@ class Regression(BaseModel):
         """The probability (0..1) of the outcome that the regression was fitted to."""
         total = self.intercept + sum(w * features[name] for name, w in self.weights.items())
         return 1.0 / (1.0 + math.exp(-max(-500.0, min(500.0, total))))
-
-    @classmethod
-    def fit(
-        cls,
-        features: Sequence[Mapping[str, float]],
-        outcomes: Sequence[bool],
-        penalty: float = 1.0,
-    ) -> Regression:
-        """Fit by maximum likelihood with an L2 penalty, by Newton's method.
-
-        Args:
-            features: of each example.
-            outcomes: whether each example had the outcome.
-            penalty: on the squared weights of the standardised features.
-        """
-        names = list(features[0])
-        table = np.array([[row[name] for name in names] for row in features], dtype=np.float64)
-        means, spreads = table.mean(axis=0), table.std(axis=0) + 1e-9
-        inputs = np.column_stack([np.ones(len(table)), (table - means) / spreads])
-        reference = np.asarray(outcomes, dtype=np.float64)
-        ridge = np.diag([1e-6] + [penalty] * len(names))
-        weights = np.zeros(len(names) + 1)
-        for _ in range(100):
-            predicted = 1.0 / (1.0 + np.exp(-np.clip(inputs @ weights, -500, 500)))
-            gradient = inputs.T @ (reference - predicted) - ridge @ weights
-            curvature = (inputs * (predicted * (1 - predicted))[:, None]).T @ inputs + ridge
-            step = np.linalg.solve(curvature, gradient)
-            weights += step
-            if float(np.abs(step).max()) < 1e-8:
-                break
-        scaled = weights[1:] / spreads
-        return cls(
-            intercept=float(weights[0] - scaled @ means),
-            weights={name: float(weight) for name, weight in zip(names, scaled, strict=True)},
-        )
 
 
 class Calibration(BaseModel):

@@ -20,8 +20,8 @@ from texlens.reading.answers import parse_response
 from texlens.reading.backends.base import Backend, BackendName, open_backend
 from texlens.reading.confidence import load_calibration
 from texlens.reading.decoding.generation import Completion, DecodingConfig
-from texlens.reading.pictures.framing import NoInk, frame_picture
-from texlens.reading.pictures.opening import near_size, open_picture
+from texlens.reading.pictures.framing import NoInk, open_framed
+from texlens.reading.pictures.opening import near_size
 from texlens.reading.sources import Item, Picture, as_item
 from texlens.reading.views import View, best, further_views
 from texlens.records import Reading, Token
@@ -173,7 +173,7 @@ class Reader:
         return [
             reading
             if _no_formula(reading) or not reading.tokens or self.calibration.has_formula(reading)
-            else replace(reading, warnings=(*reading.warnings, "no_formula"))
+            else _with_warning(reading, "no_formula")
             for reading in readings
         ]
 
@@ -207,11 +207,8 @@ class Reader:
         source, error, image = item.picture, item.error, None
         try:
             if error is None and source is not None:
-                image = source if isinstance(source, Image.Image) else open_picture(source)
-                image = image.convert("RGB")
-                if self.frame is not None:
-                    image = frame_picture(image, self.frame, zoom).convert("RGB")
-                else:  # many wait at a time
+                image = open_framed(source, self.frame, zoom)
+                if self.frame is None:  # many pictures wait at the same time
                     image = near_size(image, self.prompt_config.max_pixels)
         except InputError as problem:
             image, error = None, str(problem)
@@ -285,6 +282,10 @@ def _no_formula(reading: Reading) -> bool:
     return "no_formula" in reading.warnings
 
 
+def _with_warning(reading: Reading, code: str) -> Reading:
+    return replace(reading, warnings=(*reading.warnings, code))
+
+
 def _without_answer(picture: _Prepared) -> Reading:
     return Reading(
         path=picture.name,
@@ -298,15 +299,13 @@ def _without_answer(picture: _Prepared) -> Reading:
 
 def _checked(readings: list[Reading]) -> list[Reading]:
     """The readings, with the warnings `does_not_parse` and `no_formula` where they apply."""
-    valid = iter(katex_valid([reading.latex for reading in readings if reading.latex]))
-    checked = []
-    for reading in readings:
-        code = None
-        if reading.latex:
-            code = None if next(valid) else "does_not_parse"
-        elif reading.error is None and not reading.warnings:
-            code = "no_formula"
-        if code is not None:
-            reading = replace(reading, warnings=(*reading.warnings, code))
-        checked.append(reading)
+    checked = list(readings)
+    answered = [place for place, reading in enumerate(readings) if reading.latex]
+    valid = katex_valid([readings[place].latex for place in answered])
+    for place, is_valid in zip(answered, valid, strict=True):
+        if not is_valid:
+            checked[place] = _with_warning(readings[place], "does_not_parse")
+    for place, reading in enumerate(readings):
+        if not (reading.latex or reading.error or reading.warnings):
+            checked[place] = _with_warning(reading, "no_formula")
     return checked

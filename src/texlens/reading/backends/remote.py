@@ -25,8 +25,8 @@ from texlens.images import data_address
 from texlens.latex import katex_valid
 from texlens.model.prompt_config import PROMPT_CONFIG_FILE, PromptConfig, load_prompt_config
 from texlens.reading.answers import parse_response
-from texlens.reading.pictures.framing import Frame, NoInk, frame_picture
-from texlens.reading.pictures.opening import as_png, open_picture
+from texlens.reading.pictures.framing import Frame, NoInk, open_framed
+from texlens.reading.pictures.opening import as_png
 from texlens.reading.sources import Item, Picture, as_item
 from texlens.records import Reading, Token
 
@@ -139,10 +139,7 @@ class RemoteReader:
 
     def _prepared(self, picture: Path | bytes | Image.Image) -> bytes:
         """The picture as PNG, in the model's layout and within the limit of pixels."""
-        image = picture if isinstance(picture, Image.Image) else open_picture(picture)
-        image = image.convert("RGB")
-        if self.frame is not None:
-            image = frame_picture(image, self.frame).convert("RGB")
+        image = open_framed(picture, self.frame)
         shrink = math.sqrt(self.prompt_config.max_pixels / (image.width * image.height))
         longest = max(image.size)
         return as_png(image, max_side=longest if shrink >= 1 else max(1, int(longest * shrink)))
@@ -170,36 +167,21 @@ class RemoteReader:
                     temperature=0.0,
                     **options,
                 )
-            except openai.BadRequestError as error:
-                if asked and "logprob" in str(error).lower():
-                    self._with_logprobs = False
-                    continue
-                raise InputError(self._complaint(error)) from error
-            except openai.OpenAIError as error:
-                raise self._failure(error) from error
-            except ValueError as error:  # the answer is no JSON
-                raise InputError(self._complaint(error)) from error
+            except (openai.OpenAIError, ValueError) as error:  # ValueError: the answer is not JSON
+                is_request = isinstance(error, openai.BadRequestError)
+                if not (asked and is_request and "logprob" in str(error).lower()):
+                    raise self._failure(error) from error
+                self._with_logprobs = False
+                continue
             return answer
 
     def _failure(self, error: Any) -> TexlensError:
         """The error of one picture, or a ServerError where every other picture would fail too."""
         import openai
 
-        for_all = (
-            openai.APIConnectionError,
-            openai.AuthenticationError,
-            openai.PermissionDeniedError,
-            openai.NotFoundError,
-        )
-        if isinstance(error, for_all) and not isinstance(error, openai.APITimeoutError):
-            return ServerError(self._complaint(error))
-        return InputError(self._complaint(error))
-
-    def _complaint(self, error: Any) -> str:
-        import openai
-
+        kind: type[TexlensError] = ServerError
         if isinstance(error, openai.APITimeoutError):
-            what = f"did not answer within {self._timeout_s:g} s"
+            kind, what = InputError, f"did not answer within {self._timeout_s:g} s"
         elif isinstance(error, openai.APIConnectionError):
             what = "cannot be reached"
         elif isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
@@ -207,16 +189,16 @@ class RemoteReader:
         elif isinstance(error, openai.NotFoundError):
             what = f"has no model '{self.model}', or the address is not that of its API"
         elif isinstance(error, openai.APIStatusError):
-            what = f"answered with status {error.status_code}: {_message(error)}"
+            kind, what = InputError, f"answered with status {error.status_code}: {_message(error)}"
         else:
-            what = "answered in a form that is not that of a chat"
-        return f"The server at {self.endpoint} {what}."
+            kind, what = InputError, "answered in a form that is not that of a chat"
+        return kind(f"The server at {self.endpoint} {what}.")
 
     def _reading(self, name: str, answer: Any) -> Reading:
         choice = next(iter(getattr(answer, "choices", None) or ()), None)
         response = getattr(getattr(choice, "message", None), "content", None)
         if choice is None or not isinstance(response, str):
-            raise InputError(self._complaint(None))
+            raise self._failure(None)
         tokens = _tokens(choice)
         latex, warnings = parse_response(
             response,

@@ -7,6 +7,7 @@ size of the type (`type_size`). In this module `ground` is the background.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy import ndimage
 
 from texlens.images import ink_box
 from texlens.model.prompt_config import PromptConfig
+from texlens.reading.pictures.opening import open_picture
 from texlens.reading.pictures.type_size import FAINTEST_INK, type_size
 
 Grey = npt.NDArray[np.float32]
@@ -74,6 +76,18 @@ def frame_for(prompt_config: PromptConfig, image_processor: Any) -> Frame | None
 
 class NoInk(Exception):
     """The picture is blank, or contains nothing that could be a formula."""
+
+
+def open_framed(
+    picture: Path | bytes | Image.Image, frame: Frame | None, zoom: float = 1.0
+) -> Image.Image:
+    """A picture in RGB and in a model's layout; in its own where `frame` is None.
+
+    Raises InputError when it cannot be opened, NoInk as `frame_picture` does.
+    """
+    image = picture if isinstance(picture, Image.Image) else open_picture(picture)
+    image = image.convert("RGB")
+    return image if frame is None else frame_picture(image, frame, zoom).convert("RGB")
 
 
 def frame_picture(image: Image.Image, frame: Frame, zoom: float = 1.0) -> Image.Image:
