@@ -14,13 +14,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from texlens.errors import TexlensError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# `\formulapage{NUMBER}{CONTENT}` typesets its content in a box, which goes on a page of the box's size
+# plus `\pagemargin`, between two marks in the log. The paragraph in the second, unused box resets
+# TeX's count of errors, which otherwise ends the run at one hundred.
+PAGE_MACROS: Final = r"""
+\pdfhorigin=0pt \pdfvorigin=0pt \pdfcompresslevel=0 \pdfobjcompresslevel=0
+\hbadness=10000 \vbadness=10000 \hfuzz=\maxdimen \vfuzz=\maxdimen
+\newsavebox\formulabox \newdimen\pagemargin
+\newcommand\formulapage[2]{%
+  \immediate\write-1{@@begin #1@@}%
+  \setbox\formulabox\hbox{#2}%
+  \pdfpagewidth=\dimexpr\wd\formulabox+2\pagemargin\relax
+  \pdfpageheight=\dimexpr\ht\formulabox+\dp\formulabox+2\pagemargin\relax
+  \shipout\vbox{\kern\pagemargin\hbox{\kern\pagemargin\box\formulabox}}%
+  \setbox\formulabox\vbox{\noindent\par}%
+  \immediate\write-1{@@end #1@@}}
+"""
 
 
 @dataclass(frozen=True, slots=True)

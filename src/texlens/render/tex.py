@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from texlens.engine import Failure
 from texlens.latex import braces_balanced, formula_of
-from texlens.render.pdflatex import open_pdf, rasterise, run_pdflatex, tex_available
+from texlens.render.pdflatex import PAGE_MACROS, open_pdf, rasterise, run_pdflatex, tex_available
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,22 +52,9 @@ FONTS: Final[dict[str, str]] = {
 # Packages that define their own AMS symbols; loading amssymb beside them clashes.
 _OWN_SYMBOLS: Final = frozenset({"newtx", "newpx", "kpfonts", "stix2", "charter", "libertinus"})
 
-# Each formula is typeset in a box, which goes on a page of the box's size. The paragraph in the
-# second, unused box resets TeX's count of errors, which otherwise ends the run at one hundred.
-_PREAMBLE: Final = r"""
-\pdfhorigin=0pt \pdfvorigin=0pt \pdfcompresslevel=0 \pdfobjcompresslevel=0
-\hbadness=10000 \vbadness=10000 \hfuzz=\maxdimen \vfuzz=\maxdimen
+_MACROS: Final = r"""
 \providecommand\bm[1]{\boldsymbol{#1}}
 \providecommand\mathscr[1]{\mathcal{#1}}
-\newsavebox\formulabox \newdimen\pagemargin \pagemargin=%(margin)sbp
-\newcommand\formulapage[2]{%%
-  \immediate\write-1{@@begin #1@@}%%
-  \setbox\formulabox\hbox{#2}%%
-  \pdfpagewidth=\dimexpr\wd\formulabox+2\pagemargin\relax
-  \pdfpageheight=\dimexpr\ht\formulabox+\dp\formulabox+2\pagemargin\relax
-  \shipout\vbox{\kern\pagemargin\hbox{\kern\pagemargin\box\formulabox}}%%
-  \setbox\formulabox\vbox{\noindent\par}%%
-  \immediate\write-1{@@end #1@@}}
 """
 
 # Commands that access files or the PDF itself, or hide which command they are: refused.
@@ -80,7 +67,7 @@ _ALONE: Final = re.compile(
     r"\\(?:[egx]?def|global|(?:future)?let|(?:re)?newcommand|providecommand|newenvironment|new[a-z]+"
     r"|catcode|output|shipout|end\s*\{\s*document|endinput|stop|batchmode|scrollmode"
     r"|errorstopmode|nonstopmode|makeatletter|loop|every[a-z]+|aftergroup|afterassignment"
-    r"|expandafter|par|formula[a-z]+)(?![A-Za-z])|\\[()\[\]]|%|\n\s*\n"
+    r"|expandafter|par|formula[a-z]+)(?![A-Za-z])|\\[()\[\]]"
 )
 
 
@@ -200,7 +187,8 @@ def _document(formulas: Sequence[str], font: str, display: bool) -> str:
         r"\documentclass{article}",
         rf"\usepackage{{{symbols}}}",
         FONTS[font],
-        _PREAMBLE % {"margin": PAGE_MARGIN_PT},
+        PAGE_MACROS + _MACROS,
+        rf"\pagemargin={PAGE_MARGIN_PT}bp",
         r"\begin{document}",
     ]
     for number, formula in enumerate(formulas):

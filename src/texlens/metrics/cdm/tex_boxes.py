@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from texlens.errors import MissingExtra
 from texlens.metrics.cdm.matching import Inked
 from texlens.metrics.cdm.tokens import CLOSE, CLOSE_BRACED, Ink, Painted, contains_chinese
-from texlens.render.pdflatex import open_pdf, rasterise, require_tex, run_pdflatex
+from texlens.render.pdflatex import PAGE_MACROS, open_pdf, rasterise, require_tex, run_pdflatex
 
 FORMULAS_PER_RUN: Final = 100
 SECONDS_PER_RUN: Final = 30.0
@@ -43,26 +43,16 @@ _PREAMBLE: Final = r"""\documentclass[12pt]{article}
 \pdfcompresslevel=0 \pdfobjcompresslevel=0
 \hbadness=10000 \vbadness=10000 \hfuzz=\maxdimen \vfuzz=\maxdimen
 """
-# TeX stops after a hundred errors in one paragraph; the empty one at the end resets the count. The
-# stack of colours, which a broken formula can leave in disorder, is reset for every page.
+# The stack of colours, which a broken formula can leave in disorder, is reset for every page.
 # `\[` and the like in a formula leave no ink, as in a display, and do not end the page's formula.
-_PAGES: Final = r"""\pdfhorigin=0pt \pdfvorigin=0pt
+_PAGES: Final = r"""\pagemargin=30pt
 \let\[\relax \let\]\relax \let\(\relax \let\)\relax
-\newsavebox\formulabox
 \ExplSyntaxOn \makeatletter
 \cs_new:Npn \freshcolours {
   \seq_if_exist:NT \g__mathcolor_seq { \seq_gclear:N \g__mathcolor_seq }
   \edef \@pdfcolorstack { \pdfcolorstackinit page~direct { 0~g~0~G } ~ }
 }
 \ExplSyntaxOff \makeatother
-\newcommand\formulapage[2]{%
-  \freshcolours
-  \setbox\formulabox\hbox{$\displaystyle #2$}%
-  \pdfpagewidth=\dimexpr\wd\formulabox+60pt\relax
-  \pdfpageheight=\dimexpr\ht\formulabox+\dp\formulabox+60pt\relax
-  \shipout\vbox{\kern30pt\hbox{\kern30pt\box\formulabox}}%
-  \setbox\formulabox\vbox{\noindent\par}%
-  \immediate\write-1{@@done #1@@}}
 """
 _CJK_OPENING: Final = "\\begin{CJK}{UTF8}{gkai}\n"
 _CJK_CLOSING: Final = "\\end{CJK}\n"
@@ -115,10 +105,15 @@ def _breaks_pages(formula: Painted) -> bool:
 
 
 def _draw_batch(formulas: Sequence[Painted]) -> list[Inked | None]:
-    pages = [f"\\formulapage{{{n}}}{{{latex_of(f)}}}" for n, f in enumerate(formulas)]
-    document = "\n".join([_PREAMBLE + _PAGES + "\\begin{document}", *pages, "\\end{document}"])
+    pages = [
+        f"\\freshcolours\\formulapage{{{n}}}{{$\\displaystyle {latex_of(f)}$}}"
+        for n, f in enumerate(formulas)
+    ]
+    document = "\n".join(
+        [_PREAMBLE + PAGE_MACROS + _PAGES + "\\begin{document}", *pages, "\\end{document}"]
+    )
     run = run_pdflatex(document, SECONDS_PER_RUN)
-    done = [int(number) for number in re.findall(r"@@done (\d+)@@", run.log)]
+    done = [int(number) for number in re.findall(r"@@end (\d+)@@", run.log)]
     if run.pdf and done == list(range(len(formulas))):
         return _read_pages(run.pdf, formulas)
     if len(formulas) == 1:
