@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of text: `title` above it, `note` below."""
+    """A table of text: `title` above it, `note` below it; either may be empty."""
 
     title: str
     header: tuple[str, ...]
@@ -16,9 +16,10 @@ class Table:
     note: str = ""
 
     def markdown(self, level: int = 3) -> str:
-        """The table as Markdown, under a heading of this level."""
-        parts = [f"{'#' * level} {self.title}", markdown_table(self.header, self.rows)]
-        return "\n\n".join([*parts, self.note] if self.note else parts)
+        """The table as Markdown, its title as a heading of this level."""
+        heading = self.title and f"{'#' * level} {self.title}"
+        table = markdown_table(self.header, self.rows)
+        return "\n\n".join(part for part in (heading, table, self.note) if part)
 
 
 def number(value: float | None, places: int = 4) -> str:

@@ -97,7 +97,7 @@ def score(
     if as_json:
         click.echo(json.dumps(document))
     elif file is None:
-        click.echo(metrics_table(scoring.scores))
+        click.echo(metrics_table(scoring.scores).markdown())
     else:
         click.echo(markdown(scoring, signatures=False))
         if out is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from texlens.images import data_address
 from texlens.metrics.registry import goodness
-from texlens.metrics.report.table import BREAKDOWN_TITLES
+from texlens.metrics.report.table import breakdown_tables, metrics_table
 from texlens.pages import render_page
 from texlens.records import Prediction
 
@@ -77,9 +77,9 @@ def scoring_page(
         "report",
         title=title,
         introduction=[*introduction, *scoring.warnings],
-        scores=scoring.scores,
-        breakdown={BREAKDOWN_TITLES[kind]: groups for kind, groups in scoring.breakdown.items()},
-        shown_keys=[key for key in _SHOWN_KEYS if key in keys],
+        scores=metrics_table(scoring.scores),
+        breakdown=breakdown_tables(scoring),
+        signatures=[score.signature for score in scoring.scores.values()],
         keys=keys,
         sort_key=sort_key,
         items=_item_contexts(worst_first, keys),

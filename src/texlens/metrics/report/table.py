@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from texlens.metrics.scoring import Group, Scoring
+from texlens.metrics.scoring import Scoring
 from texlens.records import Score
-from texlens.tables import markdown_table, number
+from texlens.tables import Table, number
 
 # The columns of the breakdown, where they were computed; all other metrics are in metrics.json.
 _BREAKDOWN_KEYS = ("bleu", "edit_tokens", "exprate", "cdm", "exprate_cdm", "layout")
@@ -24,21 +24,18 @@ def markdown(scoring: Scoring, *, signatures: bool = True) -> str:
     parts = [f"# Scores of {len(scoring.predictions)} predictions"]
     if scoring.warnings:
         parts.append("\n".join(f"> {warning}" for warning in scoring.warnings))
-    parts.append(metrics_table(scoring.scores))
+    parts.append(metrics_table(scoring.scores).markdown())
     if len(scoring.predictions) > 1:
-        parts += [
-            f"## By {BREAKDOWN_TITLES[kind]}\n\n{_breakdown_table(BREAKDOWN_TITLES[kind], groups)}"
-            for kind, groups in scoring.breakdown.items()
-        ]
+        parts += [table.markdown(level=2) for table in breakdown_tables(scoring)]
     if signatures:
         lines = "\n".join(f"- `{score.signature}`" for score in scoring.scores.values())
         parts.append(f"## Signatures\n\n{lines}")
     return "\n\n".join(parts) + "\n"
 
 
-def metrics_table(scores: dict[str, Score]) -> str:
+def metrics_table(scores: Mapping[str, Score]) -> Table:
     """One row per metric: value, 95 % interval, items that count, references not drawn."""
-    rows = [
+    rows = tuple(
         (
             key,
             number(score.value),
@@ -47,14 +44,19 @@ def metrics_table(scores: dict[str, Score]) -> str:
             str(score.n_truth_failed or ""),
         )
         for key, score in scores.items()
-    ]
-    return markdown_table(("metric", "value", "95 % interval", "n", "references not drawn"), rows)
+    )
+    return Table("", ("metric", "value", "95 % interval", "n", "references not drawn"), rows)
 
 
-def _breakdown_table(title: str, groups: Sequence[Group]) -> str:
-    computed = groups[0].values
-    keys = [key for key in _BREAKDOWN_KEYS if key in computed] or list(computed)[:6]
-    rows = [
-        (group.name, str(group.n), *(number(group.values[key]) for key in keys)) for group in groups
-    ]
-    return markdown_table((title, "n", *keys), rows)
+def breakdown_tables(scoring: Scoring) -> list[Table]:
+    """The values by groups of items, a table for every kind of group."""
+    keys = [key for key in _BREAKDOWN_KEYS if key in scoring.scores] or list(scoring.scores)[:6]
+    tables = []
+    for kind, groups in scoring.breakdown.items():
+        rows = tuple(
+            (group.name, str(group.n), *(number(group.values[key]) for key in keys))
+            for group in groups
+        )
+        title = BREAKDOWN_TITLES[kind]
+        tables.append(Table(f"By {title}", (title, "n", *keys), rows))
+    return tables
