@@ -16,7 +16,7 @@ from texlens.images import data_address
 from texlens.metrics.registry import goodness
 from texlens.metrics.report.table import breakdown_tables, metrics_table
 from texlens.pages import render_page
-from texlens.records import Prediction
+from texlens.records import WARNINGS, Prediction
 
 if TYPE_CHECKING:
     from texlens.engine import Failure
@@ -98,10 +98,15 @@ def _item_contexts(
     contexts = []
     for (item, result, picture), *drawings in zip(rows, drawn[::2], drawn[1::2], strict=True):
         extra = item.extra
-        columns = {name: _text(extra[name]) for name in _COLUMNS if name in extra}
+        columns = {
+            name: _text(extra[name]) for name in _COLUMNS if extra.get(name) not in (None, "")
+        }
         reported = extra.get("warnings")
         reported = [extra.get("error"), *(reported if isinstance(reported, list) else ())]
-        warnings = [*(str(text) for text in reported if text), *result.warnings]
+        warnings = [
+            *(WARNINGS.get(str(one), str(one)) for one in reported if one),
+            *result.warnings,
+        ]
         searched = map(str, (item.id, item.gt, item.pred, *warnings, *columns.values()))
         texts = zip(drawings, marked_differences(item.gt, item.pred), strict=True)
         contexts.append(
