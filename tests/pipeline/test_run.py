@@ -145,7 +145,7 @@ def test_shipped_pipelines_are_whole(name: str, tmp_path: Path) -> None:
     if name == "pipeline_quick":
         assert "no claim" in config.heading
         assert not any(plan.files for plan in config.sets.values())
-    else:  # its corpora are not here: that is said before anything is done
+    else:  # its corpora are missing, which is an error before the first step
         with pytest.raises(InputError, match=r"no 'data/CROHME', which the set 'handwritten'"):
             run_pipeline(config, tmp_path / "out", quiet=True)
         assert not (tmp_path / "out").exists()

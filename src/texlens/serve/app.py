@@ -66,24 +66,32 @@ def create_app(
     add_error_handlers(app)
 
     async def read(request: Request, pictures: list[CheckedPicture]) -> list[Reading]:
-        """The readings of a request's pictures; cancelled when the client disconnects."""
+        """The readings of a request's pictures; cancelled when the client disconnects.
+
+        Raises:
+            HTTPException: none of them can be read, or not now.
+        """
         work = asyncio.ensure_future(queue.read([picture.item for picture in pictures]))
         gone = asyncio.ensure_future(_disconnected(request))
         try:
             await asyncio.wait(
                 {work, gone}, timeout=limits.answer_seconds, return_when=asyncio.FIRST_COMPLETED
             )
-            if work.done():
-                return work.result()
+            if gone.done():
+                raise HTTPException(400, "The client disconnected.")
+            if not work.done():
+                seconds = f"{limits.answer_seconds:g} seconds"
+                raise busy(f"There was no reading within {seconds}: try again later.", 10)
+            readings = work.result()
         except TexlensError as error:
             raise HTTPException(502, str(error)) from error
         finally:
             work.cancel()
             gone.cancel()
-        if gone.done():
-            raise HTTPException(400, "The client disconnected.")
-        seconds = f"{limits.answer_seconds:g} seconds"
-        raise busy(f"There was no reading within {seconds}: try again later.", 10)
+        if all(reading.error for reading in readings):
+            status = pictures[0].status if pictures[0].item.error else 422
+            raise HTTPException(status, str(readings[0].error))
+        return readings
 
     @app.post(
         "/v1/read",
@@ -98,10 +106,7 @@ def create_app(
         A picture that cannot be read has an `error`. If no picture can be read, the response is
         the problem of the first one.
         """
-        pictures = await receive_pictures(request, limits)
-        readings = await read(request, pictures)
-        if all(reading.error for reading in readings):
-            raise _unreadable(pictures[0], readings[0])
+        readings = await read(request, await receive_pictures(request, limits))
         return JSONResponse({"readings": [_record(reading) for reading in readings]})
 
     @app.post(
@@ -131,8 +136,6 @@ def create_app(
             lambda: check_picture("picture", picture_of(body), limits)
         )
         (reading,) = await read(request, [picture])
-        if reading.error is not None:
-            raise _unreadable(picture, reading)
         model = body.model or "texlens"
         if body.stream:
             events = completion_stream(reading, model)
@@ -164,10 +167,6 @@ def create_app(
 def _record(reading: Reading) -> dict[str, Any]:
     messages = [WARNINGS[code] for code in reading.warnings]
     return {**reading.as_json(), "messages": messages, "compact": compact(reading.latex)}
-
-
-def _unreadable(picture: CheckedPicture, reading: Reading) -> HTTPException:
-    return HTTPException(picture.status if picture.item.error else 422, str(reading.error))
 
 
 async def _disconnected(request: Request) -> None:
