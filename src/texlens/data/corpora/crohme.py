@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,6 @@ class Crohme(Corpus):
 
     folder: Path
     captions: Path | None = None
-    style: InkStyle = field(default_factory=InkStyle)
     vary: bool = False
     seed: int = 0
 
@@ -62,7 +61,7 @@ class Crohme(Corpus):
                 ink = parse_inkml((self.folder / path).read_bytes())
                 # Seeded by the path, so that the picture does not depend on the order of the work.
                 rng = np.random.default_rng([self.seed, zlib.crc32(path.encode())])
-                style = self.style.vary(rng) if self.vary else self.style
+                style = InkStyle().vary(rng) if self.vary else InkStyle()
                 image = array_to_png(render_ink(ink.strokes, style, rng))
             except OSError as error:
                 yield Drop(path, "read", f"cannot be read: {error.strerror}")

@@ -3,7 +3,7 @@
 More than half of the pictures by TeX have the style of im2latex-100k, found by rendering its texts
 and comparing: 10-point Computer Modern at 200 dpi, every pixel that ink touches made black, then
 halved with a Lanczos filter, as its authors' preprocessing did. The rest are smooth pages in other
-fonts and sizes. Blur, noise, rotation and the like are in `augment`.
+fonts and sizes. Blur, noise, rotation and the like are in `augmentation`.
 """
 
 from __future__ import annotations
