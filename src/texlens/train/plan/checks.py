@@ -5,67 +5,41 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from texlens.errors import InputError
-from texlens.model.prompt_config import PromptConfig
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.plan.lengths import Lengths
-from texlens.train.run.adapters import module_of
 from texlens.train.run.settings import FineTuningConfig
 
-
-def warnings_for(
-    config: FineTuningConfig,
-    network: Any,
-    lengths: Lengths | None,
-    examples: int | None,
-    prompt_config: PromptConfig,
-    *,
-    devices: int,
-    layout: str,
-) -> tuple[str, ...]:
-    """What is likely wrong with a recipe.
-
-    `network` is the network that it would train, on the meta device; `examples` is the number of
-    examples of an epoch.
-    """
-    return tuple(
-        itertools.chain(
-            _of_steps(config, lengths, examples, devices, layout),
-            _of_modules(config, network),
-            _of_lengths(config, lengths, prompt_config),
-            _of_data(config),
-        )
-    )
+if TYPE_CHECKING:
+    from texlens.train.plan.dry_run import DryRun
 
 
-def _of_steps(
-    config: FineTuningConfig,
-    lengths: Lengths | None,
-    examples: int | None,
-    devices: int,
-    layout: str,
-) -> Iterator[str]:
+def warnings_for(run: DryRun) -> Iterator[str]:
+    """What is likely wrong with a recipe."""
+    return itertools.chain(_of_steps(run), _of_modules(run), _of_lengths(run), _of_data(run.config))
+
+
+def _of_steps(run: DryRun) -> Iterator[str]:
+    config, examples, a_step = run.config, run.examples_an_epoch, run.examples_a_step
     if isinstance(config, GrpoConfig):
         try:
-            config.groups_per_step(devices)
+            config.groups_per_step(run.devices)
         except InputError as error:
             yield str(error)
-    elif examples is not None and lengths is not None and not lengths.unusable:
-        # If rows are left out, `examples` is an estimate, and the remainder is not known.
-        a_step = config.examples_per_step(devices)
-        if left := examples % a_step:
-            yield (
-                f"The last step of an epoch has {left} examples instead of {a_step}: each of them "
-                f"weighs {a_step / left:.3g} times as much as any other."
-            )
-    if devices > 1 and config.quantisation is not None and layout != "ddp":
-        yield f"Weights of 4 bits cannot be split over devices: use ddp instead of {layout}."
+    # If rows are left out, the number of examples is an estimate, and the remainder is not known.
+    elif examples and run.lengths and not run.lengths.unusable and (left := examples % a_step):
+        yield (
+            f"The last step of an epoch has {left} examples instead of {a_step}: each of them "
+            f"weighs {a_step / left:.3g} times as much as any other."
+        )
+    if run.devices > 1 and config.quantisation is not None and run.layout != "ddp":
+        yield f"Weights of 4 bits cannot be split over devices: use ddp instead of {run.layout}."
 
 
-def _of_modules(config: FineTuningConfig, network: Any) -> Iterator[str]:
-    trained = {module_of(name) for name, p in network.named_parameters() if p.requires_grad}
+def _of_modules(run: DryRun) -> Iterator[str]:
+    config = run.config
+    trained = {module for module, (count, _) in run.parameters.items() if count}
     if others := trained - set(config.trainable_modules):
         yield (
             f"The adapter '{config.adapter}' also has weights on {' and '.join(sorted(others))}, "
@@ -76,23 +50,22 @@ def _of_modules(config: FineTuningConfig, network: Any) -> Iterator[str]:
         yield f"Nothing of {' and '.join(sorted(missing))} would be trained."
 
 
-def _of_lengths(
-    config: FineTuningConfig, lengths: Lengths | None, prompt_config: PromptConfig
-) -> Iterator[str]:
+def _of_lengths(run: DryRun) -> Iterator[str]:
+    lengths, longest_answer = run.lengths, run.prompt_config.max_new_tokens
     if lengths is None:
         return
     bound = "" if lengths.exact else " at most (by the upper bound)"
-    max_length = getattr(config, "max_length", None)
+    max_length = getattr(run.config, "max_length", None)
     if max_length is not None and lengths.longest > max_length:
         over = int((lengths.tokens > max_length).sum())
         yield (
             f"max_length is {max_length} and the longest sequence has {lengths.longest} tokens"
             f"{bound}: longer ones are left out, {over} of {len(lengths.tokens)} evenly spaced rows."
         )
-    if lengths.exact and lengths.longest_answer > prompt_config.max_new_tokens:
+    if lengths.exact and lengths.longest_answer > longest_answer:
         yield (
             f"The longest answer has {lengths.longest_answer} tokens, but max_new_tokens of the "
-            f"prompt configuration is {prompt_config.max_new_tokens}: such formulas can be learnt "
+            f"prompt configuration is {longest_answer}: such formulas can be learnt "
             "but never read."
         )
     if lengths.unusable:

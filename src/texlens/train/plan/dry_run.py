@@ -10,6 +10,7 @@ import math
 import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ import torch
 
 from texlens.errors import InputError
 from texlens.model.load import Loaded
-from texlens.model.prompt_config import prompt_config_of
+from texlens.model.prompt_config import PromptConfig, prompt_config_of
 from texlens.model.qwen_shapes import build_on_meta
 from texlens.train.grpo.prompts import within_limit
 from texlens.train.grpo.settings import GrpoConfig
@@ -86,38 +87,229 @@ class Memory:
         return self.weights + self.gradients + self.optimizer + self.held + RESERVED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DryRun:
     """What is known about a run before it starts.
 
-    `parameters` has the numbers of trained and of all weights by module. `lengths` is None when
-    data files are missing (`absent`); then memory is that of sequences as long as the recipe
-    allows, and `steps` is known only if the recipe states it. `seconds_a_step` is by name of the
-    card.
+    `network` is the network that it would train, on the meta device, and `quantised` the names of
+    its weights of 4 bits. `lengths` is None when data files are missing (`absent`); then memory is
+    that of sequences as long as the recipe allows, and `steps` is known only if the recipe states
+    it.
     """
 
-    model: str
-    precision: str
+    config: FineTuningConfig
     devices: int
     layout: Layout
-    parameters: dict[str, tuple[int, int]]
+    network: Any
     base_parameters: int
+    quantised: frozenset[str]
+    prompt_config: PromptConfig
     lengths: Lengths | None
-    absent: tuple[str, ...]
-    longest_batch: Batch
-    examples_an_epoch: int | None
-    examples_a_step: int
-    of_what: Literal["examples", "answers"]
-    steps: int | None
-    memory: Memory
-    teraflops_a_step: float
-    seconds_a_step: dict[str, float]
-    warnings: tuple[str, ...]
+
+    @property
+    def model(self) -> str:
+        """The base, as a folder or a name on the hub."""
+        return base_source(self.config)
+
+    @property
+    def precision(self) -> str:
+        """The precision of frozen weights and arithmetic."""
+        return precision_of(self.config)
+
+    @property
+    def absent(self) -> list[str]:
+        """The data files that do not exist."""
+        return [str(file.parquet) for file in self.config.data if not file.parquet.exists()]
+
+    @cached_property
+    def parameters(self) -> dict[str, tuple[int, int]]:
+        """The numbers of trained and of all weights, by module."""
+        trained, total = Counter[str](), Counter[str]()
+        for name, parameter in self.network.named_parameters():
+            total[module_of(name)] += parameter.numel()
+            trained[module_of(name)] += parameter.numel() if parameter.requires_grad else 0
+        return {module: (trained[module], total[module]) for module in MODULES}
 
     @property
     def trained(self) -> int:
-        """All weights that are trained."""
+        """The number of all trained weights."""
         return sum(trained for trained, _ in self.parameters.values())
+
+    @property
+    def examples_an_epoch(self) -> int | None:
+        """All rows of files without a mixing ratio, and of the others what their ratios ask for."""
+        if self.lengths is None:
+            return None
+        usable = 1 - sum(self.lengths.unusable.values()) / max(1, len(self.lengths.tokens))
+        ratios = [file.mixing_ratio for file in self.config.data]
+        rows = zip(ratios, self.lengths.files, strict=True)
+        whole = sum(count for ratio, count in rows if ratio is None)
+        return round(whole * usable / (1 - sum(ratio or 0.0 for ratio in ratios)))
+
+    @property
+    def examples_a_step(self) -> int:
+        """The number of examples of a step; of GRPO, the number of answers."""
+        return self.config.examples_per_step(self.devices)
+
+    @property
+    def of_what(self) -> Literal["examples", "answers"]:
+        """What `examples_a_step` counts."""
+        return "answers" if isinstance(self.config, GrpoConfig) else "examples"
+
+    @property
+    def steps(self) -> int | None:
+        """The number of steps; None if it depends on the clock or on missing data."""
+        config, examples = self.config, self.examples_an_epoch
+        if config.num_train_epochs is None or examples is None:
+            return config.max_steps
+        of_one = config.num_generations if isinstance(config, GrpoConfig) else 1
+        steps_an_epoch = math.ceil(examples * of_one / self.examples_a_step)
+        return math.ceil(config.num_train_epochs * steps_an_epoch)
+
+    @cached_property
+    def _batches(self) -> tuple[Batch, Batch]:
+        """The longest batch that can come, for memory, and the usual one, for time.
+
+        Batches hold sequences of similar length, so padding (under a tenth) is left out of the
+        usual one. Answers of GRPO are the model's own; the longest that is allowed is assumed.
+        """
+        config, lengths, shape = self.config, self.lengths, self.network.config
+        patches_a_token = shape.vision_config.spatial_merge_size**2
+        limit: int = getattr(config, "max_length", shape.text_config.max_position_embeddings)
+        longest_answer = self.prompt_config.max_new_tokens
+
+        def batch(prompt: float, visual: float, answer: float) -> Batch:
+            return Batch(
+                config.per_device_train_batch_size,
+                min(limit, math.ceil(prompt + answer)),
+                math.ceil(visual * patches_a_token),
+                min(limit, math.ceil(answer)),
+            )
+
+        if lengths is None:
+            side = shape.vision_config.patch_size**2 * patches_a_token
+            visual = self.prompt_config.max_pixels // side
+            prompt = visual + 64  # room for its words
+            if isinstance(config, GrpoConfig):
+                prompt = config.max_prompt_length
+                visual = min(visual, prompt)
+            longest = batch(prompt, visual, longest_answer)
+            return longest, longest
+        prompts = lengths.tokens - lengths.answers
+        if isinstance(config, GrpoConfig):
+            return (
+                batch(config.max_prompt_length, lengths.longest_visual, longest_answer),
+                batch(prompts.mean(), lengths.visual.mean(), longest_answer),
+            )
+        # The longest sequence need not have the longest answer.
+        longest = batch(float(prompts.max()), lengths.longest_visual, lengths.longest_answer)
+        return (
+            replace(longest, tokens=min(limit, lengths.longest)),
+            batch(prompts.mean(), lengths.visual.mean(), lengths.answers.mean()),
+        )
+
+    @property
+    def longest_batch(self) -> Batch:
+        """The longest batch that can come."""
+        return self._batches[0]
+
+    @property
+    def _trained_bytes(self) -> int:
+        """Bytes of a trained weight: float32, but TRL casts adapters on 4-bit weights to bfloat16."""
+        return 2 if self.config.quantisation == "nf4" else 4
+
+    @property
+    def _training(self) -> Training:
+        config = self.config
+        how: Treatment = "full" if config.lora is None else "lora"
+        treatments: dict[str, Any] = dict.fromkeys(config.trainable_modules, how)
+        return Training(
+            **treatments,
+            dropout=config.lora is not None and config.lora.lora_dropout > 0,
+            checkpointing=config.gradient_checkpointing,
+            precision_bytes=4 if self.precision == "float32" else 2,
+            adapter_bytes=self._trained_bytes,
+        )
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Bytes on one device.
+
+        Trained weights have a gradient of their own precision and the optimiser's state; in full
+        fine-tuning autocast keeps a copy of them in the precision of the arithmetic. DDP holds the
+        gradients once more, in the buckets that it sends. ZeRO-2 splits gradients and optimiser
+        over the devices; FSDP2 the weights too, but for the widest layer, which is gathered whole.
+        """
+        config, devices = self.config, self.devices
+        weights = widest = 0.0
+        for name, parameter in self.network.named_parameters():
+            plain_name = name.removeprefix("base_model.model.").replace(".base_layer", "")
+            size = NF4_BYTES if plain_name in self.quantised else parameter.element_size()
+            if parameter.requires_grad:
+                size = self._trained_bytes
+                if config.lora is None and self.precision != "float32":
+                    size += 2
+            weights += size * parameter.numel()
+            widest = max(widest, size * parameter.numel())
+        gradients = float(self._trained_bytes * self.trained)
+        optimizer = OPTIMIZER_BYTES[config.optim] * self.trained
+        if config.optim == "adamw_torch":
+            optimizer *= self._trained_bytes / 4
+        if devices > 1 and self.layout == "ddp":
+            gradients *= 2
+        elif devices > 1:
+            gradients, optimizer = gradients / devices, optimizer / devices
+            if self.layout == "fsdp2":
+                weights = weights / devices + widest
+        activations, checkpointed = (
+            activation_bytes(
+                self.network.config,
+                self.longest_batch,
+                replace(self._training, checkpointing=checkpointing),
+            )
+            for checkpointing in (False, True)
+        )
+        return Memory(
+            weights, gradients, optimizer, activations, checkpointed, config.gradient_checkpointing
+        )
+
+    @cached_property
+    def _flops(self) -> float:
+        """Operations of a forward and backward pass over the usual batch of one device."""
+        return step_flops(self.network.config, self._batches[1], self._training).executed
+
+    @property
+    def teraflops_a_step(self) -> float:
+        """10^12 operations of an optimiser step, on all devices."""
+        return self._flops * self.config.gradient_accumulation_steps * self.devices / 1e12
+
+    @property
+    def seconds_a_step(self) -> dict[str, float]:
+        """Of an optimiser step without the evaluation on dev sets, by name of the card.
+
+        Arithmetic at `UTILISATION` of the peak, but no faster than its kernels can be launched.
+        GRPO samples its answers before: token after token, all of a step at once.
+        """
+        config, shape = self.config, self.network.config
+        depth = shape.text_config.num_hidden_layers
+        launches = (depth + shape.vision_config.depth) * SECONDS_A_LAYER
+        if config.gradient_checkpointing:
+            launches *= CHECKPOINTING_LAUNCHES
+        passes, sampling = config.gradient_accumulation_steps, 0.0
+        if isinstance(config, GrpoConfig):
+            passes *= config.num_iterations
+            sampling = self._batches[1].answer * depth * SECONDS_TO_DECODE
+        return {
+            name: passes * max(self._flops / (peak * UTILISATION), launches) + sampling
+            for name, (peak, _) in ACCELERATORS.items()
+        }
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What is likely wrong with the recipe."""
+        from texlens.train.plan.checks import warnings_for
+
+        return tuple(warnings_for(self))
 
 
 def dry_run(config: FineTuningConfig, *, devices: int = 1, layout: Layout = "ddp") -> DryRun:
@@ -131,57 +323,29 @@ def dry_run(config: FineTuningConfig, *, devices: int = 1, layout: Layout = "ddp
     Raises:
         InputError: the shape of the base is not known, or a data file cannot be used.
     """
-    from texlens.train.plan.checks import warnings_for
-
     source = base_source(config)
     base = build_on_meta(source, precision_of(config))
     base_parameters = sum(p.numel() for p in base.parameters())
-    shape = base.config
-    quantised = _quantised_layers(base) if config.quantisation == "nf4" else set()
+    # 4-bit loading packs the linear layers of the language model, but the last.
+    quantised = frozenset(
+        f"{name}.weight"
+        for name, module in base.named_modules()
+        if config.quantisation is not None
+        and isinstance(module, torch.nn.Linear)
+        and "visual" not in name
+        and name != "lm_head"
+    )
     network = _to_be_trained(base, config)
     prompt_config = config.prompt_config.applied_to(prompt_config_of(source, config.adapter))
-
-    absent = tuple(str(f.parquet) for f in config.data if not f.parquet.exists())
     lengths = None
-    if not absent:
-        processor, exact = processor_of(source, shape, prompt_config)
+    if all(file.parquet.exists() for file in config.data):
+        processor, exact = processor_of(source, base.config, prompt_config)
         if exact and isinstance(config, GrpoConfig):
             bounded = within_limit(Loaded(None, processor, prompt_config), config.max_prompt_length)
             prompt_config = bounded.prompt_config
         lengths = measure_lengths(config.data, processor, prompt_config, exact=exact)
-    examples = None if lengths is None else _examples_an_epoch(config, lengths)
-    a_step = config.examples_per_step(devices)
-    # A step of GRPO takes answers, `num_generations` of them to one example.
-    of_one = config.num_generations if isinstance(config, GrpoConfig) else 1
-    steps = config.max_steps
-    if config.num_train_epochs is not None and examples is not None:
-        steps = math.ceil(config.num_train_epochs * math.ceil(examples * of_one / a_step))
-
-    longest, usual = _batches(config, prompt_config, shape, lengths)
-    flops = step_flops(shape, usual, _training(config)).executed
     return DryRun(
-        model=source,
-        precision=precision_of(config),
-        devices=devices,
-        layout=layout,
-        parameters=_parameters(network),
-        base_parameters=base_parameters,
-        lengths=lengths,
-        absent=absent,
-        longest_batch=longest,
-        examples_an_epoch=examples,
-        examples_a_step=a_step,
-        of_what="answers" if isinstance(config, GrpoConfig) else "examples",
-        steps=steps,
-        memory=_memory(network, quantised, config, shape, longest, devices, layout),
-        teraflops_a_step=flops * config.gradient_accumulation_steps * devices / 1e12,
-        seconds_a_step={
-            name: _seconds(flops, peak, shape, config, usual.answer)
-            for name, (peak, _) in ACCELERATORS.items()
-        },
-        warnings=warnings_for(
-            config, network, lengths, examples, prompt_config, devices=devices, layout=layout
-        ),
+        config, devices, layout, network, base_parameters, quantised, prompt_config, lengths
     )
 
 
@@ -205,154 +369,3 @@ def _to_be_trained(base: Any, config: FineTuningConfig) -> Any:
         raise InputError(
             f"The adapter '{adapter}' does not fit '{config.model}': {error}"
         ) from error
-
-
-def _quantised_layers(base: Any) -> set[str]:
-    """The weights that 4-bit loading packs: linear layers of the language model, but the last."""
-    return {
-        f"{name}.weight"
-        for name, module in base.named_modules()
-        if isinstance(module, torch.nn.Linear) and "visual" not in name and name != "lm_head"
-    }
-
-
-def _parameters(network: Any) -> dict[str, tuple[int, int]]:
-    """The numbers of trained and of all weights, by module."""
-    trained, total = Counter[str](), Counter[str]()
-    for name, parameter in network.named_parameters():
-        total[module_of(name)] += parameter.numel()
-        trained[module_of(name)] += parameter.numel() if parameter.requires_grad else 0
-    return {module: (trained[module], total[module]) for module in MODULES}
-
-
-def _examples_an_epoch(config: FineTuningConfig, lengths: Lengths) -> int:
-    """All rows of the files without a mixing ratio, and of the others what their ratios ask for."""
-    usable = 1 - sum(lengths.unusable.values()) / max(1, len(lengths.tokens))
-    by_file = [
-        (file.mixing_ratio, rows) for file, rows in zip(config.data, lengths.files, strict=True)
-    ]
-    whole = sum(rows for ratio, rows in by_file if ratio is None)
-    return round(whole * usable / (1 - sum(ratio or 0.0 for ratio, _ in by_file)))
-
-
-def _training(config: FineTuningConfig) -> Training:
-    how: Treatment = "full" if config.lora is None else "lora"
-    treatments: dict[str, Any] = dict.fromkeys(config.trainable_modules, how)
-    return Training(
-        **treatments,
-        dropout=config.lora is not None and config.lora.lora_dropout > 0,
-        checkpointing=config.gradient_checkpointing,
-        precision_bytes=4 if precision_of(config) == "float32" else 2,
-        adapter_bytes=_trained_bytes(config),
-    )
-
-
-def _trained_bytes(config: FineTuningConfig) -> int:
-    """Bytes of a trained weight: float32, but TRL casts adapters on 4-bit weights to bfloat16."""
-    return 2 if config.quantisation == "nf4" else 4
-
-
-def _batches(
-    config: FineTuningConfig, prompt_config: Any, shape: Any, lengths: Lengths | None
-) -> tuple[Batch, Batch]:
-    """The longest batch that can come, for memory, and the usual one, for time.
-
-    Batches hold sequences of similar length, so padding (under a tenth) is left out of the usual
-    one. Answers of GRPO are the model's own; the longest that is allowed is assumed.
-    """
-    patches_a_token = shape.vision_config.spatial_merge_size**2
-    limit: int = getattr(config, "max_length", shape.text_config.max_position_embeddings)
-    longest_answer = prompt_config.max_new_tokens
-
-    def batch(prompt: float, visual: float, answer: float) -> Batch:
-        return Batch(
-            config.per_device_train_batch_size,
-            min(limit, math.ceil(prompt + answer)),
-            math.ceil(visual * patches_a_token),
-            min(limit, math.ceil(answer)),
-        )
-
-    if lengths is None:
-        side = shape.vision_config.patch_size**2 * patches_a_token
-        visual = prompt_config.max_pixels // side
-        prompt = visual + 64  # room for its words
-        if isinstance(config, GrpoConfig):
-            prompt = config.max_prompt_length
-            visual = min(visual, prompt)
-        longest = batch(prompt, visual, longest_answer)
-        return longest, longest
-    prompts = lengths.tokens - lengths.answers
-    if isinstance(config, GrpoConfig):
-        return (
-            batch(config.max_prompt_length, lengths.longest_visual, longest_answer),
-            batch(prompts.mean(), lengths.visual.mean(), longest_answer),
-        )
-    # The longest sequence need not have the longest answer.
-    longest = batch(float(prompts.max()), lengths.longest_visual, lengths.longest_answer)
-    return (
-        replace(longest, tokens=min(limit, lengths.longest)),
-        batch(prompts.mean(), lengths.visual.mean(), lengths.answers.mean()),
-    )
-
-
-def _memory(
-    network: Any,
-    quantised: set[str],
-    config: FineTuningConfig,
-    shape: Any,
-    batch: Batch,
-    devices: int,
-    layout: Layout,
-) -> Memory:
-    """Bytes on one device.
-
-    Weights that are trained have a gradient of their own precision and the optimiser's state; in
-    full fine-tuning autocast keeps a copy of them in the precision of the arithmetic. DDP holds the
-    gradients once more, in the buckets that travel. ZeRO-2 splits gradients and optimiser over the
-    devices; FSDP2 the weights too, but for the widest layer, which is gathered whole.
-    """
-    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    weights = widest = 0.0
-    for name, parameter in network.named_parameters():
-        plain_name = name.removeprefix("base_model.model.").replace(".base_layer", "")
-        size = NF4_BYTES if plain_name in quantised else parameter.element_size()
-        if parameter.requires_grad:
-            size = _trained_bytes(config)
-        if config.lora is None and parameter.requires_grad and precision_of(config) != "float32":
-            size += 2
-        weights += size * parameter.numel()
-        widest = max(widest, size * parameter.numel())
-    gradients = float(_trained_bytes(config) * trained)
-    optimizer = OPTIMIZER_BYTES[config.optim] * trained
-    if config.optim == "adamw_torch":
-        optimizer *= _trained_bytes(config) / 4
-    if devices > 1 and layout == "ddp":
-        gradients *= 2
-    elif devices > 1:
-        gradients, optimizer = gradients / devices, optimizer / devices
-        if layout == "fsdp2":
-            weights = weights / devices + widest
-    activations, checkpointed = (
-        activation_bytes(shape, batch, replace(_training(config), checkpointing=checkpointing))
-        for checkpointing in (False, True)
-    )
-    return Memory(
-        weights, gradients, optimizer, activations, checkpointed, config.gradient_checkpointing
-    )
-
-
-def _seconds(flops: float, peak: float, shape: Any, config: FineTuningConfig, answer: int) -> float:
-    """Of one optimiser step on one card, without the evaluation on dev sets.
-
-    Arithmetic at `UTILISATION` of the peak, but no faster than its kernels can be launched. GRPO
-    samples its answers before: token after token, all of a step at once.
-    """
-    depth = shape.text_config.num_hidden_layers
-    layers = depth + shape.vision_config.depth
-    launches = layers * SECONDS_A_LAYER
-    if config.gradient_checkpointing:
-        launches *= CHECKPOINTING_LAUNCHES
-    seconds = config.gradient_accumulation_steps * max(flops / (peak * UTILISATION), launches)
-    if isinstance(config, GrpoConfig):
-        seconds = config.num_iterations * seconds + answer * depth * SECONDS_TO_DECODE
-    return seconds

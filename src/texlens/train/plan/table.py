@@ -12,6 +12,11 @@ from texlens.train.plan.cost import ACCELERATORS
 from texlens.train.plan.dry_run import RESERVED, UTILISATION, DryRun
 
 _GIB = 2**30
+_FIELDS = (
+    "model", "precision", "devices", "layout", "base_parameters", "trained", "absent",
+    "examples_an_epoch", "examples_a_step", "of_what", "steps", "teraflops_a_step",
+    "seconds_a_step", "warnings",
+)  # fmt: skip
 
 
 def dry_run_text(run: DryRun) -> str:
@@ -23,13 +28,14 @@ def dry_run_text(run: DryRun) -> str:
 
 def dry_run_document(run: DryRun) -> dict[str, Any]:
     """The dry run as one JSON document; memory in bytes, time in seconds."""
-    document = dataclasses.asdict(run)
+    document: dict[str, Any] = {name: getattr(run, name) for name in _FIELDS}
     document["parameters"] = {
         module: {"trained": trained, "total": total}
         for module, (trained, total) in run.parameters.items()
     }
-    document["trained"] = run.trained
-    document["memory"]["total"] = run.memory.total
+    document["longest_batch"] = dataclasses.asdict(run.longest_batch)
+    document["memory"] = dataclasses.asdict(run.memory) | {"total": run.memory.total}
+    document["lengths"] = None
     if run.lengths is not None:
         document["lengths"] = {
             "exact": run.lengths.exact,
