@@ -1,4 +1,4 @@
-"""The forms in which a formula leaves TexLens, by name."""
+"""The formats to which a formula can be converted, by name."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ _DISPLAY = re.compile(r"\\begin\s*\{(?:align|flalign|gather|multline|eqnarray|al
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A form of a formula: what it is, the suffix of its files, and how to write it."""
+    """A format: the suffix of its files, and the function that writes a formula in it."""
 
-    about: str
     suffix: str
     write: Callable[[str], str]
 
 
 def convert(latex: str, format: str) -> str | bytes:
-    """A formula in another form: text, or the bytes of a Word document.
+    """A formula in another format: text, or the bytes of a Word document.
 
     Args:
-        latex: one formula, with or without `$` or other wrappers around it.
+        latex: one formula, with or without math delimiters.
         format: a key of FORMATS, or `docx`.
 
     Raises:
@@ -64,11 +63,11 @@ def _markdown(latex: str) -> str:
 
 
 FORMATS: dict[str, Format] = {
-    "latex": Format("the formula alone", ".tex", lambda latex: latex),
-    "inline": Format("LaTeX for a line of text: $...$", ".tex", _inline),
-    "display": Format("LaTeX for a line of its own: \\[...\\]", ".tex", _display),
-    "markdown": Format("Markdown, on lines of its own: $$...$$", ".md", _markdown),
-    "mathml": Format("presentation MathML", ".mml", mathml),
-    "typst": Format("Typst, on a line of its own", ".typ", _typst),
+    "latex": Format(".tex", formula_of),
+    "inline": Format(".tex", _inline),
+    "display": Format(".tex", _display),
+    "markdown": Format(".md", _markdown),
+    "mathml": Format(".mml", mathml),
+    "typst": Format(".typ", _typst),
 }
-"""The formats that are text. `docx` is the one that is not."""
+"""The text formats; `docx` is the only other one."""

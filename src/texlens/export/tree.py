@@ -144,13 +144,9 @@ def _cleaned(element: Element) -> list[Element]:
         return [] if is_strut else row
     if tag in _ROWS:
         return [_made(tag, _row(element), **element.attrib)]
-    if tag in ("mtable", "mtr"):
-        return [_made(tag, (_argument(child) for child in element), **element.attrib)]
     if tag == "mlabeledtr":  # the label comes first
-        return [_made("mtr", (_argument(child) for child in element[1:]))]
-    if tag in ("none", "mprescripts"):
-        return [_made(tag, ())]
-    return [_made(tag, (_argument(child) for child in element), **element.attrib)]
+        return [_made("mtr", map(_argument, element[1:]))]
+    return [_made(tag, map(_argument, element), **element.attrib)]
 
 
 def _leaf(element: Element) -> list[Element]:
