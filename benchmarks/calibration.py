@@ -57,12 +57,12 @@ def formulas(place: str) -> Labelled:
     return [(open_picture(row.image), row.latex_formula) for row in rows]
 
 
-def drawn_formulas(count: int) -> list[Image.Image]:
+def rendered_formulas(count: int) -> list[Image.Image]:
     random = Random(0)
     texts = [generate(random, tokens=random.randint(6, 70), depth=3) for _ in range(2 * count)]
     sizes = [Size(em_px=em) for em in (12.0, 20.0, 34.0)]
-    drawn = [picture for size in sizes for picture in png_many(texts[: count // 2 + 1], size)]
-    return [open_picture(picture) for picture in drawn if isinstance(picture, bytes)][:count]
+    rendered = [picture for size in sizes for picture in png_many(texts[: count // 2 + 1], size)]
+    return [open_picture(picture) for picture in rendered if isinstance(picture, bytes)][:count]
 
 
 def are_right(readings: Sequence[Reading], references: Iterable[str]) -> list[bool]:
@@ -85,7 +85,7 @@ def fit(places: Sequence[str], model: str | None, backend: str) -> None:
     sets = [formulas(place) for place in places]
     read_once = uncalibrated(model, backend, reread=False)
     positive = [features_of(read_once, (image for image, _ in each)) for each in sets]
-    positive.append(features_of(read_once, drawn_formulas(100)))
+    positive.append(features_of(read_once, rendered_formulas(100)))
     negative = features_of(read_once, (image for _, image in make_pictures(120, 1, "dev")))
     every = [features for each in positive for features in each]
     formula = fit_regression(every + negative, [True] * len(every) + [False] * len(negative))
@@ -112,7 +112,7 @@ def fit(places: Sequence[str], model: str | None, backend: str) -> None:
     ]
     print(f"{folder / CONFIDENCE_FILE} is written; no_formula is given below {formula_from:.3f}:")
     for name, count, each in zip(
-        (*places, "drawn formulas", "pictures with ink but no formula"),
+        (*places, "rendered formulas", "pictures with ink but no formula"),
         below,
         (*positive, negative),
         strict=True,

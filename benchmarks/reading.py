@@ -3,7 +3,7 @@
     python benchmarks/reading.py [--model FOLDER] [--data FILE.parquet] [--pictures 128]
                                  [--batch-size N] [--threads N]
 
-Without --data the pictures are formulas of the package's own grammar, drawn by MathJax. Both sides
+Without --data the pictures are formulas of the package's own grammar, rendered by MathJax. Both sides
 open and frame the same pictures and run the same weights in float32, greedily, with a cache, the
 same token limit and the same threads, after a warm-up; the baseline is transformers' own class with
 its own (sdpa) attention. Prints pictures a second of both, their ratio, the median and 90th
@@ -33,14 +33,14 @@ from texlens.reading.pictures.opening import open_picture
 from texlens.render import Size, png_many
 
 
-def drawn_formulas(count: int) -> list[bytes]:
+def rendered_formulas(count: int) -> list[bytes]:
     random = Random(0)
     formulas = [
         generate(random, tokens=random.randint(10, 70), depth=random.randint(1, 3))
         for _ in range(2 * count)
     ]
-    drawn = png_many(formulas, Size(em_px=14.0))
-    return [picture for picture in drawn if isinstance(picture, bytes)][:count]
+    rendered = png_many(formulas, Size(em_px=14.0))
+    return [picture for picture in rendered if isinstance(picture, bytes)][:count]
 
 
 class StockReader:
@@ -101,7 +101,7 @@ def main() -> None:
     pictures = (
         [example.image for example in read_examples(arguments.data, arguments.pictures)]
         if arguments.data
-        else drawn_formulas(arguments.pictures)
+        else rendered_formulas(arguments.pictures)
     )
     loaded = load_model(arguments.model, dtype="float32", device="cpu")
     # As the baseline reads: once, unconstrained.

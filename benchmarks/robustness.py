@@ -5,8 +5,8 @@
 
 Every picture is resampled (bicubic) to 0.5 to 2 times its size, and, in its own size, laid on dark,
 coloured and uneven grounds, faded, given noise, wide margins and none. Prints `exact` (the text in
-normal form), `exprate_layout` and `layout` (the drawn formula) against the reference for each, and the
-share of readings whose text is that of the unchanged picture; draws the curve over the sizes.
+normal form), `exprate_layout` and `layout` (the rendered formula) against the reference for each, and the
+share of readings whose text is that of the unchanged picture; plots the curve over the sizes.
 """
 
 from __future__ import annotations
@@ -130,10 +130,10 @@ def main() -> None:
         line(name, change)
     print(f"\n{time.perf_counter() - start:.0f} s")
     if arguments.out:
-        draw(curve, arguments.out, len(rows), arguments.data.name)
+        plot(curve, arguments.out, len(rows), arguments.data.name)
 
 
-def draw(curve: list[list[float]], path: Path, count: int, data: str) -> None:
+def plot(curve: list[list[float]], path: Path, count: int, data: str) -> None:
     """The three values over the size, as a picture."""
     import matplotlib
 
@@ -142,7 +142,7 @@ def draw(curve: list[list[float]], path: Path, count: int, data: str) -> None:
 
     figure, axes = pyplot.subplots(figsize=(6, 3.6), layout="constrained")
     labels: dict[str, Any] = {
-        "exact": "exact text", "exprate_layout": "drawn alike", "layout": "layout score",
+        "exact": "exact text", "exprate_layout": "same rendering", "layout": "layout score",
     }  # fmt: skip
     for place, key in enumerate(KEYS):
         axes.plot(SCALES, [values[place] for values in curve], marker="o", label=labels[key])

@@ -76,7 +76,7 @@ class _Vocabulary:
 
 
 class ConstrainedAnswer:
-    """What one answer may still become."""
+    """The state of one answer in the grammar, and the tokens that it may still have."""
 
     def __init__(self, constraint: Constraint, matcher: LLMatcher, max_new_tokens: int) -> None:
         self._constraint, self._matcher = constraint, matcher
@@ -140,7 +140,8 @@ class ConstrainedAnswer:
         # The name of a command is being spelt letter by letter: any of them will do.
         mask = np.frombuffer(self._matcher.compute_logit_bias(), dtype=np.uint8)
         token = int(mask.argmax())
-        self._matcher.consume_token(token)
+        if not self._matcher.consume_token(token):
+            raise RuntimeError(f"llguidance failed: {self._matcher.get_error()[:500]}")
         return [token]
 
     def _consume(self, tokens: list[int]) -> bool:
