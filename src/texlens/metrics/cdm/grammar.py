@@ -247,10 +247,15 @@ class _Parser(Words):
         """`\\left` or `\\right` and its delimiter, printed as one token."""
         command = self.next
         self.advance()
-        if self.next not in DELIMITERS:
+        self.out.append(command + self.delimiter())
+
+    def delimiter(self) -> str:
+        """Step over a delimiter."""
+        word = self.next
+        if word not in DELIMITERS:
             raise Refused
-        self.out.append(command + self.next)
         self.advance()
+        return word
 
     def function(self) -> None:
         """A command with arguments."""
@@ -295,10 +300,7 @@ class _Parser(Words):
                 out.append("]")
             self.argument(previous=index)
         elif word in BIG:
-            if self.next not in DELIMITERS:
-                raise Refused
-            out += [word, self.next]
-            self.advance()
+            out += [word, self.delimiter()]
         elif word == "\\rule":
             self.rule()
         else:

@@ -115,16 +115,10 @@ class _Reader:
         self.tables = 0  # tables around the current place
         self.structures: dict[str, Callable[[Roles, int], None]] = {
             "mfrac": self.fraction,
-            "msqrt": self.root,
-            "mroot": self.root,
             "menclose": self.enclosure,
-            "msub": self.scripted,
-            "msup": self.scripted,
-            "msubsup": self.scripted,
-            "mmultiscripts": self.scripted,
-            "munder": self.limited,
-            "mover": self.limited,
-            "munderover": self.limited,
+            **dict.fromkeys(("msqrt", "mroot"), self.root),
+            **dict.fromkeys(("msub", "msup", "msubsup", "mmultiscripts"), self.scripted),
+            **dict.fromkeys(("munder", "mover", "munderover"), self.limited),
         }
 
     # -- walking -----------------------------------------------------------------------------

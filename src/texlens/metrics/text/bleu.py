@@ -40,12 +40,25 @@ class _Bleu(CorpusMetric):
     """Statistics of an item: matching n-grams (4), n-grams of the prediction (4), both lengths."""
 
     sacrebleu_tokenizer: str
+    tokens: (
+        str  # in the signature, as `text`: the tokens and the form of the text they are taken from
+    )
+    text: str
 
     @cached_property
     def _sacrebleu(self) -> SacreBleu:
         from sacrebleu.metrics.bleu import BLEU
 
         return BLEU(tokenize=self.sacrebleu_tokenizer, effective_order=True)
+
+    def signature(self, key: str) -> str:
+        """sacrebleu's fields, with our names of tokens and text."""
+        from sacrebleu import __version__
+
+        return sign(
+            key, nrefs=1, case="mixed", eff="yes", tok=self.tokens, smooth="exp", text=self.text,
+            sacrebleu=__version__,
+        )  # fmt: skip
 
     def texts(self, pair: Pair) -> tuple[str, str]:
         """Reference and prediction in the form for sacrebleu."""
@@ -86,10 +99,7 @@ class Bleu(_Bleu):
 
     keys = ("bleu",)
     sacrebleu_tokenizer = "none"
-
-    def signature(self, key: str) -> str:
-        """sacrebleu's fields, with our tokeniser's name."""
-        return _signature(key, "latex", "normal")
+    tokens, text = "latex", "normal"
 
     def texts(self, pair: Pair) -> tuple[str, str]:
         """Tokens separated by spaces; white space within a token becomes `␣`."""
@@ -100,11 +110,8 @@ class Bleu13a(_Bleu):
     """BLEU as sacrebleu computes it by default, on the texts as given."""
 
     keys = ("bleu_13a",)
-    sacrebleu_tokenizer = "13a"
-
-    def signature(self, key: str) -> str:
-        """sacrebleu's fields."""
-        return _signature(key, "13a", "raw")
+    sacrebleu_tokenizer = tokens = "13a"
+    text = "raw"
 
     def texts(self, pair: Pair) -> tuple[str, str]:
         """The raw texts."""
@@ -113,12 +120,3 @@ class Bleu13a(_Bleu):
 
 def _spaced(tokens: Sequence[str]) -> str:
     return " ".join("␣".join(token.split()) or "␣" for token in tokens)
-
-
-def _signature(key: str, tokenizer: str, text: str) -> str:
-    from sacrebleu import __version__
-
-    return sign(
-        key, nrefs=1, case="mixed", eff="yes", tok=tokenizer, smooth="exp", text=text,
-        sacrebleu=__version__,
-    )  # fmt: skip
