@@ -15,7 +15,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--out", required=True, type=_PATH, help="The folder to write.")
 @click.option(
     "--data", multiple=True, type=_PATH,
-    help="A Parquet file that the runs have read, for the pictures of wins and losses.",
+    help="A Parquet file that the runs read, to show the pictures of wins and losses.",
 )  # fmt: skip
 @click.option(
     "--reported", is_flag=True,
@@ -35,8 +35,8 @@ def compare(
 ) -> None:
     """Compare evaluations: tables, intervals, significance against the first, wins and losses.
 
-    RUN is a folder that `texlens evaluate` wrote, of one model or of a suite, or NAME=FOLDER to
-    call its model so. Numbers of different signatures are not put into one column.
+    RUN is a folder of `texlens evaluate`, of one model or of a suite, or NAME=FOLDER to name its
+    model. Numbers with different signatures are never in one column.
     """
     from texlens.evaluate.compare.comparison import PAGE
     from texlens.evaluate.compare.comparison import compare as run

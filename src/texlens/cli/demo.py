@@ -19,8 +19,8 @@ import click
 def demo(out: Path, model: str | None, adapter: str | None, force: bool) -> None:
     """Read the example pictures and write a report.
 
-    The pictures come with the package, in fonts and sizes that training did not use: from web
-    pages, slides, scans and photos, the last ones too hard.
+    The pictures come with the package, from web pages, slides, scans and photos. Their fonts and
+    sizes are not in the training data. The last ones are too hard.
     """
     from texlens.evaluate.demo import PAGE, Demo
     from texlens.reading import Reader
@@ -34,6 +34,6 @@ def demo(out: Path, model: str | None, adapter: str | None, force: bool) -> None
     scores = run.finish().scores
     right = sum(value == 1.0 for value in scores["exprate_layout"].items)
     click.echo(
-        f"{right} of {len(run.pictures)} read so that they look like the reference, in "
+        f"{right} of {len(run.pictures)} readings look like their reference, in "
         f"{time.perf_counter() - start:.1f} s. Look at {out / PAGE}"
     )

@@ -1,4 +1,4 @@
-"""`texlens evaluate`: a model over a data set, or a suite of both."""
+"""`texlens evaluate`: one model on one data set, or a suite of both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--data", type=_PATH, help="A Parquet file: id, image, latex_formula.")
 @click.option("--suite", "suite_file", type=_PATH, help="A YAML file of models and sets instead.")
 @click.option("--out", required=True, type=_PATH, help="The folder to write.")
-@click.option("--limit", type=click.IntRange(min=1), help="Read the first so many rows.")
+@click.option("--limit", type=click.IntRange(min=1), help="Read only the first N rows.")
 @click.option("--metrics", "names", help="Keys to compute, comma-separated.  [default: all]")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--force", is_flag=True, help="Replace a finished result.")
@@ -35,9 +35,9 @@ def evaluate(
     as_json: bool,
     model_options: ModelOptions,
 ) -> None:
-    """Run a model over a data set and score it, with a page that shows every reading.
+    """Run a model over a data set and score it, with a page of the worst predictions.
 
-    A run that was interrupted goes on when the same command is given again. --suite takes a YAML
+    To continue an interrupted run, give the same command again. --suite takes a YAML
     file: `models` (name, model, adapter), `sets` (name, data, limit), and `metrics`.
     """
     from texlens.evaluate.run import DataSet
@@ -63,7 +63,7 @@ def evaluate(
     elif data is not None and suite_file is None:
         config = ScoringConfig(check_keys(names))
         found = DataSet(data, limit)
-        found.count()  # before a model is loaded for nothing
+        found.count()  # raises for a wrong file before a model is loaded
         document = run(
             model_options.open(), found, out, config, workers=workers, force=force, quiet=as_json
         )

@@ -1,4 +1,4 @@
-"""`texlens score`: predictions against the reference."""
+"""`texlens score`: predictions against references."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _PATH = click.Path(path_type=Path)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option(
     "--cdm-engine", type=click.Choice(["mathjax", "tex"]), default="mathjax", show_default=True,
-    help="What draws the formulas for cdm.",
+    help="The engine that draws the formulas for cdm.",
 )  # fmt: skip
-@click.option("--no-cache", is_flag=True, help="Neither use nor keep drawings on disk.")
-@click.option("--limit", type=click.IntRange(min=1), help="Score the first so many lines.")
+@click.option("--no-cache", is_flag=True, help="Do not use the cache of drawings on disk.")
+@click.option("--limit", type=click.IntRange(min=1), help="Score only the first N lines.")
 @click.option(
     "--explain", "explained", multiple=True, metavar="ID",
-    help="Only draw how this item was matched, into --out.",
+    help="Only write how this item was matched, as a picture and a page, to --out.",
 )  # fmt: skip
-@click.option("--report", is_flag=True, help="Write report.html too: the worst items, drawn.")
+@click.option("--report", is_flag=True, help="Also write report.html with the worst items.")
 @click.option("--force", is_flag=True, help="Replace a finished result.")
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of the table.")
 def score(
@@ -57,9 +57,9 @@ def score(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Score predictions against the reference.
+    """Score predictions against references.
 
-    FILE holds JSON Lines with id, gt and pred, the official CDM code's JSON array, or CSV/TSV with
+    FILE contains JSON Lines with id, gt and pred, the official CDM code's JSON array, or CSV/TSV with
     these columns; `-` is standard input. Or give one pair: --gt 'x^2' --pred 'x_2'.
     """
     from texlens.metrics.batches import ScoringConfig
