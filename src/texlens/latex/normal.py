@@ -9,6 +9,7 @@ made safe is left out. The normal form of a normal form is itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from texlens.latex import symbols
 from texlens.latex.formula import strip, unwrap
@@ -100,7 +101,12 @@ class _Parser:
         self.position = 0
         self.depth = 0
         self.font = ""  # the font command in effect
-        self.closers: frozenset[str] | None = None  # the \right and \middle that occur
+
+    @cached_property
+    def closers(self) -> frozenset[str]:
+        r"""The `\right` and `\middle` that occur, with their delimiters."""
+        sides = ("\\right", "\\middle")
+        return frozenset(token for token in self.tokens if part_delimiter(token)[0] in sides)
 
     def formula(self) -> list[str]:
         """Parse the whole formula. Space at its end, which is invisible, is dropped."""
@@ -109,9 +115,8 @@ class _Parser:
         while inked and out[inked - 1] in symbols.SPACES:
             inked -= 1
         # MathJax spaces an operator at the very end as a sign; below \atop the width matters.
-        if inked and out[inked - 1] in symbols.BINARIES:
-            inked = len(out)
-        if not symbols.OTHER_INFIX.isdisjoint(out):
+        ends_in_sign = inked and out[inked - 1] in symbols.BINARIES
+        if ends_in_sign or not symbols.OTHER_INFIX.isdisjoint(out):
             inked = len(out)
         # Without the space or the braces, the rest may have a shorter spelling.
         opened = self.tokens[0] == "{" and out[:1] != ["{"]
@@ -362,12 +367,6 @@ class _Parser:
 
     def _delimited(self, delimiter: str, out: list[str]) -> int:
         r"""Parse `\left` with its delimiter to `\right` with its own."""
-        if self.closers is None:
-            self.closers = frozenset(
-                token
-                for token in self.tokens
-                if part_delimiter(token)[0] in ("\\right", "\\middle")
-            )
         side = "\\left"
         while True:
             out.append(side + spelled_delimiter(delimiter))
