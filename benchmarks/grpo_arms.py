@@ -3,11 +3,11 @@
     python benchmarks/grpo_arms.py --model FOLDER --train im2latex_train.parquet --rows 0:6500 \\
         --held-out im2latex_val.parquet --minutes 60 --out runs/arms
 
-`--model` is a whole model, such as `texlens merge` writes; for the published rewards one that
+`--model` is a whole model, such as `texlens merge` writes; for the rewards of the GRPO report one that
 answers in tags (recipe `sft_tagged_small`), which all arms then do. The arms:
 
-- `published`: GRPO with the published rewards;
-- `ours`: GRPO with the rewards of the drawn answer;
+- `report`: GRPO with the rewards of the GRPO report (Small Model, Big Equations);
+- `rendered`: GRPO with rewards of the rendered answer;
 - `control`: supervised fine-tuning on the same pictures.
 
 Each trains a new adapter of the same rank on the same layers for `--minutes`, the reading of dev
@@ -38,8 +38,13 @@ from texlens.train.run.config import load_recipe, parse_changes
 from texlens.train.run.settings import DevSet
 from texlens.train.sft.settings import SftConfig
 
-PUBLISHED = {"tag_presence": 1, "tag_order": 1, "validity_similarity": 1, "exact_match_bonus": 1}
-ARMS = ("published", "ours", "control")
+REPORT_REWARDS = {
+    "tag_presence": 1,
+    "tag_order": 1,
+    "validity_similarity": 1,
+    "exact_match_bonus": 1,
+}
+ARMS = ("report", "rendered", "control")
 
 
 def recipes(arguments: argparse.Namespace) -> dict[str, GrpoConfig | SftConfig]:
@@ -68,8 +73,8 @@ def recipes(arguments: argparse.Namespace) -> dict[str, GrpoConfig | SftConfig]:
         "num_generations": 8,
     }
     own: dict[str, dict[str, Any]] = {
-        "published": grpo | {"rewards": PUBLISHED},
-        "ours": grpo,
+        "report": grpo | {"rewards": REPORT_REWARDS},
+        "rendered": grpo,
         "control": shared,
     }
     for setting in arguments.set:
@@ -78,8 +83,8 @@ def recipes(arguments: argparse.Namespace) -> dict[str, GrpoConfig | SftConfig]:
             raise SystemExit(f"--set {setting}: begin with one of {', '.join(ARMS)}.")
         own[arm] |= parse_changes([rest])
     return {
-        "published": load_recipe("grpo_small", GrpoConfig, own["published"]),
-        "ours": load_recipe("grpo_small", GrpoConfig, own["ours"]),
+        "report": load_recipe("grpo_small", GrpoConfig, own["report"]),
+        "rendered": load_recipe("grpo_small", GrpoConfig, own["rendered"]),
         "control": load_recipe("sft_printed_small", SftConfig, own["control"]),
     }
 

@@ -1,4 +1,4 @@
-"""How well does training fill an accelerator at the published shapes?
+"""How well does training fill an accelerator at the shapes that Qwen released?
 
     python benchmarks/train_large.py [--model Qwen/Qwen2.5-VL-3B-Instruct] [--out FOLDER]
     OMP_NUM_THREADS=1 python benchmarks/train_large.py --model src/texlens/assets/small --tiny
@@ -10,7 +10,7 @@ over a language model of 4 bits (nf4, double quantisation) where bitsandbytes is
 vision attention batched by length; loss on the answers' tokens, computed in parts.
 
 For each setting: examples/s, tokens/s (all tokens of the sequences), utilisation as model FLOPs
-(see `texlens.train.plan.cost`) over the card's published dense bfloat16 peak, the same with the
+(see `texlens.train.plan.cost`) over the dense bfloat16 peak of the card's data sheet, the same with the
 operations that checkpointing runs again, the driver's busy percentage, the peak of allocated
 memory, and beside it what `--dry-run` estimates. Writes train_large.json into --out, or $OUT.
 Needs torch, transformers and peft; not the rest of TexLens' dependencies.
@@ -42,7 +42,7 @@ from torch.utils.checkpoint import checkpoint
 from texlens.model.qwen_shapes import model_config
 from texlens.model.vision_attention import batch_vision_attention
 from texlens.train.plan.cost import Batch, Training, activation_bytes, step_flops
-from texlens.train.plan.cost import peak_flops as published_peak
+from texlens.train.plan.cost import peak_flops as card_peak
 
 PROMPT = 30  # tokens of the system's and the user's sentences and of the chat form
 RANK = 8
@@ -62,7 +62,7 @@ class Setting:
 
 
 # A formula of a line (112 x 560 pixels: 80 visual tokens) and the largest picture that the
-# published recipe lets through (504 x 504 pixels: 324 visual tokens).
+# recipes let through (504 x 504 pixels: 324 visual tokens).
 LINE, LARGEST = (8, 40), (36, 36)
 
 
@@ -224,7 +224,7 @@ def measure(
     training = Training("lora", "lora", "lora", checkpointing=setting.checkpointing)
     loss_bytes = LOSS_PART * config.text_config.vocab_size * 14
     flops = step_flops(config, cost_batch, training)
-    peak_flops = published_peak(torch.cuda.get_device_name()) if on_gpu else None
+    peak_flops = card_peak(torch.cuda.get_device_name()) if on_gpu else None
     figures: dict[str, Any] = {
         "steps": len(times),
         "seconds_a_step": median,

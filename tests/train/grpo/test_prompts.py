@@ -215,7 +215,7 @@ def test_settings_that_make_no_sense_are_refused(
 
 
 def test_a_step_of_broken_groups_is_refused_by_its_numbers(parquet: Path) -> None:
-    """The published setting as printed."""
+    """The setting of the GRPO report as printed."""
     printed = config(
         parquet, per_device_train_batch_size=2, gradient_accumulation_steps=4, num_generations=6
     )
@@ -235,10 +235,10 @@ def test_the_shipped_recipes_are_whole() -> None:
         assert recipe.groups_per_step() >= 1
     warm_up = load_recipe("sft_tagged_small", SftConfig)
     assert warm_up.prompt_config.system == PROMPTS["think_answer"].system
-    published = load_recipe("grpo_3b", GrpoConfig)
-    assert published.prompt_config.answer_format == "think_answer"
-    assert published.prompt_config.system == PROMPTS["think_answer"].system
-    assert (published.learning_rate, published.max_steps, published.num_generations) == (
+    report = load_recipe("grpo_3b", GrpoConfig)
+    assert report.prompt_config.answer_format == "think_answer"
+    assert report.prompt_config.system == PROMPTS["think_answer"].system
+    assert (report.learning_rate, report.max_steps, report.num_generations) == (
         4e-5,
         100,
         6,

@@ -253,7 +253,7 @@ def test_all_weights_are_trained_without_lora(recipe: Recipe, tmp_path: Path) ->
 
 
 def test_a_base_of_4_bits_is_trained_on_the_cpu(recipe: Recipe, tmp_path: Path) -> None:
-    """The published setting: nf4, double quantisation, paged 8-bit AdamW, its rewards."""
+    """The setting of the GRPO report: nf4, double quantisation, paged 8-bit AdamW, its rewards."""
     config = recipe(
         quantisation="nf4", precision="bfloat16", optim="paged_adamw_8bit",
         rewards={

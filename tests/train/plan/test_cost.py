@@ -119,7 +119,7 @@ def test_checkpointing_trades_memory_for_operations() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(RELEASED))
-def test_operations_of_the_published_shapes_follow_their_parameters(name: str) -> None:
+def test_operations_of_the_released_shapes_follow_their_parameters(name: str) -> None:
     """With the head on every token a step in full is 6 operations a weight and token."""
     config = model_config(name)
     batch = Batch(1, 200, 4, 200)

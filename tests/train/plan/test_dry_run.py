@@ -46,8 +46,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with the shape of the 3B, but two layers of language model and eight of vision."""
     folder = tmp_path_factory.mktemp("base")
-    published = files("texlens.model.qwen_shapes") / "3b.json"
-    document = json.loads(published.read_text(encoding="utf-8"))
+    released = files("texlens.model.qwen_shapes") / "3b.json"
+    document = json.loads(released.read_text(encoding="utf-8"))
     document["text_config"]["num_hidden_layers"] = 2
     document["vision_config"] |= {"depth": 8, "fullatt_block_indexes": [7]}
     (folder / "config.json").write_text(json.dumps(document), encoding="utf-8")
@@ -60,7 +60,7 @@ def sft(recipe: str, *settings: str, **how: Any) -> DryRun:
 
 
 @pytest.mark.parametrize("recipe", ["sft_printed_3b", "sft_printed_7b", "sft_handwritten_3b"])
-def test_published_recipes_have_the_published_shapes(recipe: str) -> None:
+def test_recipes_have_the_shapes_that_qwen_released(recipe: str) -> None:
     run, size = sft(recipe), recipe[-2:]
     assert run.base_parameters == TOTALS[size]
     assert 0 < run.trained < 0.01 * TOTALS[size]
@@ -195,11 +195,13 @@ def test_answers_that_no_group_holds_are_named(base: str) -> None:
     def grpo(*settings: str) -> DryRun:
         return dry_run(load_recipe("grpo_3b", GrpoConfig, parse_changes((base, *settings))))
 
-    as_published = grpo("per_device_train_batch_size=2", "gradient_accumulation_steps=4")
-    assert any("no multiple of num_generations, 6" in text for text in as_published.warnings)
+    as_reported = grpo("per_device_train_batch_size=2", "gradient_accumulation_steps=4")
+    assert any("no multiple of num_generations, 6" in text for text in as_reported.warnings)
     shipped = grpo()
     assert not any("num_generations" in text for text in shipped.warnings)
-    assert shipped.longest_batch.tokens == 1200  # as published: 600 of prompt, 600 of answer
+    assert (
+        shipped.longest_batch.tokens == 1200
+    )  # as in the GRPO report: 600 of prompt, 600 of answer
 
 
 def test_the_document_is_json_and_says_what_the_text_says(

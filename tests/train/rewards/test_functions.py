@@ -114,7 +114,7 @@ TAGS = ["<think>", "</think>", "<ANSWER>", "</answer>", "a", "\n"]
 
 
 @given(st.lists(st.sampled_from(TAGS), max_size=14).map("".join))
-def test_tags_are_found_as_by_the_published_expressions(text: str) -> None:
+def test_tags_are_found_as_by_the_expressions_of_the_report(text: str) -> None:
     order = re.search(r"<think>.*?</think>.*?<answer>.*?</answer>", text, re.S | re.I)
     assert tag_order(text) == float(order is not None)
     answers = re.findall(r"<answer>(.*?)</answer>", text, re.S | re.I)

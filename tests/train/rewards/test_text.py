@@ -1,4 +1,4 @@
-r"""The published rewards on completions made by hand, each with what the definition says of it."""
+r"""The rewards of the GRPO report on completions made by hand, each with the value by definition."""
 
 from __future__ import annotations
 

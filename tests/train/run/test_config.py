@@ -106,7 +106,7 @@ def test_recipes_of_both_stages_are_whole_and_name_no_machine(name: str) -> None
         assert config.trainable_modules == load_recipe(first, SftConfig).trainable_modules
 
 
-def test_the_published_settings_are_those_of_the_3b_recipes() -> None:
+def test_the_3b_recipes_have_the_settings_of_the_qwen_ocr_report() -> None:
     first, second = (load_recipe(f"sft_{s}_3b", SftConfig) for s in ("printed", "handwritten"))
     for config in (first, second):
         assert config.lora is not None
