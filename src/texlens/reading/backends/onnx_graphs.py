@@ -142,16 +142,6 @@ class Cache:
         self.lengths = lengths
         self.step: _Step | None = None
 
-    @property
-    def rows(self) -> int:
-        """How many answers are being generated."""
-        return len(self.lengths)
-
-    @property
-    def capacity(self) -> int:
-        """How many tokens a row has room for."""
-        return self.arrays[0].shape[2]
-
     def keep(self, rows: Sequence[int]) -> None:
         """Drop every row but these."""
         self.arrays = [array[list(rows)] for array in self.arrays]
@@ -160,7 +150,7 @@ class Cache:
 
     def make_room(self) -> None:
         """Have room for one more token in each row."""
-        if int(self.lengths.max()) < self.capacity:
+        if int(self.lengths.max()) < self.arrays[0].shape[2]:
             return
         more = ((0, 0), (0, 0), (0, self.GROWTH), (0, 0))
         self.arrays = [np.pad(array, more) for array in self.arrays]
@@ -219,11 +209,11 @@ class Text:
         """
         cache.make_room()
         if cache.step is None:
-            logits = np.empty((cache.rows, len(self.embedding)), dtype=np.float32)
+            logits = np.empty((len(tokens), len(self.embedding)), dtype=np.float32)
             cache.step = _Step(self, cache.arrays, 1, logits)
         step = cache.step
         step.states[:, 0] = self.embedding[list(tokens)]
-        step.turn_all(np.broadcast_to(positions, (3, len(positions))))
+        step.turn(0, np.broadcast_to(positions, (3, len(positions))))
         cache.lengths += 1
         step.run(np.ones_like(cache.lengths), cache.lengths)
         return step.logits
@@ -262,17 +252,11 @@ class _Step:
             self._binding.bind_output(f"new_{name}", *where)
 
     def turn(self, row: int, positions: Integers) -> None:
-        """Set the positions (3, at most n) of the tokens of one row."""
+        """Set the positions (3, tokens) of the tokens from this row's first on."""
         angles = self._text.angles(positions)
         start = row * self._n
         self._cos[start : start + len(angles)] = np.cos(angles)
         self._sin[start : start + len(angles)] = np.sin(angles)
-
-    def turn_all(self, positions: Integers) -> None:
-        """Set the positions (3, rows * n) of the tokens of all rows."""
-        angles = self._text.angles(positions)
-        np.cos(angles, out=self._cos)
-        np.sin(angles, out=self._sin)
 
     def run(self, new: Integers, lengths: Integers) -> None:
         """Fill `logits`; each row has `new` new tokens, and `lengths` with those in the cache."""
