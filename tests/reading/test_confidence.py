@@ -1,4 +1,4 @@
-"""Chances that can be believed, and what happens to a reading by them."""
+"""Calibrated confidence: fitting it, storing it, and its effect on readings."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def calibration(right: float, formula: float) -> Calibration:
     )  # fmt: skip
 
 
-def test_a_regression_finds_the_chances_it_was_made_from() -> None:
+def test_a_regression_recovers_its_coefficients() -> None:
     random = np.random.default_rng(1)
     features = [{"a": float(a), "b": float(b)} for a, b in random.normal(3, 2, (20_000, 2))]
     reference = Regression(intercept=-1.0, weights={"a": 1.5, "b": -0.7})
@@ -68,7 +68,7 @@ def test_separable_outcomes_do_not_run_away() -> None:
     assert Regression(intercept=0, weights={"a": 1.0}).probability({"a": -1e9}) < 1e-100
 
 
-def test_the_features_are_what_they_say() -> None:
+def test_features_of_an_answer() -> None:
     features = answer_features(reading(0.5, 0.25, end=0.5))
     assert np.exp(features["log_surprise"]) == pytest.approx(np.log(16), abs=0.01)
     assert np.exp(features["log_worst"]) == pytest.approx(np.log(4), abs=0.01)
@@ -98,7 +98,7 @@ def word(text: str) -> Image.Image:
     return image
 
 
-def test_the_reader_reports_the_chance(model_folder: Path, tmp_path: Path) -> None:
+def test_the_reader_reports_the_calibrated_confidence(model_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
     pictures = [word("a+b"), Image.new("L", (90, 50), 255)]

@@ -1,4 +1,4 @@
-"""Second looks: what is looked at again, how like a drawing is, which answer counts."""
+"""Reading again: which pictures, the similarity of renderings, which answer is chosen."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ FORMULAS = [
 
 
 def picture(formula: str, em_px: float = 24.0) -> Image.Image:
-    drawn = png(formula, Size(em_px=em_px))
-    assert isinstance(drawn, bytes)
-    return Image.open(io.BytesIO(drawn)).convert("L")
+    rendered = png(formula, Size(em_px=em_px))
+    assert isinstance(rendered, bytes)
+    return Image.open(io.BytesIO(rendered)).convert("L")
 
 
 def reading(latex: str, confidence: float = 0.9, warnings: tuple[str, ...] = ()) -> Reading:
@@ -49,38 +49,38 @@ def test_one_wrong_symbol_is_noticed() -> None:
 
 
 def test_heavier_ink_and_margins_change_little() -> None:
-    drawn = picture(FORMULAS[0])
-    heavy = Image.fromarray(np.minimum(255, np.asarray(drawn) * 0.9).astype(np.uint8))
-    wide = Image.new("L", (drawn.width + 90, drawn.height + 40), 255)
+    rendered = picture(FORMULAS[0])
+    heavy = Image.fromarray(np.minimum(255, np.asarray(rendered) * 0.9).astype(np.uint8))
+    wide = Image.new("L", (rendered.width + 90, rendered.height + 40), 255)
     wide.paste(heavy, (50, 30))
     assert render_similarities(wide, FORMULAS[:1])[0] > 0.9
 
 
-def test_what_cannot_be_drawn_is_like_nothing() -> None:
+def test_what_cannot_be_rendered_has_no_similarity() -> None:
     assert render_similarities(picture("x"), [r"\frac {", r"\quad", "x"])[:2] == [0.0, 0.0]
     assert render_similarities(Image.new("L", (40, 40), 255), ["x"]) == [0.0]
 
 
-def test_doubtful_pictures_are_looked_at_again() -> None:
+def test_doubtful_pictures_are_read_again() -> None:
     assert further_views(reading("x", DOUBT + 0.01), 1, can_zoom=True) == []
     in_sizes = further_views(reading("x", DOUBT - 0.01), 1, can_zoom=True)
     assert in_sizes
-    assert all(look.temperature == 0 and look.zoom != 1 for look in in_sizes)
+    assert all(view.temperature == 0 and view.zoom != 1 for view in in_sizes)
     assert further_views(reading("x", DOUBT - 0.01), 1, can_zoom=False) == []
 
 
 @pytest.mark.parametrize("can_zoom", [True, False])
-def test_faulty_answers_are_drawn_anew(can_zoom: bool) -> None:
-    looks = further_views(reading("x", 0.99, ("loop",)), 1, can_zoom=can_zoom)
-    assert any(look.temperature > 0 for look in looks)
-    assert any(look.zoom != 1 for look in looks) == can_zoom
+def test_faulty_answers_are_sampled_again(can_zoom: bool) -> None:
+    views = further_views(reading("x", 0.99, ("loop",)), 1, can_zoom=can_zoom)
+    assert any(view.temperature > 0 for view in views)
+    assert any(view.zoom != 1 for view in views) == can_zoom
 
 
 @pytest.mark.parametrize("can_zoom", [True, False])
-def test_best_of_n_looks_n_times_and_never_twice_alike(can_zoom: bool) -> None:
+def test_best_of_n_reads_in_n_different_views(can_zoom: bool) -> None:
     for count in (2, 5, 12):
-        looks = [View(), *further_views(reading("x", 0.999), count, can_zoom=can_zoom)]
-        assert len(looks) == len(set(looks)) == count
+        views = [View(), *further_views(reading("x", 0.999), count, can_zoom=can_zoom)]
+        assert len(views) == len(set(views)) == count
 
 
 def test_the_answer_that_looks_like_the_picture_counts() -> None:
