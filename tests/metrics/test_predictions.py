@@ -59,7 +59,7 @@ def _broken(line: int, text: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message_part"),
     [
         ("p.jsonl", _broken(17, '{"id": "x", "gt": '), "line 17"),
         ("p.jsonl", _broken(17, "[" * 100_000), "line 17"),
@@ -80,20 +80,20 @@ def _broken(line: int, text: str) -> bytes:
         ("p.jsonl", "\ufeff{}".encode("utf-16"), "not UTF-8"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_in_one_sentence(
-    tmp_path: Path, name: str, content: bytes, told: str
+def test_an_error_is_one_sentence_with_its_line(
+    tmp_path: Path, name: str, content: bytes, message_part: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
         read_predictions(path)
     message = str(caught.value)
-    assert told in message
+    assert message_part in message
     assert str(path) in message
     assert "\n" not in message
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_predictions(tmp_path / "absent.jsonl")
     with pytest.raises(InputError, match="directory"):

@@ -216,7 +216,7 @@ def test_the_breakdown_groups_by_length_lines_arrays_and_source() -> None:
     }
 
 
-def test_more_than_one_percent_of_undrawable_references_is_told() -> None:
+def test_more_than_one_percent_of_undrawable_references_gives_a_warning() -> None:
     scoring = score_predictions(
         predictions([("x", "x"), (r"\frac{", "x")]),
         ScoringConfig(("layout",), cache=False),

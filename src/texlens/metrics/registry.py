@@ -55,7 +55,7 @@ def build_metrics(keys: Sequence[str], *, cdm_engine: CdmEngine = "mathjax") -> 
 
 
 def goodness(key: str, value: float) -> float:
-    """A value turned so that 1 is perfect and 0 worst, whatever the metric."""
+    """The value on a scale where 1 is perfect and 0 is worst, for every metric."""
     return 1 - value if _kind(key).lower_is_better else value
 
 

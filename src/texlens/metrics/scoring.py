@@ -36,7 +36,7 @@ class Group:
 class Scoring:
     """The result of scoring a corpus.
 
-    `items` stand in the order of `predictions`; `breakdown` maps `length`, `lines`, `arrays` and,
+    `items` are in the order of `predictions`; `breakdown` maps `length`, `lines`, `arrays` and,
     where the predictions name them, `source` and `kind` to their groups; `warnings` concern the run
     as a whole.
     """
@@ -67,7 +67,7 @@ def score(
         cache: whether drawings are kept on disk for the next time.
 
     Returns:
-        A `Score` for every key, in the order of the tables; values lie in 0..1.
+        A `Score` for every key, in the order of the tables; values are in 0..1.
 
     Raises:
         InputError: a pair or a key is wrong, or there is no pair.

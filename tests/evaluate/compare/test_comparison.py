@@ -33,8 +33,8 @@ REFERENCES[8] = r"\text { </script><b>bold</b> }"
 REFERENCES[9] = r"\begin{array} { c } a \\ b \\ \end{array}"
 
 
-class Told:
-    """A reader that answers what it was told, by id."""
+class FixedReader:
+    """A reader with a fixed answer for every id."""
 
     prompt_config, max_new_tokens = PromptConfig(), 64
     decoding_settings: dict[str, int] = {"constrained": 0}  # noqa: RUF012
@@ -71,7 +71,7 @@ def folders(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
         "odd": lambda n: r"\frac {" if n % 4 == 1 else REFERENCES[n],
     }
     for name, answer in answers.items():
-        reader: Any = Told(name, answer)
+        reader: Any = FixedReader(name, answer)
         evaluate(reader, DataSet(data), out / name, ScoringConfig(KEYS, cache=False), quiet=True)
     return {name: out / name for name in answers}
 
@@ -217,7 +217,7 @@ def test_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
             assert "not comparable" in part.splitlines()[0]
 
 
-def test_readings_under_other_conditions_are_told(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_other_conditions_are_named(folders: dict[str, Path], tmp_path: Path) -> None:
     def shorten(document: dict[str, Any]) -> None:
         document["run"]["max_new_tokens"] = 8
         document["run"]["prompt_config"]["system"] = "Think first. " * 9

@@ -1,4 +1,4 @@
-"""Matching and RANSAC: the same answers as the published code's libraries give."""
+"""Matching and RANSAC: the same answers as the official code's libraries give."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def points(seed: int, n: int, moved: int) -> tuple[Floats, Floats]:
     return gt, pred
 
 
-# Inliers that `skimage.measure.ransac` of scikit-image 0.20.0 found with the published settings.
+# Inliers that `skimage.measure.ransac` of scikit-image 0.20.0 found with the official settings.
 SCIKIT_IMAGE_0_20 = [
     (1, 3, 1, "011"),
     (2, 4, 2, "0011"),

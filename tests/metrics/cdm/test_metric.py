@@ -1,4 +1,4 @@
-"""`cdm` by both engines: the published score, with its faults of judgement and without others."""
+"""`cdm` by both engines: the official score, with its faults of judgement but not its bugs."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("gt", "pred", "f1"), PUBLISHED)
-def test_published_scores_by_mathjax(gt: str, pred: str, f1: float, drawings: Drawings) -> None:
+def test_official_scores_by_mathjax(gt: str, pred: str, f1: float, drawings: Drawings) -> None:
     assert cdm(gt, pred, drawings) == f1
 
 
 @pytest.mark.slow
-def test_published_scores_by_tex(pdflatex: str, drawings: Drawings) -> None:
+def test_official_scores_by_tex(pdflatex: str, drawings: Drawings) -> None:
     pytest.importorskip("pypdfium2")
     items = Cdm(engine="tex").score_items(
         [Pair.of(gt, pred) for gt, pred, _ in PUBLISHED], drawings

@@ -1,4 +1,4 @@
-"""The published tokens: what the grammar prints, what is drawn, what passes as the same."""
+"""The official tokens: what the grammar prints, what is drawn, which tokens are the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from texlens.metrics.cdm.repair import repaired
 from texlens.metrics.cdm.tokens import MAX_CHARACTERS, first_tokens, normalise, paint, same_token
 
-# What the published code prints after both normalisations.
+# What the official code prints after both normalisations.
 NORMALISED = [
     (r"\dfrac12", r"\frac { 1 } { 2 }"),
     (r"a \over b", r"\frac { a } { b }"),
@@ -70,12 +70,12 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("latex", "tokens"), NORMALISED)
-def test_normalised_as_published(latex: str, tokens: str) -> None:
+def test_normalised_as_the_official_code_does(latex: str, tokens: str) -> None:
     assert normalise(latex) == (tokens.split(), True)
 
 
 @pytest.mark.parametrize("latex", REFUSED)
-def test_refused_as_published(latex: str) -> None:
+def test_refused_as_the_official_code_does(latex: str) -> None:
     assert first_tokens(latex) is None
     assert normalise(latex)[1] is False
 
@@ -108,7 +108,7 @@ def test_what_is_drawn(latex: str, tokens: str) -> None:
     assert drawn(latex) == tokens
 
 
-def test_the_end_of_a_root_with_three_fractions_hides_a_token_as_published() -> None:
+def test_the_end_of_a_root_with_three_fractions_hides_a_token_as_the_official_code_does() -> None:
     fractions = r"\frac{a}{b} \frac{c}{d} \frac{e}{f}"
     assert drawn(fractions) == r"\frac a b \frac c d \frac e f"
     assert drawn(rf"\sqrt{{{fractions}}}") == r"\sqrt \frac a b \frac c d \frac e"

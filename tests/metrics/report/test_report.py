@@ -98,7 +98,7 @@ def test_a_report_shows_the_worst_first_and_says_what_it_leaves_out() -> None:
     assert scoring.scores["layout"].signature in html.unescape(text)
 
 
-def test_what_cannot_be_drawn_is_said_in_its_place() -> None:
+def test_a_formula_that_cannot_be_drawn_shows_the_reason() -> None:
     text = scoring_page("Scores", scored([Prediction("1", "x", r"\frac{")]))
     assert "cannot be drawn: Missing close brace" in text
 
@@ -132,7 +132,7 @@ def test_explanations_are_written_under_a_safe_name(tmp_path: Path) -> None:
     assert (tmp_path / "explain" / "plain.1.png").exists()
 
 
-def test_what_cannot_be_explained_is_told() -> None:
+def test_an_item_that_cannot_be_explained_is_refused() -> None:
     with pytest.raises(InputError, match="cannot be explained"):
         explain(Prediction("1", r"\frac{", "x"), ScoringConfig(("layout",), cache=False))
     with pytest.raises(InputError, match="Only cdm and layout"):

@@ -91,7 +91,7 @@ def test_bleu_13a_is_sacrebleus_for_items_and_corpora(pairs: list[tuple[str, str
 
 @settings(deadline=None, max_examples=150)
 @given(texts, texts)
-def test_rouge_l_is_the_published_one(gt: str, pred: str) -> None:
+def test_rouge_l_is_that_of_rouge_score(gt: str, pred: str) -> None:
     reference, answer = gt.strip().lower(), pred.strip().lower()
     expected = RougeScorer(["rougeL"], use_stemmer=True).score(reference, answer)["rougeL"].fmeasure
     assert rouge_l(gt, pred) == (1.0 if reference == answer else expected)

@@ -42,7 +42,7 @@ class Inked:
 
     `numbers` are their places among all tokens of the formula that have a colour. `boxes` has shape
     (tokens, 4): left, top, right, bottom in pixels of 1/200 inch at 12 points;
-    `width` and `height` measure the picture they lie in.
+    `width` and `height` are those of the picture, in the same pixels.
     """
 
     tokens: tuple[str, ...]

@@ -34,7 +34,7 @@ NARROWER: Final = 0.979
 CROP_PADDING_PX: Final = 8
 
 _FENCE: Final = re.compile(r"\\(?:left|right)(?![A-Za-z])")
-# Operators whose scripts may stand above and below.
+# Operators whose scripts may be above and below.
 _WITH_LIMITS: Final = frozenset(
     r"""\sum \prod \coprod \bigvee \bigwedge \biguplus \bigcap \bigcup \bigotimes \bigoplus
     \bigodot \bigsqcup \int \iint \iiint \iiiint \oint \intop \smallint \lim \liminf \limsup \inf

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from texlens.metrics.cdm import grammar as cdm_grammar
 
-_PERCENT: Final = "\uffff"  # stands for `\%` while comments are cut
+_PERCENT: Final = "\uffff"  # replaces `\%` while comments are removed
 
 _RENAMED_ENVIRONMENTS: Final = (
     (re.compile(r"\\begin\{(split|align|alignedat|alignat|eqnarray)\*?\}(.+?)\\end\{\1\*?\}", re.S), "aligned"),
@@ -95,8 +95,8 @@ _MAX_DEPTH: Final = 200
 class Ink(NamedTuple):
     """A token drawn in a colour of its own.
 
-    `opens` says that its colour also covers the arguments that follow, up to a `CLOSE`; `braced`
-    that it stands in a group of its own.
+    With `opens` its colour also covers the arguments that follow, up to a `CLOSE`; with `braced`
+    it is in a group of its own.
     """
 
     number: int
@@ -209,7 +209,7 @@ def _rewritten(words: list[str]) -> list[str]:
 
 
 def _merged(words: list[str]) -> list[str]:
-    """Tokens that are drawn as one are one: `\\big (`, `\\string x`, lengths, column types."""
+    """Tokens that are drawn together become one: `\\big (`, `\\string x`, lengths, column types."""
     merged: list[str] = []
     index, count = 0, len(words)
     while index < count:

@@ -139,8 +139,8 @@ class Layout(Metric):
 def formula(text: str) -> str:
     """The formula in an answer as the engine is to draw it.
 
-    Large operators typed as characters become commands, so that their limits stand as those of
-    commands do.
+    Large operators typed as characters become commands, so that their limits are placed as those
+    of commands.
     """
     text = formula_of(text)
     return text if text.isascii() else text.translate(_OPERATOR_COMMANDS)

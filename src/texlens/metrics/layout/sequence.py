@@ -44,16 +44,16 @@ TALL_FENCE = 1.3
 COLUMN_GAP = 0.7
 """White space (em) between two columns from which they count as columns."""
 SAME_BASELINE = 0.05
-"""Distance (em) within which two scripts stand on one baseline."""
+"""Distance (em) within which two scripts have the same baseline."""
 OVERHANG = 0.25
 """How far (em) a script may reach under its operator without being a limit under it."""
 HAIRLINE = 0.15
 """Thickness (em) up to which a box of a line is a straight line across or down."""
 
 BESIDE, STACKED, BEHIND = 1.0, 2.0, 4.0
-"""How a script stands: beside its base, under or over it; or, a subscript, behind a superscript."""
+"""Places of a script: beside its base, under or over it; or, a subscript, after a superscript."""
 SMALL, FULL = 1.0, 2.0
-"""Parts of a fraction smaller than, or as large as, the line that it stands in."""
+"""Sizes of a fraction's parts: smaller than the line around it, or as large."""
 
 Roles = dict[str, list[int]]
 
@@ -124,9 +124,9 @@ class _Reader:
     # -- walking -----------------------------------------------------------------------------
 
     def row(self, members: Sequence[int], depth: int, *, free: bool = False) -> None:
-        """Read the boxes `members` that lie side by side at `depth` of the layout.
+        """Read the boxes `members`, side by side at `depth` of the layout.
 
-        `free` says that lines here may be broken anywhere: the outermost level.
+        `free` is for the outermost level, where lines may be broken anywhere.
         """
         parts = self.parts(members, depth)
         for position, (name, boxes) in enumerate(parts):
@@ -298,7 +298,7 @@ class _Reader:
             self.last_script = _Script(name, start, len(self.items), boxes)
 
     def on_one_baseline(self, one: list[int], two: list[int]) -> bool:
-        """Whether the largest signs of two scripts stand on one baseline."""
+        """Whether the largest signs of two scripts have the same baseline."""
         a, b = (
             max((self.boxes[box].scale, self.boxes[box].base) for box in boxes)[1]
             for boxes in (one, two)

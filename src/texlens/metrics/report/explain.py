@@ -147,7 +147,7 @@ def _html(explanation: Explanation) -> str:
 
 
 def _file_name(id_: str) -> str:
-    """A name for an id, which may hold anything: cleaned, and then told apart by a hash."""
+    """A file name for an id: without special characters, and then with a hash to stay distinct."""
     clean = re.sub(r"[^A-Za-z0-9._-]+", "_", id_)[:80].lstrip(".")
     if clean == id_:
         return clean
