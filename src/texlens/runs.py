@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from texlens import __version__
 from texlens.errors import InputError
 
 T = TypeVar("T")
@@ -142,7 +143,7 @@ def progress(
 def provenance(*packages: str) -> dict[str, str]:
     """The versions that a result depends on: TexLens, Python, platform, and the named packages."""
     versions = {
-        "texlens": metadata.version("texlens"),
+        "texlens": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
     }

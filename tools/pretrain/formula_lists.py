@@ -1,8 +1,10 @@
 r"""Write the formula lists of a pretraining run: normal form, one spelling of words, dev kept out.
 
-    python tools/pretrain/formula_lists.py FORMULAS/ STACKS.tsv.xz OUT/
+    python tools/pretrain/formula_lists.py FORMULAS/ STACKS.tsv.xz IM2LATEX.parquet OUT/
 
-FORMULAS/ holds `*.txt.xz` with one formula a line, STACKS is a `.tsv.xz` whose last column is LaTeX.
+FORMULAS/ holds `*.txt.xz` with one formula a line, STACKS is a `.tsv.xz` whose last column is LaTeX, of
+IM2LATEX the first 6,500 rows are taken. OUT/tokenizer knows the tokens of all of them, of our grammar,
+and `\ce`, which a later run needs: a run that finds it in its folder takes it.
 Writes `NAME.txt` for training and `NAME.dev.txt` for a hash's hundredth part, which no training run
 may use. What KaTeX refuses, what has more than 300 tokens or a character that TeX's fonts lack
 (Chinese words), and chemistry is left out, and counted.
@@ -15,9 +17,15 @@ import re
 import sys
 import zlib
 from pathlib import Path
+from random import Random
 
+from pyarrow import parquet
+
+from texlens.data.formulas.grammar import generate
 from texlens.engine import get_engine
 from texlens.latex import normalize
+from texlens.model.prompt_config import PromptConfig
+from texlens.model.tokenizer import build_tokenizer
 
 MAX_TOKENS = 300
 _TEXT = re.compile(r"\\(?:text|textrm|textnormal|mbox|operatorname) ?\{ ?([A-Za-z ]+?) ?\}")
@@ -29,8 +37,12 @@ def spelled(formula: str) -> str:
 
 
 def main() -> None:
-    formulas, stacks, out = (Path(argument) for argument in sys.argv[1:4])
+    formulas, stacks, im2latex, out = (Path(argument) for argument in sys.argv[1:5])
     out.mkdir(parents=True, exist_ok=True)
+    rows = parquet.read_table(im2latex, columns=["latex_formula"])["latex_formula"].to_pylist()
+    known = [normalize(row) for row in rows[:6500]]
+    (out / "im2latex_train.txt").write_text("\n".join(known) + "\n", encoding="utf-8")
+    known *= 3
     engine = get_engine()
     for path in [*sorted(formulas.glob("*.txt.xz")), stacks]:
         name = path.name.split(".")[0]
@@ -54,7 +66,16 @@ def main() -> None:
         train = [text for text in valid if text not in held_out]
         (out / f"{name}.txt").write_text("\n".join(train) + "\n", encoding="utf-8")
         (out / f"{name}.dev.txt").write_text("\n".join(dev) + "\n", encoding="utf-8")
+        known += train
         print(f"{name}: {len(lines)} lines, {len(train)} kept, {len(dev)} held out", flush=True)
+    random = Random(0)
+    known += [generate(random, tokens=40, depth=3) for _ in range(20_000)]
+    known += [r"\ce { H _ { 2 } O -> } \pu { m } \boxed { 7 } \$ \% \degree"] * 50
+    prompt = PromptConfig()
+    tokenizer = build_tokenizer(
+        known, phrases=(prompt.system, prompt.instruction), size=1536, min_count=8
+    )
+    tokenizer.save_pretrained(out / "tokenizer")
 
 
 if __name__ == "__main__":
