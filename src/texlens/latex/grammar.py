@@ -82,16 +82,11 @@ for _name, _letters in symbols.SIGNATURES.items():
 
 
 @lru_cache(maxsize=1)
-def lark_grammar() -> str:
-    """The grammar as text: rules, words, environments."""
-    rules = resources.files("texlens.latex").joinpath("formula.lark").read_text(encoding="utf-8")
+def words() -> dict[str, frozenset[str]]:
+    """The words of the language, under the names of their terminals in the rules."""
     letters = {symbol for symbol in _SYMBOLS if symbol.isalpha() or symbol == "@"}
-    environments = [
-        rf"/ ?\\begin\{{{name}\}}/ {'COLUMNS ' * (name in _ARRAYS)}rows / ?\\end\{{{name}\}}/"
-        for name in ENVIRONMENTS
-    ]
-    with_braces = _commands("mathop operatorname substack pmod pod")  # have rules of their own
-    words: dict[str, Iterable[str]] = {
+    apart = _commands("mathop operatorname substack pmod pod")  # have rules of their own
+    terminals: dict[str, Iterable[str]] = {
         "SYMBOL": _SYMBOLS - letters - _OPERATORS - {"[", "]", "*"},
         "OPERATOR": _OPERATORS,
         "NO_ATOM": _NO_ATOMS - {"\\ "},
@@ -99,9 +94,13 @@ def lark_grammar() -> str:
         "LIMITS": _commands("limits nolimits"),
         "INFIX": _INFIX,
         "RULE": _RULES,
-        "ONE": _BY_ARGUMENTS["a"] - with_braces | _commands("Bbb bold frak bm"),
+        "ONE": _BY_ARGUMENTS["a"] - apart | _commands("Bbb bold frak bm"),
         "TWO": _BY_ARGUMENTS["aa"],
         "WITH_OPTION": _BY_ARGUMENTS["oa"] - {"\\smash"},
+        "MATHOP": ["\\mathop"],
+        "OPERATORNAME": ["\\operatorname"],
+        "SUBSTACK": ["\\substack"],
+        "HSPACE": ["\\hspace"],
         "MODULO": _commands("mod pmod pod"),
         "TEXT": _TEXT,
         "SIZED": symbols.SIZED_DELIMITERS,
@@ -110,7 +109,18 @@ def lark_grammar() -> str:
         "MIDDLE": [f"\\middle{delimiter}" for delimiter in _DELIMITERS],
         "RIGHT": [f"\\right{delimiter}" for delimiter in _DELIMITERS],
     }
-    lines = [f"{name}: / ?({_any_of(texts)})/" for name, texts in words.items()]
+    return {name: frozenset(texts) for name, texts in terminals.items()}
+
+
+@lru_cache(maxsize=1)
+def lark_grammar() -> str:
+    """The grammar as text: rules, words, environments."""
+    rules = resources.files("texlens.latex").joinpath("formula.lark").read_text(encoding="utf-8")
+    environments = [
+        rf"/ ?\\begin\{{{name}\}}/ {'COLUMNS ' * (name in _ARRAYS)}rows / ?\\end\{{{name}\}}/"
+        for name in ENVIRONMENTS
+    ]
+    lines = [f"{name}: / ?({_any_of(texts)})/" for name, texts in words().items()]
     return "\n".join([rules, *lines, f"environment: {' | '.join(environments)}", ""])
 
 

@@ -83,6 +83,19 @@ def test_commands_are_written_letter_by_letter(constraint: Constraint, tokenizer
     assert written(constraint, tokenizer(r"\approxx")["input_ids"], 60) is None
 
 
+def test_an_unknown_command_is_not_the_beginning_of_a_longer_one() -> None:
+    texts = ["", " \\d", "x", " ", *r"\dagger"]
+    constraint = Constraint(texts, [0])
+    assert not constraint.begin(9).advance(texts.index(" \\d"))
+    assert written(constraint, [texts.index(letter) for letter in r"\dagger"], 9) is not None
+
+
+def test_a_last_space_is_allowed(constraint: Constraint, tokenizer: Any) -> None:
+    space = token_texts(tokenizer).index(" ")
+    tokens = [*tokenizer("x")["input_ids"], space, tokenizer.eos_token_id]
+    assert written(constraint, tokens, 9) is not None
+
+
 def test_an_answer_that_must_close_closes_at_once(constraint: Constraint, tokenizer: Any) -> None:
     answer = written(constraint, tokenizer(r"\left( \frac { a")["input_ids"], 200)
     assert answer is not None

@@ -6,13 +6,14 @@ here: a token is allowed only if the formula can still be closed within the limi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
-from texlens.latex.grammar import ENVIRONMENTS, lark_grammar
+from texlens.latex.grammar import ENVIRONMENTS, lark_grammar, words
 
 _MOST_TOKENS = 20_000  # a tokeniser with more was not made for LaTeX alone
 # What closes an open formula, in the order in which it is tried: an end; the beginning of an
@@ -32,6 +33,13 @@ class Constraint:
 
     def __init__(self, texts: Sequence[str], end_tokens: Sequence[int]) -> None:
         self.end_tokens = tuple(end_tokens)
+        known = frozenset().union(*words().values())
+        # Commands outside the language must not become the beginnings of longer names.
+        self.unknown = frozenset(
+            token
+            for token, text in enumerate(texts)
+            if re.fullmatch(r" ?\\[a-zA-Z]+", text) and text.strip() not in known
+        )
         vocabulary = TokenizerWrapper(_Vocabulary(texts, end_tokens[0]))
         tokenizer = LLTokenizer(vocabulary, eos_token=list(end_tokens))
         self._matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(lark_grammar()))
@@ -93,9 +101,9 @@ class ConstrainedAnswer:
         """Append a token if it is allowed. Returns whether it is."""
         if token in self._constraint.end_tokens:
             return bool(self._matcher.is_accepting())
-        before = self._closing, self._owed
-        if not self._matcher.try_consume_tokens([token]):
+        if token in self._constraint.unknown or not self._matcher.try_consume_tokens([token]):
             return False
+        before = self._closing, self._owed
         self._closing, self._owed = None, self._owed + _MOST_OWED
         if self._has_room_for(self._left):
             self._left -= 1
