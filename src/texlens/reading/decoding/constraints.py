@@ -74,10 +74,12 @@ class _Vocabulary:
         self._ids = {text: token for token, text in enumerate(self.tokens)}
 
     def __call__(self, text: bytes) -> list[int]:
-        """The tokens of a text, the longest first."""
+        """The tokens of a text, the longest first, up to where none fits."""
         tokens: list[int] = []
         while text:
-            known = next(n for n in range(len(text), 0, -1) if text[:n] in self._ids)
+            known = next((n for n in range(len(text), 0, -1) if text[:n] in self._ids), 0)
+            if not known:
+                break
             tokens.append(self._ids[text[:known]])
             text = text[known:]
         return tokens
@@ -148,7 +150,7 @@ class ConstrainedAnswer:
         # The name of a command is being spelt letter by letter: any of them will do.
         mask = np.frombuffer(self._matcher.compute_logit_bias(), dtype=np.uint8)
         token = int(mask.argmax())
-        if not self._matcher.consume_token(token):
+        if token in constraint.end_tokens or not self._matcher.consume_token(token):
             raise RuntimeError(f"llguidance failed: {self._matcher.get_error()[:500]}")
         return [token]
 
