@@ -28,7 +28,7 @@ shape: {vision_width: 32, vision_layers: 1, vision_heads: 2, vision_mlp: 48,
 prompt_config: {pixels_per_em: 13.84, min_pixels: 256, max_new_tokens: 8}
 data: [{shards: SHARDS}]
 dev: [{shards: SHARDS, rows: [0, 2]}]
-steps: 2
+max_steps: 2
 patches_per_batch: 1024
 pool_gib: 0.05
 """
@@ -77,7 +77,9 @@ def test_a_run_from_the_command_line(recipe: Path, tmp_path: Path) -> None:
     (out / "run.json").unlink()
     status, said = pretrain(recipe, "--out", out)
     assert (status, "begun with another learning_rate" in said) == (2, True)
-    assert pretrain(recipe, "--out", out, "--force", "--set", "steps=1")[1].startswith("1 steps")
+    assert pretrain(recipe, "--out", out, "--force", "--set", "max_steps=1")[1].startswith(
+        "1 steps"
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_a_run_from_the_command_line(recipe: Path, tmp_path: Path) -> None:
         (["pretrain_small", "--set", "minutes"], "write --set key=value"),
         (["pretrain_small", "--resume", "--force"], "give one of them"),
         (["pretrain_small", "--resume"], "holds no checkpoint"),
-        (["pretrain_small"], "im2latex_train.parquet"),
+        (["pretrain_small"], "data/print_shards"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(

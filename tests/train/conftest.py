@@ -49,7 +49,7 @@ def tiny(shards: Path) -> Callable[..., PretrainConfig]:
             },
             "prompt_config": {"pixels_per_em": 13.84, "min_pixels": 256, "max_new_tokens": 12},
             "data": [{"shards": str(shards)}],
-            "steps": 8, "patches_per_batch": 2048, "warmup_steps": 4, "log_every": 2,
+            "max_steps": 8, "patches_per_batch": 2048, "warmup_steps": 4, "logging_steps": 2,
             "pool_gib": 0.05, "checkpoint_minutes": 60, "max_tokens": 100,
         }  # fmt: skip
         return PretrainConfig.model_validate(document | settings)

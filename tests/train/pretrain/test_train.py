@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from texlens.data.formulas.sources import FormulaSource
+from texlens.data.pictures.printed import PrintedShards
+from texlens.data.pictures.shards import write_shards
 from texlens.errors import InputError, TexlensError
 from texlens.model.load import load_model
 from texlens.train.pretrain.settings import PretrainConfig
@@ -48,7 +51,7 @@ def test_a_run_leaves_a_model_that_loads_and_its_curves(tiny: Tiny, tmp_path: Pa
     assert [record["step"] for record in log] == [2, 4, 6, 8]
     assert {record["skipped"] for record in log} == {0}
     assert (tmp_path / "curves.csv").read_text().count("\n") == 5
-    assert json.loads((tmp_path / "run.json").read_text())["config"]["steps"] == 8
+    assert json.loads((tmp_path / "run.json").read_text())["config"]["max_steps"] == 8
     loaded = load_model(tmp_path / "model", device="cpu")
     assert loaded.prompt_config == tiny().prompt_config
     trained = weights(tmp_path, "average")["module.model.visual.merger.mlp.0.weight"]
@@ -80,11 +83,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny: Tiny, shards: Path, tmp_
 
 
 def test_other_settings_do_not_go_on_and_a_larger_budget_does(tiny: Tiny, tmp_path: Path) -> None:
-    pretrain(tiny(steps=2), tmp_path)
+    pretrain(tiny(max_steps=2), tmp_path)
     with pytest.raises(InputError, match=r"begun with another learning_rate: .*--force"):
         pretrain(tiny(learning_rate=0.5), tmp_path)
-    assert pretrain(tiny(steps=4), tmp_path)["step"] == 4
-    summary = pretrain(tiny(learning_rate=1e-4, steps=2), tmp_path, overwrite=True)
+    assert pretrain(tiny(max_steps=4), tmp_path)["step"] == 4
+    summary = pretrain(tiny(learning_rate=1e-4, max_steps=2), tmp_path, overwrite=True)
     assert summary["step"] == 2
     assert [record["step"] for record in read_log(tmp_path / "log.jsonl")] == [2]
 
@@ -141,27 +144,11 @@ def test_shards_that_come_after_a_dev_pass_have_answers_without_padding(
     assert len(set(lengths[-40:].tolist())) > 5
 
 
-def test_formulas_of_a_recipe_are_rendered_while_it_runs(tiny: Tiny, tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_text("\n".join(["x^2 + y", r"\frac ab", "p - q"] * 4))
-    source = {
-        "formulas": [
-            {"kind": "list", "path": str(tmp_path / "list.txt"), "weight": 2},
-            {"kind": "list", "path": str(tmp_path / "list.txt")},
-        ],
-        "pictures": 30,
-    }
-    summary = pretrain(tiny(data=[source], render_processes=1, steps=2), tmp_path / "run")
-    assert summary["in_pool"] == 30
-    assert [p.name for p in (tmp_path / "run" / "cache" / "0").glob("*.npz")] == ["shard-00000.npz"]
-
-
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
         ({"shards": "absent"}, "no folder 'absent'"),
         ({"parquet": "absent.parquet"}, "absent.parquet"),
-        ({"formulas": [{"kind": "list", "path": "absent.txt"}]}, "absent.txt"),
-        ({"formulas": [{"kind": "recombine", "path": "absent.parquet"}]}, "absent.parquet"),
     ],
 )
 def test_absent_data_is_one_sentence(
@@ -173,16 +160,17 @@ def test_absent_data_is_one_sentence(
 
 @pytest.mark.slow
 def test_a_tiny_model_learns_to_read_three_formulas(tiny: Tiny, tmp_path: Path) -> None:
-    """The whole chain: rendered, drawn, learnt, and read by generation."""
-    (tmp_path / "list.txt").write_text("\n".join(["x ^ { 2 }", r"\frac { a } { b }", "p - q"]))
-    source = {"formulas": [{"kind": "list", "path": str(tmp_path / "list.txt")}], "pictures": 60}
-    first = tmp_path / "first"
-    settings: dict[str, Any] = {"render_processes": 1, "learning_rate": 3e-3, "log_every": 50}
-    pretrain(tiny(data=[source], steps=1, **settings), first)
-    rendered = {"shards": str(first / "cache" / "0")}
-    config = tiny(data=[rendered], dev=[rendered | {"rows": [0, 30]}], steps=600, **settings)
-    summary = pretrain(config, tmp_path / "run")
-    (score,) = summary["dev"].values()
+    """The whole chain: rendered, augmented, learnt, and read by generation."""
+    formulas = tmp_path / "list.txt"
+    formulas.write_text("\n".join(["x ^ { 2 }", r"\frac { a } { b }", "p - q"]))
+    source = PrintedShards((FormulaSource("list", path=formulas),), pictures_per_shard=60)
+    assert len(list(write_shards(source, tmp_path / "shards", 1))) == 1
+    rendered = {"shards": str(tmp_path / "shards")}
+    config = tiny(
+        data=[rendered], dev=[rendered | {"rows": [0, 30]}], max_steps=600, learning_rate=3e-3,
+        logging_steps=50,
+    )  # fmt: skip
+    (score,) = pretrain(config, tmp_path / "run")["dev"].values()
     assert score["exact"] > 0.9, score
 
 
@@ -190,7 +178,6 @@ def test_a_run_can_start_from_a_model(tiny: Tiny, tmp_path: Path) -> None:
     pretrain(tiny(), tmp_path / "first")
     model = tmp_path / "first" / "model"
     run = PretrainRun(tiny(start=model), tmp_path / "second")
-    run.data.close()
     begun, saved = run.network.state_dict(), load_model(model, device="cpu").model.state_dict()
     for name in ("lm_head.weight", "model.visual.merger.mlp.0.weight"):
         torch.testing.assert_close(begun[name], saved[name], rtol=0, atol=0)

@@ -16,17 +16,17 @@ from texlens.train.sft.settings import SftConfig
 def test_shipped_recipes_are_whole_and_name_no_machine(name: str) -> None:
     config = load_recipe(name, PretrainConfig)
     assert recipe_names()[name] == config.description != ""
-    paths = [source.parquet for source in (*config.data, *config.dev)]
-    paths += [part.path for source in config.data for part in source.formulas]
-    assert all(path is None or path.parts[0] == "data" for path in paths)
+    assert all(source.path.parts[0] == "data" for source in (*config.data, *config.dev))
 
 
 def test_training_and_dev_rows_are_apart() -> None:
-    config = load_recipe("pretrain_small", PretrainConfig)
-    dev = config.dev[0].rows
-    assert dev is not None
-    trained = [config.data[1].rows, config.data[0].formulas[0].rows]
-    assert all(rows is not None and rows[1] <= dev[0] for rows in trained)
+    for name in ("pretrain_small", "pretrain_print", "pretrain_handwriting"):
+        config = load_recipe(name, PretrainConfig)
+        (trained,) = (source.rows for source in config.data if source.parquet)
+        (dev,) = (source.rows for source in config.dev if source.name == "im2latex_train")
+        assert trained is not None
+        assert dev is not None
+        assert trained[1] <= dev[0]
 
 
 def test_handwriting_is_marked_as_not_to_be_shipped() -> None:
@@ -36,11 +36,16 @@ def test_handwriting_is_marked_as_not_to_be_shipped() -> None:
 
 def test_changes_reach_into_lists_and_parts() -> None:
     changes = parse_changes(
-        ("learning_rate=5e-4", "data.1.share=3", "augmentation.noise=0", "data.1.rows=[0, 10]")
+        (
+            "learning_rate=5e-4",
+            "data.1.mixing_ratio=3",
+            "augmentation.noise=0",
+            "data.1.rows=[0, 10]",
+        )
     )
     config = load_recipe("pretrain_small", PretrainConfig, changes)
     assert config.learning_rate == 5e-4
-    assert (config.data[1].share, config.data[1].rows) == (3.0, (0, 10))
+    assert (config.data[1].mixing_ratio, config.data[1].rows) == (3.0, (0, 10))
     assert config.augmentation.noise == 0
 
 
@@ -48,17 +53,15 @@ def test_changes_reach_into_lists_and_parts() -> None:
     ("setting", "complaint"),
     [
         ("learning_rte=1", r"no setting 'learning_rte' \(nearest: 'learning_rate'\)"),
-        ("data.1.shar=1", r"no setting 'data\.1\.shar' \(nearest: 'share'\)"),
+        ("data.1.mixing=1", r"no setting 'data\.1\.mixing' \(nearest: 'mixing_ratio'\)"),
         ("augmentation.scal=1", r"\(nearest: 'scale'\)"),
-        ("data.0.formulas.0.wieght=1", r"\(nearest: 'weight'\)"),
         ("qqqqqq=1", "no setting 'qqqqqq'"),
         ("learning_rate=fast", "learning_rate: .*valid number"),
         ("learning_rate=-1", "learning_rate: .*greater than 0"),
         ("data.7.share=1", r"no 'data\.7\.share'"),
-        ("data.1.shards=x", "exactly one of formulas, parquet, shards"),
-        ("data.0.formulas.2.path=x", "only grammar has no path"),
+        ("data.1.shards=x", "give either parquet or shards"),
         ("data=[]", "data: .*at least 1"),
-        ("minutes=", "give minutes or steps"),
+        ("minutes=", "give minutes or max_steps"),
         ("prompt_config.pixels_per_em=", "size of type"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Which pictures make the next batch: all of one canvas size, growing in length over the run."""
+"""Which pictures make the next batch: all of one canvas size, curriculum in length over the run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Batch:
 
 
 class Batches:
-    """Draws batches of pictures of one canvas size, each source by its share.
+    """Draws batches of pictures of one canvas size, each source by its mixing_ratio.
 
     A picture's canvas is the smallest that holds it at the training scale. A canvas is drawn in
     proportion to its pictures, divided by how many of them fill a batch, so that every picture of

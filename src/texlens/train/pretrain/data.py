@@ -1,4 +1,4 @@
-"""All pictures of a training run: read, rendered meanwhile, pooled, and in order for a resume."""
+"""All pictures of a training run: read, pooled on the device, and in order for a resumed run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from texlens.train.pretrain.augmentation import (
     read_shard,
 )
 from texlens.train.pretrain.batches import Batches
-from texlens.train.pretrain.rendering import Rendering
 from texlens.train.pretrain.settings import PretrainConfig
 
 _WAIT_SECONDS = 600.0  # for the first shard of a folder that is being filled
@@ -35,21 +34,12 @@ class TrainingPictures:
 
     def __init__(self, config: PretrainConfig, out: Path, device: torch.device) -> None:
         self.config, self.out = config, out
-        self.renderings = {
-            index: Rendering(
-                source, out / "cache" / str(index), max_tokens=config.max_tokens, seed=config.seed
-            )
-            for index, source in enumerate(config.data)
-            if source.formulas
-        }
         self.tokenizer = self._tokenizer()
-        for rendering in self.renderings.values():
-            rendering.start(config.render_processes)
         self.encoder = FormulaEncoder(self.tokenizer)
         self.pool = PicturePool(device, config.pool_gib)
         assert config.prompt_config.pixels_per_em is not None  # the config checks it
         self.batches = Batches(
-            shares=[source.share for source in config.data],
+            shares=[source.mixing_ratio for source in config.data],
             pixels_per_em=config.prompt_config.pixels_per_em,
             token_pixels=config.shape.token_pixels,
             patches_per_token=config.shape.merge**2,
@@ -65,13 +55,13 @@ class TrainingPictures:
                 if not self._add(self.encoder.encode(read_parquet(source)), index):
                     raise InputError(f"pool_gib is too small for '{source.parquet}'.")
             else:
-                self.folders[index] = ShardFolder(self._folder(index), self.encoder)
+                self.folders[index] = ShardFolder(source.path, self.encoder)
         self.dev: list[tuple[str, Shard]] = []
         for source in config.dev:
             if source.parquet is not None:
                 self.dev.append((source.name, read_parquet(source)))
-            elif source.shards is not None:
-                shard = read_shard(self._first_shards(source.shards)[0])
+            else:
+                shard = read_shard(_present_shards(source.path)[0])
                 self.dev.append((source.name, shard.part(*(source.rows or (0, None)))))
 
     def take_present_shards(self) -> None:
@@ -80,7 +70,7 @@ class TrainingPictures:
         Raises InputError when a folder stays empty, and whatever stopped its rendering.
         """
         for index, folder in list(self.folders.items()):
-            for _ in range(len(self._first_shards(folder.folder)) - len(folder.taken)):
+            for _ in range(len(_present_shards(folder.folder)) - len(folder.taken)):
                 encoded = folder.poll(wait=True)
                 if encoded is None or not self._take(encoded, index):
                     break
@@ -101,32 +91,6 @@ class TrainingPictures:
             self._add(folder.read(name), index)
             folder.taken.append(name)
             self.order.append((index, name))
-
-    def close(self) -> None:
-        """End the rendering in the background."""
-        for rendering in self.renderings.values():
-            rendering.stop()
-
-    def _folder(self, index: int) -> Path:
-        """Where the shards of a source are."""
-        if index in self.renderings:
-            return self.renderings[index].folder
-        folder = self.config.data[index].shards
-        assert folder is not None
-        return folder
-
-    def _first_shards(self, folder: Path) -> list[Path]:
-        """The shards there are; waits for the first when the folder is being filled."""
-        rendering = next((r for r in self.renderings.values() if r.folder == folder), None)
-        if rendering is None and not folder.is_dir():
-            raise InputError(f"There is no folder '{folder}' with shards of pictures.")
-        for _ in range(int(_WAIT_SECONDS / 0.2)):
-            if paths := sorted(folder.glob("*.npz")):
-                return paths
-            if rendering is not None and rendering.error is not None:
-                raise rendering.error
-            time.sleep(0.2)
-        raise InputError(f"There is no shard of pictures (*.npz) in '{folder}'.")
 
     def _add(self, encoded: Encoded, source: int) -> bool:
         if not self.pool.add(encoded.shard):
@@ -152,14 +116,12 @@ class TrainingPictures:
         from texlens.latex import normalize
 
         formulas: list[str] = []
-        for index, source in enumerate(self.config.data):
-            if index in self.renderings:
-                formulas += self.renderings[index].sample()
-            elif source.parquet is not None:
+        for source in self.config.data:
+            if source.parquet is not None:
                 rows = read_columns(source.parquet, source.rows, "latex_formula")
                 formulas += [normalize(row[0]) for row in rows]
             else:
-                for path in self._first_shards(self._folder(index)):
+                for path in _present_shards(source.path):
                     formulas += read_shard(path).formulas
         prompt_config = self.config.prompt_config
         tokenizer = build_tokenizer(
@@ -169,3 +131,19 @@ class TrainingPictures:
         )
         tokenizer.save_pretrained(folder)
         return tokenizer
+
+
+def _present_shards(folder: Path) -> list[Path]:
+    """The shards of a folder; waits for the first when the folder is being filled.
+
+    Raises InputError when there is no such folder, or no shard comes.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no folder '{folder}' with shards of pictures: `texlens data render` makes one."
+        )
+    for _ in range(int(_WAIT_SECONDS / 0.2)):
+        if paths := sorted(folder.glob("*.npz")):
+            return paths
+        time.sleep(0.2)
+    raise InputError(f"There is no shard of pictures (*.npz) in '{folder}'.")

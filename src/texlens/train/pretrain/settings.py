@@ -7,65 +7,43 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from texlens.data.formulas.sources import SOURCE_KINDS
 from texlens.model.prompt_config import PromptConfig
 from texlens.model.shape import Shape
 from texlens.train.run.config import Rows, Settings
 
 
-class FormulaList(Settings):
-    """Formulas to be rendered, and their weight against the other lists of a source.
-
-    `kind` is one of `texlens.data.formulas.SOURCE_KINDS`: `list` takes the formulas of a file as
-    they are, `varied` renames their symbols, `recombine` makes new ones out of their parts,
-    `grammar` needs no file. The file has one formula a line, or is Parquet with a column
-    `latex_formula`, of which `rows` takes a half-open range.
-    """
-
-    kind: str
-    weight: float = Field(default=1.0, gt=0)
-    path: Path | None = None
-    rows: Rows | None = None
-
-    @model_validator(mode="after")
-    def _has_its_file(self) -> FormulaList:
-        if self.kind not in SOURCE_KINDS:
-            raise ValueError(f"kind: choose among {', '.join(SOURCE_KINDS)}")
-        if SOURCE_KINDS[self.kind].has_file != (self.path is not None):
-            raise ValueError("only grammar has no path")
-        return self
-
-
 class PictureSource(Settings):
-    """Pictures with their LaTeX, and how often to draw from them.
+    """Pictures with their LaTeX.
 
-    Exactly one of `formulas` (rendered into the run's folder while it trains), `parquet` (a
-    prepared file, of which `rows` takes a half-open range) and `shards` (a folder as
-    `texlens.data.pictures.shards` writes it, which may still be filling). `share` is the part of all
-    samples, against the shares of the other sources.
+    Exactly one of `parquet` (a prepared file, of which `rows` takes a half-open range) and `shards`
+    (a folder as `texlens data render` writes it; the command may still be at work). `mixing_ratio`
+    is the source's part of all samples, against the ratios of the other sources.
     """
 
-    formulas: tuple[FormulaList, ...] = ()
     parquet: Path | None = None
     shards: Path | None = None
-    share: float = Field(default=1.0, gt=0)
-    pictures: int = Field(default=100_000, gt=0)  # of formulas: how many to render
+    mixing_ratio: float = Field(default=1.0, gt=0)
     rows: Rows | None = None
     pixels_per_em: float | None = None  # of Parquet pictures; None: measured on each picture
 
     @model_validator(mode="after")
     def _one_of(self) -> PictureSource:
-        if sum((self.shards is not None, self.parquet is not None, bool(self.formulas))) != 1:
-            raise ValueError("give exactly one of formulas, parquet, shards")
+        if (self.shards is None) == (self.parquet is None):
+            raise ValueError("give either parquet or shards")
         return self
+
+    @property
+    def path(self) -> Path:
+        """The file or folder."""
+        path = self.parquet or self.shards
+        assert path is not None
+        return path
 
     @property
     def name(self) -> str:
         """What the pictures are called in logs: the file's or folder's name."""
-        path = self.parquet or self.shards
-        if path is None:
-            return "formulas"
-        return path.parent.name if path.stem in ("train", "validation", "test") else path.stem
+        generic = self.path.stem in ("train", "validation", "test")
+        return self.path.parent.name if generic else self.path.stem
 
 
 class Augmentation(Settings):
@@ -94,7 +72,7 @@ class PretrainConfig(Settings):
     augmentation: Augmentation = Augmentation()
 
     minutes: float | None = Field(default=90.0, gt=0)
-    steps: int | None = Field(default=None, gt=0)  # instead of minutes
+    max_steps: int | None = Field(default=None, gt=0)  # instead of minutes
     patches_per_batch: int = Field(default=131_072, gt=0)
     max_tokens: int = Field(default=220, gt=0)  # longer formulas are left out, and counted
 
@@ -103,29 +81,30 @@ class PretrainConfig(Settings):
     cooldown: float = Field(default=0.2, gt=0, le=1)  # last part of the run, where the rate falls
     ema_decay: float = Field(default=0.999, ge=0, lt=1)  # of the averaged weights, which are kept
     weight_decay: float = Field(default=0.05, ge=0)
-    gradient_norm: float = Field(default=1.0, gt=0)  # longer gradients are cut to it
-    first_tokens: int = Field(default=14, gt=0)  # length of the longest formula at the start...
-    growing: float = Field(default=0.15, ge=0, lt=1)  # ...and the part of the run lengths grow in
+    max_grad_norm: float = Field(default=1.0, gt=0)  # longer gradients are cut to it
+    curriculum_tokens: int = Field(
+        default=14, gt=0
+    )  # length of the longest formula at the start...
+    curriculum: float = Field(
+        default=0.15, ge=0, lt=1
+    )  # ...and the part of the run lengths grow in
     ctc_weight: float = Field(default=0.5, ge=0)
     ctc_until: float = Field(default=0.6, ge=0, le=1)  # part of the run after which it has faded
-    wrong_tokens: float = Field(default=0.05, ge=0, le=1)  # part fed back replaced by random ones
+    token_noise: float = Field(default=0.05, ge=0, le=1)  # part fed back replaced by random ones
 
     compile: bool = False  # compile the layers once: pays on a GPU, not for minutes on a CPU
     seed: int = 0
-    render_processes: int | None = Field(default=None, gt=0)  # None: all cores but two
     pool_gib: float = Field(default=40.0, gt=0)  # room for pictures; see PicturePool
-    log_every: int = Field(default=50, gt=0)
+    logging_steps: int = Field(default=50, gt=0)
     dev_minutes: float = Field(default=4.0, gt=0)
     checkpoint_minutes: float = Field(default=3.0, gt=0)
 
     @model_validator(mode="after")
     def _one_budget(self) -> PretrainConfig:
-        if self.steps is None and self.minutes is None:
-            raise ValueError("give minutes or steps")
+        if self.max_steps is None and self.minutes is None:
+            raise ValueError("give minutes or max_steps")
         if self.prompt_config.pixels_per_em is None:
             raise ValueError(
                 "prompt_config.pixels_per_em, the size of type to train with, is missing"
             )
-        if any(source.formulas for source in self.dev):
-            raise ValueError("dev takes parquet or shards")
         return self

@@ -44,7 +44,7 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 MARKER = "run.json"  # written last: a folder that has it is finished
 CHECKPOINT = "checkpoint.pt"
 # Settings that a run may go on with changed; all others decide what it is.
-_FREE = ("minutes", "steps", "log_every", "dev_minutes", "checkpoint_minutes", "render_processes")
+_FREE = ("minutes", "max_steps", "logging_steps", "dev_minutes", "checkpoint_minutes")
 
 
 def pretrain(config: PretrainConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
@@ -58,18 +58,15 @@ def pretrain(config: PretrainConfig, out: Path, *, overwrite: bool = False) -> d
     settings, TexlensError when the gradients stay without end.
     """
     if overwrite:
-        for name in ("tokenizer", "cache", "model"):
+        for name in ("tokenizer", "model"):
             shutil.rmtree(out / name, ignore_errors=True)
         for name in (MARKER, CHECKPOINT, "log.jsonl"):
             (out / name).unlink(missing_ok=True)
     transformers.utils.logging.disable_progress_bar()
     run = PretrainRun(config, out)
-    try:
-        if run.checkpoint.is_file():
-            run.restore()
-        return run.train()
-    finally:
-        run.data.close()
+    if run.checkpoint.is_file():
+        run.restore()
+    return run.train()
 
 
 @dataclass(slots=True)
@@ -130,8 +127,8 @@ class PretrainRun:
 
     def _part_done(self) -> float:
         """How much of the run's budget is used, 0..1."""
-        if self.config.steps is not None:
-            return min(self.progress.step / self.config.steps, 1.0)
+        if self.config.max_steps is not None:
+            return min(self.progress.step / self.config.max_steps, 1.0)
         assert self.config.minutes is not None
         return min(self.progress.minutes / self.config.minutes, 1.0)
 
@@ -154,10 +151,10 @@ class PretrainRun:
     def _longest(self, done: float) -> int:
         """The longest formula drawn now, in tokens, in steps of 8 so that groups are kept."""
         config = self.config
-        part = done / config.growing if config.growing else 1.0
+        part = done / config.curriculum if config.curriculum else 1.0
         if part >= 1:
             return config.max_tokens
-        longest = config.first_tokens * (config.max_tokens / config.first_tokens) ** part
+        longest = config.curriculum_tokens * (config.max_tokens / config.curriculum_tokens) ** part
         return int(longest) // 8 * 8 + 8
 
     def _loss_and_seen(
@@ -186,7 +183,7 @@ class PretrainRun:
         labels[:, :-1] = np.where(real, batch.tokens, -100)
         lengths = real.sum(axis=1)
         labels[np.arange(len(labels)), lengths] = self.eos
-        wrong = real & (random.random(tokens.shape) < self.config.wrong_tokens)
+        wrong = real & (random.random(tokens.shape) < self.config.token_noise)
         inputs = np.where(wrong, random.integers(0, self.eos, tokens.shape), tokens)
         named = np.where(real, self.classes[tokens], 0)
         targets = named[named > 0]
@@ -236,7 +233,7 @@ class PretrainRun:
             naming = ctc_loss(names, targets, counts)
             total = total + weight * naming
         total.backward()
-        length = nn.utils.clip_grad_norm_(self.parameters, config.gradient_norm)
+        length = nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
         finite = length.isfinite()
         for parameter in self.parameters:
             if parameter.grad is not None:
@@ -268,7 +265,7 @@ class PretrainRun:
             progress.pictures += len(batch.chosen)
             progress.minutes = (time.monotonic() - began) / 60
             self.data.take_new_shards()
-            if progress.step % config.log_every == 0:
+            if progress.step % config.logging_steps == 0:
                 figures = torch.stack(window).double().cpu()
                 figures = figures[figures[:, 2].isfinite()]
                 if not len(figures):
