@@ -9,10 +9,9 @@ of the language model, the vision tower and the merger, in float32 over frozen b
 over a language model of 4 bits (nf4, double quantisation) where bitsandbytes is installed. AdamW;
 vision attention batched by length; loss on the answers' tokens, computed in parts.
 
-For each setting: examples/s, tokens/s (all tokens of the sequences), utilisation as model FLOPs
-(see `texlens.train.plan.cost`) over the dense bfloat16 peak of the card's data sheet, the same with the
-operations that checkpointing runs again, the driver's busy percentage, the peak of allocated
-memory, and beside it what `--dry-run` estimates. Writes train_large.json into --out, or $OUT.
+For each setting: examples/s, tokens/s (all tokens of the sequences), TFLOP/s of all operations that
+PyTorch counts in a step, the driver's busy percentage, the peak of allocated memory, and beside it
+what `--dry-run` estimates. Writes train_large.json into --out, or $OUT.
 Needs torch, transformers and peft; not the rest of TexLens' dependencies.
 """
 
@@ -38,11 +37,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
 
 from texlens.model.qwen_shapes import model_config
 from texlens.model.vision_attention import batch_vision_attention
-from texlens.train.plan.cost import Batch, Training, activation_bytes, step_flops
-from texlens.train.plan.cost import peak_flops as card_peak
+from texlens.train.plan.memory import Batch, Training, activation_bytes
 
 PROMPT = 30  # tokens of the system's and the user's sentences and of the chat form
 RANK = 8
@@ -206,8 +205,11 @@ def measure(
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     resident = torch.cuda.memory_allocated() if on_gpu else 0
-    for _ in range(3):
+    for _ in range(2):
+        step(network, optimizer, batch, setting.answer)
+    with FlopCounterMode(display=False) as counter:
         loss = step(network, optimizer, batch, setting.answer)
+    flops = counter.get_total_flops()
     wait()
     times: list[float] = []
     busy = BusySampler() if on_gpu else None
@@ -223,8 +225,6 @@ def measure(
     cost_batch = Batch(setting.examples, length, patches, setting.answer)
     training = Training("lora", "lora", "lora", checkpointing=setting.checkpointing)
     loss_bytes = LOSS_PART * config.text_config.vocab_size * 14
-    flops = step_flops(config, cost_batch, training)
-    peak_flops = card_peak(torch.cuda.get_device_name()) if on_gpu else None
     figures: dict[str, Any] = {
         "steps": len(times),
         "seconds_a_step": median,
@@ -233,11 +233,8 @@ def measure(
         "tokens_a_sequence": length,
         "trained_parameters": sum(p.numel() for p in trained),
         "loss": loss.item(),
-        "useful_tflops_per_second": flops.useful / median / 1e12,
+        "tflops_per_second": flops / median / 1e12,
     }
-    if peak_flops:
-        figures["utilisation"] = flops.useful / median / peak_flops
-        figures["utilisation_with_recomputation"] = flops.executed / median / peak_flops
     if on_gpu and busy is not None:
         figures["busy_percent"] = busy.stop()
         gib = 2**30
@@ -331,13 +328,9 @@ def describe(entry: dict[str, Any]) -> str:
         f"{entry['name']:<40} {entry['examples_per_second']:7.2f} examples/s "
         f"{entry['tokens_per_second']:9.0f} tokens/s"
     )
-    if "utilisation" in entry:
-        line += (
-            f"  utilisation {entry['utilisation']:.1%} (with recomputation "
-            f"{entry['utilisation_with_recomputation']:.1%}), busy {entry['busy_percent']}"
-        )
+    line += f"  {entry['tflops_per_second']:.3g} TFLOP/s"
     if "peak_gib" in entry:
-        line += f"  peak {entry['peak_gib']:.1f} GiB, estimated {entry['estimated_peak_gib']:.1f}"
+        line += f"  busy {entry['busy_percent']}, peak {entry['peak_gib']:.1f} GiB, estimated {entry['estimated_peak_gib']:.1f}"
     return line
 
 

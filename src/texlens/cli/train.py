@@ -58,7 +58,7 @@ _run_options = _options(
 _fine_tuning_options = _options(
     click.option(
         "--dry-run", is_flag=True,
-        help="Print what would be trained, the memory and time it takes, and likely mistakes; "
+        help="Print what would be trained, the memory it takes, and likely mistakes; "
         "needs no weights and writes nothing.",
     ),
     click.option(

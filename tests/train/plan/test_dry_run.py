@@ -18,8 +18,8 @@ from texlens.errors import InputError
 from texlens.model.load import EMBEDDED
 from texlens.records import Example
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.plan.cost import OPTIMIZER_BYTES
 from texlens.train.plan.dry_run import DryRun, dry_run
+from texlens.train.plan.memory import OPTIMIZER_BYTES
 from texlens.train.plan.table import dry_run_document, dry_run_text
 from texlens.train.run.config import load_recipe, parse_changes
 from texlens.train.sft.settings import SftConfig

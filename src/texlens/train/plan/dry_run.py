@@ -1,7 +1,7 @@
-"""`--dry-run`: what a fine-tuning run would train, need and take, before it costs anything.
+"""`--dry-run`: what a fine-tuning run would train and need, before it costs anything.
 
 The network is built on the meta device, so that no weights are needed. The data, if it exists, is
-measured as training prepares it. Parameters and steps are exact, memory and time are estimates.
+measured as training prepares it. Parameters and steps are exact, memory is an estimate.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ from texlens.model.prompt_config import PromptConfig, prompt_config_of
 from texlens.model.qwen_shapes import build_on_meta
 from texlens.train.grpo.prompts import within_limit
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.plan.cost import (
-    ACCELERATORS,
+from texlens.train.plan.lengths import Lengths, measure_lengths, processor_of
+from texlens.train.plan.memory import (
     NF4_BYTES,
     OPTIMIZER_BYTES,
     Batch,
     Training,
     Treatment,
     activation_bytes,
-    step_flops,
 )
-from texlens.train.plan.lengths import Lengths, measure_lengths, processor_of
 from texlens.train.run.adapters import (
     base_source,
     lora_config,
@@ -46,20 +44,6 @@ Layout = Literal["ddp", "fsdp2", "zero2"]
 """How several devices share the work, as the files of `texlens/train/launch` set it up."""
 
 MODULES: tuple[ModuleName, ...] = ("language_model", "vision", "merger")
-
-UTILISATION = 0.15
-"""The part of a card's peak in its data sheet that a step reaches with all operations it executes,
-for the estimate of time. The 3B with LoRA on an H100: 0.10 with sequences of 210 tokens, 0.16 with
-866 (`benchmarks/train_large.py`). Cards with less arithmetic for their memory come nearer to it."""
-
-SECONDS_A_LAYER = 0.007
-"""The least time of a layer's forward and backward pass, however small the batch, since its kernels
-must be launched. Measured in the same run, as was the factor for checkpointing."""
-
-CHECKPOINTING_LAUNCHES = 1.8
-
-SECONDS_TO_DECODE = 0.0008
-"""For one token in one layer of the language model by transformers' `generate` on a GPU."""
 
 RESERVED = 2**30
 """Memory of CUDA's context and of gaps in the allocator, in bytes."""
@@ -167,51 +151,32 @@ class DryRun:
         return math.ceil(config.num_train_epochs * steps_an_epoch)
 
     @cached_property
-    def _batches(self) -> tuple[Batch, Batch]:
-        """The longest batch that can come, for memory, and the usual one, for time.
+    def longest_batch(self) -> Batch:
+        """The longest batch that can come.
 
-        Batches hold sequences of similar length, so padding (under a tenth) is left out of the
-        usual one. Answers of GRPO are the model's own; the longest that is allowed is assumed.
+        Answers of GRPO are the model's own; the longest that is allowed is assumed.
         """
         config, lengths, shape = self.config, self.lengths, self.network.config
         patches_a_token = shape.vision_config.spatial_merge_size**2
         limit: int = getattr(config, "max_length", shape.text_config.max_position_embeddings)
-        longest_answer = self.prompt_config.max_new_tokens
-
-        def batch(prompt: float, visual: float, answer: float) -> Batch:
-            return Batch(
-                config.per_device_train_batch_size,
-                min(limit, math.ceil(prompt + answer)),
-                math.ceil(visual * patches_a_token),
-                min(limit, math.ceil(answer)),
-            )
-
+        answer = self.prompt_config.max_new_tokens
         if lengths is None:
             side = shape.vision_config.patch_size**2 * patches_a_token
             visual = self.prompt_config.max_pixels // side
-            prompt = visual + 64  # room for its words
-            if isinstance(config, GrpoConfig):
-                prompt = config.max_prompt_length
-                visual = min(visual, prompt)
-            longest = batch(prompt, visual, longest_answer)
-            return longest, longest
-        prompts = lengths.tokens - lengths.answers
+            tokens = visual + 64 + answer  # 64: room for the words of the prompt
+        else:
+            visual, tokens = lengths.longest_visual, lengths.longest
         if isinstance(config, GrpoConfig):
-            return (
-                batch(config.max_prompt_length, lengths.longest_visual, longest_answer),
-                batch(prompts.mean(), lengths.visual.mean(), longest_answer),
-            )
-        # The longest sequence need not have the longest answer.
-        longest = batch(float(prompts.max()), lengths.longest_visual, lengths.longest_answer)
-        return (
-            replace(longest, tokens=min(limit, lengths.longest)),
-            batch(prompts.mean(), lengths.visual.mean(), lengths.answers.mean()),
+            tokens = config.max_prompt_length + answer
+            visual = min(visual, config.max_prompt_length)
+        elif lengths is not None:
+            answer = lengths.longest_answer
+        return Batch(
+            config.per_device_train_batch_size,
+            min(limit, tokens),
+            visual * patches_a_token,
+            min(limit, answer),
         )
-
-    @property
-    def longest_batch(self) -> Batch:
-        """The longest batch that can come."""
-        return self._batches[0]
 
     @property
     def _trained_bytes(self) -> int:
@@ -272,37 +237,6 @@ class DryRun:
         return Memory(
             weights, gradients, optimizer, activations, checkpointed, config.gradient_checkpointing
         )
-
-    @cached_property
-    def _flops(self) -> float:
-        """Operations of a forward and backward pass over the usual batch of one device."""
-        return step_flops(self.network.config, self._batches[1], self._training).executed
-
-    @property
-    def teraflops_a_step(self) -> float:
-        """10^12 operations of an optimiser step, on all devices."""
-        return self._flops * self.config.gradient_accumulation_steps * self.devices / 1e12
-
-    @property
-    def seconds_a_step(self) -> dict[str, float]:
-        """Of an optimiser step without the evaluation on dev sets, by name of the card.
-
-        Arithmetic at `UTILISATION` of the peak, but no faster than its kernels can be launched.
-        GRPO samples its answers before: token after token, all of a step at once.
-        """
-        config, shape = self.config, self.network.config
-        depth = shape.text_config.num_hidden_layers
-        launches = (depth + shape.vision_config.depth) * SECONDS_A_LAYER
-        if config.gradient_checkpointing:
-            launches *= CHECKPOINTING_LAUNCHES
-        passes, sampling = config.gradient_accumulation_steps, 0.0
-        if isinstance(config, GrpoConfig):
-            passes *= config.num_iterations
-            sampling = self._batches[1].answer * depth * SECONDS_TO_DECODE
-        return {
-            name: passes * max(self._flops / (peak * UTILISATION), launches) + sampling
-            for name, (peak, _) in ACCELERATORS.items()
-        }
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:

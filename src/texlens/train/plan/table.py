@@ -8,26 +8,24 @@ from typing import Any
 import numpy as np
 
 from texlens.tables import markdown_table
-from texlens.train.plan.cost import ACCELERATORS
-from texlens.train.plan.dry_run import RESERVED, UTILISATION, DryRun
+from texlens.train.plan.dry_run import RESERVED, DryRun
 
 _GIB = 2**30
 _FIELDS = (
     "model", "precision", "devices", "layout", "base_parameters", "trained", "absent",
-    "examples_an_epoch", "examples_a_step", "of_what", "steps", "teraflops_a_step",
-    "seconds_a_step", "warnings",
+    "examples_an_epoch", "examples_a_step", "of_what", "steps", "warnings",
 )  # fmt: skip
 
 
 def dry_run_text(run: DryRun) -> str:
     """The dry run as a page of text."""
-    parts = [_model(run), _data(run), _memory(run), _time(run)]
+    parts = [_model(run), _data(run), _memory(run)]
     parts.append("\n".join(f"Warning: {text}" for text in run.warnings) or "No warnings.")
     return "\n\n".join(parts)
 
 
 def dry_run_document(run: DryRun) -> dict[str, Any]:
-    """The dry run as one JSON document; memory in bytes, time in seconds."""
+    """The dry run as one JSON document; memory in bytes."""
     document: dict[str, Any] = {name: getattr(run, name) for name in _FIELDS}
     document["parameters"] = {
         module: {"trained": trained, "total": total}
@@ -111,24 +109,5 @@ def _memory(run: DryRun) -> str:
             markdown_table(
                 ("memory", "GiB"), [(name, f"{size / _GIB:.2f}") for name, size in rows.items()]
             ),
-        ]
-    )
-
-
-def _time(run: DryRun) -> str:
-    teraflops = run.teraflops_a_step
-    shown = f"{teraflops:,.0f}" if teraflops >= 100 else f"{teraflops:.3g}"
-    rows = []
-    for name, seconds in run.seconds_a_step.items():
-        room = ACCELERATORS[name][1]
-        fits = "yes" if run.memory.total <= room * 1e9 else "no"
-        hours = "n/a" if run.steps is None else f"{run.steps * seconds / 3600:.2f}"
-        rows.append((name, f"{room} GB", fits, f"{seconds:.2f}", hours))
-    return "\n\n".join(
-        [
-            f"Time (estimate): {shown} TFLOP a step at {UTILISATION:.0%} of the bfloat16 peak of "
-            "the data sheet, or the time to launch the kernels, if that is longer; without the "
-            "evaluation on dev sets.",
-            markdown_table(("card", "memory", "fits", "s a step", "hours"), rows),
         ]
     )

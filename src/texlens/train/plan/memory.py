@@ -68,67 +68,6 @@ class Training:
     whole_logits: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Flops:
-    """Floating-point operations of one step on one device.
-
-    `useful` are the model FLOPs, `executed` include the forward pass that gradient checkpointing
-    runs again.
-    """
-
-    useful: float
-    executed: float
-
-
-def step_flops(config: Any, batch: Batch, training: Training) -> Flops:
-    """Operations of a forward and backward pass over `batch`.
-
-    A product of matrices costs 2 operations a weight and token in the forward pass, the same again
-    for the gradient of its input, and the same again for that of its weight, where the weight is
-    trained in full. LoRA's own products are left out: under 1 % at rank 8.
-    """
-    text, vision = config.text_config, config.vision_config
-    h, i, w, m = (
-        text.hidden_size,
-        text.intermediate_size,
-        vision.hidden_size,
-        vision.intermediate_size,
-    )
-    g = text.num_key_value_heads * (h // text.num_attention_heads)
-    tokens, patches = batch.examples * batch.tokens, batch.examples * batch.patches
-
-    language = tokens * text.num_hidden_layers * (2 * (2 * h * h + 2 * h * g + 3 * h * i))
-    language += tokens * text.num_hidden_layers * 4 * batch.tokens * h  # scores and their mixing
-    scored = tokens if training.whole_logits else batch.examples * batch.answer
-    head = scored * 2 * h * text.vocab_size
-
-    window = (vision.window_size // vision.patch_size) ** 2
-    whole = len(vision.fullatt_block_indexes)
-    seen = whole * batch.patches + (vision.depth - whole) * min(window, batch.patches)
-    tower = patches * (vision.depth * 2 * (4 * w * w + 3 * w * m) + seen * 4 * w)
-    tower += patches * 2 * w * 3 * vision.temporal_patch_size * vision.patch_size**2
-    merged = w * vision.spatial_merge_size**2
-    merger = patches / vision.spatial_merge_size**2 * 2 * (merged * merged + merged * h)
-
-    vision_trained = training.vision != "frozen"
-    merger_trained = vision_trained or training.merger != "frozen"
-    useful = executed = 0.0
-    for forward, treatment, reached in (
-        (language, training.language_model, True),
-        (tower, training.vision, vision_trained),
-        (merger, training.merger, merger_trained),
-    ):
-        times = 1 + (1 if reached else 0) + (1 if treatment == "full" else 0)
-        useful += times * forward
-        again = reached and training.checkpointing and forward is not merger
-        executed += (times + (1 if again else 0)) * forward
-    head_times = 3 if training.language_model == "full" else 2
-    useful += head_times * head
-    # In parts, the logits are computed again for the backward pass instead of being kept.
-    executed += (head_times + (0 if training.whole_logits else 1)) * head
-    return Flops(useful, executed)
-
-
 def activation_bytes(
     config: Any, batch: Batch, training: Training, loss: float | None = None
 ) -> int:
@@ -219,19 +158,3 @@ def _merger_bytes(vision: Any, training: Training) -> float:
         return 0.0
     w, c = vision.hidden_size, training.precision_bytes
     return 4 * w + (c * w if training.merger != "frozen" else 0) * 2 + c * w  # norm, inputs, GELU
-
-
-# Dense bfloat16 peak of the matrix units, operations per second, and memory in GB, by the data
-# sheets.
-ACCELERATORS: dict[str, tuple[float, int]] = {
-    "RTX 3090": (71e12, 24),
-    "RTX 4090": (165e12, 24),
-    "A100": (312e12, 80),
-    "H100": (989e12, 80),
-    "H200": (989e12, 141),
-}
-
-
-def peak_flops(device_name: str) -> float | None:
-    """The peak of a card by the name that its driver reports; None for one that is not listed."""
-    return next((peak for name, (peak, _) in ACCELERATORS.items() if name in device_name), None)
