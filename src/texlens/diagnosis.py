@@ -6,9 +6,8 @@ import importlib.util
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
 
 from texlens.errors import TexlensError
 
@@ -20,10 +19,6 @@ class Finding:
     what: str
     works: bool
     detail: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The finding as `texlens doctor --json` prints it."""
-        return asdict(self)
 
 
 def diagnose() -> list[Finding]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+TRAINING_MODULES = ("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
+"""What fine-tuning imports of the extra `train`."""
+
 
 class TexlensError(Exception):
     """The work failed. The message is one sentence: what was wrong, with what, and what to do."""

@@ -96,6 +96,14 @@ def open_out_folder(out: Path, *, marker: str, force: bool) -> Path:
     return out
 
 
+def check_out_file(path: Path, *, force: bool) -> None:
+    """Raise InputError when a file that a command writes exists, unless `force`, or is a folder."""
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder: give --out a file.")
+    if path.exists() and not force:
+        raise InputError(f"'{path}' exists: give another --out, or --force.")
+
+
 def begin_or_resume(record: Path, settings: dict[str, Any]) -> None:
     """Record the settings of a run, or make sure that a run to be resumed has the same settings.
 

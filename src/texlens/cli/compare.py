@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-_PATH = click.Path(path_type=Path)
+from texlens.cli.options import PATH, force_option, json_option, out_option, print_result
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--out", required=True, type=_PATH, help="The folder to write.")
+@out_option
 @click.option(
-    "--data", multiple=True, type=_PATH,
+    "--data", multiple=True, type=PATH,
     help="A Parquet file that the runs read, to show the pictures of wins and losses.",
 )  # fmt: skip
 @click.option(
     "--reported", is_flag=True,
     help="Add the figures of the qwen-ocr and the GRPO report, marked as not comparable.",
 )  # fmt: skip
-@click.option("--title", default="Comparison", show_default=True, help="The heading of the page.")
-@click.option("--force", is_flag=True, help="Replace a finished result.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+@click.option("--title", default="Comparison", help="The heading of the page.")
+@force_option
+@json_option()
 def compare(
     runs: tuple[str, ...],
     out: Path,
@@ -38,14 +37,9 @@ def compare(
     RUN is a folder of `texlens evaluate`, of one model or of a suite, or NAME=FOLDER to name its
     model. Numbers with different signatures are never in one column.
     """
-    from texlens.evaluate.compare.comparison import PAGE
+    from texlens.evaluate.compare.comparison import PAGE, read_overview
     from texlens.evaluate.compare.comparison import compare as run
     from texlens.evaluate.compare.runs import find_runs
 
     document = run(find_runs(runs), out, data=data, reported=reported, title=title, force=force)
-    if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False))
-        return
-    text = (out / "compare.md").read_text(encoding="utf-8")
-    click.echo(text.split("\n\n## ")[1].partition("\n\n")[2] + "\n")
-    click.echo(f"Written: {out / PAGE}")
+    print_result(document, f"{read_overview(out)}\n\nWritten: {out / PAGE}", as_json=as_json)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import click
 
+from texlens.cli.options import PATH, POSITIVE, force_option, json_option, out_option, print_result
 from texlens.data.items import FORMATS, Format
 from texlens.records import Kind
 
@@ -20,58 +20,47 @@ def data() -> None:
     require_extra("Preparing data", "data", "pyarrow", "cv2")
 
 
-_PATH = click.Path(path_type=Path)
 _WORKERS = click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True,
-    help="Processes; the result is the same for any number.",
-)  # fmt: skip
+    "--workers", type=POSITIVE, default=1, help="Processes; the result is the same for any number."
+)
 
 
 @data.command()
 @click.argument("corpus")
-@click.option("--from", "paths", multiple=True, type=_PATH, help="A local copy of the corpus.")
-@click.option("--out", required=True, type=_PATH, help="The folder to write.")
-@click.option("--captions", type=_PATH, help="A file of captions, where the corpus has none.")
+@click.option("--from", "paths", multiple=True, type=PATH, help="A local copy of the corpus.")
+@out_option
+@click.option("--captions", type=PATH, help="A file of captions, where the corpus has none.")
 @click.option("--subset", help="Which part of UniMER: train, spe, cpe, sce, hwe.")
 @click.option(
     "--kind", type=click.Choice(get_args(Kind)), default="printed",
     help="Kind of the pictures, for folder and synthetic.",
 )  # fmt: skip
-@click.option("--count", type=click.IntRange(min=1), help="How many synthetic pictures.")
+@click.option("--count", type=POSITIVE, help="How many synthetic pictures.")
 @click.option("--sizes", help="TRAIN/VALIDATION/TEST, for instance 2000/100/100.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=42, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=42)
 @click.option("--vary-ink", is_flag=True, help="Render every ink with a random pen and slant.")
-@click.option(
-    "--max-tokens", type=click.IntRange(min=1), default=512, show_default=True,
-    help="A longer formula is left out.",
-)  # fmt: skip
+@click.option("--max-tokens", type=POSITIVE, default=512, help="A longer formula is left out.")
 @click.option(
     "--verify", type=click.Choice(["changed", "all", "none"]), default="changed",
-    show_default=True, help="Which normal forms are compared with their original as pictures.",
+    help="Which normal forms are compared with their original as pictures.",
 )  # fmt: skip
 @click.option("--tex", is_flag=True, help="Also leave out what TeX does not compile.")
 @click.option(
-    "--format", "formats", multiple=True,
-    type=click.Choice(FORMATS), help="Write these forms too.",
-)  # fmt: skip
+    "--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Write these forms too."
+)
 @click.option(
-    "--prompt", type=click.Choice(["plain", "think_answer"]), default="plain", show_default=True,
+    "--prompt", type=click.Choice(["plain", "think_answer"]), default="plain",
     help="The prompt of --format: of the qwen-ocr report, or one with <think> as in the GRPO report.",
 )  # fmt: skip
 @_WORKERS
-@click.option("--force", is_flag=True, help="Replace a finished result.")
-@click.option("--json", "as_json", is_flag=True, help="Print the content of dataset.json.")
+@force_option
+@json_option("the content of dataset.json")
 def prepare(
     corpus: str,
     paths: tuple[Path, ...],
     out: Path,
-    captions: Path | None,
-    subset: str | None,
-    kind: Kind,
-    count: int | None,
     sizes: str | None,
     seed: int,
-    vary_ink: bool,
     max_tokens: int,
     verify: Literal["changed", "all", "none"],
     tex: bool,
@@ -80,6 +69,7 @@ def prepare(
     workers: int,
     force: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Bring a corpus to clean, normalised, split Parquet.
 
@@ -91,10 +81,7 @@ def prepare(
     from texlens.data.prepare import Preparation
     from texlens.data.prepare import prepare as run
 
-    opened = open_corpus(
-        corpus, paths, captions=captions, subset=subset, kind=kind, vary_ink=vary_ink, seed=seed,
-        count=count,
-    )  # fmt: skip
+    opened = open_corpus(corpus, paths, seed=seed, **options)
     preparation = Preparation(
         opened,
         _parse_sizes(sizes) if sizes else opened.sizes,
@@ -104,33 +91,32 @@ def prepare(
         prompt,
     )
     document = run(preparation, out, workers=workers, force=force, quiet=as_json)
-    click.echo(json.dumps(document, ensure_ascii=False) if as_json else _table(document))
+    print_result(document, _table(document), as_json=as_json)
 
 
 @data.command()
-@click.option("--out", required=True, type=_PATH, help="The folder to write.")
-@click.option("--pictures", required=True, type=click.IntRange(min=1), help="At least so many.")
+@out_option
+@click.option("--pictures", required=True, type=POSITIVE, help="At least so many.")
 @click.option(
     "--source", "sources", multiple=True, metavar="KIND:WEIGHT[:FILE]",
     help="Print formulas of this source; more sources are mixed by their weights.",
 )  # fmt: skip
-@click.option("--ink", type=_PATH, help="Handwriting instead: a folder with CROHME's InkML files.")
-@click.option("--captions", type=_PATH, help="The captions of the ink, as for `data prepare`.")
-@click.option("--only", type=_PATH, help="Use only the ink whose ids this Parquet file has.")
-@click.option("--per-shard", type=click.IntRange(min=1), default=2000, show_default=True)
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option("--ink", type=PATH, help="Handwriting instead: a folder with CROHME's InkML files.")
+@click.option("--captions", type=PATH, help="The captions of the ink, as for `data prepare`.")
+@click.option("--only", type=PATH, help="Use only the ink whose ids this Parquet file has.")
+@click.option("--per-shard", type=POSITIVE, default=2000)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0)
 @click.option(
-    "--max-tokens", type=click.IntRange(min=1), default=220, show_default=True,
-    help="A longer printed formula is left out.",
-)  # fmt: skip
+    "--max-tokens", type=POSITIVE, default=220, help="A longer printed formula is left out."
+)
 @click.option(
-    "--curriculum-shards", type=click.IntRange(min=0), default=0, show_default=True,
+    "--curriculum-shards", type=click.IntRange(min=0), default=0,
     help="Shards over which the longest formula grows from --first-tokens to --max-tokens.",
 )  # fmt: skip
-@click.option("--first-tokens", type=click.IntRange(min=1), default=16, show_default=True)
+@click.option("--first-tokens", type=POSITIVE, default=16)
 @_WORKERS
 @click.option("--force", is_flag=True, help="Remove the shards that --out holds.")
-@click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON document.")
+@json_option("the counts as one JSON document")
 def render(
     out: Path,
     pictures: int,
@@ -187,18 +173,16 @@ def render(
         "pictures_written": sum(report.pictures for report in reports),
         "formulas_left_out": sum(report.left_out for report in reports),
     }
-    if as_json:
-        click.echo(json.dumps(counts))
-    else:
-        click.echo("\n".join(f"{name.replace('_', ' '):<18}{n:>9}" for name, n in counts.items()))
+    lines = (f"{name.replace('_', ' '):<18}{n:>9}" for name, n in counts.items())
+    print_result(counts, "\n".join(lines), as_json=as_json)
 
 
 @data.command()
-@click.argument("sets", nargs=-1, required=True, type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="The folder to write.")
+@click.argument("sets", nargs=-1, required=True, type=PATH)
+@out_option
 @click.option("--fail-on-leak", is_flag=True, help="Exit 1 when a set shares items with another.")
-@click.option("--force", is_flag=True, help="Replace a finished result.")
-@click.option("--json", "as_json", is_flag=True, help="Print the content of audit.json.")
+@force_option
+@json_option("the content of audit.json")
 def audit(
     sets: tuple[Path, ...], out: Path, fail_on_leak: bool, force: bool, as_json: bool
 ) -> None:
@@ -207,42 +191,35 @@ def audit(
     from texlens.errors import TexlensError
 
     document = run(sets, out, force=force)
-    if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False))
-    else:
-        for one in document["sets"]:
-            click.echo(
-                f"{one['name']}: {one['count']} items, {one['distinct_formulas']} formulas, "
-                f"{one['repeated_pictures']} repeated pictures, "
-                f"median {one['tokens'].get('p50', 0):.0f} tokens"
-            )
-        for leak in document["leaks"]:
-            click.echo(
-                f"{leak['of']}: of {leak['items']} items {leak['by_formula']} by formula and "
-                f"{leak['by_picture']} by picture are also in {leak['also_in']}"
-            )
-        click.echo(f"Written: {out / 'index.html'}")
+    lines = [
+        f"{one['name']}: {one['count']} items, {one['distinct_formulas']} formulas, "
+        f"{one['repeated_pictures']} repeated pictures, "
+        f"median {one['tokens'].get('p50', 0):.0f} tokens"
+        for one in document["sets"]
+    ]
+    lines += [
+        f"{leak['of']}: of {leak['items']} items {leak['by_formula']} by formula and "
+        f"{leak['by_picture']} by picture are also in {leak['also_in']}"
+        for leak in document["leaks"]
+    ]
+    print_result(document, "\n".join([*lines, f"Written: {out / 'index.html'}"]), as_json=as_json)
     if fail_on_leak and any(leak["by_formula"] or leak["by_picture"] for leak in document["leaks"]):
         raise TexlensError("A set shares items with another: see the leaks in audit.json.")
 
 
 @data.command()
-@click.argument("file", type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="The PNG to write.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=40, show_default=True, help="How many pictures."
-)
+@click.argument("file", type=PATH)
+@click.option("--out", required=True, type=PATH, help="The PNG to write.")
+@click.option("--limit", type=POSITIVE, default=40, help="How many pictures.")
 @click.option("--force", is_flag=True, help="Replace the PNG.")
 def preview(file: Path, out: Path, limit: int, force: bool) -> None:
     """Write a contact sheet of the first pictures of a Parquet file."""
     from texlens.data.parquet import read_examples
     from texlens.data.preview import contact_sheet
-    from texlens.errors import InputError
     from texlens.images import encode_png
-    from texlens.runs import write_bytes
+    from texlens.runs import check_out_file, write_bytes
 
-    if out.exists() and not force:
-        raise InputError(f"'{out}' exists: give another --out, or --force.")
+    check_out_file(out, force=force)
     write_bytes(out, encode_png(contact_sheet(read_examples(file, limit))))
     click.echo(f"Written: {out}")
 

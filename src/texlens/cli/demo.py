@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
+from texlens.cli.options import PATH
+
 
 @click.command()
-@click.option(
-    "--out", default="demo-out", show_default=True, type=click.Path(path_type=Path),
-    help="The folder to write report.html to.",
-)  # fmt: skip
+@click.option("--out", default="demo-out", type=PATH, help="The folder to write report.html to.")
 @click.option("--model", help="Folder or hub name of a Qwen2.5-VL. Default: the embedded model.")
 @click.option("--adapter", help="Folder or hub name of a LoRA adapter for the model.")
 @click.option("--force", is_flag=True, help="Replace a finished report.")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 
 import click
 
+from texlens.cli.options import json_option, print_result
+
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option("one JSON document")
 def doctor(as_json: bool) -> None:
     """Show what is installed and what works."""
     from texlens.diagnosis import diagnose
 
     findings = diagnose()
-    if as_json:
-        click.echo(json.dumps([finding.as_json() for finding in findings]))
-        return
-    for finding in findings:
-        mark = "ok     " if finding.works else "missing"
-        click.echo(f"{mark}  {finding.what:<22}{finding.detail}")
+    lines = (
+        f"{'ok     ' if finding.works else 'missing'}  {finding.what:<22}{finding.detail}"
+        for finding in findings
+    )
+    print_result([asdict(finding) for finding in findings], "\n".join(lines), as_json=as_json)

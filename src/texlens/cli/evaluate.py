@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from texlens.cli.model_options import ModelOptions, model_options
+from texlens.cli.options import PATH, POSITIVE, force_option, json_option, out_option, print_result
 from texlens.errors import InputError
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--data", type=_PATH, help="A Parquet file: id, image, latex_formula.")
-@click.option("--suite", "suite_file", type=_PATH, help="A YAML file of models and sets instead.")
-@click.option("--out", required=True, type=_PATH, help="The folder to write.")
-@click.option("--limit", type=click.IntRange(min=1), help="Read only the first N rows.")
+@click.option("--data", type=PATH, help="A Parquet file: id, image, latex_formula.")
+@click.option("--suite", "suite_file", type=PATH, help="A YAML file of models and sets instead.")
+@out_option
+@click.option("--limit", type=POSITIVE, help="Read only the first N rows.")
 @click.option("--metrics", "names", help="Keys to compute, comma-separated.  [default: all]")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--force", is_flag=True, help="Replace a finished result.")
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON document.")
+@click.option("--workers", type=POSITIVE, default=1)
+@force_option
+@json_option("the numbers as one JSON document")
 @model_options
 def evaluate(
     data: Path | None,
@@ -54,7 +52,7 @@ def evaluate(
             suite,
             out,
             config,
-            batch_size=model_options.batch_size,
+            batch_size=model_options.values["batch_size"],
             workers=workers,
             force=force,
             quiet=as_json,
@@ -72,8 +70,4 @@ def evaluate(
         raise InputError(
             "Give --data FILE, or --suite FILE without --data, --model, --adapter and --endpoint."
         )
-    if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False))
-    else:
-        click.echo(table)
-        click.echo(f"Written: {out}")
+    print_result(document, f"{table}\nWritten: {out}", as_json=as_json)

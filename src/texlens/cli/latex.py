@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from texlens.cli.options import PATH, json_option, options
 
 if TYPE_CHECKING:
     from texlens.latex.files import SourcedFormula
@@ -17,28 +18,20 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 60
 
 
-def formula_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add FORMULAS and --file, which `read_given` reads, to a command."""
-    file = click.option(
-        "--file",
-        "files",
-        multiple=True,
-        type=click.Path(path_type=Path),
+# FORMULAS and --file, which `read_given` reads.
+formula_options = options(
+    click.argument("formulas", nargs=-1),
+    click.option(
+        "--file", "files", multiple=True, type=PATH,
         help="A file with one formula per line, a .jsonl, a .json, or a .tex file with one "
         "formula; - is standard input.",
-    )
-    return file(click.argument("formulas", nargs=-1)(command))
-
-
-def _text_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of both commands."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-        click.option("--key", help="The key of the formula in records of .json and .jsonl files."),
-        formula_options,
-    ):
-        command = option(command)
-    return command
+    ),
+)  # fmt: skip
+_text_options = options(
+    formula_options,
+    click.option("--key", help="The key of the formula in records of .json and .jsonl files."),
+    json_option("one JSON document"),
+)
 
 
 @click.command()

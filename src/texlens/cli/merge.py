@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 import click
+
+from texlens.cli.options import force_option, json_option, out_option, print_result
 
 
 @click.command()
@@ -15,13 +16,13 @@ import click
     "--model",
     help="Folder or hub name of the base model. Default: that in the adapter's configuration.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
+@out_option
 @click.option(
     "--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
-    show_default=True, help="Type of the weights; auto: that of the base model.",
+    help="Type of the weights; auto: that of the base model.",
 )  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a finished result.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+@force_option
+@json_option()
 def merge(
     adapter: str,
     model: str | None,
@@ -39,7 +40,5 @@ def merge(
 
     open_out_folder(out, marker=MARKER, force=force)
     record = merge_adapter(adapter, out, model=model, dtype=dtype)
-    if as_json:
-        click.echo(json.dumps(record, ensure_ascii=False))
-    else:
-        click.echo(f"{record['parameters']:,} weights in {record['dtype']}. Written: {out}")
+    text = f"{record['parameters']:,} weights in {record['dtype']}. Written: {out}"
+    print_result(record, text, as_json=as_json)

@@ -13,29 +13,28 @@ from typing import IO
 import click
 
 from texlens.cli.model_options import ModelOptions, model_options
-from texlens.cli.readings import Tally, format_option, print_json, print_lines, word_document
+from texlens.cli.options import PATH
+from texlens.cli.readings import Tally, print_json, print_lines, word_document
 from texlens.errors import InputError, TexlensError
-from texlens.runs import atomic_write, write_bytes
-
-FORMATS = ("latex", "inline", "display", "mathml", "typst", "docx", "markdown", "json")
-
-_PATH = click.Path(path_type=Path)
+from texlens.export import FORMATS
+from texlens.runs import atomic_write, check_out_file, write_bytes
 
 
 @click.command()
 @click.argument("pictures", nargs=-1, metavar="PICTURE...")
-@format_option(FORMATS, "How formulas are written. docx needs --out.")
+@click.option(
+    "--format", "form", type=click.Choice([*FORMATS, "docx", "json"]), default="latex",
+    help="How formulas are written. docx needs --out.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("--out", type=_PATH, help="Write to this file, not to the terminal.")
+@click.option("--out", type=PATH, help="Write to this file, not to the terminal.")
 @click.option("--force", is_flag=True, help="Overwrite the targets of --out and --save-rendering.")
 @click.option("--clipboard", is_flag=True, help="Read the picture on the clipboard.")
-@click.option("--copy", "copy", is_flag=True, help="Copy the formulas to the clipboard.")
+@click.option("--copy", is_flag=True, help="Copy the formulas to the clipboard.")
 @click.option(
-    "--save-rendering",
-    type=_PATH,
-    metavar="DIR",
+    "--save-rendering", type=PATH, metavar="DIR",
     help="Write each picture beside its rendered reading into this folder.",
-)
+)  # fmt: skip
 @model_options
 def read(
     pictures: tuple[str, ...],
@@ -66,7 +65,8 @@ def read(
         raise InputError("A Word document needs a file: give --out FILE.docx.")
     if copy and form in ("docx", "json"):
         raise InputError(f"--copy puts formulas on the clipboard: it does not go with {form}.")
-    _check_out(out, force=force)
+    if out is not None:
+        check_out_file(out, force=force)
     if copy:
         require_copying()
     items = chain([clipboard_picture()] if clipboard else [], find_pictures(pictures))
@@ -80,7 +80,6 @@ def read(
     )
     tally = Tally()
     counted = tally.of(readings)
-    written: list[str] = []
     if form == "docx" and out is not None:
         write_bytes(out, word_document(counted, tally))
     else:
@@ -88,19 +87,11 @@ def read(
             if form == "json":
                 print_json(counted, stream)
             else:
-                for text in print_lines(counted, form, stream, tally):
-                    written += [text] if copy else []
+                formulas = print_lines(counted, form, stream, tally)
     if copy:
-        copy_text("\n".join(written))
+        copy_text("\n".join(formulas))
     if tally.failed:
         raise TexlensError(f"{tally.failed} of {tally.count} pictures could not be read.")
-
-
-def _check_out(out: Path | None, *, force: bool) -> None:
-    if out is not None and out.is_dir():
-        raise InputError(f"'{out}' is a folder: give --out a file.")
-    if out is not None and out.exists() and not force:
-        raise InputError(f"'{out}' exists already: give another --out, or --force.")
 
 
 @contextlib.contextmanager

@@ -5,31 +5,19 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
-
-import click
+from itertools import chain, islice
+from typing import IO
 
 from texlens.errors import InputError
+from texlens.export import FORMATS
 from texlens.records import WARNINGS, Reading
 
 # Tabs, controls and whatever else could end a line.
 _LINE_BREAKS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]+")
 
 NO_LOGPROBS = "no_logprobs"  # shows as `?` in place of the confidence
-
-
-def format_option(formats: Sequence[str], help_text: str) -> Callable[[Any], Any]:
-    """The option `--format`."""
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice(formats),
-        default="latex",
-        show_default=True,
-        help=help_text,
-    )
 
 
 @dataclass
@@ -46,6 +34,11 @@ class Tally:
             self.failed += reading.error is not None
             yield reading
 
+    def fail(self, reading: Reading, error: InputError) -> None:
+        """Count and report a reading that cannot be converted."""
+        print(f"{reading.path}: {error}", file=sys.stderr)
+        self.failed += 1
+
 
 def print_json(readings: Iterable[Reading], stream: IO[str]) -> None:
     """Write one JSON document, reading by reading."""
@@ -57,51 +50,41 @@ def print_json(readings: Iterable[Reading], stream: IO[str]) -> None:
     print("\n  ]\n}" if opening == "," else f"{opening}]\n}}", file=stream)
 
 
-def print_lines(
-    readings: Iterable[Reading], form: str, stream: IO[str], tally: Tally
-) -> Iterator[str]:
+def print_lines(readings: Iterable[Reading], form: str, stream: IO[str], tally: Tally) -> list[str]:
     """Write readings as they come, each in a format; a single one without its path.
 
-    Yields the formulas as they were printed.
+    Returns the formulas as they were printed.
     """
-    waiting: Reading | None = None
-    for reading in readings:
-        if waiting is not None:
-            yield from print_line(waiting, form, stream, tally)
-        waiting = reading
-    if waiting is not None:
-        yield from print_line(waiting, form, stream, tally, alone=tally.count == 1)
+    readings = iter(readings)
+    first = list(islice(readings, 2))
+    texts = [
+        print_line(reading, form, stream, tally, alone=len(first) == 1)
+        for reading in chain(first, readings)
+    ]
+    return [text for text in texts if text is not None]
 
 
 def print_line(
     reading: Reading, form: str, stream: IO[str], tally: Tally, *, alone: bool = False
-) -> Iterator[str]:
-    """Print one reading, with path and confidence unless `alone`; yields the formula, if printed."""
+) -> str | None:
+    """Print one reading, with path and confidence unless `alone`; returns the formula, if printed."""
     print_problems(reading)
-    text = converted(reading, form, tally) if reading.error is None else None
-    if text is None:
-        return
+    if reading.error is not None:
+        return None
+    text = reading.latex
+    try:
+        if text and form != "latex":
+            text = FORMATS[form].write(text)
+    except InputError as error:
+        tally.fail(reading, error)
+        return None
     line = _LINE_BREAKS.sub(" ", text)
     if alone:
         print(line if form == "latex" else text, file=stream, flush=True)
     else:
         sure = "?" if NO_LOGPROBS in reading.warnings else f"{reading.confidence:.2f}"
         print(f"{reading.path}\t{sure}\t{line}", file=stream, flush=True)
-    yield text
-
-
-def converted(reading: Reading, form: str, tally: Tally) -> str | None:
-    """A reading's formula in a format; None, reported on stderr and counted, where that fails."""
-    if form == "latex" or not reading.latex:
-        return reading.latex
-    from texlens.export import FORMATS
-
-    try:
-        return FORMATS[form].write(reading.latex)
-    except InputError as error:
-        print(f"{reading.path}: {error}", file=sys.stderr)
-        tally.failed += 1
-        return None
+    return text
 
 
 def word_document(readings: Iterable[Reading], tally: Tally) -> bytes:
@@ -121,9 +104,8 @@ def word_document(readings: Iterable[Reading], tally: Tally) -> bytes:
         try:
             document.add_formula(reading.latex)
         except InputError as error:
-            print(f"{reading.path}: {error}", file=sys.stderr)
+            tally.fail(reading, error)
             document.add_text(reading.latex)
-            tally.failed += 1
     return document.content()
 
 

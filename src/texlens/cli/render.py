@@ -7,16 +7,17 @@ from pathlib import Path
 import click
 
 from texlens.cli.latex import formula_options, read_given
+from texlens.cli.options import PATH
 
 
 @click.command()
 @formula_options
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path),
+    "--out", required=True, type=PATH,
     help="A .svg, .png or .json file (glyph boxes) for one formula, a folder for many.",
 )  # fmt: skip
 @click.option(
-    "--as", "form", type=click.Choice(["svg", "png", "json"]), default="png", show_default=True,
+    "--as", "form", type=click.Choice(["svg", "png", "json"]), default="png",
     help="The format of the files in a folder.",
 )  # fmt: skip
 @click.option("--sheet", is_flag=True, help="One picture of all formulas.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from texlens.cli.options import PATH, POSITIVE, force_option, json_option
 from texlens.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,32 +17,30 @@ if TYPE_CHECKING:
     from texlens.metrics.batches import ScoringConfig
     from texlens.records import Prediction
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("file", required=False, type=_PATH)
+@click.argument("file", required=False, type=PATH)
 @click.option("--gt", help="The reference of a single pair, instead of FILE.")
 @click.option("--pred", help="The prediction of a single pair.")
-@click.option("--out", type=_PATH, help="The folder to write; without it, only the table is shown.")
+@click.option("--out", type=PATH, help="The folder to write; without it, only the table is shown.")
 @click.option(
     "--metrics", "names",
     help="Keys to compute, comma-separated.  [default: all; for one pair all but compiles]",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--workers", type=POSITIVE, default=1)
 @click.option(
-    "--cdm-engine", type=click.Choice(["mathjax", "tex"]), default="mathjax", show_default=True,
+    "--cdm-engine", type=click.Choice(["mathjax", "tex"]), default="mathjax",
     help="The engine that draws the formulas for cdm.",
 )  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Do not use the cache of drawings on disk.")
-@click.option("--limit", type=click.IntRange(min=1), help="Score only the first N lines.")
+@click.option("--limit", type=POSITIVE, help="Score only the first N lines.")
 @click.option(
     "--explain", "explained", multiple=True, metavar="ID",
     help="Only write how this item was matched, as a picture and a page, to --out.",
 )  # fmt: skip
 @click.option("--report", is_flag=True, help="Also write report.html with the worst items.")
-@click.option("--force", is_flag=True, help="Replace a finished result.")
-@click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of the table.")
+@force_option
+@json_option("metrics.json instead of the table")
 def score(
     file: Path | None,
     gt: str | None,

@@ -8,9 +8,9 @@ from texlens.cli.model_options import ModelOptions, model_options
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
+    "--port", type=click.IntRange(0, 65535), default=8000,
     help="Port to listen on; 0 means any free port.",
 )  # fmt: skip
 @click.option(
@@ -22,11 +22,11 @@ from texlens.cli.model_options import ModelOptions, model_options
     help="Another host name that the server answers to.",
 )  # fmt: skip
 @click.option(
-    "--queue", type=click.IntRange(min=64), default=256, show_default=True,
+    "--queue", type=click.IntRange(min=64), default=256,
     help="Pictures that may wait; further ones are refused for a moment (503).",
 )  # fmt: skip
 @click.option(
-    "--max-seconds", type=click.FloatRange(min=1), default=60.0, show_default=True,
+    "--max-seconds", type=click.FloatRange(min=1), default=60.0,
     help="Seconds that a request may wait for its readings. A large model without a GPU needs more.",
 )  # fmt: skip
 @model_options

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from texlens.cli.options import PATH, POSITIVE, json_option, options, print_result
 
 if TYPE_CHECKING:
     from texlens.train.grpo.settings import GrpoConfig
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from texlens.train.sft.settings import SftConfig
 
 _Config = TypeVar("_Config", bound="Settings")
-_Command = Callable[..., None]
-_LIBRARIES = ("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
 
 
 @click.group()
@@ -25,18 +23,7 @@ def train() -> None:
     """Train a model."""
 
 
-def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    """One decorator of several options, which `--help` shows in this order."""
-
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_run_options = _options(
+_run_options = options(
     click.argument("recipe"),
     click.option(
         "--set", "settings", multiple=True, metavar="KEY=VALUE",
@@ -45,9 +32,7 @@ _run_options = _options(
     click.option(
         "--minutes", type=click.FloatRange(min=0, min_open=True), help="How long to train."
     ),
-    click.option(
-        "--out", type=click.Path(path_type=Path), help="The folder to write. Default: runs/RECIPE."
-    ),
+    click.option("--out", type=PATH, help="The folder to write. Default: runs/RECIPE."),
     click.option(
         "--resume", is_flag=True,
         help="Fail unless there is an unfinished run to resume; without it a new run starts then.",
@@ -55,21 +40,20 @@ _run_options = _options(
     click.option("--force", is_flag=True, help="Delete what is in the folder and start again."),
 )  # fmt: skip
 
-_fine_tuning_options = _options(
+_fine_tuning_options = options(
     click.option(
         "--dry-run", is_flag=True,
         help="Print what would be trained, the memory it takes, and likely mistakes; "
         "needs no weights and writes nothing.",
     ),
     click.option(
-        "--devices", type=click.IntRange(min=1), default=1, show_default=True,
-        help="With --dry-run: the number of devices.",
+        "--devices", type=POSITIVE, default=1, help="With --dry-run: the number of devices."
     ),
     click.option(
         "--layout", type=click.Choice(["ddp", "fsdp2", "zero2"]), default="ddp",
-        show_default=True, help="With --dry-run: how the devices share the work.",
+        help="With --dry-run: how the devices share the work.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document."),
+    json_option(),
 )  # fmt: skip
 
 
@@ -160,30 +144,24 @@ def _fine_tune(
     **options: Any,
 ) -> None:
     """Fine-tune, or only estimate the run, and print the result."""
+    from texlens.errors import TRAINING_MODULES
+
     if dry_run:
-        click.echo(_dry_run(config, devices, layout, as_json=as_json))
+        _require("pyarrow", "torch", "transformers", "peft", "datasets")
+        from texlens.train.plan.dry_run import dry_run as estimate
+        from texlens.train.plan.table import dry_run_document, dry_run_text
+
+        run = estimate(config, devices=devices, layout=layout)
+        print_result(dry_run_document(run), dry_run_text(run), as_json=as_json)
         return
-    _require(*_LIBRARIES)
+    _require(*TRAINING_MODULES)
     from texlens.train import fine_tune
     from texlens.train.run.run_folder import CHECKPOINTS, MARKER
 
     out = _out_folder(recipe, MARKER, CHECKPOINTS, force=force, **options)
     summary = fine_tune(config, out, overwrite=force)
     if os.environ.get("RANK", "0") == "0":  # of several processes only the first prints
-        text = json.dumps(summary, ensure_ascii=False) if as_json else _table(summary, out)
-        click.echo(text)
-
-
-def _dry_run(config: SftConfig | GrpoConfig, devices: int, layout: Any, *, as_json: bool) -> str:
-    """An estimate of a fine-tuning run, as text or as a document."""
-    _require("pyarrow", "torch", "transformers", "peft", "datasets")
-    from texlens.train.plan.dry_run import dry_run
-    from texlens.train.plan.table import dry_run_document, dry_run_text
-
-    run = dry_run(config, devices=devices, layout=layout)
-    if as_json:
-        return json.dumps(dry_run_document(run), ensure_ascii=False)
-    return dry_run_text(run)
+        print_result(summary, _table(summary, out), as_json=as_json)
 
 
 def _out_folder(

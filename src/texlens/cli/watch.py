@@ -9,22 +9,22 @@ from pathlib import Path
 import click
 
 from texlens.cli.model_options import ModelOptions, model_options
-from texlens.cli.read import FORMATS as READ_FORMATS
-from texlens.cli.readings import Tally, format_option, print_line
+from texlens.cli.options import PATH
+from texlens.cli.readings import Tally, print_line
 from texlens.errors import InputError
+from texlens.export import FORMATS
 from texlens.runs import write_text
-
-FORMATS = tuple(form for form in READ_FORMATS if form not in ("docx", "json"))
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("folder", type=_PATH)
-@format_option(FORMATS, "How formulas are written.")
-@click.option("--copy", "copy", is_flag=True, help="Copy each formula to the clipboard.")
+@click.argument("folder", type=PATH)
 @click.option(
-    "--out", type=_PATH, metavar="DIR", help="Write each formula into this folder, as PICTURE.tex."
+    "--format", "form", type=click.Choice(list(FORMATS)), default="latex",
+    help="How formulas are written.",
+)  # fmt: skip
+@click.option("--copy", is_flag=True, help="Copy each formula to the clipboard.")
+@click.option(
+    "--out", type=PATH, metavar="DIR", help="Write each formula into this folder, as PICTURE.tex."
 )
 @model_options
 def watch(
@@ -34,7 +34,6 @@ def watch(
 
     A picture is read when its file is complete. Pictures that are already there are not read.
     """
-    from texlens.export import FORMATS as WRITERS
     from texlens.reading.desk.clipboard import copy_text, require_copying
     from texlens.reading.desk.watching import new_pictures
 
@@ -49,11 +48,11 @@ def watch(
     with contextlib.suppress(KeyboardInterrupt):
         for item in pictures:
             (reading,) = tally.of(reader.read_many([item]))
-            for text in print_line(reading, form, sys.stdout, tally):
-                if copy:
-                    copy_text(text)
-                if out is not None:
-                    name = Path(item.name).with_suffix(WRITERS[form].suffix).name
-                    write_text(out / name, text + "\n")
+            text = print_line(reading, form, sys.stdout, tally)
+            if text is not None and copy:
+                copy_text(text)
+            if text is not None and out is not None:
+                name = Path(item.name).with_suffix(FORMATS[form].suffix).name
+                write_text(out / name, text + "\n")
     noun = "picture" if tally.count == 1 else "pictures"
     print(f"{tally.count} {noun} read, {tally.failed} failed.", file=sys.stderr)

@@ -17,7 +17,7 @@ from texlens.render.overlay import overlay
 from texlens.render.picture import Size, png_many, svg_many
 from texlens.render.sheet import contact_sheet
 from texlens.render.tex import render_tex
-from texlens.runs import write_bytes
+from texlens.runs import check_out_file, write_bytes
 
 _FORMS = {".svg": "svg", ".png": "png", ".json": "json"}
 
@@ -46,7 +46,7 @@ def render_to(job: RenderJob, out: Path, *, force: bool = False) -> list[tuple[i
     if not job.formulas:
         raise InputError("There is no formula to render.")
     if job.form == "sheet":
-        _refuse_overwriting(out, force)
+        check_out_file(out, force=force)
         sheet, failures = contact_sheet(job.formulas, job.size)
         write_bytes(out, encode_png(sheet))
         return failures
@@ -61,7 +61,7 @@ def render_to(job: RenderJob, out: Path, *, force: bool = False) -> list[tuple[i
         if isinstance(content, Failure):
             failures.append((number, content.message))
         else:
-            _refuse_overwriting(path, force)
+            check_out_file(path, force=force)
             write_bytes(path, content)
     return failures
 
@@ -89,8 +89,3 @@ def _contents(job: RenderJob, form: str) -> Sequence[bytes | Failure]:
 
 def _as_json(drawing: Drawing) -> bytes:
     return (json.dumps(asdict(drawing), ensure_ascii=False, indent=1) + "\n").encode()
-
-
-def _refuse_overwriting(path: Path, force: bool) -> None:
-    if path.exists() and not force:
-        raise InputError(f"'{path}' exists: give another --out, or --force.")

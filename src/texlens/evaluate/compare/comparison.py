@@ -110,6 +110,12 @@ def compare(
     return document
 
 
+def read_overview(folder: Path) -> str:
+    """The first table of a written comparison: every model on every set."""
+    text = (folder / "compare.md").read_text(encoding="utf-8")
+    return text.split("\n\n## ")[1].partition("\n\n")[2]
+
+
 def _document(runs: Sequence[EvaluatedRun], found: Differences) -> dict[str, Any]:
     sets: dict[str, Any] = {}
     for run in runs:

@@ -1,0 +1,40 @@
+"""Types of arguments, options and the printing of results that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+PATH = click.Path(path_type=Path)
+POSITIVE = click.IntRange(min=1)
+
+
+def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """One decorator of several options, which `--help` shows in this order."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+out_option = click.option("--out", required=True, type=PATH, help="The folder to write.")
+force_option = click.option("--force", is_flag=True, help="Replace a finished result.")
+
+
+def json_option(content: str = "the result as one JSON document") -> Callable[[Command], Command]:
+    """The option `--json`; its help is what it prints."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {content}.")
+
+
+def print_result(document: Any, text: str, *, as_json: bool) -> None:
+    """Print the result of a command: the document for `--json`, else the text."""
+    click.echo(json.dumps(document, ensure_ascii=False) if as_json else text)
