@@ -11,8 +11,9 @@ look at data sets; `parquet` reads and writes files.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from texlens.lazy import lazy_names
 
 if TYPE_CHECKING:
     from texlens.data.clean import Limits
@@ -20,18 +21,15 @@ if TYPE_CHECKING:
     from texlens.data.parquet import read_examples, write_examples
     from texlens.data.prepare import Preparation
 
-_MODULES = {
-    "Limits": "clean",
-    "Preparation": "prepare",
-    "open_corpus": "corpora",
-    "read_examples": "parquet",
-    "write_examples": "parquet",
-}
-
 __all__ = ["Limits", "Preparation", "open_corpus", "read_examples", "write_examples"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"texlens.data.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'texlens.data' has no attribute '{name}'")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Limits": "texlens.data.clean",
+        "Preparation": "texlens.data.prepare",
+        "open_corpus": "texlens.data.corpora",
+        "read_examples": "texlens.data.parquet",
+        "write_examples": "texlens.data.parquet",
+    },
+)

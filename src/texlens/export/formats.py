@@ -45,29 +45,17 @@ def convert(latex: str, format: str) -> str | bytes:
     return FORMATS[format].write(latex)
 
 
-def _typst(latex: str) -> str:
-    return f"$ {from_tree(typst_of, latex)} $"
-
-
-def _inline(latex: str) -> str:
-    return f"${formula_of(latex)}$"
-
-
 def _display(latex: str) -> str:
     formula = formula_of(latex)
     return formula if _DISPLAY.match(formula) else f"\\[ {formula} \\]"
 
 
-def _markdown(latex: str) -> str:
-    return f"$$\n{formula_of(latex)}\n$$"
-
-
 FORMATS: dict[str, Format] = {
     "latex": Format(".tex", formula_of),
-    "inline": Format(".tex", _inline),
+    "inline": Format(".tex", lambda latex: f"${formula_of(latex)}$"),
     "display": Format(".tex", _display),
-    "markdown": Format(".md", _markdown),
+    "markdown": Format(".md", lambda latex: f"$$\n{formula_of(latex)}\n$$"),
     "mathml": Format(".mml", mathml),
-    "typst": Format(".typ", _typst),
+    "typst": Format(".typ", lambda latex: f"$ {from_tree(typst_of, latex)} $"),
 }
 """The text formats; `docx` is the only other one."""

@@ -43,11 +43,7 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer(
-    formulas: Iterable[str],
-    *,
-    phrases: Iterable[str] = (),
-    size: int = 1536,
-    min_count: int = 2,
+    formulas: Iterable[str], *, phrases: Iterable[str] = (), size: int = 1536, min_count: int = 2
 ) -> Any:
     """Build the tokeniser of a small model from the formulas it will be trained on.
 
@@ -64,14 +60,11 @@ def build_tokenizer(
     to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     counts: Counter[str] = Counter()
     for formula in formulas:
-        counts.update(piece for piece, _ in split.pre_tokenize_str(formula))
+        counts.update(piece.removeprefix(" ") for piece, _ in split.pre_tokenize_str(formula))
     # A token has a form with and one without a leading space; text may have either.
-    both: Counter[str] = Counter()
-    for piece, count in counts.items():
-        bare = piece.removeprefix(" ")
-        if bare:
-            both[bare] += count
-            both[" " + bare] += count
+    both = [
+        (-count, form) for piece, count in counts.items() if piece for form in (piece, f" {piece}")
+    ]
 
     vocabulary = sorted(pre_tokenizers.ByteLevel.alphabet())
     known = set(vocabulary)
@@ -81,8 +74,8 @@ def build_tokenizer(
         for text in ("system\n", "user\n", "assistant\n", *phrases)
     ]
     room = size - len(vocabulary) - len(added)
-    for piece, count in sorted(both.items(), key=lambda item: (-item[1], item[0])):
-        if room <= 0 or count < min_count:
+    for negative_count, piece in sorted(both):
+        if room <= 0 or -negative_count < min_count:
             break
         token = to_bytes.pre_tokenize_str(piece)[0][0]
         if token not in known:

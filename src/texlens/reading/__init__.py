@@ -11,8 +11,9 @@ doubtful pictures again), `confidence` (its calibration), and `reader`, which jo
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from texlens.lazy import lazy_names
 
 if TYPE_CHECKING:
     from texlens.reading.backends.remote import RemoteReader
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Reader", "RemoteReader", "find_pictures", "read"]
 
-_MODULES = {"RemoteReader": "backends.remote", "find_pictures": "sources"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:  # imported on demand: most need numpy
-        module = f"texlens.reading.{_MODULES.get(name, 'reader')}"
-        return getattr(importlib.import_module(module), name)
-    raise AttributeError(f"module 'texlens.reading' has no attribute '{name}'")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Reader": "texlens.reading.reader",
+        "RemoteReader": "texlens.reading.backends.remote",
+        "find_pictures": "texlens.reading.sources",
+        "read": "texlens.reading.reader",
+    },
+)

@@ -34,16 +34,10 @@ _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a ti
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A picture in the form that the model takes, or the reason why there is none."""
+    """A picture in the form that the model takes, if it has any ink, and its reading so far."""
 
-    name: str
+    reading: Reading
     image: Image.Image | None
-    seconds: float
-    error: str | None = None
-
-    @property
-    def area(self) -> int:
-        return 0 if self.image is None else self.image.width * self.image.height
 
 
 class Reader:
@@ -87,18 +81,14 @@ class Reader:
         best_of: int = 1,
     ) -> None:
         self.name = _name(model, adapter)
-        self.backend = (
-            _in_torch(model, max_new_tokens)
-            if isinstance(model, Loaded)
-            else open_backend(
-                model,
-                adapter,
-                backend=backend,
-                device=device,
-                dtype=dtype,
-                quantisation=quantisation,
-                max_new_tokens=max_new_tokens,
-            )
+        self.backend = open_backend(
+            model,
+            adapter,
+            backend=backend,
+            device=device,
+            dtype=dtype,
+            quantisation=quantisation,
+            max_new_tokens=max_new_tokens,
         )
         self.prompt_config = self.backend.prompt_config
         self.frame = self.backend.frame
@@ -187,36 +177,38 @@ class Reader:
     def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
         """One reading for each picture, in order, decoded in batches of similar size."""
         decoding = DecodingConfig(self.constraint, view.temperature, view.seed)
-        readings = [_without_answer(picture) for picture in prepared]
-        order = [place for place, picture in enumerate(prepared) if picture.image is not None]
-        order.sort(key=lambda place: prepared[place].area)
+        readings = [picture.reading for picture in prepared]
+        order = [(n, picture.image) for n, picture in enumerate(prepared) if picture.image]
+        order.sort(key=lambda item: item[1].width * item[1].height)
         for first in range(0, len(order), self.batch_size):
-            places = order[first : first + self.batch_size]
-            batch = [prepared[place] for place in places]
+            places, images = zip(*order[first : first + self.batch_size], strict=True)
             start = time.perf_counter()
-            images = [picture.image for picture in batch if picture.image is not None]
             answers = self.backend.decode(images, decoding)
-            share = (time.perf_counter() - start) / len(batch)
-            for place, picture, answer in zip(places, batch, answers, strict=True):
-                readings[place] = self._reading(picture, answer, share)
+            share = (time.perf_counter() - start) / len(images)
+            for place, answer in zip(places, answers, strict=True):
+                readings[place] = self._reading(readings[place], answer, share)
         return _checked(readings)
 
     def _prepare(self, item: Item, zoom: float = 1.0) -> _Prepared:
         """Open and frame a picture, `zoom` times as large as its type asks for."""
         start = time.perf_counter()
-        source, error, image = item.picture, item.error, None
+        error, image = item.error, None
         try:
-            if error is None and source is not None:
-                image = open_framed(source, self.frame, zoom)
+            if item.picture is not None:
+                image = open_framed(item.picture, self.frame, zoom)
                 if self.frame is None:  # many pictures wait at the same time
                     image = near_size(image, self.prompt_config.max_pixels)
         except InputError as problem:
-            image, error = None, str(problem)
+            error = str(problem)
         except NoInk:
-            image = None
-        return _Prepared(item.name, image, time.perf_counter() - start, error)
+            pass
+        warnings = () if error else ("no_formula",)
+        seconds = time.perf_counter() - start
+        reading = Reading(item.name, "", 0.0, warnings=warnings, seconds=seconds, error=error)
+        return _Prepared(reading, image)
 
-    def _reading(self, picture: _Prepared, completion: Completion, seconds: float) -> Reading:
+    def _reading(self, empty: Reading, completion: Completion, seconds: float) -> Reading:
+        """The reading of a picture out of its `empty` one, the model's answer and its time."""
         latex, warnings = parse_response(
             self.backend.text(completion.tokens),
             self.prompt_config.answer_format,
@@ -228,12 +220,12 @@ class Reader:
             for token, logprob in zip(completion.tokens, completion.logprobs, strict=False)
         )
         return Reading(
-            path=picture.name,
+            path=empty.path,
             latex=latex,
             confidence=completion.confidence,
             tokens=tokens,
             warnings=warnings,
-            seconds=picture.seconds + seconds,
+            seconds=empty.seconds + seconds,
         )
 
 
@@ -249,12 +241,6 @@ def _constraint_for(backend: Backend) -> Constraint | None:
     from texlens.reading.decoding.constraints import constraint_for  # needs an extra
 
     return constraint_for(backend.text, backend.vocabulary, backend.end_tokens)
-
-
-def _in_torch(loaded: Loaded, max_new_tokens: int | None) -> Backend:
-    from texlens.reading.backends.torch_backend import TorchBackend  # the heavy import
-
-    return TorchBackend(loaded, max_new_tokens=max_new_tokens)
 
 
 @lru_cache(maxsize=1)
@@ -284,17 +270,6 @@ def _no_formula(reading: Reading) -> bool:
 
 def _with_warning(reading: Reading, code: str) -> Reading:
     return replace(reading, warnings=(*reading.warnings, code))
-
-
-def _without_answer(picture: _Prepared) -> Reading:
-    return Reading(
-        path=picture.name,
-        latex="",
-        confidence=0.0,
-        warnings=() if picture.error else ("no_formula",),
-        seconds=picture.seconds,
-        error=picture.error,
-    )
 
 
 def _checked(readings: list[Reading]) -> list[Reading]:

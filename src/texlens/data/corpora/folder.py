@@ -13,12 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from texlens.data.corpora.base import (
-    FileCorpus,
-    Locator,
-    match_captions,
-    require_folder,
-)
+from texlens.data.corpora.base import FileCorpus, Locator, match_captions, require_folder
 from texlens.data.items import Drop
 from texlens.errors import InputError
 from texlens.inputs import json_records, read_lines, read_text

@@ -16,13 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from texlens.data.corpora.base import (
-    FileCorpus,
-    Locator,
-    match_captions,
-    require_folder,
-    split_of,
-)
+from texlens.data.corpora.base import FileCorpus, Locator, match_captions, require_folder, split_of
 from texlens.data.items import Drop
 from texlens.data.pictures.ink import array_to_png
 from texlens.errors import InputError

@@ -9,12 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from texlens.data.corpora.base import (
-    FileCorpus,
-    Locator,
-    match_captions,
-    require_folder,
-)
+from texlens.data.corpora.base import FileCorpus, Locator, match_captions, require_folder
 from texlens.data.items import Drop, Sizes, Split
 from texlens.errors import InputError
 from texlens.inputs import read_lines

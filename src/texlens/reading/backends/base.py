@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from texlens.errors import InputError, MissingExtra, require_extra
-from texlens.model.load import EMBEDDED, Quantisation, load_model
+from texlens.model.load import EMBEDDED, Loaded, Quantisation, load_model
 from texlens.model.prompt_config import PromptConfig
 from texlens.reading.decoding.generation import GREEDY, Completion, DecodingConfig
 from texlens.reading.pictures.framing import Frame
@@ -59,7 +59,7 @@ class Backend(Protocol):
 
 
 def open_backend(
-    model: str | Path | None = None,
+    model: str | Path | Loaded | None = None,
     adapter: str | Path | None = None,
     *,
     backend: BackendName = "auto",
@@ -68,13 +68,15 @@ def open_backend(
     quantisation: Quantisation | None = None,
     max_new_tokens: int | None = None,
 ) -> Backend:
-    """Load a model (as `load_model` does) into an backend.
+    """A backend with a model, loaded as `load_model` does; a loaded one is run in torch.
 
     "auto": torch where it is installed, else onnxruntime. onnxruntime runs the models whose folder
     holds their graphs, the embedded one among them: on the CPU, in float32, without adapter.
 
     Raises InputError when the model cannot be loaded, or not by this backend.
     """
+    if isinstance(model, Loaded):
+        backend = "torch"
     if backend == "auto":
         backend = "torch" if find_spec("torch") is not None else "onnx"
         if backend == "onnx" and find_spec("onnxruntime") is None:
@@ -83,8 +85,9 @@ def open_backend(
         require_extra("Reading with torch", "model", "torch", "transformers", "llguidance")
         from texlens.reading.backends.torch_backend import TorchBackend
 
-        loaded = load_model(model, adapter, dtype, device, quantisation)
-        return TorchBackend(loaded, max_new_tokens=max_new_tokens)
+        if not isinstance(model, Loaded):
+            model = load_model(model, adapter, dtype, device, quantisation)
+        return TorchBackend(model, max_new_tokens=max_new_tokens)
     require_extra(
         "Reading without torch", "read", "onnxruntime", "tokenizers", "safetensors", "llguidance"
     )

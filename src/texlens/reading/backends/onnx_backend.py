@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
@@ -15,13 +13,7 @@ from tokenizers import Tokenizer
 
 from texlens.errors import InputError
 from texlens.model.prompt_config import PromptConfig, load_prompt_config
-from texlens.reading.backends.onnx_graphs import (
-    Floats,
-    Text,
-    Vision,
-    has_graphs,
-    load_weights,
-)
+from texlens.reading.backends.onnx_graphs import Floats, Text, Vision, has_graphs, load_weights
 from texlens.reading.backends.onnx_pictures import PatchMaker
 from texlens.reading.decoding.generation import (
     GREEDY,
@@ -32,6 +24,7 @@ from texlens.reading.decoding.generation import (
 )
 from texlens.reading.decoding.positions import Integers, prompt_positions
 from texlens.reading.pictures.framing import frame_for
+from texlens.runs import read_json
 
 _BATCH_SIZE = 64
 
@@ -48,7 +41,7 @@ class OnnxBackend:
                 f"'{folder}' holds no graphs for onnxruntime: run  pip install 'texlens[model]'  "
                 "and read with torch."
             )
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json")
         self.prompt_config = load_prompt_config(folder) or PromptConfig(base=str(folder))
         self.folder: Path | None = folder
         self.batch_size = _BATCH_SIZE
@@ -120,8 +113,7 @@ def _next_tokens(batch: GenerationBatch, logits: Floats) -> Integers:
 
 
 def _end_tokens(folder: Path) -> tuple[int, ...]:
-    path = folder / "generation_config.json"
-    ends: Any = json.loads(path.read_text(encoding="utf-8"))["eos_token_id"]
+    ends = read_json(folder / "generation_config.json")["eos_token_id"]
     return tuple(ends) if isinstance(ends, list) else (ends,)
 
 

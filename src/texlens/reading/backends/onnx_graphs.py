@@ -21,12 +21,13 @@ import onnxruntime
 from safetensors.numpy import load_file
 
 from texlens.errors import InputError
-from texlens.reading.decoding.positions import Integers, padded_parts, patch_places, rotary_axes
+from texlens.reading.decoding.positions import Integers, parts, patch_places, rotary_axes
 
 Floats = npt.NDArray[np.float32]
 
 VISION_GRAPH = "vision.onnx"
 DECODER_GRAPH = "decoder.onnx"
+_TOKENS_AT_A_TIME = 2048  # of prompts
 
 
 def has_graphs(folder: Path) -> bool:
@@ -52,37 +53,31 @@ def load_weights(folder: Path) -> dict[str, Floats]:
     }
 
 
-class Graph:
+def open_graph(
+    path: Path, weights: Mapping[str, Floats], prefix: str
+) -> onnxruntime.InferenceSession:
     """One graph with its weights: the tensors whose names begin with `prefix`.
 
-    Uses OMP_NUM_THREADS threads, as torch does; one for each core where it is not set.
+    onnxruntime keeps pointers to the weights: they must live as long as the session. It uses
+    OMP_NUM_THREADS threads, as torch does; one for each core where it is not set.
 
     Raises InputError when weights and graph are not of the same shape.
     """
-
-    def __init__(self, path: Path, weights: Mapping[str, Floats], prefix: str) -> None:
-        self._weights = {  # kept, for onnxruntime holds pointers to them
-            name: weight for name, weight in weights.items() if name.startswith(prefix)
-        }
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.enable_mem_pattern = False  # shapes change from call to call
-        threads = os.environ.get("OMP_NUM_THREADS", "")
-        options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
-        options.add_external_initializers(
-            list(self._weights),
-            [onnxruntime.OrtValue.ortvalue_from_numpy(weight) for weight in self._weights.values()],
-        )
-        try:
-            self.session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # a class of its own for every kind of fault
-            raise InputError(
-                f"'{path}' does not fit the weights beside it "
-                f"({' '.join(str(error).split())[:200]}): write it again with "
-                "tools/onnx/export_graphs.py."
-            ) from error
+    names = [name for name in weights if name.startswith(prefix)]
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(weights[name]) for name in names]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # shapes change from call to call
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
+    options.add_external_initializers(names, values)
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # a class of its own for every kind of fault
+        raise InputError(
+            f"'{path}' does not fit the weights beside it ({' '.join(str(error).split())[:200]}): "
+            "write it again with tools/onnx/export_graphs.py."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +95,7 @@ class Vision:
     def __init__(self, folder: Path, config: dict[str, Any], weights: Mapping[str, Floats]) -> None:
         vision = config["vision_config"]
         self.merge: int = vision["spatial_merge_size"]
-        self._session = Graph(folder / VISION_GRAPH, weights, "visual.").session
+        self._session = open_graph(folder / VISION_GRAPH, weights, "visual.")
         head_width = vision["hidden_size"] // vision["num_heads"]
         theta = vision.get("rope_parameters", {}).get("rope_theta", 10_000.0)
         self._frequencies = _frequencies(head_width // 2, theta)
@@ -160,18 +155,10 @@ class Cache:
 class Text:
     """The language model: prompts in, then one token a row at a time."""
 
-    def __init__(
-        self,
-        folder: Path,
-        config: dict[str, Any],
-        weights: Mapping[str, Floats],
-        *,
-        tokens_at_a_time: int = 2048,
-    ) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], weights: Mapping[str, Floats]) -> None:
         text = config["text_config"]
-        self.tokens_at_a_time = tokens_at_a_time
         self.embedding = weights["model.embed_tokens.weight"]
-        self._session = Graph(folder / DECODER_GRAPH, weights, "model.").session
+        self._session = open_graph(folder / DECODER_GRAPH, weights, "model.")
         self._layers: int = text["num_hidden_layers"]
         self._key_heads: int = text["num_key_value_heads"]
         self._head_width: int = text["hidden_size"] // text["num_attention_heads"]
@@ -191,7 +178,7 @@ class Text:
         shape = (len(states), self._key_heads, int(lengths.max()) + Cache.GROWTH, self._head_width)
         cache = Cache(self._layers, shape, lengths)
         logits = np.empty((len(states), len(self.embedding)), dtype=np.float32)
-        for rows in padded_parts(lengths.tolist(), self.tokens_at_a_time):
+        for rows in parts(lengths.tolist(), _TOKENS_AT_A_TIME):
             longest = int(lengths[rows].max())
             step = _Step(self, [array[rows] for array in cache.arrays], longest, logits[rows])
             for row, (state, position) in enumerate(

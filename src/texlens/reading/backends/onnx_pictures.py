@@ -6,15 +6,16 @@ the values.
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from texlens.reading.backends.onnx_graphs import Grid
+from texlens.runs import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class PatchMaker:
     patch_size: int
     merge_size: int
     temporal_patch_size: int
-    image_mean: tuple[float, float, float]
-    image_std: tuple[float, float, float]
+    image_mean: Sequence[float]
+    image_std: Sequence[float]
     rescale_factor: float
     resample: int
     min_pixels: int
@@ -34,19 +35,9 @@ class PatchMaker:
     @classmethod
     def load(cls, folder: Path, min_pixels: int, max_pixels: int) -> PatchMaker:
         """That of a model's folder, with the pixel limits of its prompt configuration."""
-        path = folder / "preprocessor_config.json"
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            patch_size=config["patch_size"],
-            merge_size=config["merge_size"],
-            temporal_patch_size=config["temporal_patch_size"],
-            image_mean=tuple(config["image_mean"]),
-            image_std=tuple(config["image_std"]),
-            rescale_factor=config["rescale_factor"],
-            resample=config["resample"],
-            min_pixels=min_pixels,
-            max_pixels=max_pixels,
-        )
+        config = read_json(folder / "preprocessor_config.json")
+        config |= {"min_pixels": min_pixels, "max_pixels": max_pixels}
+        return cls(**{field.name: config[field.name] for field in fields(cls)})
 
     def cut(self, image: Image.Image) -> Grid:
         """The patches of one picture (rows * columns, channels * frames * side^2).

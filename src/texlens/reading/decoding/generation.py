@@ -124,12 +124,7 @@ class GenerationBatch:
     """
 
     def __init__(
-        self,
-        count: int,
-        config: DecodingConfig,
-        *,
-        end_tokens: Sequence[int],
-        max_new_tokens: int,
+        self, count: int, config: DecodingConfig, *, end_tokens: Sequence[int], max_new_tokens: int
     ) -> None:
         self._end_tokens = frozenset(end_tokens)
         self._sequences = [_Sequence(config, max_new_tokens) for _ in range(count)]

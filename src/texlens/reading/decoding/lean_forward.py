@@ -1,10 +1,11 @@
 """Qwen2.5-VL's forward pass with less overhead: the stock model's arithmetic and weights.
 
-In a small model the stock forward pass spends more time moving data than multiplying matrices. Here the projections of a layer are fused, the scales of the norms folded
-into the matrices behind them, and the rotary embedding is one complex multiplication: the two
-dimensions it turns together are laid side by side, by reordering rows of the query and key
-matrices, which leaves every product of a query with a key as it was. Same function up to rounding;
-`tests/reading` compares hidden states and tokens with the stock class.
+In a small model the stock forward pass spends more time moving data than multiplying matrices. Here
+the projections of a layer are fused, the scales of the norms folded into the matrices behind them,
+and the rotary embedding is one complex multiplication: the two dimensions it turns together are
+laid side by side, by reordering rows of the query and key matrices, which leaves every product of a
+query with a key as it was. Same function up to rounding; `tests/reading` compares hidden states and
+tokens with the stock class.
 
 Float32, unquantised, without adapter, full attention in every layer, on a CPU or a CUDA device:
 `is_supported` says so.
@@ -15,13 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import Linear, functional
 
-from texlens.reading.decoding.positions import padded_parts, patch_places, rotary_axes
+from texlens.reading.decoding.positions import parts, patch_places, rotary_axes
+
+_TOKENS_AT_A_TIME = 2048  # of prompts
 
 
 def is_supported(model: Any) -> bool:
@@ -31,9 +34,8 @@ def is_supported(model: Any) -> bool:
     vision, text = model.model.visual, model.model.language_model
     linears = [model.lm_head, vision.merger.mlp[0], vision.merger.mlp[2]]
     for block in (*vision.blocks, *text.layers):
-        mlp = block.mlp
-        linears += [mlp.gate_proj, mlp.up_proj, mlp.down_proj]
-        linears += _projections(block)
+        linears += [block.mlp.gate_proj, block.mlp.up_proj, block.mlp.down_proj]
+        linears += _parts(block).projections
     return (
         all(type(linear) is Linear for linear in linears)
         and all(parameter.dtype == torch.float32 for parameter in model.parameters())
@@ -45,32 +47,32 @@ def is_supported(model: Any) -> bool:
     )
 
 
+Affine = tuple[Tensor, Tensor | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One layer of either tower: norm, attention, norm, gated MLP. Matrices are (out, in).
+    """One layer of either tower: norm, attention, norm, gated MLP.
 
-    Queries, keys and values are rows of one matrix, in heads of `head_width` each.
+    A linear layer is its matrix (out, in) and its bias. Queries, keys and values are rows of one
+    matrix, in heads of `head_width` each.
     """
 
     heads: int
     key_heads: int
     head_width: int
     eps: float
-    qkv: Tensor
-    qkv_bias: Tensor
-    out: Tensor
-    out_bias: Tensor | None
-    gate_up: Tensor
-    gate_up_bias: Tensor | None
-    down: Tensor
-    down_bias: Tensor | None
+    qkv: Affine
+    out: Affine
+    gate_up: Affine
+    down: Affine
 
     def open(self, state: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (n, heads, head width), keys and values (n, key heads, head width).
 
         `state` is (n, width), `rotation` complex (n, 1, head width / 2).
         """
-        qkv = functional.linear(normed(state, self.eps), self.qkv, self.qkv_bias)
+        qkv = functional.linear(normed(state, self.eps), *self.qkv)
         heads = qkv.view(len(state), self.heads + 2 * self.key_heads, self.head_width)
         turned = heads[:, : self.heads + self.key_heads]
         torch.view_as_complex(turned.unflatten(-1, (-1, 2))).mul_(rotation)
@@ -79,10 +81,10 @@ class Block:
 
     def close(self, state: Tensor, mixed: Tensor) -> Tensor:
         """The state after the layer; `mixed` (n, heads * head width) is what attention gave."""
-        state = _add_linear(state, mixed, self.out, self.out_bias)
-        hidden = functional.linear(normed(state, self.eps), self.gate_up, self.gate_up_bias)
+        state = _add_linear(state, mixed, *self.out)
+        hidden = functional.linear(normed(state, self.eps), *self.gate_up)
         gate, up = hidden.chunk(2, dim=-1)
-        return _add_linear(state, functional.silu(gate).mul_(up), self.down, self.down_bias)
+        return _add_linear(state, functional.silu(gate).mul_(up), *self.down)
 
 
 class Vision:
@@ -94,11 +96,10 @@ class Vision:
         self.merge = tower.spatial_merge_size
         self.embedding = tower.patch_embed.proj.weight.flatten(1)
         self.frequencies = tower.rotary_pos_emb.inv_freq.float()
-        self.blocks = [_vision_block(block) for block in tower.blocks]
+        self.blocks = [_block(block) for block in tower.blocks]
         self.merger_eps = tower.merger.ln_q.variance_epsilon
-        self.merger_in, self.merger_bias = _fold(
-            tower.merger.ln_q.weight.repeat(self.merge**2), [tower.merger.mlp[0]]
-        )
+        scale = tower.merger.ln_q.weight.repeat(self.merge**2)
+        self.merger_in = _fold(scale, [tower.merger.mlp[0]])
         self.merger_out = tower.merger.mlp[2]
 
     def encode(self, patches: Tensor, grids: Sequence[tuple[int, int]]) -> list[Tensor]:
@@ -107,15 +108,12 @@ class Vision:
         `patches` (all pictures' patches, values) in the processor's order; `grids` holds each
         picture's (rows, columns) of patches.
         """
+        sizes = [rows * columns for rows, columns in grids]
         encoded: list[Tensor] = []
-        start = first = 0
-        for last in range(1, len(grids) + 1):
-            size = sum(rows * columns for rows, columns in grids[first:last])
-            if last < len(grids) and size < self.patches_at_a_time:
-                continue
-            part = grids[first:last]
-            encoded += self._encode_part(patches[start : start + size], part)
-            start, first = start + size, last
+        for part in parts(sizes, self.patches_at_a_time, size=sum):
+            count = sum(sizes[part])
+            encoded += self._encode_part(patches[:count], grids[part])
+            patches = patches[count:]
         return encoded
 
     def _encode_part(self, patches: Tensor, grids: Sequence[tuple[int, int]]) -> list[Tensor]:
@@ -125,10 +123,9 @@ class Vision:
         for block in self.blocks:
             query, key, value = block.open(state, rotation)
             state = block.close(state, _attend_apart(query, key, value, lengths))
-        state = normed(state, self.merger_eps).view(-1, self.merger_in.shape[1])
-        hidden = functional.gelu(functional.linear(state, self.merger_in, self.merger_bias))
-        merged = functional.linear(hidden, self.merger_out.weight, self.merger_out.bias)
-        return list(merged.split([length // self.merge**2 for length in lengths]))
+        state = normed(state, self.merger_eps).view(-1, self.merger_in[0].shape[1])
+        hidden = functional.gelu(functional.linear(state, *self.merger_in))
+        return list(self.merger_out(hidden).split([length // self.merge**2 for length in lengths]))
 
     def _rotation(self, rows: int, columns: int) -> Tensor:
         """Of one picture's patches, in the processor's order: by squares of merge x merge."""
@@ -183,10 +180,9 @@ class Cache:
 class Text:
     """The language model of a supported model: prompts in, then one token a row at a time."""
 
-    def __init__(self, model: Any, *, tokens_at_a_time: int = 2048) -> None:
+    def __init__(self, model: Any) -> None:
         text = model.model.language_model
-        self.tokens_at_a_time = tokens_at_a_time
-        self.blocks = [_text_block(layer) for layer in text.layers]
+        self.blocks = [_block(layer) for layer in text.layers]
         self.embedding = text.embed_tokens.weight
         self.eps = text.norm.variance_epsilon
         self.head, _ = _fold(text.norm.weight, [model.lm_head])
@@ -209,7 +205,7 @@ class Text:
         keys = [states[0].new_zeros(shape) for _ in self.blocks]
         values = [states[0].new_zeros(shape) for _ in self.blocks]
         last = states[0].new_empty(len(states), states[0].shape[1])
-        for rows in padded_parts(lengths, self.tokens_at_a_time):
+        for rows in parts(lengths, _TOKENS_AT_A_TIME):
             longest_here = max(lengths[rows])
             room = [
                 (key[rows, :, longest - longest_here :], value[rows, :, longest - longest_here :])
@@ -323,61 +319,45 @@ def _attend_apart(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[i
     return mixed.flatten(1)
 
 
-def _vision_block(block: Any) -> Block:
-    attention = block.attn
-    heads = (attention.num_heads, attention.num_heads)
-    return _block(
-        attention, heads, [attention.qkv], attention.proj, block.norm1, block.norm2, block.mlp
-    )
+class _Parts(NamedTuple):
+    """The modules of a layer, which have other names in the vision tower than in the text's."""
+
+    attention: Any
+    projections: list[Linear]  # to queries, keys and values, and from the heads
+    first_norm: Any
+    second_norm: Any
 
 
-def _text_block(layer: Any) -> Block:
+def _parts(layer: Any) -> _Parts:
+    if hasattr(layer, "attn"):
+        attention = layer.attn
+        return _Parts(attention, [attention.qkv, attention.proj], layer.norm1, layer.norm2)
     attention = layer.self_attn
-    *projections, out = _projections(layer)
-    heads = (attention.num_heads, attention.num_key_value_heads)
-    norms = (layer.input_layernorm, layer.post_attention_layernorm)
-    return _block(attention, heads, projections, out, *norms, layer.mlp)
+    projections = [getattr(attention, f"{name}_proj") for name in "qkvo"]
+    return _Parts(attention, projections, layer.input_layernorm, layer.post_attention_layernorm)
 
 
-def _block(
-    attention: Any,
-    heads: tuple[int, int],
-    projections: Sequence[Linear],
-    out: Linear,
-    first_norm: Any,
-    second_norm: Any,
-    mlp: Any,
-) -> Block:
-    """A layer with `heads` of queries and of keys; `projections` make queries, keys and values."""
-    width = attention.head_dim
-    qkv, qkv_bias = _fold(first_norm.weight, projections)
-    assert qkv_bias is not None
-    gate_up, gate_up_bias = _fold(second_norm.weight, [mlp.gate_proj, mlp.up_proj])
+def _block(layer: Any) -> Block:
+    attention, (*to_heads, out), first_norm, second_norm = _parts(layer)
+    heads = attention.num_heads
+    key_heads = getattr(attention, "num_key_value_heads", heads)
+    qkv, bias = _fold(first_norm.weight, to_heads)
+    assert bias is not None
+    turned = (heads + key_heads, attention.head_dim)
+    down = layer.mlp.down_proj
     return Block(
-        heads=heads[0],
-        key_heads=heads[1],
-        head_width=width,
+        heads=heads,
+        key_heads=key_heads,
+        head_width=attention.head_dim,
         eps=first_norm.variance_epsilon,
-        qkv=_pair_up(qkv, sum(heads), width),
-        qkv_bias=_pair_up(qkv_bias, sum(heads), width),
-        out=out.weight,
-        out_bias=out.bias,
-        gate_up=gate_up,
-        gate_up_bias=gate_up_bias,
-        down=mlp.down_proj.weight,
-        down_bias=mlp.down_proj.bias,
+        qkv=(_pair_up(qkv, *turned), _pair_up(bias, *turned)),
+        out=(out.weight, out.bias),
+        gate_up=_fold(second_norm.weight, [layer.mlp.gate_proj, layer.mlp.up_proj]),
+        down=(down.weight, down.bias),
     )
 
 
-def _projections(block: Any) -> list[Linear]:
-    attention = getattr(block, "attn", None)
-    if attention is not None:
-        return [attention.qkv, attention.proj]
-    attention = block.self_attn
-    return [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
-
-
-def _fold(scale: Tensor, linears: Sequence[Linear]) -> tuple[Tensor, Tensor | None]:
+def _fold(scale: Tensor, linears: Sequence[Linear]) -> Affine:
     """Several linear layers as one, with the scale of the norm before them in its columns."""
     weight = torch.cat([linear.weight for linear in linears]) * scale
     if linears[0].bias is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +33,17 @@ def rotary_axes(sections: Sequence[int]) -> list[int]:
     return [index % 3 for index, size in enumerate(sections) for _ in range(size)]
 
 
-def padded_parts(lengths: Sequence[int], limit: int) -> Iterator[slice]:
-    """Neighbours, as many as have `limit` tokens when they are padded to their longest."""
+def _padded_size(lengths: Sequence[int]) -> int:
+    """The number of tokens when all are padded to the longest."""
+    return max(lengths) * len(lengths)
+
+
+def parts(
+    lengths: Sequence[int], limit: int, size: Callable[[Sequence[int]], int] = _padded_size
+) -> Iterator[slice]:
+    """Runs of neighbours, as many as it takes for a `size` of at least `limit`."""
     first = 0
     for stop in range(1, len(lengths) + 1):
-        if stop == len(lengths) or max(lengths[first:stop]) * (stop - first) >= limit:
+        if stop == len(lengths) or size(lengths[first:stop]) >= limit:
             yield slice(first, stop)
             first = stop
