@@ -177,9 +177,8 @@ def _histograms(reports: list[SetReport]) -> bytes:
     for axis, (attribute, title) in zip(axes, panels, strict=True):
         columns = [getattr(report, attribute) or [0] for report in reports]
         top = max(float(np.percentile(column, 99)) for column in columns) + 1
-        step = max(
-            1, round(top / 40)
-        )  # whole numbers: otherwise some bins would count more of them
+        # Whole numbers: otherwise some bins would count more of them.
+        step = max(1, round(top / 40))
         bins = np.arange(0, top + step, step)
         for number, (report, column) in enumerate(zip(reports, columns, strict=True)):
             color = f"C{number % 10}"
@@ -201,7 +200,7 @@ def _page(reports: list[SetReport], document: dict[str, Any], histograms: bytes)
     samples = [
         (
             report.name,
-            [(name, formula, _data_uri(image)) for name, formula, image in report.samples],
+            [(id, latex, data_address(as_png(image))) for id, latex, image in report.samples],
         )
         for report in reports
     ]
@@ -212,10 +211,5 @@ def _page(reports: list[SetReport], document: dict[str, Any], histograms: bytes)
         sets=document["sets"],
         leaks=document["leaks"],
         samples=samples,
-        histograms=_data_uri(histograms),
+        histograms=data_address(histograms),
     )
-
-
-def _data_uri(image: bytes) -> str:
-    """A picture for the page."""
-    return data_address(as_png(image))

@@ -103,30 +103,19 @@ def _record(
             ]
             return {"messages": messages, "images": [picture]}
         case "grpo":
-            conversations = [
+            latex = example.latex_formula
+            turns = [
                 {"from": "human", "value": f"<image>{instruction}"},
-                {"from": "gpt", "value": example.latex_formula},
+                {"from": "gpt", "value": latex},
             ]
-            return {
-                "image": picture,
-                "conversations": conversations,
-                "system": system,
-                "answer": example.latex_formula,
-            }
+            return {"image": picture, "conversations": turns, "system": system, "answer": latex}
         case "prompt_completion":
-            user = [{"type": "image"}, _text(instruction)]
+            completion = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
             return {
-                "prompt": [
-                    {"role": "system", "content": [_text(system)]},
-                    {"role": "user", "content": user},
-                ],
-                "completion": [{"role": "assistant", "content": [_text(answer)]}],
+                "prompt": prompt_config.messages(),
+                "completion": [completion],
                 "images": [picture],
             }
-
-
-def _text(text: str) -> dict[str, str]:
-    return {"type": "text", "text": text}
 
 
 def _declare(out: Path) -> None:

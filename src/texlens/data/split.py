@@ -41,17 +41,19 @@ def assign(keys: Sequence[Key], sizes: Sizes | None, seed: int) -> list[Outcome]
     3. An item with the formula or the picture of a test item leaves the other splits; one with
        those of a validation item leaves train.
     """
-    outcome: list[Outcome | None] = [None] * len(keys)
+    outcome: list[Outcome] = [("sample", "was not needed for the sizes asked")] * len(keys)
     seen: set[tuple[bytes, bytes]] = set()
+    left = []
     for n, key in enumerate(keys):
         if (key.formula, key.picture) in seen:
             outcome[n] = ("duplicate", "has the formula and the picture of an earlier item")
         else:
             seen.add((key.formula, key.picture))
-    left = [n for n in range(len(keys)) if outcome[n] is None]
-    if left and sizes is None and all(keys[n].split is not None for n in left):
-        for n in left:
-            outcome[n] = keys[n].split
+            left.append(n)
+    own = [split for n in left if (split := keys[n].split)]
+    if sizes is None and len(own) == len(left):
+        for n, split in zip(left, own, strict=True):
+            outcome[n] = split
     else:
         sources = sorted({keys[n].source for n in left})
         for rank, source in enumerate(sources):
@@ -59,9 +61,7 @@ def assign(keys: Sequence[Key], sizes: Sizes | None, seed: int) -> list[Outcome]
             part = sizes and _equal_part(sizes, rank, len(sources))
             _choose(keys, members, part, seed, outcome)
     _keep_apart(keys, left, outcome)
-    return [
-        o if o is not None else ("sample", "was not needed for the sizes asked") for o in outcome
-    ]
+    return outcome
 
 
 def _equal_part(sizes: Sizes, rank: int, parts: int) -> tuple[int, ...]:
@@ -74,7 +74,7 @@ def _choose(
     members: list[int],
     sizes: tuple[int, ...] | None,
     seed: int,
-    outcome: list[Outcome | None],
+    outcome: list[Outcome],
 ) -> None:
     groups: dict[bytes, list[int]] = {}
     for n in members:
@@ -96,7 +96,7 @@ def _choose(
                 break
 
 
-def _keep_apart(keys: Sequence[Key], left: list[int], outcome: list[Outcome | None]) -> None:
+def _keep_apart(keys: Sequence[Key], left: list[int], outcome: list[Outcome]) -> None:
     """Leave out of a split what a later one holds: test wins, then validation.
 
     A picture can come twice with two spellings of its formula that the normal form does not unify,

@@ -5,7 +5,7 @@ Elements and their order: ECMA-376 part 1, section 22.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from xml.etree.ElementTree import Element, register_namespace, tostring
 
 from texlens.export.tree import (
@@ -142,6 +142,8 @@ def _argument(tag: str, element: Element) -> Element:
 
 def _written(element: Element) -> list[Element]:
     """The Office Math of an element in a row."""
+    if element.tag in _WRITERS:
+        return [_WRITERS[element.tag](element)]
     a = element.attrib
     match element.tag:
         case "mi" | "mn" | "mo":
@@ -152,8 +154,6 @@ def _written(element: Element) -> list[Element]:
             return _space(a.get("width", ""))
         case "colored":
             return _colored(_row(element), a["mathcolor"])
-        case "fenced":
-            return [_delimited(element)]
         case "mfrac":
             flat = a.get("linethickness") == "0"
             kind = "noBar" if flat else "lin" if a.get("bevelled") == "true" else "bar"
@@ -163,20 +163,6 @@ def _written(element: Element) -> list[Element]:
             return [_math("rad", _math("deg"), _math("e", *_row(element)), degHide="1")]
         case "mroot":
             return [_math("rad", _argument("deg", element[1]), _argument("e", element[0]))]
-        case "msub":
-            return [_scripted("sSub", element, "sub")]
-        case "msup":
-            return [_scripted("sSup", element, "sup")]
-        case "msubsup":
-            return [_scripted("sSubSup", element, "sub", "sup")]
-        case "munder" | "mover" | "munderover":
-            return [_limits(element)]
-        case "mmultiscripts":
-            return [_multiscripts(element)]
-        case "mtable":
-            return [_table(element)]
-        case "menclose":
-            return [_enclosed(element)]
         case "mphantom":
             return [_math("phant", _math("e", *_row(element)), show="0")]
     return _row(element)
@@ -235,28 +221,25 @@ def _delimited(element: Element) -> Element:
         else:
             parts[-1].append(child)
     content = [_math("e", *_row(part)) for part in parts]
-    sides = {
-        "begChr": element.get("open", ""),
-        "sepChr": between,
-        "endChr": element.get("close", ""),
-    }
-    return _math("d", *content, **sides)
+    first, last = element.get("open", ""), element.get("close", "")
+    return _math("d", *content, begChr=first, sepChr=between, endChr=last)
 
 
-def _scripted(tag: str, element: Element, *places: str) -> Element:
-    scripts = zip(places, element[1:], strict=True)
-    parts = (_argument(place, script) for place, script in scripts)
-    return _math(tag, _argument("e", element[0]), *parts)
+_SCRIPTS = {"msub": ("sSub", "sub"), "msup": ("sSup", "sup"), "msubsup": ("sSubSup", "sub", "sup")}
+
+
+def _scripted(element: Element) -> Element:
+    tag, *places = _SCRIPTS[element.tag]
+    return _math(tag, *map(_argument, ("e", *places), element))
 
 
 def _limits(element: Element) -> Element:
     """Something over or under a base: an accent, a bar, a brace or a limit."""
     made = _argument("e", element[0])
     below, above = below_and_above(element)
-    if below is not None and not is_empty(below):
-        made = _math("e", _mark(made, below, top=False))
-    if above is not None and not is_empty(above):
-        made = _math("e", _mark(made, above, top=True))
+    for mark in (below, above):
+        if mark is not None and not is_empty(mark):
+            made = _math("e", _mark(made, mark, top=mark is above))
     return made[0] if len(made) == 1 else _math("box", made)
 
 
@@ -295,11 +278,9 @@ def _table(table: Element) -> Element:
     columns = [_math("mc", count="1", mcJc=side if side in _SIDES else "center") for side in sides]
     properties = _math("mPr", _value("baseJc", "center"), _value("plcHide", "1"))
     properties.append(_math("mcs", *columns))
-    rows = []
-    for row in table:
-        cells = [_argument("e", cell) for cell in row]
-        rows.append(_math("mr", *cells, *(_math("e") for _ in sides[len(cells) :])))
-    return _math("m", properties, *rows)
+    rows = [[_argument("e", cell) for cell in row] for row in table]
+    filled = (_math("mr", *row, *(_math("e") for _ in sides[len(row) :])) for row in rows)
+    return _math("m", properties, *filled)
 
 
 _SIDES = frozenset(("left", "center", "right"))
@@ -323,3 +304,13 @@ def _enclosed(element: Element) -> Element:
     sides = dict.fromkeys(("hideTop", "hideBot", "hideLeft", "hideRight"), hidden)
     strikes = {strike: "1" for name, strike in _STRIKES.items() if name in notations}
     return _math("borderBox", inner, **sides, **strikes)
+
+
+_WRITERS: dict[str, Callable[[Element], Element]] = {
+    "fenced": _delimited,
+    "mmultiscripts": _multiscripts,
+    "mtable": _table,
+    "menclose": _enclosed,
+    **dict.fromkeys(_SCRIPTS, _scripted),
+    **dict.fromkeys(("munder", "mover", "munderover"), _limits),
+}

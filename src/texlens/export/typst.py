@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
 from texlens.export.tree import (
@@ -147,37 +148,23 @@ _CALLS = {"|": "abs", "‖": "norm"}
 
 def _written(element: Element) -> str:
     """One element, written so that it can be anywhere, also inside a call."""
+    if element.tag in _WRITERS:
+        return _WRITERS[element.tag](element)
     a = element.attrib
     match element.tag:
-        case "mi":
-            return _identifier(element)
         case "mn":
             return _styled(_escaped(text_of(element)), a.get("mathvariant"))
-        case "mo":
-            return _operator(element)
         case "mtext":
             text = text_of(element)
             return "space" if text == "\xa0" else _word(text, a.get("mathvariant"))
         case "mspace":
             return _space(a.get("width", "0em"))
-        case "mrow":
-            return _row(element)
-        case "fenced":
-            return _fenced(element)
-        case "mfrac":
-            return _fraction(element)
         case "msqrt":
             return f"sqrt({_row(element) or _EMPTY})"
         case "mroot":
             return f"root({_written(element[1])}, {_argument(element[0])})"
-        case "msub" | "msup" | "msubsup" | "munder" | "mover" | "munderover":
-            return _scripts(element)
-        case "mmultiscripts":
-            return _multiscripts(element)
         case "mtable":
             return _table(element, "#none")
-        case "menclose":
-            return _enclosed(element)
         case "mphantom":
             return f"#hide({_equation(_row(element))})" if len(element) else ""
         case "colored":
@@ -275,10 +262,8 @@ def _fenced(element: Element) -> str:
 def _delimiters(first: str, last: str) -> str:
     """The value of `delim` for a matrix."""
     if _PAIRS.get(first) == last:
-        return json.dumps(first, ensure_ascii=False)
-    sides = (
-        json.dumps(side, ensure_ascii=False) if side in _SIDES else "none" for side in (first, last)
-    )
+        return _quoted(first)
+    sides = (_quoted(side) if side in _SIDES else "none" for side in (first, last))
     return f"#({', '.join(sides)})"
 
 
@@ -304,10 +289,9 @@ def _scripts(element: Element) -> str:
     written = _base(base, limits=limits)
     if primes:
         written, above = written + "'" * primes, None
-    if below is not None and not is_empty(below):
-        written += f"_{_script(below)}"
-    if above is not None and not is_empty(above):
-        written += f"^{_script(above)}"
+    for sign, script in (("_", below), ("^", above)):
+        if script is not None and not is_empty(script):
+            written += f"{sign}{_script(script)}"
     return written
 
 
@@ -369,12 +353,9 @@ def _script(script: Element) -> str:
 def _multiscripts(element: Element) -> str:
     after, before = corners(element)
     places = [*zip(("b", "t"), after, strict=False), *zip(("bl", "tl"), before, strict=False)]
-    given = [
-        f"{corner}: {_written(part)}"
-        for corner, part in places
-        if part.tag != "none" and not is_empty(part)
-    ]
-    return f"attach({', '.join([_argument(element[0]), *given])})"
+    given = [(corner, part) for corner, part in places if part.tag != "none" and not is_empty(part)]
+    scripts = [f"{corner}: {_written(part)}" for corner, part in given]
+    return f"attach({', '.join([_argument(element[0]), *scripts])})"
 
 
 def _aligned_rows(table: Element, between: str = " & ") -> list[str]:
@@ -391,21 +372,17 @@ def _table(table: Element, delimiters: str) -> str:
     if sides in (["left"] * columns, ["right"] * columns):
         options.append(f"align: #{sides[0]}")
         sides = ["center"] * columns
+    rows, between = (
+        _lines(table.get("rowlines"), len(table)),
+        _lines(table.get("columnlines"), columns),
+    )
     lines = [
-        f"{name}: ({', '.join(f'{place},' for place in places)})"
-        for name, places in (
-            ("hline", _lines(table.get("rowlines"), len(table) - 1)),
-            ("vline", _lines(table.get("columnlines"), columns - 1)),
-        )
-        if places
+        f"{name}: ({places},)" for name, places in (("hline", rows), ("vline", between)) if places
     ]
     if lines:
-        options.append(f"augment: #({', '.join(lines).replace(',)', ',)')})")
-    rows = "; ".join(
-        ", ".join(_cell(cell, side) for cell, side in zip(row, sides, strict=False))
-        for row in table
-    )
-    return f"mat({', '.join(options)}, {rows})"
+        options.append(f"augment: #({', '.join(lines)})")
+    cells = (", ".join(map(_cell, row, sides)) for row in table)
+    return f"mat({', '.join(options)}, {'; '.join(cells)})"
 
 
 def _cell(cell: Element, side: str) -> str:
@@ -414,11 +391,14 @@ def _cell(cell: Element, side: str) -> str:
     return f"& {written}" if side == "left" else f"{written} &" if side == "right" else written
 
 
-def _lines(kinds: str | None, gaps: int) -> list[int]:
-    """After which rows or columns there is a line. The last kind is that of all that follow."""
-    given = kinds.split() if kinds else []
-    full = (given + [given[-1]] * gaps)[:gaps] if given else []
-    return [place for place, kind in enumerate(full, start=1) if kind != "none"]
+def _lines(kinds: str | None, count: int) -> str:
+    """After which of `count` rows or columns there is a line, as items of an array.
+
+    The last kind is that of all that follow.
+    """
+    *given, last = (kinds or "none").split()
+    full = (given + [last] * count)[: count - 1]
+    return ", ".join(str(place) for place, kind in enumerate(full, start=1) if kind != "none")
 
 
 def _enclosed(element: Element) -> str:
@@ -438,3 +418,14 @@ _ENCLOSURES = {
     "updiagonalstrike": "cancel(", "downdiagonalstrike": "cancel(inverted: #true, ",
     "horizontalstrike": "cancel(angle: #90deg, ", "top": "overline(", "bottom": "underline(",
 }  # fmt: skip
+
+
+_WRITERS: dict[str, Callable[[Element], str]] = {
+    "mi": _identifier,
+    "mo": _operator,
+    "fenced": _fenced,
+    "mfrac": _fraction,
+    "mmultiscripts": _multiscripts,
+    "menclose": _enclosed,
+    **dict.fromkeys(("msub", "msup", "msubsup", "munder", "mover", "munderover"), _scripts),
+}

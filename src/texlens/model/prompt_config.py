@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from texlens.errors import InputError
+from texlens.inputs import read_text
 from texlens.runs import write_text
 
 PROMPT_CONFIG_FILE = "texlens.json"
@@ -67,13 +68,10 @@ def load_prompt_config(folder: Path) -> PromptConfig | None:
     if not path.is_file():
         return None
     try:
-        return PromptConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            what = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
-        else:
-            what = "it is not UTF-8 text"
+        return PromptConfig.model_validate_json(read_text(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
         raise InputError(
             f"'{path}' is not a prompt configuration of a TexLens model ({what})."
         ) from error

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from texlens.errors import InputError
+from texlens.inputs import read_text
 from texlens.records import Reading
 from texlens.runs import write_text
 
@@ -85,8 +86,8 @@ def load_calibration(folder: Path | None) -> Calibration | None:
     if folder is None or not (path := folder / CONFIDENCE_FILE).is_file():
         return None
     try:
-        return Calibration.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+        return Calibration.model_validate_json(read_text(path))
+    except ValidationError as error:
         raise InputError(f"'{path}' is not a calibration of a TexLens model.") from error
 
 

@@ -178,7 +178,7 @@ class Reader:
         """One reading for each picture, in order, decoded in batches of similar size."""
         decoding = DecodingConfig(self.constraint, view.temperature, view.seed)
         readings = [picture.reading for picture in prepared]
-        order = [(n, picture.image) for n, picture in enumerate(prepared) if picture.image]
+        order = [(n, one.image) for n, one in enumerate(prepared) if one.image is not None]
         order.sort(key=lambda item: item[1].width * item[1].height)
         for first in range(0, len(order), self.batch_size):
             places, images = zip(*order[first : first + self.batch_size], strict=True)

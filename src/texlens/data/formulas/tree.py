@@ -9,7 +9,7 @@ the formula still parses, and still looks like mathematics.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from texlens.latex import detokenize, tokenize
 
@@ -49,85 +49,84 @@ def parse(latex: str) -> list[Item]:
     Raises:
         Unparsable: braces, fences or environments do not nest.
     """
-    tokens = tokenize(latex)
-    items, end = _sequence(tokens, 0, None)
-    if end != len(tokens):
-        raise Unparsable(f"unexpected {tokens[end]}")
-    return items
+    return _Parser(tokenize(latex)).sequence("")
 
 
-def _sequence(tokens: list[str], at: int, closing: str | None) -> tuple[list[Item], int]:
-    """Items up to a closing token of the given kind; returns the index of that token."""
-    items: list[Item] = []
-    while at < len(tokens):
-        token = tokens[at]
-        if token == "}" or _is_side(token, r"\right") or token.startswith(r"\end{"):
-            if closing is None or not token.startswith(closing):
-                raise Unparsable(f"unexpected {token}")
-            return items, at
-        if token == r"\sqrt" and tokens[at + 1 : at + 2] == ["["]:
-            end = tokens.index("]", at) if "]" in tokens[at:] else len(tokens)
-            items += tokens[at : end + 1]
-            argument, at = _argument(tokens, end + 1, token)
-            items.append(argument)
-        elif token in ARGUMENTS:
-            command, at = _command(tokens, at)
-            items += command
-        else:
-            item, at = _item(tokens, at)
-            items.append(item)
-    if closing is not None:
-        raise Unparsable(f"missing {closing}")
-    return items, at
+class _Parser:
+    """Takes items from the front of a list of tokens."""
 
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+        self._at = 0
 
-def _command(tokens: list[str], at: int) -> tuple[list[Item], int]:
-    """A command with its arguments; returns the index of the token after them."""
-    token = tokens[at]
-    items: list[Item] = [token]
-    at += 1
-    for _ in range(ARGUMENTS[token]):
-        argument, at = _argument(tokens, at, token)
-        items.append(argument)
-    return items, at
+    @property
+    def next(self) -> str:
+        """The next token; empty at the end."""
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def take(self) -> str:
+        """The next token, which is taken."""
+        token = self.next
+        self._at += 1
+        return token
+
+    def sequence(self, closing: str) -> list[Item]:
+        """The items before a token that begins with `closing`; all of them where it is empty."""
+        items: list[Item] = []
+        while token := self.next:
+            if token == "}" or _is_side(token, r"\right") or token.startswith(r"\end{"):
+                if not closing or not token.startswith(closing):
+                    raise Unparsable(f"unexpected {token}")
+                return items
+            items += self.command() if token in ARGUMENTS else [self.item()]
+        if closing:
+            raise Unparsable(f"missing {closing}")
+        return items
+
+    def command(self) -> list[Item]:
+        """A command or a script with its arguments."""
+        token = self.take()
+        items: list[Item] = [token]
+        if token == r"\sqrt" and self.next == "[":
+            while self.next not in ("", "]"):
+                items.append(self.take())
+            items.append(self.take())
+        return [*items, *(self.argument(token) for _ in range(ARGUMENTS[token]))]
+
+    def item(self) -> Item:
+        """A token, or the group that it opens."""
+        token = self.take()
+        if token == "{":
+            return self.group("{}")
+        if _is_side(token, r"\left"):
+            return self.group("fence", token, r"\right")
+        if not token.startswith(r"\begin"):
+            return token
+        columns = []
+        if token == r"\begin{array}" and self.next == "{":
+            self.take()
+            columns.append(self.group("columns"))
+        group = self.group(token, token, r"\end{")
+        if group.closing != token.replace("begin", "end", 1):
+            raise Unparsable(f"{token} ended by {group.closing}")
+        return replace(group, items=[*columns, *group.items])
+
+    def group(self, slot: str, opening: str = "{", closing: str = "}") -> Group:
+        """The group whose opening token was taken last."""
+        return Group(slot, self.sequence(closing), opening, self.take())
+
+    def argument(self, slot: str) -> Group:
+        """One argument as a group, with braces or without."""
+        if self.next in ("", "}", "&", r"\\", "^", "_"):
+            raise Unparsable(f"{slot} lacks its argument")
+        if self.next == "{":
+            self.take()
+            return self.group(slot)
+        return Group(slot, self.command() if self.next in ARGUMENTS else [self.item()])
 
 
 def _is_side(token: str, side: str) -> bool:
     return token.startswith(side) and not token[len(side) : len(side) + 1].isalpha()
-
-
-def _item(tokens: list[str], at: int) -> tuple[Item, int]:
-    token = tokens[at]
-    if token == "{":
-        items, end = _sequence(tokens, at + 1, "}")
-        return Group("{}", items), end + 1
-    if _is_side(token, r"\left"):
-        items, end = _sequence(tokens, at + 1, r"\right")
-        return Group("fence", items, token, tokens[end]), end + 1
-    if token.startswith(r"\begin"):
-        head: list[Item] = []
-        if token == r"\begin{array}" and tokens[at + 1 : at + 2] == ["{"]:
-            columns, at = _sequence(tokens, at + 2, "}")
-            head.append(Group("columns", columns))
-        rest, end = _sequence(tokens, at + 1, r"\end{")
-        if tokens[end] != token.replace("begin", "end", 1):
-            raise Unparsable(f"{token} ended by {tokens[end]}")
-        return Group(token, head + rest, token, tokens[end]), end + 1
-    return token, at + 1
-
-
-def _argument(tokens: list[str], at: int, slot: str) -> tuple[Group, int]:
-    if at >= len(tokens) or tokens[at] in ("}", "&", r"\\", "^", "_"):
-        raise Unparsable(f"{slot} lacks its argument")
-    token = tokens[at]
-    if token == "{":
-        items, end = _sequence(tokens, at + 1, "}")
-        return Group(slot, items), end + 1
-    if token in ARGUMENTS:
-        command, at = _command(tokens, at)
-        return Group(slot, command), at
-    item, at = _item(tokens, at)
-    return Group(slot, [item]), at
 
 
 def tokens_of(items: list[Item]) -> Iterator[str]:

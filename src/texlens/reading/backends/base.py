@@ -75,13 +75,11 @@ def open_backend(
 
     Raises InputError when the model cannot be loaded, or not by this backend.
     """
-    if isinstance(model, Loaded):
-        backend = "torch"
     if backend == "auto":
         backend = "torch" if find_spec("torch") is not None else "onnx"
         if backend == "onnx" and find_spec("onnxruntime") is None:
             raise MissingExtra("Reading pictures", "read", "onnxruntime")
-    if backend == "torch":
+    if backend == "torch" or isinstance(model, Loaded):
         require_extra("Reading with torch", "model", "torch", "transformers", "llguidance")
         from texlens.reading.backends.torch_backend import TorchBackend
 

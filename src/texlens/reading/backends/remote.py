@@ -148,32 +148,27 @@ class RemoteReader:
         """The server's answer to a picture. Raises InputError when there is none."""
         import openai
 
-        user = [
-            {"type": "image_url", "image_url": {"url": data_address(content)}},
-            {"type": "text", "text": self.prompt_config.instruction},
-        ]
+        picture = {"type": "image_url", "image_url": {"url": data_address(content)}}
+        instruction = {"type": "text", "text": self.prompt_config.instruction}
         messages: Any = [
             {"role": "system", "content": self.prompt_config.system},
-            {"role": "user", "content": user},
+            {"role": "user", "content": [picture, instruction]},
         ]
-        while True:
-            asked = self._with_logprobs
-            options: dict[str, Any] = {"logprobs": True} if asked else {}
-            try:
-                answer = self._client.chat.completions.create(
-                    model=self.model,
-                    messages=messages,
-                    max_tokens=self.max_new_tokens,
-                    temperature=0.0,
-                    **options,
-                )
-            except (openai.OpenAIError, ValueError) as error:  # ValueError: the answer is not JSON
-                is_request = isinstance(error, openai.BadRequestError)
-                if not (asked and is_request and "logprob" in str(error).lower()):
-                    raise self._failure(error) from error
-                self._with_logprobs = False
-                continue
-            return answer
+        options: dict[str, Any] = {"logprobs": True} if self._with_logprobs else {}
+        try:
+            return self._client.chat.completions.create(
+                model=self.model,
+                messages=messages,
+                max_tokens=self.max_new_tokens,
+                temperature=0.0,
+                **options,
+            )
+        except (openai.OpenAIError, ValueError) as error:  # ValueError: the answer is not JSON
+            is_request = isinstance(error, openai.BadRequestError)
+            if not (options and is_request and "logprob" in str(error).lower()):
+                raise self._failure(error) from error
+        self._with_logprobs = False
+        return self._ask(content)
 
     def _failure(self, error: Any) -> TexlensError:
         """The error of one picture, or a ServerError where every other picture would fail too."""
