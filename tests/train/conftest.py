@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from torch import Tensor
 
 from texlens.data.formulas.sources import FormulaSource
@@ -18,7 +17,6 @@ from texlens.data.pictures.printed import PrintedShards
 from texlens.data.pictures.shards import write_shards
 from texlens.reading import Reader
 from texlens.reading.decoding.greedy import Decoder
-from texlens.records import Example
 from texlens.train.pretrain.augmentation import read_shard
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.sft.settings import SftConfig
@@ -61,16 +59,9 @@ def tiny(shards: Path) -> Callable[..., PretrainConfig]:
 def pictures(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Parquet file of 60 rendered formulas."""
     path = tmp_path_factory.mktemp("pictures") / "train.parquet"
-    examples = []
-    for shard in [read_shard(name) for name in sorted(shards.glob("*.npz"))[:2]]:
-        ends = (shard.heights * shard.widths).cumsum()
-        for place, formula in enumerate(shard.formulas[:30]):
-            size = int(shard.heights[place]), int(shard.widths[place])
-            grey = shard.pixels[ends[place] - size[0] * size[1] : ends[place]].reshape(size)
-            stream = io.BytesIO()
-            Image.fromarray(np.pad(grey, 4, constant_values=255)).save(stream, "PNG")
-            examples.append(Example(f"{len(examples)}", stream.getvalue(), formula))
-    write_examples(path, examples)
+    parts = [list(read_shard(name).examples())[:30] for name in sorted(shards.glob("*.npz"))[:2]]
+    examples = enumerate(itertools.chain(*parts))
+    write_examples(path, (replace(example, id=str(number)) for number, example in examples))
     return path
 
 

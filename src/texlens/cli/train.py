@@ -70,9 +70,10 @@ def pretrain(
     from texlens.train.pretrain.settings import PretrainConfig
 
     config = _config(PretrainConfig, recipe, settings, minutes)
-    _require("pyarrow", "torch", "transformers")
-    from texlens.train.pretrain.train import CHECKPOINT, MARKER
+    _require(*_LIBRARIES)
+    from texlens.train.pretrain.train import CHECKPOINT
     from texlens.train.pretrain.train import pretrain as run
+    from texlens.train.run.run_folder import MARKER
 
     out = _out_folder(recipe, MARKER, CHECKPOINT, force=force, **options)
     click.echo(_pretrain_table(run(config, out, overwrite=force), out))
@@ -221,10 +222,5 @@ def _pretrain_table(summary: dict[str, Any], out: Path) -> str:
     lines = [
         f"{summary['step']} steps, {summary['pictures']} pictures, {summary['minutes']:.1f} minutes"
     ]
-    for name, score in summary["dev"].items():
-        lines.append(
-            f"{name:<22} n {score['n']:>5}  exact {score['exact']:.3f}  "
-            f"token edit {score['edit_tokens']:.3f}  (at most 80 tokens: n {score['n_short']}, "
-            f"exact {score['exact_short']:.3f}, token edit {score['edit_tokens_short']:.3f})"
-        )
+    lines += [f"{name:<36} {value:.3f}" for name, value in summary["dev"].items()]
     return "\n".join([*lines, f"Written: {out / 'model'}"])

@@ -40,7 +40,7 @@ def png(width: int, height: int) -> bytes:
 
 def write(path: Path, formulas: list[str], pictures: list[bytes | None]) -> Path:
     images = [{"bytes": picture, "path": None} for picture in pictures]
-    pq.write_table(pa.table({"image": images, "latex_formula": formulas}), path)
+    pq.write_table(pa.table({"id": formulas, "image": images, "latex_formula": formulas}), path)
     return path
 
 
@@ -79,14 +79,7 @@ def test_parquet_is_cropped_normalised_and_its_rows_chosen(tmp_path: Path) -> No
 
 def test_the_size_of_type_is_measured_where_it_is_not_given(shards: Path, tmp_path: Path) -> None:
     shard = read_shard(sorted(shards.glob("*.npz"))[0])
-    pictures = []
-    for index in range(len(shard.formulas)):
-        part = shard.part(index, index + 1)
-        page = Image.fromarray(part.pixels.reshape(part.heights[0], part.widths[0]))
-        buffer = io.BytesIO()
-        page.save(buffer, "PNG")
-        pictures.append(buffer.getvalue())
-    path = write(tmp_path / "a.parquet", shard.formulas, [*pictures])
+    path = write(tmp_path / "a.parquet", shard.formulas, [e.image for e in shard.examples()])
     measured = read_parquet(PictureSource(parquet=path)).pixels_per_em
     assert 0.8 < np.median(measured / shard.pixels_per_em) < 1.25
 
@@ -97,8 +90,8 @@ def test_what_is_no_data_is_one_sentence(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": [1]}), tmp_path / "lacking.parquet")
     (tmp_path / "text.parquet").write_text("text")
     for source, complaint in (
-        (PictureSource(parquet=tmp_path / "absent.parquet"), "cannot be read"),
-        (PictureSource(parquet=tmp_path / "text.parquet"), "cannot be read"),
+        (PictureSource(parquet=tmp_path / "absent.parquet"), "Cannot read"),
+        (PictureSource(parquet=tmp_path / "text.parquet"), "not a Parquet file"),
         (PictureSource(parquet=tmp_path / "lacking.parquet"), "latex_formula"),
         (PictureSource(parquet=good, rows=(5, 9)), "1 rows: none of 5 to 9"),
         (PictureSource(parquet=bad), "row 1 .*holds no picture"),

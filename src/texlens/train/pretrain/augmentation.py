@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from texlens.errors import InputError
-from texlens.images import crop_to_ink
+from texlens.images import crop_to_ink, encode_png
 from texlens.latex import normalize
 from texlens.model.tokenizer import TextEncoder
+from texlens.reading.pictures.type_size import type_size
+from texlens.records import Example
 from texlens.train.pretrain.settings import Augmentation, PictureSource
+from texlens.train.run.examples import rows_of
 
 _MARGIN = 4  # pixels of paper at least, at the model's scale, on each side
 
@@ -39,17 +44,13 @@ class Shard:
     pixels_per_em: NDArray[np.float32]
     formulas: list[str]
 
-    def part(self, start: int, stop: int | None) -> Shard:
-        """The pictures from `start` to `stop`."""
-        bounds = np.concatenate([[0], np.cumsum(self.heights * self.widths)])
-        stop = len(self.formulas) if stop is None else min(stop, len(self.formulas))
-        return Shard(
-            self.pixels[bounds[start] : bounds[stop]],
-            self.heights[start:stop],
-            self.widths[start:stop],
-            self.pixels_per_em[start:stop],
-            self.formulas[start:stop],
-        )
+    def examples(self) -> Iterator[Example]:
+        """The pictures with a white margin, as PNG files, with their LaTeX and their number."""
+        sizes = list(zip(self.heights, self.widths, strict=True))
+        parts = np.split(self.pixels, np.cumsum(self.heights * self.widths)[:-1])
+        for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
+            picture = Image.fromarray(np.pad(part.reshape(size), 8, constant_values=255))
+            yield Example(str(number), encode_png(picture), self.formulas[number])
 
 
 def read_shard(path: Path) -> Shard:
@@ -69,18 +70,15 @@ def read_parquet(source: PictureSource) -> Shard:
 
     Raises InputError when the file cannot be read, lacks a column, or `rows` leaves nothing.
     """
-    from PIL import Image
-
-    from texlens.reading.pictures.type_size import type_size
-
+    assert source.parquet is not None
     greys: list[NDArray[np.uint8]] = []
     formulas: list[str] = []
     sizes: list[float] = []
-    for image, formula in read_columns(source.parquet, source.rows, "image", "latex_formula"):
+    for example in rows_of(source.parquet, source.rows):
         try:
-            with Image.open(io.BytesIO(image["bytes"])) as picture:
+            with Image.open(io.BytesIO(example.image)) as picture:
                 whole = np.asarray(picture.convert("L"))
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise InputError(
                 f"'{source.parquet}' row {len(greys)} of those asked for holds no picture: "
                 "prepare the file with `texlens data prepare`, which drops such rows."
@@ -89,7 +87,7 @@ def read_parquet(source: PictureSource) -> Shard:
         if grey is None:  # a blank picture becomes a single pixel
             grey = whole[:1, :1]
         greys.append(grey)
-        formulas.append(" ".join(normalize(formula).split()))
+        formulas.append(" ".join(normalize(example.latex_formula).split()))
         size = source.pixels_per_em or type_size(grey.astype(np.float32))
         sizes.append(size or grey.shape[0])  # nothing but rules and dots: as high as it is
     return Shard(
@@ -99,34 +97,6 @@ def read_parquet(source: PictureSource) -> Shard:
         np.array(sizes, dtype=np.float32),
         formulas,
     )
-
-
-def read_columns(
-    path: Path | None, rows: tuple[int, int] | None, *columns: str
-) -> list[tuple[Any, ...]]:
-    """Columns of a Parquet file, row by row; `rows` is a half-open range.
-
-    Raises InputError when the file cannot be read, lacks a column, or there are no such rows.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    assert path is not None
-    try:
-        table = pq.read_table(path, columns=list(columns))
-        parts = [table[name] for name in columns]
-    except (OSError, KeyError, pa.ArrowInvalid) as error:
-        raise InputError(
-            f"'{path}' cannot be read as Parquet with {' and '.join(columns)}: "
-            f"{' '.join(str(error).split())[:200]}"
-        ) from error
-    start, stop = rows or (0, table.num_rows)
-    chosen = list(
-        zip(*(part.slice(start, stop - start).to_pylist() for part in parts), strict=True)
-    )
-    if not chosen:
-        raise InputError(f"'{path}' has {table.num_rows} rows: none of {start} to {stop}.")
-    return chosen
 
 
 @dataclass(slots=True)
@@ -248,27 +218,14 @@ def draw(
 
     Returns the normalised pixels (batch, height, width): 0 is white, -2 black.
     """
-    heights, widths = pool.heights[chosen], pool.widths[chosen]
-    scale = pixels_per_em / pool.pixels_per_em[chosen]
-    return _draw(pool.pixels, pool.offsets[chosen], heights, widths, scale, height, width, change)
-
-
-def _draw(
-    pixels: Tensor,
-    offsets: Tensor,
-    heights: Tensor,
-    widths: Tensor,
-    scale: Tensor,
-    height: int,
-    width: int,
-    change: Augmentation | None,
-) -> Tensor:
-    batch, device = len(offsets), offsets.device
+    batch, device = len(chosen), pool.device
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.empty(batch, 1, 1, device=device).uniform_(low, high)
 
-    heights, widths, scale = heights[:, None, None], widths[:, None, None], scale[:, None, None]
+    heights, widths = pool.heights[chosen, None, None], pool.widths[chosen, None, None]
+    offsets = pool.offsets[chosen, None, None]
+    scale = pixels_per_em / pool.pixels_per_em[chosen, None, None]
     touched = torch.ones(batch, 1, 1, device=device)
     if change is not None:
         touched = (uniform(0, 1) >= change.untouched).float()
@@ -300,8 +257,8 @@ def _draw(
             at_y, at_x = low_y + step_y, low_x + step_x
             inside = (at_y >= 0) & (at_y < heights) & (at_x >= 0) & (at_x < widths)
             # In integers: a float32 cannot count the pixels of the pool.
-            place = offsets[:, None, None] + (at_y.long() * widths.long() + at_x.long())
-            value = pixels[torch.where(inside, place, 0)].float()
+            place = offsets + (at_y.long() * widths.long() + at_x.long())
+            value = pool.pixels[torch.where(inside, place, 0)].float()
             weight = (part_y if step_y else 1 - part_y) * (part_x if step_x else 1 - part_x)
             ink = ink + torch.where(inside, (255 - value) * weight, 0.0)
     ink = ink / 255

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from texlens.errors import InputError
+from texlens.latex import normalize
 from texlens.model.tokenizer import build_tokenizer
+from texlens.records import Example
 from texlens.train.pretrain.augmentation import (
     Encoded,
     FormulaEncoder,
     PicturePool,
-    Shard,
     ShardFolder,
-    read_columns,
     read_parquet,
     read_shard,
 )
 from texlens.train.pretrain.batches import Batches
-from texlens.train.pretrain.settings import PretrainConfig
+from texlens.train.pretrain.settings import PictureSource, PretrainConfig
+from texlens.train.run.examples import rows_of
 
 _WAIT_SECONDS = 600.0  # for the first shard of a folder that is being filled
 
 
 class TrainingPictures:
-    """The sources of a recipe as one pool on the device, the batches over it, and the dev sets.
+    """The sources of a recipe as one pool on the device, and the batches over it.
 
     Shards are added as they appear; `order` says which, for a resumed run to add the same first.
     """
@@ -56,13 +58,6 @@ class TrainingPictures:
                     raise InputError(f"pool_gib is too small for '{source.parquet}'.")
             else:
                 self.folders[index] = ShardFolder(source.path, self.encoder)
-        self.dev: list[tuple[str, Shard]] = []
-        for source in config.dev:
-            if source.parquet is not None:
-                self.dev.append((source.name, read_parquet(source)))
-            else:
-                shard = read_shard(_present_shards(source.path)[0])
-                self.dev.append((source.name, shard.part(*(source.rows or (0, None)))))
 
     def take_present_shards(self) -> None:
         """Add all shards there are when the run starts, waiting for the first of each folder.
@@ -113,13 +108,11 @@ class TrainingPictures:
         folder = self.config.start or self.out / "tokenizer"
         if (folder / "tokenizer.json").is_file():
             return AutoTokenizer.from_pretrained(folder)
-        from texlens.latex import normalize
-
         formulas: list[str] = []
         for source in self.config.data:
             if source.parquet is not None:
-                rows = read_columns(source.parquet, source.rows, "latex_formula")
-                formulas += [normalize(row[0]) for row in rows]
+                examples = rows_of(source.parquet, source.rows)
+                formulas += [normalize(example.latex_formula) for example in examples]
             else:
                 for path in _present_shards(source.path):
                     formulas += read_shard(path).formulas
@@ -131,6 +124,14 @@ class TrainingPictures:
         )
         tokenizer.save_pretrained(folder)
         return tokenizer
+
+
+def dev_pictures(source: PictureSource) -> list[Example]:
+    """The pictures of a dev set: rows of a Parquet file, or of the first shard of a folder."""
+    if source.parquet is not None:
+        return list(rows_of(source.parquet, source.rows))
+    shard = read_shard(_present_shards(source.path)[0])
+    return list(islice(shard.examples(), *(source.rows or (0, None))))
 
 
 def _present_shards(folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from texlens.model.prompt import Prompt
+from texlens.reading.decoding.positions import patch_places, prompt_positions
 
 
 def to_patches(pixels: Tensor, patch: int, merge: int) -> Tensor:
@@ -34,20 +35,12 @@ def vision_rotary(
     rows: int, columns: int, merge: int, head: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Cosines and sines (patches, head width) of a grid of rows x columns visual tokens."""
-    y, x = torch.meshgrid(
-        torch.arange(rows * merge, device=device),
-        torch.arange(columns * merge, device=device),
-        indexing="ij",
-    )
-    order = [
-        part.view(rows, merge, columns, merge).permute(0, 2, 1, 3).flatten().float()
-        for part in (y, x)
-    ]
+    places = torch.from_numpy(patch_places(rows * merge, columns * merge, merge)).to(device)
     spatial = head // 2
     frequencies = 10_000.0 ** -(
         torch.arange(0, spatial, 2, device=device, dtype=torch.float) / spatial
     )
-    angles = torch.cat([part[:, None] * frequencies for part in order], dim=-1)
+    angles = (places[:, :, None].float() * frequencies).flatten(1)
     angles = torch.cat([angles, angles], dim=-1)
     return angles.cos(), angles.sin()
 
@@ -57,12 +50,8 @@ def positions(prompt: Prompt, rows: int, columns: int, tokens: int, device: torc
 
     Shape (3, 1, sequence).
     """
-    start = len(prompt.before)
-    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    picture = torch.stack([torch.zeros(rows * columns, dtype=torch.long), y.flatten(), x.flatten()])
-    rest = torch.arange(len(prompt.after) + tokens) + start + max(rows, columns)
-    text = [torch.arange(start).expand(3, -1), picture + start, rest.expand(3, -1)]
-    return torch.cat(text, dim=1)[:, None].to(device)
+    places = prompt_positions(len(prompt.before), rows, columns, len(prompt.after) + tokens)
+    return torch.from_numpy(places)[:, None].to(device)
 
 
 def _rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

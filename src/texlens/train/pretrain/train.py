@@ -25,6 +25,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from texlens import runs
 from texlens.errors import InputError, TexlensError
+from texlens.model.load import Loaded
 from texlens.model.processor import build_processor
 from texlens.model.prompt import prompt_of
 from texlens.model.shape import build_model
@@ -33,18 +34,18 @@ from texlens.model.vision_attention import batch_vision_attention
 from texlens.train.pretrain.augmentation import draw
 from texlens.train.pretrain.batches import Batch
 from texlens.train.pretrain.ctc_head import CtcHead, ctc_loss, inked_classes
-from texlens.train.pretrain.data import TrainingPictures
-from texlens.train.pretrain.dev_evaluation import empty_cache, read_dev
+from texlens.train.pretrain.data import TrainingPictures, dev_pictures
 from texlens.train.pretrain.forward import UniformForward, positions, to_patches, vision_rotary
 from texlens.train.pretrain.settings import PretrainConfig
-from texlens.train.run.curves import append_log, read_log, write_curves
+from texlens.train.run.curves import append_log, log_line, read_log, write_curves
+from texlens.train.run.dev_evaluation import DevEvaluator, values_by_name
+from texlens.train.run.run_folder import MARKER, check_same_settings
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
-MARKER = "run.json"  # written last: a folder that has it is finished
 CHECKPOINT = "checkpoint.pt"
-# Settings that a run may go on with changed; all others decide what it is.
-_FREE = ("minutes", "max_steps", "logging_steps", "dev_minutes", "checkpoint_minutes")
+# Settings that may change when a run is resumed; all others decide its result.
+_CHANGEABLE = ("minutes", "max_steps", "logging_steps", "dev_minutes", "checkpoint_minutes")
 
 
 def pretrain(config: PretrainConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
@@ -83,7 +84,7 @@ class PretrainRun:
 
     def __init__(self, config: PretrainConfig, out: Path) -> None:
         self.config, self.out = config, out
-        self.checkpoint = out / CHECKPOINT
+        self.checkpoint, self.log_path = out / CHECKPOINT, out / "log.jsonl"
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(config.seed)
         torch.set_float32_matmul_precision("high")
@@ -91,6 +92,11 @@ class PretrainRun:
         out.mkdir(parents=True, exist_ok=True)
 
         self.data = TrainingPictures(config, out, self.device)
+        self.dev = DevEvaluator(
+            {source.name: dev_pictures(source) for source in config.dev},
+            ("exact", "edit_tokens"),
+            batch_size=256 if self.device.type == "cuda" else None,
+        )
         tokenizer = self.data.tokenizer
         self.processor = build_processor(config.shape, tokenizer, config.prompt_config)
         self.network = build_model(config.shape, tokenizer).to(self.device)
@@ -252,12 +258,10 @@ class PretrainRun:
         config, progress = self.config, self.progress
         self.data.take_present_shards()
         self.network.train()
-        log_path = self.out / "log.jsonl"
         began = time.monotonic() - 60 * progress.minutes
         last_dev = last_save = progress.minutes
         window: list[Tensor] = []
         window_from = time.monotonic(), progress.pictures
-        scores: dict[str, Any] = {}
         while (done := self._part_done()) < 1:
             batch = self.data.batches.next(self._longest(done))
             window.append(self.step(batch, done))
@@ -271,82 +275,60 @@ class PretrainRun:
                 if not len(figures):
                     raise TexlensError(
                         f"The last {len(window)} gradients up to step {progress.step} were not "
-                        "finite: lower learning_rate, and begin anew with --force."
+                        "finite: lower learning_rate, and start again with --force."
                     )
                 language, naming, length = figures.mean(dim=0).tolist()
                 now = time.monotonic()
                 rate = (progress.pictures - window_from[1]) / (now - window_from[0])
                 record = {
-                    "step": progress.step,
-                    "minutes": round(progress.minutes, 3),
                     "pictures": progress.pictures,
                     "loss": round(language, 5),
                     "ctc_loss": round(naming, 5),
-                    "gradient": round(length, 4),
+                    "grad_norm": round(length, 4),
                     "skipped": len(window) - len(figures),
                     "learning_rate": round(self._learning_rate(done), 7),
                     "longest": self._longest(done),
                     "pictures_per_second": round(rate, 1),
                     "in_pool": len(self.data.batches),
                 }
-                append_log(log_path, record)
-                print(_line(record), file=sys.stderr, flush=True)
+                self._log(record)
                 window, window_from = [], (time.monotonic(), progress.pictures)
             if progress.minutes - last_dev >= config.dev_minutes:
-                scores = self.read_dev(log_path)
+                self.evaluate()
                 last_dev = progress.minutes = (time.monotonic() - began) / 60
                 window_from = time.monotonic(), progress.pictures
             if progress.minutes - last_save >= config.checkpoint_minutes:
                 self.save()
                 last_save = progress.minutes
-        scores = self.read_dev(log_path)
+        values = self.evaluate()
         self.save()
         summary = {
             **asdict(progress),
             "in_pool": len(self.data.batches),
             "left_out": self.data.batches.left_out,
             "parameters": sum(p.numel() for p in self.network.parameters()),
-            "dev": scores,
+            "dev": values,
             "config": config.model_dump(mode="json"),
             "versions": runs.provenance("torch", "transformers"),
         }
         runs.write_json(self.out / MARKER, summary)
         return summary
 
-    def read_dev(self, log_path: Path) -> dict[str, Any]:
-        """Read the dev pictures, log the scores, and draw the curves."""
-        scores: dict[str, Any] = {}
-        record: dict[str, Any] = {
-            "step": self.progress.step,
-            "minutes": round(self.progress.minutes, 3),
-        }
-        with torch.autocast(self.device.type, torch.bfloat16):
-            for name, shard in self.data.dev:
-                score, readings = read_dev(
-                    self.average.module,
-                    self.processor,
-                    self.config.prompt_config,
-                    shard,
-                    token_pixels=self.config.shape.token_pixels,
-                    pictures_per_batch=256 if self.device.type == "cuda" else 16,
-                )
-                scores[name] = asdict(score)
-                record |= {f"{name}_{key}": round(value, 4) for key, value in asdict(score).items()}
-                runs.write_json_lines(
-                    self.out / f"dev_{name}.jsonl",
-                    (
-                        {"id": str(i), "gt": reference, "pred": reading}
-                        for i, (reference, reading) in enumerate(
-                            zip(shard.formulas, readings, strict=True)
-                        )
-                    ),
-                )
-        empty_cache(self.device)
-        if scores:
-            append_log(log_path, record)
-            print(_line(record), file=sys.stderr, flush=True)
-        write_curves(read_log(log_path), self.out)
-        return scores
+    def evaluate(self) -> dict[str, float]:
+        """Read the dev pictures with the averaged weights, log the scores, and plot the curves."""
+        averaged = Loaded(self.average.module, self.processor, self.config.prompt_config)
+        values = values_by_name(self.dev.evaluate(averaged, self.out))
+        if values:
+            self._log(values)
+        write_curves(read_log(self.log_path), self.out, sets=list(self.dev.sets))
+        return values
+
+    def _log(self, values: dict[str, Any]) -> None:
+        """Add a line to the log and print it."""
+        progress = self.progress
+        record = {"step": progress.step, "minutes": round(progress.minutes, 3)} | values
+        append_log(self.log_path, record)
+        print(log_line(record), file=sys.stderr, flush=True)
 
     # ---- stopping and going on ------------------------------------------------------------------
 
@@ -383,13 +365,8 @@ class PretrainRun:
     def restore(self) -> None:
         """Go on exactly where the checkpoint was written: the same shards, numbers and chances."""
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        config = self.config.model_dump(mode="json")
-        other = [key for key in config if config[key] != state["config"].get(key)]
-        if changed := [key for key in other if key not in _FREE]:
-            raise InputError(
-                f"The run in '{self.out}' was begun with another {', '.join(changed)}: give the "
-                "same settings to go on, another --out, or --force to begin anew."
-            )
+        now = self.config.model_dump(mode="json")
+        check_same_settings(self.out, state["config"], now, changeable=_CHANGEABLE)
         self.progress = _Progress(**state["progress"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
@@ -401,8 +378,8 @@ class PretrainRun:
         torch.set_rng_state(state["torch_random"].cpu())
         if state["cuda_random"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_random"].cpu())
-        log_path = self.out / "log.jsonl"
-        runs.write_json_lines(log_path, read_log(log_path, up_to_step=self.progress.step))
+        kept = read_log(self.log_path, up_to_step=self.progress.step)
+        runs.write_json_lines(self.log_path, kept)
 
 
 def _load_weights(network: Any, folder: Path) -> None:
@@ -417,8 +394,3 @@ def _load_weights(network: Any, folder: Path) -> None:
         raise InputError(
             f"The run cannot start from '{folder}': {' '.join(str(error).split())[:200]}"
         ) from error
-
-
-def _line(record: dict[str, Any]) -> str:
-    """A record of the log for people."""
-    return "  ".join(f"{name} {value}" for name, value in record.items())

@@ -11,6 +11,7 @@ from transformers import TrainerCallback, TrainerControl
 
 from texlens.errors import TexlensError
 from texlens.model.load import Loaded
+from texlens.train.run.curves import log_line
 from texlens.train.run.dev_evaluation import DevEvaluator, values_by_name
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
@@ -141,5 +142,4 @@ class _LogCallback(TrainerCallback):
         self.run.append(record)
         if not sys.stderr.isatty() and time.monotonic() - self.last_print > _PRINT_EVERY_SECONDS:
             self.last_print = time.monotonic()
-            line = "  ".join(f"{name} {value}" for name, value in record.items())
-            print(line, file=sys.stderr, flush=True)
+            print(log_line(record), file=sys.stderr, flush=True)

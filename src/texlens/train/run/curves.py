@@ -20,6 +20,11 @@ def append_log(path: Path, record: dict[str, Any]) -> None:
         stream.write(json.dumps(record) + "\n")
 
 
+def log_line(record: dict[str, Any]) -> str:
+    """A record of the log, for people."""
+    return "  ".join(f"{name} {value}" for name, value in record.items())
+
+
 def read_log(path: Path, *, up_to_step: int | None = None) -> list[dict[str, Any]]:
     """The lines of a run's log, up to the step `up_to_step`."""
     if not path.is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,6 @@ from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction
 from texlens.train.run.adapters import is_small
-from texlens.train.run.examples import dev_examples
-from texlens.train.run.settings import DevSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +32,21 @@ class DevResult:
 
 
 class DevEvaluator:
-    """The dev sets of a recipe, opened once, and their metrics."""
+    """The dev sets of a recipe, by name, and their metrics.
 
-    def __init__(self, sets: Sequence[DevSet], metrics: Sequence[str]) -> None:
+    `batch_size` is the number of pictures read at a time; None: the reader's own.
+    """
+
+    def __init__(
+        self,
+        sets: Mapping[str, Sequence[Example]],
+        metrics: Sequence[str],
+        *,
+        batch_size: int | None = None,
+    ) -> None:
         self.scoring = ScoringConfig(check_keys(metrics)) if metrics else None
-        self.sets: list[tuple[str, list[Example]]] = [
-            (dev.name, dev_examples(dev)) for dev in sets if metrics
-        ]
+        self.sets = dict(sets) if metrics else {}
+        self.batch_size = batch_size
 
     def evaluate(self, loaded: Loaded, out: Path) -> list[DevResult]:
         """Read and score every set; `out` gets the predictions as `dev_NAME.jsonl`.
@@ -52,9 +58,12 @@ class DevEvaluator:
         try:
             # The network alone: constraints and reading again would hide what it has learnt.
             copied = _for_reading(loaded)
-            reader = Reader(copied, constrained=False, reread=False)
+            reader = Reader(copied, batch_size=self.batch_size, constrained=False, reread=False)
             with _half_precision(copied.model):
-                return [self._evaluate(reader, name, examples, out) for name, examples in self.sets]
+                return [
+                    self._evaluate(reader, name, examples, out)
+                    for name, examples in self.sets.items()
+                ]
         finally:
             loaded.model.train(was_training)
             if torch.cuda.is_available():

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +144,10 @@ def _prepared(
 
 
 def rows_of(path: Path, rows: Rows | None) -> Iterator[Example]:
-    """The examples of a half-open range of a Parquet file's rows, in order."""
+    """The examples of a half-open range of a Parquet file's rows, in order; as `count_rows`."""
+    count_rows(path, rows)
     start, stop = rows or (0, None)
-    for number, example in enumerate(read_examples(path, stop)):
-        if number >= start:
-            yield example
+    yield from islice(read_examples(path, stop), start, None)
 
 
 def count_rows(path: Path, rows: Rows | None) -> int:
@@ -163,8 +163,6 @@ def count_rows(path: Path, rows: Rows | None) -> int:
 def dev_examples(dev: DevSet) -> list[Example]:
     """The examples of a dev set: the same ones every time."""
     examples = list(rows_of(dev.parquet, dev.rows))
-    if not examples:
-        count_rows(dev.parquet, dev.rows)
     if dev.sample is None or dev.sample >= len(examples):
         return examples
     return [examples[i * len(examples) // dev.sample] for i in range(dev.sample)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,7 @@ class RunFolder:
         if self.last_checkpoint() is None or not path.is_file():
             return
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        now = self.config.document()
-        other = [key for key in now if now[key] != before.get(key) and key not in _CHANGEABLE]
-        if other:
-            raise InputError(
-                f"The run in '{self.out}' was started with another {', '.join(other)}: give the "
-                "same settings to resume it, another --out, or --force to start again."
-            )
+        check_same_settings(self.out, before, self.config.document(), changeable=_CHANGEABLE)
 
     def write_start(self, data: dict[str, Any], parameters: dict[str, int]) -> None:
         """Write the resolved settings and the record of the data; with `overwrite`, into an empty folder."""
@@ -207,6 +202,18 @@ class RunFolder:
             shutil.rmtree(self.checkpoints, ignore_errors=True)
             runs.write_json(self.out / MARKER, summary)
         return summary
+
+
+def check_same_settings(
+    out: Path, before: dict[str, Any], now: dict[str, Any], *, changeable: Container[str]
+) -> None:
+    """Raise InputError when a run was started with other settings that decide its result."""
+    other = [key for key in now if now[key] != before.get(key) and key not in changeable]
+    if other:
+        raise InputError(
+            f"The run in '{out}' was started with another {', '.join(other)}: give the same "
+            "settings to resume it, another --out, or --force to start again."
+        )
 
 
 def save_weights(loaded: Loaded, folder: Path, state: dict[str, Any] | None = None) -> None:

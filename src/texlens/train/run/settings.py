@@ -46,7 +46,7 @@ class PromptConfigChanges(Settings):
 
 
 class DataFile(Settings):
-    """Examples of a Parquet file: columns `image` and `latex_formula`, `id` if there is one.
+    """Examples of a Parquet file: columns `id`, `image` and `latex_formula`.
 
     `rows` takes a half-open range. Without `mixing_ratio` every row comes once an epoch. With it,
     the file makes up that part of an epoch's examples, sampled again for each epoch: so examples of

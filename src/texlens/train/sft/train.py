@@ -16,7 +16,7 @@ from trl.trainer.sft_config import SFTConfig as TrlConfig
 
 from texlens.train.run.adapters import count_parameters, load_for_training
 from texlens.train.run.dev_evaluation import DevEvaluator
-from texlens.train.run.examples import prepare_examples
+from texlens.train.run.examples import dev_examples, prepare_examples
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.trl_trainers import run_training, trl_arguments
@@ -43,7 +43,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     """
     transformers.utils.logging.disable_progress_bar()
     run = RunFolder(config, out, overwrite=overwrite)
-    dev = DevEvaluator(config.dev, config.dev_metrics)
+    dev = DevEvaluator({dev.name: dev_examples(dev) for dev in config.dev}, config.dev_metrics)
     loaded = load_for_training(config)
     data = prepare_examples(config.data, loaded, max_length=config.max_length)
     collator = AnswerCollator(loaded, data.prompt)
