@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from texlens.errors import InputError
-from texlens.evaluate.demo import PAGE, Demo, demo_pictures
+from texlens.evaluate.demo import PAGE, demo_pictures, run_demo
 from texlens.latex import normalize
 from texlens.model.load import EMBEDDED
 from texlens.reading import Reader
@@ -30,22 +30,22 @@ def test_the_pictures_are_small_many_and_readable() -> None:
 
 
 def test_a_page_with_every_picture_is_written(model_folder: Path, tmp_path: Path) -> None:
-    demo = Demo(Reader(model_folder, device="cpu", max_new_tokens=4), tmp_path)
-    read = [picture.file for picture, _ in demo]
-    scoring = demo.finish()
+    reader = Reader(model_folder, device="cpu", max_new_tokens=4)
+    read: list[str] = []
+    scoring = run_demo(reader, tmp_path, lambda picture, _: read.append(picture.file))
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
     assert page.count("<article") == len(read) == len(demo_pictures())
     assert all(name in page for name in read)
     assert scoring.scores["edit_tokens"].n == len(read)
     with pytest.raises(InputError, match="finished"):
-        Demo(demo.reader, tmp_path)
+        run_demo(reader, tmp_path, lambda *_: None)
 
 
 @pytest.mark.skipif(not (EMBEDDED / "config.json").is_file(), reason="no embedded model yet")
 def test_the_embedded_model_reads_most_of_them(tmp_path: Path) -> None:
-    demo = Demo(Reader(device="cpu"), tmp_path)
-    easy = [not picture.hard for picture, _ in demo]
-    values = demo.finish().scores["edit_tokens"].items
+    easy = [not picture.hard for picture in demo_pictures()]
+    scoring = run_demo(Reader(device="cpu"), tmp_path, lambda *_: None)
+    values = scoring.scores["edit_tokens"].items
     distances = [
         value for value, is_easy in zip(values, easy, strict=True) if is_easy and value is not None
     ]

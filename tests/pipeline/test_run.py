@@ -119,10 +119,14 @@ def test_mistakes_are_found_before_anything_is_done(
     assert not out.exists()
     file = tmp_path / "mine.yaml"
     for key, value, complaint in (
-        ("sets.printed.source", "synthetik", "there is no source 'synthetik'"),
+        (
+            "sets.printed.source",
+            "synthetik",
+            "sets.printed.source: Input should be 'latex-formulas'",
+        ),
         ("stages.0.data", ["absent"], "'absent', which is not a set"),
         ("stages.0.name", "base", "'base' is taken"),
-        ("reading.metrics", ["bluu"], "'bluu' is not a metric"),
+        ("reading.metrics", ["bluu"], "reading.metrics.0: Input should be 'bleu'"),
         ("set", {}, "there is no setting 'set'"),
     ):
         file.write_text(yaml.safe_dump(document))

@@ -21,18 +21,20 @@ def demo(out: Path, model: str | None, adapter: str | None, force: bool) -> None
     The pictures come with the package, from web pages, slides, scans and photos. Their fonts and
     sizes are not in the training data. The last ones are too hard.
     """
-    from texlens.evaluate.demo import PAGE, Demo
+    from texlens.evaluate.demo import PAGE, DemoPicture, run_demo
     from texlens.reading import Reader
+    from texlens.records import Reading
 
     start = time.perf_counter()
-    run = Demo(Reader(model, adapter), out, force=force)
-    for picture, reading in run:
+
+    def show(picture: DemoPicture, reading: Reading) -> None:
         click.echo(f"{picture.file}  ({picture.about})")
         notes = f"  [{', '.join(reading.warnings)}]" if reading.warnings else ""
         click.echo(f"  {reading.confidence:.2f}  {reading.latex}{notes}")
-    scores = run.finish().scores
-    right = sum(value == 1.0 for value in scores["exprate_layout"].items)
+
+    scores = run_demo(Reader(model, adapter), out, show, force=force).scores["exprate_layout"]
+    right = sum(value == 1.0 for value in scores.items)
     click.echo(
-        f"{right} of {len(run.pictures)} readings look like their reference, in "
+        f"{right} of {len(scores.items)} readings look like their reference, in "
         f"{time.perf_counter() - start:.1f} s. Look at {out / PAGE}"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from texlens.cli.options import PATH, json_option, options
+from texlens.cli.options import PATH, echo, json_option, options
 
 if TYPE_CHECKING:
     from texlens.latex.files import SourcedFormula
@@ -58,12 +58,12 @@ def check(
     else:
         for formula, result in zip(given, checks, strict=True):
             if not result.ok:
-                _print(f"{formula.source}: {_printable(result.message)}")
-                _print(_excerpt(formula.latex, result.position))
+                echo(f"{formula.source}: {_printable(result.message)}")
+                echo(_excerpt(formula.latex, result.position))
     if valid < len(checks):
         raise TexlensError(f"{len(checks) - valid} of {len(checks)} formulas are not valid.")
     if not as_json:
-        _print(f"{len(checks)} of {len(checks)} formulas are valid.")
+        echo(f"{len(checks)} of {len(checks)} formulas are valid.")
 
 
 @click.command()
@@ -86,7 +86,7 @@ def normalize(
         _print_json({"n": len(rows), "formulas": rows})
     else:
         for row in rows:
-            _print(row["normal"])
+            echo(row["normal"])
 
 
 def read_given(
@@ -124,10 +124,5 @@ def _printable(text: str) -> str:
     return "".join(a if a.isprintable() else " " if a.isspace() else "\ufffd" for a in text)
 
 
-def _print(text: str) -> None:
-    # Lone surrogates cannot be written as UTF-8.
-    click.echo(text.encode("utf-8", errors="backslashreplace"))
-
-
 def _print_json(document: Any) -> None:
-    _print(json.dumps(document, ensure_ascii=False, indent=2))
+    echo(json.dumps(document, ensure_ascii=False, indent=2))

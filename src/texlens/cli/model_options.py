@@ -25,61 +25,46 @@ _options = options(
     click.option("--batch-size", type=POSITIVE, help="Pictures at a time."),
     click.option("--device", default="auto", help="cpu, cuda, mps or auto."),
     click.option(
-        "--backend",
-        type=click.Choice(["auto", "torch", "onnx"]),
-        default="auto",
+        "--backend", type=click.Choice(["auto", "torch", "onnx"]), default="auto",
         help="What runs the model. auto: torch if it is installed, else onnxruntime.",
     ),
     click.option(
-        "--dtype",
-        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-        default="auto",
+        "--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",
         help="Type of the weights. auto: float32 on a CPU, bfloat16 elsewhere.",
     ),
     click.option("--int8", is_flag=True, help="8-bit weights, on a CPU."),
     click.option("--4bit", "four_bit", is_flag=True, help="4-bit weights (needs bitsandbytes)."),
     click.option(
-        "--best-of",
-        type=POSITIVE,
-        default=1,
+        "--best-of", type=POSITIVE, default=1,
         help="Read every picture this many times and keep the best answer.",
     ),
     click.option(
-        "--constrained/--unconstrained",
-        default=True,
+        "--constrained/--unconstrained", default=True,
         help="Constrained decoding: the model can only write LaTeX that parses.",
     ),
     click.option(
-        "--reread/--no-reread",
-        default=True,
+        "--reread/--no-reread", default=True,
         help="Read pictures of low confidence again, in other sizes (test-time augmentation).",
     ),
     click.option(
-        "--endpoint",
-        metavar="URL",
+        "--endpoint", metavar="URL",
         help="Read by an OpenAI-compatible server, such as http://localhost:8000/v1. A token for it "
         "is taken from the environment variable TEXLENS_API_KEY.",
     ),
     click.option(
-        "--prompt",
-        "prompt_config",
-        type=PATH,
+        "--prompt", "prompt_config", type=PATH,
         help="The texlens.json of the server's model, or its folder. Default: the prompt of the "
         "qwen-ocr report.",
     ),
     click.option(
-        "--concurrency",
-        type=click.IntRange(1, 1024),
+        "--concurrency", type=click.IntRange(1, 1024),
         help="Requests to the server at a time.  [default: 8]",
     ),
     click.option(
-        "--timeout",
-        "timeout_s",
-        type=click.FloatRange(min=0, min_open=True),
+        "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True),
         help="Seconds that the server may take for one picture.  [default: 120]",
     ),
-)
-
+)  # fmt: skip
 
 # The options of a model in this process, of its decoding, and of a server, with their defaults.
 _RUNTIME: dict[str, Any] = {

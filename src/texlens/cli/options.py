@@ -37,4 +37,9 @@ def json_option(content: str = "the result as one JSON document") -> Callable[[C
 
 def print_result(document: Any, text: str, *, as_json: bool) -> None:
     """Print the result of a command: the document for `--json`, else the text."""
-    click.echo(json.dumps(document, ensure_ascii=False) if as_json else text)
+    echo(json.dumps(document, ensure_ascii=False) if as_json else text)
+
+
+def echo(text: str) -> None:
+    """Print a text that may contain lone surrogates, which UTF-8 cannot encode."""
+    click.echo(text.encode("utf-8", errors="backslashreplace"))

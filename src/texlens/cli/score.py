@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from texlens.cli.options import PATH, POSITIVE, force_option, json_option
+from texlens.cli.options import PATH, POSITIVE, force_option, json_option, print_result
 from texlens.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,14 +92,8 @@ def score(
     else:
         page = scoring_page(f"Scores of {file or 'one pair'}", scoring) if report else None
         document = write_scoring(out, scoring, page=page)
-    if as_json:
-        click.echo(json.dumps(document))
-    elif file is None:
-        click.echo(metrics_table(scoring.scores).markdown())
-    else:
-        click.echo(markdown(scoring, signatures=False))
-        if out is not None:
-            click.echo(f"Written: {out}")
+    text = markdown(scoring, signatures=False) if file else metrics_table(scoring.scores).markdown()
+    print_result(document, f"{text}\nWritten: {out}" if out else text, as_json=as_json)
 
 
 def _predictions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -42,50 +42,47 @@ def demo_pictures() -> list[DemoPicture]:
     ]
 
 
-class Demo:
-    """One run of the demonstration into `out`; iterate over it for the readings, then `finish`.
+def run_demo(
+    reader: Reader,
+    out: Path,
+    show: Callable[[DemoPicture, Reading], None],
+    *,
+    force: bool = False,
+) -> Scoring:
+    """Read and score the pictures, and write the page into `out`.
 
-    Raises InputError when `out` holds a finished page and `force` is not given.
+    Args:
+        reader: the model that reads.
+        out: the folder to write.
+        show: called with each picture and its reading, as soon as it is read.
+        force: replace a finished page.
+
+    Raises:
+        InputError: `out` holds a finished page, and `force` is not given.
     """
-
-    def __init__(self, reader: Reader, out: Path, *, force: bool = False) -> None:
-        self.out = open_out_folder(out, marker=PAGE, force=force)
-        self.pictures = demo_pictures()
-        self.reader = reader
-        self.readings: list[Reading] = []
-
-    def __iter__(self) -> Iterator[tuple[DemoPicture, Reading]]:
-        items = (Item(picture.file, picture.content) for picture in self.pictures)
-        for picture, reading in zip(self.pictures, self.reader.read_many(items), strict=True):
-            self.readings.append(reading)
-            yield picture, reading
-
-    def finish(self) -> Scoring:
-        """Score the readings and write the page."""
-        predictions = [
-            Prediction(
-                picture.file,
-                picture.latex,
-                reading.latex,
-                {
-                    "confidence": reading.confidence,
-                    "about": picture.about,
-                    "warnings": list(reading.warnings),
-                },
-            )
-            for picture, reading in zip(self.pictures, self.readings, strict=True)
-        ]
-        scoring = score_predictions(predictions, ScoringConfig(_KEYS, cache=False), quiet=True)
-        introduction = (
-            f"{len(self.pictures)} pictures in fonts and sizes that are not in the training data, "
-            f"read by {self.reader.name}. {sum(picture.hard for picture in self.pictures)} of them "
-            "are meant to be too hard."
-        )
-        page = scoring_page(
-            "TexLens demo",
-            scoring,
-            pictures=(picture_for_browsers(picture.content) for picture in self.pictures),
-            introduction=[introduction],
-        )
-        write_text(self.out / PAGE, page)
-        return scoring
+    open_out_folder(out, marker=PAGE, force=force)
+    pictures = demo_pictures()
+    readings = reader.read_many(Item(picture.file, picture.content) for picture in pictures)
+    predictions = []
+    for picture, reading in zip(pictures, readings, strict=True):
+        show(picture, reading)
+        extra = {
+            "confidence": reading.confidence,
+            "about": picture.about,
+            "warnings": list(reading.warnings),
+        }
+        predictions.append(Prediction(picture.file, picture.latex, reading.latex, extra))
+    scoring = score_predictions(predictions, ScoringConfig(_KEYS, cache=False), quiet=True)
+    introduction = (
+        f"{len(pictures)} pictures in fonts and sizes that are not in the training data, "
+        f"read by {reader.name}. {sum(picture.hard for picture in pictures)} of them are meant to be "
+        "too hard."
+    )
+    page = scoring_page(
+        "TexLens demo",
+        scoring,
+        pictures=(picture_for_browsers(picture.content) for picture in pictures),
+        introduction=[introduction],
+    )
+    write_text(out / PAGE, page)
+    return scoring

@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -154,17 +154,13 @@ def _predict(
     reader: Reader | RemoteReader, data: DataSet, path: Path, *, skip: int, total: int, quiet: bool
 ) -> None:
     """Append a line to `path` for every example after the first `skip`."""
-    if skip >= total:
-        return
     references: dict[str, Example] = {}
 
     def items() -> Iterator[Item]:
         for example in islice(data.examples(), skip, None):
             if example.id in references:
                 raise InputError(f"'{data.path}' holds the id '{example.id}' twice.")
-            references[example.id] = Example(
-                example.id, b"", example.latex_formula, example.source, example.kind
-            )
+            references[example.id] = replace(example, image=b"")
             yield Item(example.id, example.image)
 
     readings = reader.read_many(items())

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-import json
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 
 from texlens.errors import InputError
 from texlens.evaluate.run import DataSet, evaluate
+from texlens.inputs import read_text
 from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.report.files import MARKER
 from texlens.reading import Reader
-from texlens.runs import open_out_folder, write_json, write_text
+from texlens.runs import open_out_folder, read_json, write_json, write_text
 from texlens.tables import Table, number
 
 SUITE = "suite.json"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+def _found(name: str, info: ValidationInfo) -> str:
+    """The file of this name in the suite's folder, if there is one; else the name, as of a hub."""
+    path = _in_folder(Path(name), info)
+    return str(path) if path.exists() else name
+
+
+def _in_folder(path: Path, info: ValidationInfo) -> Path:
+    return Path(info.context or ".", path)
 
 
 class _Strict(BaseModel):
@@ -29,15 +47,15 @@ class SuiteModel(_Strict):
     """A model of a suite; without `model`, the embedded one."""
 
     name: str = Field(pattern=_NAME)
-    model: str | None = None
-    adapter: str | None = None
+    model: Annotated[str, AfterValidator(_found)] | None = None
+    adapter: Annotated[str, AfterValidator(_found)] | None = None
 
 
 class SuiteSet(_Strict):
     """A data set of a suite: a Parquet file, found from the suite's folder."""
 
     name: str = Field(pattern=_NAME)
-    data: Path
+    data: Annotated[Path, AfterValidator(_in_folder)]
     limit: int | None = Field(default=None, gt=0)
 
 
@@ -55,12 +73,10 @@ def load_suite(path: Path) -> Suite:
     Raises InputError when it cannot be read, or a setting is unknown, missing or wrong.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        suite = Suite.model_validate(yaml.safe_load(read_text(path)), context=path.parent)
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"The suite '{path}' cannot be read: {reason}.") from error
-    try:
-        suite = Suite.model_validate(document)
+        raise InputError(f"The suite '{path}' is not YAML: {reason}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
@@ -68,22 +84,7 @@ def load_suite(path: Path) -> Suite:
     for what, names in (("model", suite.models), ("set", suite.sets)):
         if len({one.name for one in names}) < len(names):
             raise InputError(f"The suite '{path}' names a {what} twice.")
-    folder = path.parent
-
-    def located(name: str | None) -> str | None:
-        return str(folder / name) if name is not None and (folder / name).exists() else name
-
-    return suite.model_copy(
-        update={
-            "models": tuple(
-                one.model_copy(
-                    update={"model": located(one.model), "adapter": located(one.adapter)}
-                )
-                for one in suite.models
-            ),
-            "sets": tuple(one.model_copy(update={"data": folder / one.data}) for one in suite.sets),
-        }
-    )
+    return suite
 
 
 def evaluate_suite(
@@ -109,24 +110,17 @@ def evaluate_suite(
         data.count()
     results: dict[str, dict[str, Any]] = {name: {} for name in sets}
     for one in suite.models:
-        reader: Reader | None = None
+        open_reader = cache(partial(Reader, one.model, one.adapter, batch_size=batch_size))
         for name, data in sets.items():
             folder = out / name / one.name
-            finished = folder / MARKER
-            if finished.is_file() and not force:
-                results[name][one.name] = json.loads(finished.read_text(encoding="utf-8"))
-                continue
-            if reader is None:
-                reader = Reader(one.model, one.adapter, batch_size=batch_size)
-            results[name][one.name] = evaluate(
-                reader, data, folder, config, workers=workers, force=force, quiet=quiet
-            )
-    document = {
-        "results": {
-            name: {model: {"n": run["n"], "metrics": run["metrics"]} for model, run in runs.items()}
-            for name, runs in results.items()
-        }
-    }
+            if (folder / MARKER).is_file() and not force:
+                run = read_json(folder / MARKER)
+            else:
+                run = evaluate(
+                    open_reader(), data, folder, config, workers=workers, force=force, quiet=quiet
+                )
+            results[name][one.name] = {"n": run["n"], "metrics": run["metrics"]}
+    document = {"results": results}
     write_text(out / "suite.md", suite_table(document))
     write_json(out / SUITE, document)
     return document

@@ -22,7 +22,7 @@ class SetPlan(Settings):
     [0, 0, N]. `files` are local copies of the corpus (`--from`).
     """
 
-    source: str
+    source: Literal[*CORPORA]  # type: ignore[valid-type]
     files: tuple[Path, ...] = ()
     captions: Path | None = None
     subset: str | None = None
@@ -36,14 +36,6 @@ class SetPlan(Settings):
     def all_files(self) -> tuple[Path, ...]:
         """The files that the set is made from."""
         return (*self.files, *([self.captions] if self.captions else []))
-
-    @model_validator(mode="after")
-    def _source_is_known(self) -> SetPlan:
-        if self.source not in CORPORA:
-            raise ValueError(
-                f"there is no source '{self.source}': choose among {', '.join(CORPORA)}"
-            )
-        return self
 
 
 class Stage(Settings):
@@ -74,14 +66,7 @@ class ReadingPlan(Settings):
     reread: bool = True
     batch_size: int | None = Field(default=None, gt=0)
     limit: int | None = Field(default=None, gt=0)
-    metrics: tuple[str, ...] = KEYS
-
-    @model_validator(mode="after")
-    def _metrics_are_known(self) -> ReadingPlan:
-        for key in self.metrics:
-            if key not in KEYS:
-                raise ValueError(f"'{key}' is not a metric: choose from {', '.join(KEYS)}")
-        return self
+    metrics: tuple[Literal[*KEYS], ...] = KEYS  # type: ignore[valid-type]
 
 
 class PipelineConfig(Settings):
