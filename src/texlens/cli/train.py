@@ -70,7 +70,7 @@ def pretrain(
     from texlens.train.pretrain.settings import PretrainConfig
 
     config = _config(PretrainConfig, recipe, settings, minutes)
-    _require(*_LIBRARIES)
+    _require()
     from texlens.train.pretrain.train import CHECKPOINT
     from texlens.train.pretrain.train import pretrain as run
     from texlens.train.run.run_folder import MARKER
@@ -145,17 +145,14 @@ def _fine_tune(
     **options: Any,
 ) -> None:
     """Fine-tune, or only estimate the run, and print the result."""
-    from texlens.errors import TRAINING_MODULES
-
+    _require()
     if dry_run:
-        _require("pyarrow", "torch", "transformers", "peft", "datasets")
         from texlens.train.plan.dry_run import dry_run as estimate
         from texlens.train.plan.table import dry_run_document, dry_run_text
 
         run = estimate(config, devices=devices, layout=layout)
         print_result(dry_run_document(run), dry_run_text(run), as_json=as_json)
         return
-    _require(*TRAINING_MODULES)
     from texlens.train import fine_tune
     from texlens.train.run.run_folder import CHECKPOINTS, MARKER
 
@@ -193,11 +190,11 @@ def recipes(show: str | None) -> None:
         click.echo(f"{name:<22}{description}")
 
 
-def _require(*modules: str) -> None:
+def _require() -> None:
     """Name the missing extra before anything is written."""
-    from texlens.errors import require_extra
+    from texlens.errors import TRAINING_MODULES, require_extra
 
-    require_extra("Training", "train", *modules)
+    require_extra("Training", "train", *TRAINING_MODULES)
 
 
 def _table(summary: dict[str, Any], out: Path) -> str:
