@@ -178,3 +178,10 @@ def test_a_hostile_text_costs_little(unit: str) -> None:
     paint((unit * MAX_CHARACTERS)[:MAX_CHARACTERS])
     assert time.process_time() - start < 5
     assert paint(unit * MAX_CHARACTERS + "xx") is None
+
+
+@pytest.mark.parametrize(
+    "latex", [r"\multicolumn x", r"\multicolumn } } } x", r"\ce{C^ \multicolumn{2}{c}{x} S}"]
+)
+def test_a_spanning_cell_without_its_arguments_ends(latex: str) -> None:
+    assert paint(latex) is None

@@ -312,12 +312,8 @@ def _with_arguments_in_braces(words: list[str]) -> list[str]:
             _brace_word(words, index + 1)
             _brace_word(words, _closing(words, index + 1, "{", "}") + 1)
         index += 1
-    while words and not words[-1]:
-        words.pop()
-    start = 0
-    while start < len(words) and not words[start]:
-        start += 1
-    return words[start:]
+    filled = [place for place, word in enumerate(words) if word]
+    return words[filled[0] : filled[-1] + 1] if filled else []
 
 
 def _brace_chain(words: list[str], start: int, end: int) -> None:
@@ -373,7 +369,10 @@ class _Painter:
             return self._argument_end(index + 1) + 1 if pieces[index + 1] == "{" else index + 2
         elif kind == "span":
             start = self._argument_end(self._argument_end(index + 1) + 1) + 1
-            return self._between(start, self._argument_end(start))
+            end = self._argument_end(start)
+            if min(start, end) <= index:  # the official code would begin again, without end
+                raise _Unmatched
+            return self._between(start, end)
         return index + 1
 
     def _argument_end(self, start: int) -> int:
