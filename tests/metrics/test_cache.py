@@ -106,8 +106,7 @@ def test_the_file_is_bounded_and_the_oldest_go_first(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "MAX_BYTES", 200_000)
-    disk = DiskCache.open(folder / "c.sqlite")
-    assert disk is not None
+    disk = DiskCache(folder / "c.sqlite")
     for number in range(100):
         disk.put({bytes([number]): bytes(10_000)})
     kept = disk.get([bytes([number]) for number in range(100)])

@@ -185,15 +185,14 @@ def _answer(call: Callable[..., list[Answer]], formula: str) -> Answer:
     if len(formula) > MAX_CHARACTERS:
         message = f"has {len(formula)} characters, more than {MAX_CHARACTERS}"
         return [1, message, None, "too_long"]
-    try:
-        return call([formula])[0]
-    except _LimitError as limit:
-        if not limit.starved:
-            return limit.answer()
-    try:
-        return call([formula], SECONDS_AGAIN)[0]
-    except _LimitError as limit:
-        return limit.answer()
+    for seconds in (SECONDS_A_CALL, SECONDS_AGAIN):
+        try:
+            return call([formula], seconds)[0]
+        except _LimitError as limit:
+            answer = limit.answer()
+            if not limit.starved:
+                break
+    return answer
 
 
 class _LimitError(Exception):

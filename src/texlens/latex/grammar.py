@@ -48,13 +48,7 @@ _NO_ATOMS = (
 _RULES = _commands("hline hdashline")
 _INFIX = symbols.INFIX.keys() | symbols.OTHER_INFIX
 # After these, and after `\mathop` and `\operatorname`, `\limits` may stand.
-_OPERATORS = _commands(
-    "sum prod coprod int iint iiint oint oiint oiiint smallint bigcap bigcup biguplus bigsqcup "
-    "bigvee bigwedge bigodot bigoplus bigotimes arccos arcsin arctan arctg arcctg arg ch cos cosec "
-    "cosh cot cotg coth csc ctg cth deg det dim exp gcd hom inf injlim ker lg lim liminf limsup ln "
-    "log max min Pr projlim sec sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup "
-    "varprojlim argmax argmin"
-)
+_OPERATORS = symbols.NAMED_OPERATORS | symbols.LARGE_OPERATORS - _NOT_IN_KATEX - _commands("intop")
 _DELIMITERS = frozenset(
     ["(", ")", "[", "]", "/", "|", ".", "<", ">", "\\{", "\\}", "\\|"]
 ) | _commands(

@@ -68,6 +68,12 @@ _GROUP = 3  # one group in braces
 _OTHER = 4
 _NO_ATOM = 5  # space or a switch: takes no scripts
 
+# Tokens that are copied, and their shape.
+_PLAIN = {
+    **dict.fromkeys(symbols.SPACES | symbols.SWITCHES, _NO_ATOM),
+    **dict.fromkeys(symbols.ORDINARY, _CHARACTER),
+    **dict.fromkeys(symbols.SYMBOLS, _OTHER),
+}
 _SCRIPTS = frozenset(["_", "^", "'", "\\sb", "\\sp"])
 _LIMITS = frozenset(["\\limits", "\\nolimits", "\\displaylimits"])
 _AFTER_ATOM = _SCRIPTS | _LIMITS
@@ -207,12 +213,11 @@ class _Parser:
         if token > "\x7f" and not self.font:
             token = symbols.UNICODE.get(token, token)
         token = symbols.SYNONYMS.get(token, token)
-        if token in symbols.SYMBOLS:
+        if (shape := _PLAIN.get(token, -1)) >= 0:
             out.append(token)
-            return _OTHER
-        if token in symbols.ORDINARY:
-            out.append(token)
-            return _CHARACTER
+            if token == "\\;":
+                spell_spaced_arrow(out)
+            return shape
         if token == "{":
             content, shape = self._list(_END_OF_GROUP, sealed=True)
             self.position += 1
@@ -222,10 +227,6 @@ class _Parser:
                 return shape
             out += ("{", *content, "}")
             return _GROUP
-        if token in symbols.SPACES or token in symbols.SWITCHES:
-            out.append(token)
-            spell_spaced_arrow(out)
-            return _NO_ATOM
         if signature := symbols.SIGNATURES.get(token):
             self._descend()
             shape = self._command(token, signature, out)

@@ -79,22 +79,26 @@ BINARIES: frozenset[str] = frozenset("+-*") | _commands(
     "sqcup star times triangleleft triangleright unlhd unrhd uplus vee veebar wedge wr"
 )
 
+LARGE_OPERATORS: frozenset[str] = _commands(
+    "sum prod coprod int iint iiint iiiint oint oiint oiiint intop ointop smallint bigcap "
+    "bigcup biguplus bigsqcup bigvee bigwedge bigodot bigoplus bigotimes idotsint"
+)
+NAMED_OPERATORS: frozenset[str] = _commands(
+    "arccos arcsin arctan arctg arcctg arg ch cos cosec cosh cot cotg coth csc ctg cth deg "
+    "det dim exp gcd hom inf injlim ker lg lim liminf limsup ln log max min Pr projlim sec "
+    "sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup varprojlim argmax argmin"
+)
+
 # All commands and characters without arguments that draw one atom of another class than Ord.
 SYMBOLS: frozenset[str] = (
     RELATIONS
     | BINARIES
+    | LARGE_OPERATORS
+    | NAMED_OPERATORS
     | frozenset('()[]!?,;:`"')
     | _commands(
-        # large operators
-        "sum prod coprod int iint iiint iiiint oint oiint oiiint intop ointop smallint bigcap "
-        "bigcup biguplus bigsqcup bigvee bigwedge bigodot bigoplus bigotimes idotsint "
-        # named operators
-        "arccos arcsin arctan arctg arcctg arg ch cos cosec cosh cot cotg coth csc ctg cth deg "
-        "det dim exp gcd hom inf injlim ker lg lim liminf limsup ln log max min Pr projlim sec "
-        "sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup varprojlim argmax argmin "
-        "bmod "
         # delimiters, punctuation, dots, relations that come with their own space
-        "{ } langle rangle lceil rceil lfloor rfloor lgroup rgroup lmoustache rmoustache lvert "
+        "bmod { } langle rangle lceil rceil lfloor rfloor lgroup rgroup lmoustache rmoustache lvert "
         "rvert lVert rVert ulcorner urcorner llcorner lrcorner llbracket rrbracket colon cdotp "
         "ldotp cdots ddots dots dotsb dotsc dotsi dotsm dotso iddots ldots iff implies "
         "impliedby "

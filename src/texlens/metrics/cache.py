@@ -34,6 +34,13 @@ _KEPT_AFTER_EVICTION = 0.8
 _IN_MEMORY = 4096
 _BUSY_SECONDS = 10.0
 _DAY = 86_400
+# `synchronous=OFF`: a lost cache costs nothing but time.
+_SCHEMA = """
+    PRAGMA journal_mode=WAL;
+    PRAGMA synchronous=OFF;
+    CREATE TABLE IF NOT EXISTS drawings
+        (key BLOB PRIMARY KEY, content BLOB NOT NULL, day INTEGER NOT NULL);
+"""
 
 # Failures that another attempt, or another machine, may not have.
 _PASSING_FAILURES = frozenset(["timeout", "memory"])
@@ -62,7 +69,7 @@ class DrawingStore:
 
     @cached_property
     def _disk(self) -> DiskCache | None:
-        return DiskCache.open(cache_folder() / "drawings.sqlite") if self._on_disk else None
+        return DiskCache(cache_folder() / "drawings.sqlite") if self._on_disk else None
 
     @cached_property
     def signature(self) -> str:
@@ -116,27 +123,18 @@ class DrawingStore:
 
 
 class DiskCache:
-    """A bounded table of byte strings, shared by processes."""
+    """A bounded table of byte strings, shared by processes.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    Where the file cannot be made or used, a warning says so and a table in memory replaces it.
+    """
+
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection = connection
-
-    @classmethod
-    def open(cls, path: Path) -> DiskCache | None:
-        """Open or make the file; None, with a warning, where that cannot be done."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                return cls(path, _connect(path))
-            except sqlite3.DatabaseError as error:
-                if type(error) is not sqlite3.DatabaseError:  # locked or full, not damaged
-                    raise
-                _delete_damaged(path, error)
-                return cls(path, _connect(path))
+            self._connection = _connect(path)
         except (sqlite3.DatabaseError, OSError) as error:
-            _warn(f"The cache '{path}' cannot be used ({error})")
-            return None
+            self._recover(error)
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """The contents of those keys that are there."""
@@ -155,7 +153,7 @@ class DiskCache:
                 with self._connection:
                     self._connection.executemany("UPDATE drawings SET day=? WHERE key=?", stale)
         except sqlite3.DatabaseError as error:
-            self._give_up(error)
+            self._recover(error)
         return found
 
     def put(self, contents: Mapping[bytes, bytes]) -> None:
@@ -168,7 +166,7 @@ class DiskCache:
             if self._bytes() > MAX_BYTES:
                 self._evict()
         except sqlite3.DatabaseError as error:
-            self._give_up(error)
+            self._recover(error)
 
     def _bytes(self) -> int:
         pages, free, size = (
@@ -187,46 +185,30 @@ class DiskCache:
                 (surplus,),
             )
 
-    def _give_up(self, error: sqlite3.DatabaseError) -> None:
-        """Go on without the file: an empty table in memory replaces it."""
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.close()
-        self._connection = _make_table(sqlite3.connect(":memory:"))
-        if type(error) is sqlite3.DatabaseError:  # damaged, not locked or full
-            _delete_damaged(self.path, error)
-        else:
-            _warn(f"The cache '{self.path}' cannot be used ({error})")
+    def _recover(self, error: Exception) -> None:
+        """Go on without the file, which is deleted where it is damaged: the next process makes one."""
+        problem = "cannot be used"
+        self._connection = _connect(":memory:")
+        if type(error) is sqlite3.DatabaseError:  # the subclasses stand for locked or full
+            problem = "is damaged and was deleted"
+            for suffix in ("", "-wal", "-shm"):
+                with contextlib.suppress(OSError):
+                    self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        warnings.warn(
+            f"The cache '{self.path}' {problem} ({error}): the numbers are the same, only slower "
+            "to get.",
+            stacklevel=2,
+        )
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=OFF")  # a lost cache costs nothing but time
-        return _make_table(connection)
+        connection.executescript(_SCHEMA)
     except sqlite3.Error:
         connection.close()
         raise
-
-
-def _make_table(connection: sqlite3.Connection) -> sqlite3.Connection:
-    with connection:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS drawings"
-            "(key BLOB PRIMARY KEY, content BLOB NOT NULL, day INTEGER NOT NULL)"
-        )
     return connection
-
-
-def _delete_damaged(path: Path, error: Exception) -> None:
-    _warn(f"The cache '{path}' is damaged ({error}) and was deleted")
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(OSError):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _warn(message: str) -> None:
-    warnings.warn(f"{message}: the numbers are the same, only slower to get.", stacklevel=2)
 
 
 def _encode(drawn: Drawing | Failure) -> bytes:

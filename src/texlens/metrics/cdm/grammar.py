@@ -19,29 +19,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from texlens.metrics.cdm.commands import (
-    ACCENTS,
-    BIG,
-    CELLS,
-    DELIMITERS,
-    FONTS,
-    FRACTIONS,
-    FUNCTIONS,
-    GREEDY,
-    INFIX,
-    LAPS,
-    LARGE_OPERATORS,
-    LIMIT_OPERATORS,
-    LINES,
-    NAMED_OPERATORS,
-    OPERATORS,
-    PLAIN_ARRAYS,
-    REFUSED,
-    SIZES,
-    STYLES,
-    SYMBOLS,
-    TEXT,
-)
+from texlens.metrics.cdm import commands
 from texlens.metrics.cdm.words import END, Refused, Words
 
 MAX_DEPTH: Final = 60
@@ -81,12 +59,12 @@ class _Parser(Words):
         infix = -1
         name = ""
         while (word := self.next) not in _ENDS_EXPRESSION and word != until:
-            if word in INFIX:
+            if word in commands.INFIX:
                 if before_infix:
                     break
                 if infix >= 0:
                     raise Refused
-                infix, name = len(out), INFIX[word]
+                infix, name = len(out), commands.INFIX[word]
                 self.advance()
                 if self.next in ("^", "_", "'", "\\limits", "\\nolimits"):
                     raise Refused
@@ -144,9 +122,11 @@ class _Parser(Words):
             self.group()
             script = out[start:]
         else:
-            if (word in FUNCTIONS and word not in GREEDY) or word in REFUSED:
+            if (
+                word in commands.FUNCTIONS and word not in commands.GREEDY
+            ) or word in commands.REFUSED:
                 raise Refused
-            if word in GREEDY:
+            if word in commands.GREEDY:
                 self.function()
             else:
                 self.symbol()
@@ -173,7 +153,7 @@ class _Parser(Words):
     def symbol(self) -> None:
         """One word that is no function."""
         word = self.next
-        if self.roman and len(word) > 1 and word not in SYMBOLS:
+        if self.roman and len(word) > 1 and word not in commands.SYMBOLS:
             self.out += word
         else:
             self.out.append("~" if word == " " else word)
@@ -188,30 +168,30 @@ class _Parser(Words):
         word = self.next
         if word == "{":
             self.group()
-        elif word not in FUNCTIONS:
-            if word in PLAIN_ARRAYS:
+        elif word not in commands.FUNCTIONS:
+            if word in commands.PLAIN_ARRAYS:
                 self.advance()
                 self.expect("{")
                 self.array(word[1:])
                 self.expect("}")
-            elif word in REFUSED:
+            elif word in commands.REFUSED:
                 raise Refused
             else:
                 self.symbol()
-        elif word in LARGE_OPERATORS:
+        elif word in commands.LARGE_OPERATORS:
             self.out.append(word)
             self.advance()
             return ()
-        elif word in OPERATORS or word in LIMIT_OPERATORS:
+        elif word in commands.OPERATORS or word in commands.LIMIT_OPERATORS:
             place = len(self.out)
-            self.out += _operator(word, limits=word in LIMIT_OPERATORS)
+            self.out += _operator(word, limits=word in commands.LIMIT_OPERATORS)
             self.advance()
             return place, word
         elif word == "\\left":
             self.fenced()
         elif word == "\\begin":
             self.environment()
-        elif word in SIZES or word in STYLES:
+        elif word in commands.SIZES or word in commands.STYLES:
             self.declaration()
         else:
             self.function()
@@ -230,7 +210,7 @@ class _Parser(Words):
             self.roman = outer
         else:
             self.out.append(word)
-            self.expression(before_infix=word in STYLES)
+            self.expression(before_infix=word in commands.STYLES)
         self.depth -= 1
 
     def fenced(self) -> None:
@@ -252,7 +232,7 @@ class _Parser(Words):
     def delimiter(self) -> str:
         """Step over a delimiter."""
         word = self.next
-        if word not in DELIMITERS:
+        if word not in commands.DELIMITERS:
             raise Refused
         self.advance()
         return word
@@ -263,28 +243,28 @@ class _Parser(Words):
         out = self.out
         self.enter()
         self.advance()
-        if word in FRACTIONS:
-            out.append(FRACTIONS[word])
+        if word in commands.FRACTIONS:
+            out.append(commands.FRACTIONS[word])
             start = len(out)
             self.argument(greedy=True)
             self.argument(greedy=True, previous=out[start:])
-        elif word in FONTS:
-            name = FONTS[word]
+        elif word in commands.FONTS:
+            name = commands.FONTS[word]
             outer, self.roman = self.roman, name == "\\mathrm"
             out.append(name)
             self.argument(greedy=True)
             self.roman = outer
-        elif word in TEXT:
+        elif word in commands.TEXT:
             out.append("\\mathrm")
             self.text_argument()
-        elif word in ACCENTS or word == "\\phantom":
+        elif word in commands.ACCENTS or word == "\\phantom":
             out.append(word)
             self.argument(braced=True)
-        elif word in LINES:
+        elif word in commands.LINES:
             out += [word, "{"]
             self.argument()
             out.append("}")
-        elif word in LAPS:
+        elif word in commands.LAPS:
             out.append(word)
             self.argument()
         elif word == "\\sqrt":
@@ -299,7 +279,7 @@ class _Parser(Words):
                 index = ["{", *out[start + 1 :], "}"]
                 out.append("]")
             self.argument(previous=index)
-        elif word in BIG:
+        elif word in commands.BIG:
             out += [word, self.delimiter()]
         elif word == "\\rule":
             self.rule()
@@ -319,12 +299,12 @@ class _Parser(Words):
         if word == "{":
             self.group()
             return
-        if word == END or word in REFUSED:
+        if word == END or word in commands.REFUSED:
             raise Refused
         if braced:
             self.out.append("{")
-        if word in FUNCTIONS:
-            if greedy or word not in GREEDY:
+        if word in commands.FUNCTIONS:
+            if greedy or word not in commands.GREEDY:
                 if previous is None:
                     raise Refused
                 self.out += previous
@@ -340,7 +320,7 @@ class _Parser(Words):
         """The argument of `\\text`, where white space prints as `~`."""
         outer, self.text = self.text, True
         if self.next != "{":  # one word, with braces put around it
-            if self.next == END or self.next in FUNCTIONS:
+            if self.next == END or self.next in commands.FUNCTIONS:
                 raise Refused
             self.out.append("{")
             self.symbol()
@@ -360,7 +340,7 @@ class _Parser(Words):
         """`\\begin{array} ... \\end{array}`."""
         self.enter()
         name = self.name()
-        if name not in CELLS:
+        if name not in commands.CELLS:
             raise Refused
         self.array(name)
         if self.next != "\\end" or self.name() != name:
@@ -401,7 +381,7 @@ class _Parser(Words):
     def array(self, name: str) -> None:
         """Rows and cells; the columns and the delimiters around them depend on `name`."""
         out = self.out
-        left, right = CELLS[name]
+        left, right = commands.CELLS[name]
         if left:
             out.append(f"\\left{left}")
         start = len(out)
@@ -486,6 +466,6 @@ def _with_named_operators(printed: list[str]) -> list[str]:
         if printed[place : place + 1] == ["{"]:
             end = printed.index("}", place)
             name = "".join(printed[place + 1 : end])
-            if name in NAMED_OPERATORS:
+            if name in commands.NAMED_OPERATORS:
                 printed[place - 1 : end + 1] = ["\\" + name]
     return printed

@@ -69,15 +69,11 @@ class Layout(Metric):
         """One value of each key a pair."""
         references, predictions = self._draw(pairs, drawings)
         # Answers to one reference, as rewards have them, share its sequence.
-        different = {
-            id(reference): reference
-            for reference in references
-            if not isinstance(reference, Failure)
-        }
-        sequences = {key: reading_sequence(reference) for key, reference in different.items()}
+        different = {id(drawing): drawing for drawing in references if isinstance(drawing, Drawing)}
+        sequences = {key: reading_sequence(drawing) for key, drawing in different.items()}
         return [
-            self._score(t, sequences.get(id(t), []), p)
-            for t, p in zip(references, predictions, strict=True)
+            self._score(gt, sequences.get(id(gt), []), pred)
+            for gt, pred in zip(references, predictions, strict=True)
         ]
 
     def explain(self, pair: Pair, drawings: Drawings) -> Match | None:

@@ -17,22 +17,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from texlens.metrics.layout.glyphs import (
-    ARROWS,
-    CLOSING,
-    DOTS,
-    FENCES,
-    OPENING,
-    OPERATORS,
-    OVERLAY_SLASH,
-    STYLES,
-    accent,
-    accented_letter,
-    negated,
-    signs,
-    small_form,
-    typeface,
-)
+from texlens.metrics.layout import glyphs
 
 if TYPE_CHECKING:
     from texlens.engine import Box, Drawing
@@ -158,11 +143,11 @@ class _Reader:
 
     def fenced(self, parts: Sequence[tuple[str, list[int]]], position: int) -> bool:
         """Whether a delimiter before or after one of the parts encloses it."""
-        for neighbour, facing in ((position - 1, OPENING), (position + 1, CLOSING)):
+        for neighbour, facing in ((position - 1, glyphs.OPENING), (position + 1, glyphs.CLOSING)):
             if 0 <= neighbour < len(parts) and not parts[neighbour][0]:
                 ink = self.boxes[parts[neighbour][1][0]]
                 tall = ink.y1 - ink.y0 > TALL_FENCE * ink.scale
-                if ink.char in facing or (tall and ink.char in FENCES):
+                if ink.char in facing or (tall and ink.char in glyphs.FENCES):
                     return True
         return False
 
@@ -256,7 +241,7 @@ class _Reader:
         """Whether these boxes are a large operator or the upright name of a function."""
         inks = [self.boxes[box] for box in base]
         if len(inks) == 1:
-            return inks[0].char in OPERATORS
+            return inks[0].char in glyphs.OPERATORS
         return all(ink.char.isalpha() and ink.font == "normal" for ink in inks)
 
     def accent_shape(self, boxes: list[int], depth: int, base: list[int]) -> str | None:
@@ -266,7 +251,7 @@ class _Reader:
         own = self.boxes[boxes[0]]
         if own.scale < 0.99 * max((self.boxes[box].scale for box in base), default=0.0):
             return None
-        return accent(own.char or "¯")
+        return glyphs.accent(own.char or "¯")
 
     def stands_beside(self, boxes: list[int], base: list[int]) -> bool:
         """Whether limits were set as scripts, right of the operator, as in running text."""
@@ -373,21 +358,21 @@ class _Reader:
         ink = self.boxes[box]
         if not ink.char:
             self.put("glyph", "horizontal line" if self.is_flat(box) else "vertical line", [box])
-        elif small := small_form(ink.char):
+        elif small := glyphs.small_form(ink.char):
             self.put("open", small[0])
             self.signs(small[1], box)
             self.put("close", "")
-        elif letter := accented_letter(ink.char):
+        elif letter := glyphs.accented_letter(ink.char):
             self.put("accent", letter[1], [box])
             self.signs(letter[0], box)
             self.put("close", "")
         else:
             size = 0.0
-            if ink.char in FENCES:
+            if ink.char in glyphs.FENCES:
                 size = (ink.y1 - ink.y0) / ink.scale
-            elif ink.char in ARROWS:
+            elif ink.char in glyphs.ARROWS:
                 size = (ink.x1 - ink.x0) / ink.scale
-            self.signs(signs(ink.char), box, size)
+            self.signs(glyphs.signs(ink.char), box, size)
 
     def signs(self, text: str, box: int, size: float = 0.0) -> None:
         """Plain signs of one box, joined to their neighbours where together they are one sign."""
@@ -395,17 +380,17 @@ class _Reader:
         for sign in text:
             self.items.append(Item(sign_symbol(sign, ink.font), (box,), size, ink.color))
             before = self.items[-2].symbol.name if len(self.items) > 1 else ""
-            if (sign in DOTS and sign == before) or OVERLAY_SLASH in (sign, before):
+            if (sign in glyphs.DOTS and sign == before) or glyphs.OVERLAY_SLASH in (sign, before):
                 self.join()
 
     def join(self) -> None:
         """Join three dots in a row, and a sign with the slash through it."""
         last = self.items[-3:]
         names = [item.symbol.name if item.symbol.kind == "glyph" else "" for item in last]
-        if len(names) == 3 and len(set(names)) == 1 and names[0] in DOTS:
-            self.items[-3:] = [joined(DOTS[names[0]], last)]
-        elif len(names) > 1 and OVERLAY_SLASH in names[-2:]:
-            struck = negated(names[-1] if names[-2] == OVERLAY_SLASH else names[-2])
+        if len(names) == 3 and len(set(names)) == 1 and names[0] in glyphs.DOTS:
+            self.items[-3:] = [joined(glyphs.DOTS[names[0]], last)]
+        elif len(names) > 1 and glyphs.OVERLAY_SLASH in names[-2:]:
+            struck = glyphs.negated(names[-1] if names[-2] == glyphs.OVERLAY_SLASH else names[-2])
             if struck:
                 self.items[-2:] = [joined(struck, last[-2:])]
 
@@ -423,7 +408,7 @@ class _Reader:
 @cache
 def sign_symbol(sign: str, font: str) -> Symbol:
     """The symbol of a sign set in a font."""
-    return Symbol("glyph", STYLES.get(sign, sign), typeface(sign, font))
+    return Symbol("glyph", glyphs.STYLES.get(sign, sign), glyphs.typeface(sign, font))
 
 
 def joined(sign: str, items: Sequence[Item]) -> Item:
