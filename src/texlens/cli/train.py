@@ -99,10 +99,9 @@ def sft(recipe: str, settings: tuple[str, ...], minutes: float | None, **options
 @_run_options
 @_fine_tuning_options
 @click.option(
-    "--prefilter",
-    is_flag=True,
+    "--prefilter", is_flag=True,
     help="Let the start model answer the prompts first; train on those it sometimes gets right.",
-)
+)  # fmt: skip
 def grpo(
     recipe: str, settings: tuple[str, ...], minutes: float | None, prefilter: bool, **options: Any
 ) -> None:

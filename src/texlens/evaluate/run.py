@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -192,6 +193,5 @@ def _written(path: Path) -> Sequence[Prediction]:
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) != len(content):
-        with path.open("r+b") as stream:
-            stream.truncate(len(whole))
+        os.truncate(path, len(whole))
     return read_predictions(path) if whole else []

@@ -47,9 +47,9 @@ def write_index(
         sheets=[(name, _sheet(out / "data" / name / "test.parquet")) for name in config.sets],
         stages=_stages_table(out, config) if config.stages else None,
         curves=[
-            (stage.name, data_address((out / "stages" / stage.name / "curves.png").read_bytes()))
+            (stage.name, data_address(path.read_bytes()))
             for stage in config.stages
-            if (out / "stages" / stage.name / "curves.png").is_file()
+            if (path := out / "stages" / stage.name / "curves.png").is_file()
         ],
         evaluations=[
             (run.set, run.model, f"../evaluations/{run.set}/{run.model}/report.html")

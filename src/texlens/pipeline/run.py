@@ -117,18 +117,15 @@ class _Pipeline:
         source = open_corpus(plan.source, plan.files, seed=seed, **options)
         sizes = plan.sizes or source.sizes
         preparation = Preparation(source, sizes, seed, Limits(max_tokens=plan.max_tokens))
-        folder = self._data(name)
+        folder, files = self._data(name), hash_files(plan.all_files)
+        work = partial(
+            prepare, preparation, folder, workers=self.config.workers, quiet=self.steps.quiet
+        )
         self.steps.run(
             f"prepare_{name}",
-            {
-                "plan": plan.model_dump(mode="json"),
-                "seed": seed,
-                "files": hash_files(plan.all_files),
-            },
+            {"plan": plan.model_dump(mode="json"), "seed": seed, "files": files},
             folder / PREPARED,
-            lambda: prepare(
-                preparation, folder, workers=self.config.workers, quiet=self.steps.quiet
-            ),
+            work,
         )
 
     def check_splits(self) -> None:
@@ -164,12 +161,10 @@ class _Pipeline:
 
     def recipe(self, stage: Stage, start: Weights) -> SftConfig | GrpoConfig:
         """A stage's recipe with the pipeline's model, data, dev sets and seed."""
-        data: list[dict[str, Any]] = [
-            {"parquet": str(self._split(name, "train"))} for name in stage.data
-        ]
-        data += [
+        ratios = [*((name, None) for name in stage.data), *stage.rehearse.items()]
+        data = [
             {"parquet": str(self._split(name, "train")), "mixing_ratio": ratio}
-            for name, ratio in stage.rehearse.items()
+            for name, ratio in ratios
         ]
         dev = [
             {"name": name.replace("_", ""), "parquet": str(self._split(name, "validation"))}

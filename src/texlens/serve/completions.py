@@ -29,7 +29,6 @@ class Part(BaseModel):
     """One part of a message."""
 
     type: str
-    text: str | None = None
     image_url: ImageUrl | None = None
 
 

@@ -8,18 +8,11 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from texlens.records import WARNINGS
+from texlens.records import WARNINGS, Token
 from texlens.serve.pictures import ReadRequest
 from texlens.serve.problems import MEDIA_TYPE, ProblemDocument
 
 _REFERENCE = "#/components/schemas/{model}"
-
-
-class TokenRecord(BaseModel):
-    """A token of the model's answer."""
-
-    text: str
-    logprob: float = Field(description="The natural logarithm of its probability.")
 
 
 class ReadingRecord(BaseModel):
@@ -32,7 +25,7 @@ class ReadingRecord(BaseModel):
     warnings: list[str] = Field(description=f"Codes: {', '.join(WARNINGS)}.")
     messages: list[str] = Field(description="One sentence for each warning.")
     seconds: float
-    tokens: list[TokenRecord]
+    tokens: list[Token]
     error: str | None = Field(None, description="One sentence, if the picture cannot be read.")
 
 

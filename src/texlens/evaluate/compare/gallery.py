@@ -37,7 +37,7 @@ class Entry:
     id: str
     values: tuple[float, float]
     picture: str | None
-    sides: tuple[RenderedText, RenderedText, RenderedText]
+    sides: tuple[RenderedText, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +67,30 @@ def make_gallery(
         return None
     key = shared[0]
     values: dict[str, tuple[float, float]] = {}
-    gains: dict[str, float] = {}
     for id_, before_values in base.values.items():
         before, after = before_values.get(key), run.values[id_].get(key)
         if before is not None and after is not None:
             values[id_] = before, after
-            gains[id_] = goodness(key, after) - goodness(key, before)
+    gains = {id_: goodness(key, b) - goodness(key, a) for id_, (a, b) in values.items()}
     by_gain = sorted(gains, key=lambda id_: (gains[id_], id_))
     better = [id_ for id_ in reversed(by_gain) if gains[id_] > 0]
     worse = [id_ for id_ in by_gain if gains[id_] < 0]
 
     def entry(id_: str) -> Entry:
         gt = base.predictions[id_].gt
-        predictions = base.predictions[id_].pred, run.predictions[id_].pred
-        worse_one = predictions[0] if gains[id_] > 0 else predictions[1]
-        marked = [marked_differences(gt, prediction)[1] for prediction in predictions]
+        old, new = base.predictions[id_].pred, run.predictions[id_].pred
+        sides = (
+            ("reference", gt, marked_differences(gt, old if gains[id_] > 0 else new)[0]),
+            (base.model, old, marked_differences(gt, old)[1]),
+            (run.model, new, marked_differences(gt, new)[1]),
+        )
         picture = picture_for_browsers(pictures[id_]) if id_ in pictures else None
         return Entry(
             id_,
             values[id_],
             None if picture is None else data_address(picture),
-            (
-                RenderedText(
-                    "reference", _painted(gt, gt, key), marked_differences(gt, worse_one)[0]
-                ),
-                RenderedText(base.model, _painted(gt, predictions[0], key), marked[0]),
-                RenderedText(run.model, _painted(gt, predictions[1], key), marked[1]),
+            tuple(
+                RenderedText(name, _painted(gt, latex, key), marks) for name, latex, marks in sides
             ),
         )
 
