@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import re
@@ -79,10 +78,7 @@ def load_model(
 
     options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
     if quantisation == "nf4":
-        if importlib.util.find_spec("bitsandbytes") is None:
-            raise InputError(
-                "4-bit loading needs the Python package 'bitsandbytes', which is not installed."
-            )
+        require_extra("4-bit loading", "train", "bitsandbytes")
         # It reports which of its faster kernels are not installed.
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
         options["quantization_config"] = transformers.BitsAndBytesConfig(

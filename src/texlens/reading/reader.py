@@ -139,8 +139,8 @@ class Reader:
         readings = self._with_formula_warnings(self._decode(prepared, View()))
         again: dict[View, list[int]] = defaultdict(list)
         for place, reading in enumerate(readings):
-            if reading.tokens and not _no_formula(reading):
-                for view in self._further_views(reading):
+            if reading.tokens and not _no_formula(reading) and (self.reread or self.best_of > 1):
+                for view in further_views(reading, self.best_of, can_zoom=self.frame is not None):
                     again[view].append(place)
         candidates: dict[int, list[Reading]] = defaultdict(list)
         for view, places in again.items():
@@ -150,11 +150,6 @@ class Reader:
         for place, others in candidates.items():
             readings[place] = _best(prepared[place].image, [readings[place], *others])
         return readings
-
-    def _further_views(self, reading: Reading) -> list[View]:
-        if self.best_of == 1 and not self.reread:
-            return []
-        return further_views(reading, self.best_of, can_zoom=self.frame is not None)
 
     def _with_formula_warnings(self, readings: list[Reading]) -> list[Reading]:
         """The readings, with the warning `no_formula` where the picture probably shows none."""

@@ -78,15 +78,17 @@ def match_captions(
     captions: Sequence[tuple[str, str]],
     files: Iterable[str],
     find: Callable[[str], str | None],
+    locate: Callable[[str, str], Locator | Drop],
     prefix: str = "",
-) -> Iterator[tuple[str, str] | Drop]:
-    """(file, LaTeX) for every caption with one picture, a Drop for every other caption and file.
+) -> Iterator[Locator | Drop]:
+    """A locator for every caption with one picture, a Drop for every other caption and file.
 
     Args:
         captions: (name of the picture, LaTeX), in the order of the items.
         files: the picture files.
         find: the file of a caption's name, None where there is none. Raises ValueError, with the
             reason as its message, for a name that must not be used.
+        locate: the locator of a file with its LaTeX.
         prefix: of the ids of dropped captions and files.
     """
     times = Counter(name for name, _ in captions)
@@ -103,7 +105,7 @@ def match_captions(
         elif file is None:
             yield Drop(prefix + name, "read", "is a caption without a picture")
         else:
-            yield file, latex
+            yield locate(file, latex)
     for file in sorted(filter(None, left)):
         yield Drop(prefix + file, "read", "has no caption")
 

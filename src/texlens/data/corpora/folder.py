@@ -40,12 +40,9 @@ class Folder(FileCorpus):
         if not pictures:
             raise InputError(f"There is no picture under '{self.folder}'.")
         if self.captions is None:
-            matched = self._beside(pictures)
-        else:
-            captions = read_caption_table(self.captions)
-            matched = match_captions(captions, pictures, self._find)
-        for found in matched:
-            yield found if isinstance(found, Drop) else (found[0], *found, None)
+            return self._beside(pictures)
+        captions = read_caption_table(self.captions)
+        return match_captions(captions, pictures, self._find, _locate)
 
     def _files(self) -> list[str]:
         return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*"))
@@ -56,7 +53,7 @@ class Folder(FileCorpus):
             raise ValueError("its path leaves the folder")
         return path.relative_to(self.folder).as_posix() if path.is_file() else None
 
-    def _beside(self, pictures: list[str]) -> Iterator[tuple[str, str] | Drop]:
+    def _beside(self, pictures: list[str]) -> Iterator[Locator | Drop]:
         texts = {file for file in self._files() if file.endswith((".txt", ".tex"))}
         for picture in pictures:
             stem = picture.rpartition(".")[0]
@@ -72,9 +69,13 @@ class Folder(FileCorpus):
             except UnicodeDecodeError:
                 yield Drop(picture, "read", f"its caption '{caption}' is not UTF-8")
             else:
-                yield picture, latex.strip()
+                yield _locate(picture, latex.strip())
         for caption in sorted(texts):
             yield Drop(caption, "read", "is a caption without a picture")
+
+
+def _locate(picture: str, latex: str) -> Locator:
+    return picture, picture, latex, None
 
 
 def read_caption_table(path: Path) -> list[tuple[str, str]]:

@@ -68,11 +68,8 @@ class Hme100k(FileCorpus):
     def locators(self) -> Iterator[Locator | Drop]:
         """(id, file or `images.pkl/` and a key, LaTeX, split)."""
         require_folder(self.folder, "HME100K's folder with caption.txt")
-        parts = [
-            p
-            for p in ("", "train/", "val/", "test/")
-            if (self.folder / p / "caption.txt").is_file()
-        ]
+        folders = ("", "train/", "val/", "test/")
+        parts = [part for part in folders if (self.folder / part / "caption.txt").is_file()]
         if not parts:
             raise InputError(f"There is no caption.txt in '{self.folder}' or its train and test.")
         for part in parts:
@@ -84,23 +81,19 @@ class Hme100k(FileCorpus):
             files = {name: f"{_PICKLE}/{name}" for name in load_array_pickle(folder / _PICKLE)}
         else:
             files = _files_by_name(folder)
-        captions = []
-        for line in read_lines(folder / "caption.txt"):
-            if line.strip():
-                name, *latex = line.split(None, 1)
-                captions.append((name, "".join(latex)))
+        lines = [line.split(None, 1) for line in read_lines(folder / "caption.txt")]
+        captions = [(name, "".join(latex)) for name, *latex in filter(None, lines)]
 
         def find(name: str) -> str | None:
             stem = name.rpartition(".")[0]
             return name if name in files else stem if stem in files else None
 
-        for found in match_captions(captions, files, find, part):
-            if isinstance(found, Drop):
-                yield found
-            elif not found[1]:
-                yield Drop(part + found[0], "read", "has an empty caption")
-            else:
-                yield part + found[0], part + files[found[0]], found[1], split_of([part])
+        def locate(name: str, latex: str) -> Locator | Drop:
+            if not latex:
+                return Drop(part + name, "read", "has an empty caption")
+            return part + name, part + files[name], latex, split_of([part])
+
+        return match_captions(captions, files, find, locate, part)
 
     def read(self, file: str) -> bytes:
         """A picture file, or an array of the pickle as PNG."""

@@ -65,7 +65,7 @@ class ParquetCorpus:
         """Read the rows, streaming through each row group."""
         for (file, group), wanted in groupby(locators, key=lambda locator: locator[:2]):
             split = split_of(re.split("[-_]", Path(file).stem)) if self.keep_splits else None
-            rows = _rows(file, group)
+            rows = _open_rows(file, group)
             for _, _, row, label in wanted:
                 image, text = rows.at(row)
                 content = image.get("bytes") if isinstance(image, dict) else image
@@ -112,6 +112,4 @@ class _Rows:
         return image.as_py(), text.as_py()
 
 
-@lru_cache(maxsize=1)
-def _rows(file: str, group: int) -> _Rows:
-    return _Rows(file, group)
+_open_rows = lru_cache(maxsize=1)(_Rows)

@@ -57,9 +57,8 @@ class Unimer(FileCorpus):
             (f"{number:07d}.png", latex) for number, latex in enumerate(read_lines(captions))
         ]
         prefix = f"{self.subset}/"
-        for found in match_captions(numbered, present, {n: n for n in present}.get, prefix):
-            if isinstance(found, Drop):
-                yield found
-            else:
-                file, latex = found
-                yield prefix + file.removesuffix(".png"), f"{pictures}/{file}", latex, split
+
+        def locate(file: str, latex: str) -> Locator:
+            return prefix + file.removesuffix(".png"), f"{pictures}/{file}", latex, split
+
+        return match_captions(numbered, present, {n: n for n in present}.get, locate, prefix)

@@ -8,7 +8,7 @@ The pictures are labelled ``synthetic-hand``, since they only approximate real i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +82,7 @@ def write_drawing(
             return f"no strokes are known for '{box.char}' ({box.font})"
         if box.char not in habits:
             habits[box.char] = rng.normal(0.0, writer.habit, size=(2, 2, 2))
-        place = _Placement(box, writer, rng)
+        place = _placement(box, writer, rng)
         for form in forms:
             points = place(_bend(form, habits[box.char]))
             drift = writer.drift * np.sin(points[:, :1] / length * 2.0 * np.pi + phase)
@@ -122,20 +122,15 @@ def _bend(form: Stroke, corners: NDArray[np.float64]) -> Stroke:
     return np.asarray(form + top * (1 - y) + bottom * y)
 
 
-class _Placement:
+def _placement(box: Box, writer: Writer, rng: np.random.Generator) -> Callable[[Stroke], Stroke]:
     """Maps the unit box to a symbol's place on the page, the same for all strokes of a symbol."""
-
-    def __init__(self, box: Box, writer: Writer, rng: np.random.Generator) -> None:
-        size = np.array([box.x1 - box.x0, box.y1 - box.y0])
-        if box.kind in _SPREAD or (box.kind == "stretch" and size[0] > size[1]):
-            size[0] *= writer.spread
-        self.size = size * rng.normal(1.0, writer.sizing, size=2).clip(0.7, 1.4)
-        shift = rng.normal(0.0, writer.stray * box.scale, size=2)
-        middle = np.array([(box.x0 + box.x1) * writer.spread, box.y0 + box.y1]) / 2
-        self.middle = middle + shift
-        # Long strokes turn less: a fraction bar stays between its parts.
-        angle = rng.normal(0.0, writer.turning) * min(1.0, 0.6 / max(float(size.max()), 0.1))
-        self.turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-
-    def __call__(self, points: Stroke) -> Stroke:
-        return np.asarray(((points - 0.5) * self.size) @ self.turn + self.middle)
+    size = np.array([box.x1 - box.x0, box.y1 - box.y0])
+    if box.kind in _SPREAD or (box.kind == "stretch" and size[0] > size[1]):
+        size[0] *= writer.spread
+    varied = size * rng.normal(1.0, writer.sizing, size=2).clip(0.7, 1.4)
+    shift = rng.normal(0.0, writer.stray * box.scale, size=2)
+    middle = np.array([(box.x0 + box.x1) * writer.spread, box.y0 + box.y1]) / 2 + shift
+    # Long strokes turn less: a fraction bar stays between its parts.
+    angle = rng.normal(0.0, writer.turning) * min(1.0, 0.6 / max(float(size.max()), 0.1))
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return lambda points: np.asarray(((points - 0.5) * varied) @ turn + middle)

@@ -81,17 +81,14 @@ def render_printed(
         TexlensError: the style needs TeX and it is not installed.
     """
     render = _by_mathjax if style.renderer == "mathjax" else _by_tex
+    dpi = [200.0 if style.like_im2latex else _smooth_dpi(random) for random in randoms]
+    pages = render(formulas, style, dpi)
     if style.like_im2latex:
-        dpi = [100.0] * len(formulas)
+        dpi = [100.0] * len(formulas)  # halved
         pages = [
             page if isinstance(page, str) else like_im2latex(page, random.randint(236, 253))
-            for page, random in zip(
-                render(formulas, style, [200.0] * len(formulas)), randoms, strict=True
-            )
+            for page, random in zip(pages, randoms, strict=True)
         ]
-    else:
-        dpi = [_smooth_dpi(random) for random in randoms]
-        pages = render(formulas, style, dpi)
     return list(map(_cropped, pages, dpi, formulas))
 
 

@@ -71,18 +71,17 @@ def compare_picture(picture: Path | bytes | Image.Image, latex: str) -> Image.Im
     Raises InputError when the picture cannot be opened.
     """
     image = picture if isinstance(picture, Image.Image) else open_picture(picture)
-    halves = [_fitted(image), _fitted(_rendered(latex))]
-    stacked = halves[0].width > _WIDE * halves[0].height
-    widths, heights = zip(*(half.size for half in halves), strict=True)
-    if stacked:
-        size = (max(widths), sum(heights) + _MARGIN_PX)
-        second = (0, heights[0] + _MARGIN_PX)
+    first, second = _fitted(image), _fitted(_rendered(latex))
+    left = top = _MARGIN_PX  # of the second
+    if first.width > _WIDE * first.height:
+        top += first.height + _MARGIN_PX
     else:
-        size = (sum(widths) + _MARGIN_PX, max(heights))
-        second = (widths[0] + _MARGIN_PX, 0)
-    sheet = Image.new("RGB", (size[0] + 2 * _MARGIN_PX, size[1] + 2 * _MARGIN_PX), _GROUND)
-    sheet.paste(halves[0], (_MARGIN_PX, _MARGIN_PX))
-    sheet.paste(halves[1], (_MARGIN_PX + second[0], _MARGIN_PX + second[1]))
+        left += first.width + _MARGIN_PX
+    width = max(_MARGIN_PX + first.width, left + second.width) + _MARGIN_PX
+    height = max(_MARGIN_PX + first.height, top + second.height) + _MARGIN_PX
+    sheet = Image.new("RGB", (width, height), _GROUND)
+    sheet.paste(first, (_MARGIN_PX, _MARGIN_PX))
+    sheet.paste(second, (left, top))
     return sheet
 
 
