@@ -14,10 +14,9 @@ from torch import Tensor
 from texlens.data.formulas.sources import FormulaSource
 from texlens.data.parquet import write_examples
 from texlens.data.pictures.printed import PrintedShards
-from texlens.data.pictures.shards import write_shards
+from texlens.data.pictures.shards import read_shard, write_shards
 from texlens.reading import Reader
 from texlens.reading.decoding.greedy import Decoder
-from texlens.train.pretrain.augmentation import read_shard
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.sft.settings import SftConfig
 

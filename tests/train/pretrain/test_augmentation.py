@@ -12,15 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
+from texlens.data.pictures.shards import Shard, read_shard
 from texlens.errors import InputError
 from texlens.model.tokenizer import IM_END, PAD, build_tokenizer
 from texlens.train.pretrain.augmentation import (
     FormulaEncoder,
     PicturePool,
-    Shard,
     draw,
     read_parquet,
-    read_shard,
 )
 from texlens.train.pretrain.settings import Augmentation, PictureSource
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from texlens.data.pictures.shards import read_shard
 from texlens.model.tokenizer import build_tokenizer
-from texlens.train.pretrain.augmentation import FormulaEncoder, read_shard
+from texlens.train.pretrain.augmentation import FormulaEncoder
 from texlens.train.pretrain.batches import Batches
 
 

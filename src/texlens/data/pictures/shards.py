@@ -25,8 +25,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from texlens.errors import TexlensError
+from texlens.images import encode_png
+from texlens.records import Example
 from texlens.runs import atomic_write, begin_or_resume, progress
 from texlens.workers import map_in_workers
 
@@ -130,4 +133,35 @@ def _save(path: Path, pictures: Sequence[FormulaPicture]) -> None:
             formulas=np.frombuffer(
                 "\n".join(picture.formula for picture in pictures).encode(), dtype=np.uint8
             ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Grey pictures, 255 white, one after another, cropped to their ink; with their LaTeX."""
+
+    pixels: NDArray[np.uint8]  # all pictures, row by row
+    heights: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    pixels_per_em: NDArray[np.float32]
+    formulas: list[str]
+
+    def examples(self) -> Iterator[Example]:
+        """The pictures with a white margin, as PNG files, with their LaTeX and their number."""
+        sizes = list(zip(self.heights, self.widths, strict=True))
+        parts = np.split(self.pixels, np.cumsum(self.heights * self.widths)[:-1])
+        for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
+            picture = Image.fromarray(np.pad(part.reshape(size), 8, constant_values=255))
+            yield Example(str(number), encode_png(picture), self.formulas[number])
+
+
+def read_shard(path: Path) -> Shard:
+    """Read a shard that `write_shards` wrote."""
+    with np.load(path) as arrays:
+        return Shard(
+            arrays["pixels"],
+            arrays["heights"].astype(np.int64),
+            arrays["widths"].astype(np.int64),
+            arrays["px_per_em"].astype(np.float32),
+            arrays["formulas"].tobytes().decode("utf-8").split("\n"),
         )

@@ -1,7 +1,7 @@
-"""The pictures of a training run: all of them on the training device, changed as they are drawn.
+"""The pictures of a training run: all of them on the training device, changed at each use.
 
 A picture is some ten kilobytes of grey values, so a million of them fit on one GPU. There they are
-scaled, placed, turned, inked and blurred overwrite each time one is drawn, at no cost to the CPU.
+scaled, placed, turned, inked and blurred anew each time one is used, at no cost to the CPU.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import itertools
 import os
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,47 +21,16 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from texlens.data.pictures.shards import Shard, read_shard
 from texlens.errors import InputError
-from texlens.images import crop_to_ink, encode_png
+from texlens.images import crop_to_ink
 from texlens.latex import normalize
 from texlens.model.tokenizer import TextEncoder
 from texlens.reading.pictures.type_size import type_size
-from texlens.records import Example
 from texlens.train.pretrain.settings import Augmentation, PictureSource
 from texlens.train.run.examples import rows_of
 
 _MARGIN = 4  # pixels of paper at least, at the model's scale, on each side
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """Grey pictures, 255 white, one after another, cropped to their ink; with their LaTeX."""
-
-    pixels: NDArray[np.uint8]  # all pictures, row by row
-    heights: NDArray[np.int64]
-    widths: NDArray[np.int64]
-    pixels_per_em: NDArray[np.float32]
-    formulas: list[str]
-
-    def examples(self) -> Iterator[Example]:
-        """The pictures with a white margin, as PNG files, with their LaTeX and their number."""
-        sizes = list(zip(self.heights, self.widths, strict=True))
-        parts = np.split(self.pixels, np.cumsum(self.heights * self.widths)[:-1])
-        for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
-            picture = Image.fromarray(np.pad(part.reshape(size), 8, constant_values=255))
-            yield Example(str(number), encode_png(picture), self.formulas[number])
-
-
-def read_shard(path: Path) -> Shard:
-    """Read a shard written by `texlens.data.pictures.shards`."""
-    with np.load(path) as arrays:
-        return Shard(
-            arrays["pixels"],
-            arrays["heights"].astype(np.int64),
-            arrays["widths"].astype(np.int64),
-            arrays["px_per_em"].astype(np.float32),
-            arrays["formulas"].tobytes().decode("utf-8").split("\n"),
-        )
 
 
 def read_parquet(source: PictureSource) -> Shard:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from texlens.data.pictures.shards import read_shard
 from texlens.errors import InputError
 from texlens.latex import normalize
 from texlens.model.tokenizer import build_tokenizer
@@ -19,7 +20,6 @@ from texlens.train.pretrain.augmentation import (
     PicturePool,
     ShardFolder,
     read_parquet,
-    read_shard,
 )
 from texlens.train.pretrain.batches import Batches
 from texlens.train.pretrain.settings import PictureSource, PretrainConfig
