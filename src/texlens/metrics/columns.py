@@ -56,13 +56,9 @@ def _mean(totals: Floats) -> Floats:
 def resampled(columns: Sequence[Column]) -> list[Floats]:
     """The values of each column over the same resamples of items, shape (BOOTSTRAP_RESAMPLES,)."""
     totals = resampled_totals(np.hstack([column.statistics for column in columns]))
-    values = []
-    start = 0
-    for column in columns:
-        end = start + column.statistics.shape[1]
-        values.append(column.from_totals(totals[:, start:end]))
-        start = end
-    return values
+    ends = np.cumsum([column.statistics.shape[1] for column in columns])
+    parts = np.split(totals, ends[:-1], axis=1)
+    return [column.from_totals(part) for column, part in zip(columns, parts, strict=True)]
 
 
 def resampled_totals(statistics: Floats) -> Floats:

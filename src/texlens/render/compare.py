@@ -18,13 +18,12 @@ def same_picture(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
     TOLERANCE_EM. The order of the boxes, empty space around the ink and the source do not matter.
     """
     drawings = get_engine().draw([formula_of(text) for pair in pairs for text in pair])
-    results: list[bool | None] = []
-    for first, second in zip(drawings[::2], drawings[1::2], strict=True):
-        if isinstance(first, Failure):
-            results.append(None)
-        else:
-            results.append(isinstance(second, Drawing) and same_ink(first.boxes, second.boxes))
-    return results
+    return [
+        None
+        if isinstance(first, Failure)
+        else isinstance(second, Drawing) and same_ink(first.boxes, second.boxes)
+        for first, second in zip(drawings[::2], drawings[1::2], strict=True)
+    ]
 
 
 def same_ink(first: Sequence[Box], second: Sequence[Box]) -> bool:

@@ -107,11 +107,10 @@ def png_many(
 def _shapes(engine: Engine, formulas: Sequence[str], display: bool) -> list[SvgPicture | Failure]:
     """The shapes of each formula in black, with their size."""
     pictures = engine.svg([formula_of(formula) for formula in formulas], display=display)
-    return [p if isinstance(p, Failure) else (_black(p[0]), *p[1:]) for p in pictures]
-
-
-def _black(text: str) -> str:
-    return text.replace("currentColor", "#000")
+    return [
+        p if isinstance(p, Failure) else (p[0].replace("currentColor", "#000"), *p[1:])
+        for p in pictures
+    ]
 
 
 def _rasterised(shape: SvgPicture, size: Size, background: str) -> bytes | Failure:
@@ -130,15 +129,12 @@ def _rasterised(shape: SvgPicture, size: Size, background: str) -> bytes | Failu
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
         f'viewBox="{view_box}">'
     )
+    svg_text = _ROOT.sub(root, text, count=1)
     # System fonts are loaded only where a character is missing from MathJax's: that takes long.
     plain = "<text" not in text
     try:
         return bytes(
-            resvg_py.svg_to_bytes(
-                svg_string=_ROOT.sub(root, text, count=1),
-                skip_system_fonts=plain,
-                background=background or None,
-            )
+            resvg_py.svg_to_bytes(svg_text, skip_system_fonts=plain, background=background or None)
         )
     except ValueError as error:
         return Failure(f"cannot be rendered: {error}", None)

@@ -23,10 +23,6 @@ def contact_sheet(
     Also returns the number and the reason of each formula that could not be rendered.
     """
     pictures = png_many(formulas, size)
-    cells = [
-        _cell(number, formula, picture)
-        for number, (formula, picture) in enumerate(zip(formulas, pictures, strict=True), 1)
-    ]
     failures = [
         (number, picture.message)
         for number, picture in enumerate(pictures, 1)
@@ -35,7 +31,8 @@ def contact_sheet(
     placed: list[tuple[Image.Image, int, int]] = []
     x = y = _GAP_PX
     row_height = 0
-    for cell in cells:
+    for number, (formula, picture) in enumerate(zip(formulas, pictures, strict=True), 1):
+        cell = _cell(number, formula, picture)
         if x > _GAP_PX and x + cell.width + _GAP_PX > _WIDTH_PX:
             x, y, row_height = _GAP_PX, y + row_height + _GAP_PX, 0
         placed.append((cell, x, y))
@@ -48,15 +45,16 @@ def contact_sheet(
 
 
 def _cell(number: int, formula: str, picture: bytes | Failure) -> Image.Image:
-    failed = isinstance(picture, Failure)
+    ground = "white"
     if isinstance(picture, Failure):
-        image = Image.new("RGB", (260, 20), "#fdd")
+        ground = "#fdd"
+        image = Image.new("RGB", (260, 20), ground)
         ImageDraw.Draw(image).text((4, 4), _ascii(picture.message, 40), fill="#a00")
     else:
         image = Image.open(io.BytesIO(picture)).convert("RGB")
         image.thumbnail((_WIDTH_PX - 2 * _GAP_PX, 10_000))
     room = max(image.width, 120)
-    cell = Image.new("RGB", (room, image.height + _CAPTION_PX), "#fdd" if failed else "white")
+    cell = Image.new("RGB", (room, image.height + _CAPTION_PX), ground)
     cell.paste(image, (0, 0))
     caption = _ascii(f"{number}  {formula}", room // 6)
     ImageDraw.Draw(cell).text((2, image.height + 1), caption, fill="#06c")

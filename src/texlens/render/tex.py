@@ -183,18 +183,16 @@ def _run(formulas: list[str], font: str, display: bool) -> list[_Page]:
 def _document(formulas: Sequence[str], font: str, display: bool) -> str:
     symbols = "amsmath" if font in _OWN_SYMBOLS else "amsmath,amssymb"
     style = r"\displaystyle " if display else ""
-    lines = [
-        r"\documentclass{article}",
-        rf"\usepackage{{{symbols}}}",
-        FONTS[font],
-        PAGE_MACROS + _MACROS,
-        rf"\pagemargin={PAGE_MARGIN_PT}bp",
-        r"\begin{document}",
-    ]
-    for number, formula in enumerate(formulas):
-        lines.append(rf"\formulapage{{{number}}}{{${style}{formula}$}}")
-    lines.append(r"\end{document}")
-    return "\n".join(lines)
+    pages = [rf"\formulapage{{{n}}}{{${style}{formula}$}}" for n, formula in enumerate(formulas)]
+    return "\n".join(
+        [
+            rf"\documentclass{{article}} \usepackage{{{symbols}}} {FONTS[font]}",
+            rf"{PAGE_MACROS}{_MACROS} \pagemargin={PAGE_MARGIN_PT}bp",
+            r"\begin{document}",
+            *pages,
+            r"\end{document}",
+        ]
+    )
 
 
 def _errors(log: str, count: int) -> list[str | None]:

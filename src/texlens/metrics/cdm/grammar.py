@@ -17,6 +17,7 @@ There is one pass: every method appends to `_Parser.out` what the official print
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Final
 
 from texlens.metrics.cdm import commands
@@ -257,16 +258,13 @@ class _Parser(Words):
         elif word in commands.TEXT:
             out.append("\\mathrm")
             self.text_argument()
-        elif word in commands.ACCENTS or word == "\\phantom":
-            out.append(word)
-            self.argument(braced=True)
         elif word in commands.LINES:
             out += [word, "{"]
             self.argument()
             out.append("}")
-        elif word in commands.LAPS:
+        elif word in commands.LAPS or word in commands.ACCENTS or word == "\\phantom":
             out.append(word)
-            self.argument()
+            self.argument(braced=word not in commands.LAPS)
         elif word == "\\sqrt":
             out.append(word)
             index: list[str] | None = None
@@ -442,15 +440,9 @@ class _Parser(Words):
 
 def _grouped(words: list[str]) -> list[str]:
     """One side of `\\over` in braces, unless it is one group already."""
-    if words and words[0] == "{":
-        depth = 0
-        for place, word in enumerate(words):
-            depth += (word == "{") - (word == "}")
-            if depth == 0:
-                if place == len(words) - 1:
-                    return words
-                break
-    return ["{", *words, "}"]
+    depths = list(accumulate((word == "{") - (word == "}") for word in words))
+    is_group = words[:1] == ["{"] and 0 not in depths[:-1]
+    return words if is_group else ["{", *words, "}"]
 
 
 def _operator(word: str, *, limits: bool) -> list[str]:

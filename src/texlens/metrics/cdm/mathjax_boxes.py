@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from texlens.engine import Box, Drawing
+from texlens.metrics.cdm.commands import LARGE_OPERATORS, LIMIT_OPERATORS
 from texlens.metrics.cdm.matching import Inked
 from texlens.metrics.cdm.repair import repaired
 from texlens.metrics.cdm.tokens import CLOSE, CLOSE_BRACED, Ink, Painted
@@ -35,11 +36,13 @@ CROP_PADDING_PX: Final = 8
 
 _FENCE: Final = re.compile(r"\\(?:left|right)(?![A-Za-z])")
 # Operators whose scripts may be above and below.
-_WITH_LIMITS: Final = frozenset(
-    r"""\sum \prod \coprod \bigvee \bigwedge \biguplus \bigcap \bigcup \bigotimes \bigoplus
-    \bigodot \bigsqcup \int \iint \iiint \iiiint \oint \intop \smallint \lim \liminf \limsup \inf
-    \sup \det \gcd \Pr \max \min \injlim \projlim \varlimsup \varliminf \varinjlim \varprojlim
-    \underbrace""".split()
+_WITH_LIMITS: Final = (
+    LARGE_OPERATORS
+    | LIMIT_OPERATORS
+    | frozenset(
+        r"""\iiiint \injlim \projlim \varlimsup \varliminf \varinjlim \varprojlim
+        \underbrace""".split()
+    )
 )
 _ACCENTS: Final = frozenset(["\\acute", "\\grave"])  # the others have their argument in the colour
 _UNCOLOURED: Final = frozenset(  # switches and spaces
@@ -229,19 +232,17 @@ class _Writer:
         if token[:1] == "\\":  # a token may be empty
             if token in _LEFT_ALONE or token in _UNKNOWN_TO_TEX:
                 return index + 1
-            if token in _UNCOLOURED:
-                self.words.append(token)
+            if token in _UNCOLOURED or _FENCE.match(token):
+                colour = "" if token in _UNCOLOURED else f"\\delimcolor{_colour(piece)}"
+                self.words.append(colour + token)
                 return index + 1
-            if token in _WITH_LIMITS:
-                return self.operator(index, piece)
-            if token in _ACCENTS:
-                self.open(piece)
-                index = self.group(index + 1)
+            if token in _WITH_LIMITS or token in _ACCENTS:
+                self.words.append(f"\\mathcolor{_colour(piece)}{{{token}")
+                index = (
+                    self.scripts(index, piece) if token in _WITH_LIMITS else self.group(index + 1)
+                )
                 self.words.append("}")
                 return index
-            if _FENCE.match(token):
-                self.words.append(f"\\delimcolor{_colour(piece)}{token}")
-                return index + 1
         elif len(token) == 1 and not (
             _PRINTABLE_ASCII.match(token) or _DRAWN_BEYOND_ASCII.match(token)
         ):
@@ -252,17 +253,14 @@ class _Writer:
         self.words.append(bar + piece.coloured(_colour(piece), token, braced=braced))
         return index + 1
 
-    def open(self, piece: Ink) -> None:
-        self.words.append(f"\\mathcolor{_colour(piece)}{{{piece.token}")
-
     def cleaned(self, word: str) -> str:
         """The word without the commands to be removed."""
         if not self.without:
             return word
         return _COMMAND.sub(lambda found: "" if found[0] in self.without else found[0], word)
 
-    def operator(self, index: int, piece: Ink) -> int:
-        self.open(piece)
+    def scripts(self, index: int, piece: Ink) -> int:
+        """Write the arguments and the scripts of an operator."""
         index += 1
         if piece.opens:
             while self.pieces[index] != CLOSE:
@@ -271,7 +269,6 @@ class _Writer:
         while index + 1 < len(self.pieces) and self.pieces[index] in ("_", "^"):
             self.words.append(str(self.pieces[index]))
             index = self.group(index + 1)
-        self.words.append("}")
         return index
 
     def group(self, index: int) -> int:
@@ -296,18 +293,12 @@ def read_boxes(drawing: Drawing, tokens: Sequence[str]) -> Inked | None:
     boxes = drawing.boxes
     if not boxes:
         return None
-    left = min(box.x0 for box in boxes)
-    top = min(box.y0 for box in boxes)
-    width = max(box.x1 for box in boxes) - left
-    height = max(box.y1 for box in boxes) - top
     em = np.array([(box.x0, box.y0, box.x1, box.y1) for box in boxes])
-    em -= np.array([left, top, left, top])
+    em -= np.tile(em[:, :2].min(axis=0), 2)
     # Pixels, with one more on every side; the last pixel of a box is the one before its edge.
     pixels = np.array([NARROWER, 1.0, NARROWER, 1.0]) * PIXELS_PER_EM
-    return Inked.of(
-        tokens,
-        np.array([token_number(box) for box in boxes]),
-        em * pixels + np.array([-1, -1, 0, 0]) + CROP_PADDING_PX,
-        width * NARROWER * PIXELS_PER_EM - 1 + 2 * CROP_PADDING_PX,
-        height * PIXELS_PER_EM - 1 + 2 * CROP_PADDING_PX,
-    )
+    corners = em * pixels + np.array([-1, -1, 0, 0]) + CROP_PADDING_PX
+    sides = em[:, 2:].max(axis=0) * np.array([NARROWER, 1.0]) * PIXELS_PER_EM
+    width, height = (sides - 1 + 2 * CROP_PADDING_PX).tolist()
+    numbers = np.array([token_number(box) for box in boxes])
+    return Inked.of(tokens, numbers, corners, width, height)

@@ -445,10 +445,7 @@ def same_token(token: str) -> str:
         rest = token[4:]
         token = "\\" + rest.rsplit("\\", 1)[-1] if "\\" in rest else token[-1]
     token = _SAME.get(token, token)
-    if token.startswith("\\wide"):
-        return token.replace("wide", "")
-    if token.startswith("\\var"):
-        return token.replace("var", "")
-    if token.startswith("\\string"):
-        return token.replace("\\string", "")
+    for start, dropped in (("\\wide", "wide"), ("\\var", "var"), ("\\string", "\\string")):
+        if token.startswith(start):
+            return token.replace(dropped, "")
     return token
