@@ -76,7 +76,7 @@ def test_a_run_from_the_command_line(recipe: Path, tmp_path: Path) -> None:
     assert pretrain(recipe, "--out", out)[0] == 2  # finished
     (out / "run.json").unlink()
     status, said = pretrain(recipe, "--out", out)
-    assert (status, "begun with another learning_rate" in said) == (2, True)
+    assert (status, "started with another learning_rate" in said) == (2, True)
     assert pretrain(recipe, "--out", out, "--force", "--set", "max_steps=1")[1].startswith(
         "1 steps"
     )

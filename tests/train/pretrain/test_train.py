@@ -167,7 +167,7 @@ def test_a_tiny_model_learns_to_read_three_formulas(tiny: Tiny, tmp_path: Path) 
     assert len(list(write_shards(source, tmp_path / "shards", 1))) == 1
     rendered = {"shards": str(tmp_path / "shards")}
     config = tiny(
-        data=[rendered], dev=[rendered | {"rows": [0, 30]}], max_steps=600, learning_rate=3e-3,
+        data=[rendered], dev=[rendered | {"rows": [0, 30]}], max_steps=800, learning_rate=3e-3,
         logging_steps=50,
     )  # fmt: skip
     values = pretrain(config, tmp_path / "run")["dev"]

@@ -48,12 +48,14 @@ class Frame:
         multiple: white on the right and below fills both sides up to a multiple of this (the side
             of a visual token), so that the processor does not resample.
         max_pixels: the largest area.
+        smallest: the least width and height.
     """
 
     pixels_per_em: float
     margin: int = 5
     multiple: int = 16
     max_pixels: int = 1_000_000
+    smallest: tuple[int, int] = (0, 0)
 
     def side(self, ink: int) -> int:
         """The length of a side of the picture around this length of ink."""
@@ -115,10 +117,10 @@ def frame_picture(image: Image.Image, frame: Frame, zoom: float = 1.0) -> Image.
     return with_margins(cropped, frame)
 
 
-def with_margins(ink: Image.Image, frame: Frame, smallest: tuple[int, int] = (0, 0)) -> Image.Image:
-    """A grey picture of ink with the frame's margins, at least as wide and high as `smallest`."""
+def with_margins(ink: Image.Image, frame: Frame) -> Image.Image:
+    """A grey picture of ink with the frame's margins."""
     width, height = (
-        max(frame.side(side), least) for side, least in zip(ink.size, smallest, strict=True)
+        max(frame.side(side), least) for side, least in zip(ink.size, frame.smallest, strict=True)
     )
     framed = Image.new("L", (width, height), 255)
     framed.paste(ink, (frame.margin, frame.margin))

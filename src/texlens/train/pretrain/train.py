@@ -32,7 +32,7 @@ from texlens.model.shape import build_model
 from texlens.model.tokenizer import IM_END, PAD
 from texlens.model.vision_attention import batch_vision_attention
 from texlens.train.pretrain.augmentation import draw
-from texlens.train.pretrain.batches import Batch
+from texlens.train.pretrain.batches import COLUMNS, ROWS, Batch
 from texlens.train.pretrain.ctc_head import CtcHead, ctc_loss, inked_classes
 from texlens.train.pretrain.data import TrainingPictures, dev_pictures
 from texlens.train.pretrain.forward import UniformForward, positions, to_patches, vision_rotary
@@ -96,6 +96,8 @@ class PretrainRun:
             {source.name: dev_pictures(source) for source in config.dev},
             ("exact", "edit_tokens"),
             batch_size=256 if self.device.type == "cuda" else None,
+            # A network trained for a short while misreads pictures narrower than all of training.
+            smallest=(COLUMNS[0] * config.shape.token_pixels, ROWS[0] * config.shape.token_pixels),
         )
         tokenizer = self.data.tokenizer
         self.processor = build_processor(config.shape, tokenizer, config.prompt_config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ class DevResult:
 class DevEvaluator:
     """The dev sets of a recipe, by name, and their metrics.
 
-    `batch_size` is the number of pictures read at a time; None: the reader's own.
+    `batch_size` is the number of pictures read at a time; None: the reader's own. `smallest` is the
+    least width and height of a framed picture.
     """
 
     def __init__(
@@ -43,10 +44,11 @@ class DevEvaluator:
         metrics: Sequence[str],
         *,
         batch_size: int | None = None,
+        smallest: tuple[int, int] = (0, 0),
     ) -> None:
         self.scoring = ScoringConfig(check_keys(metrics)) if metrics else None
         self.sets = dict(sets) if metrics else {}
-        self.batch_size = batch_size
+        self.batch_size, self.smallest = batch_size, smallest
 
     def evaluate(self, loaded: Loaded, out: Path) -> list[DevResult]:
         """Read and score every set; `out` gets the predictions as `dev_NAME.jsonl`.
@@ -59,6 +61,8 @@ class DevEvaluator:
             # The network alone: constraints and reading again would hide what it has learnt.
             copied = _for_reading(loaded)
             reader = Reader(copied, batch_size=self.batch_size, constrained=False, reread=False)
+            if reader.frame is not None:
+                reader.frame = replace(reader.frame, smallest=self.smallest)
             with _half_precision(copied.model):
                 return [
                     self._evaluate(reader, name, examples, out)
