@@ -256,7 +256,9 @@ class _Parser:
             return self._delimited(delimiter, out)
         if side:
             raise _Unparsable
-        if self._is_not_equal(token, out):
+        # `\neq` looks like `\not =`, which MathJax lets fonts change; \dots depends on what follows.
+        is_not_equal = token == "\\not" and self.tokens[self.position] == "=" and not self.font
+        if is_not_equal and out[-1:] != ["\\dots"]:
             self.position += 1
             out.append("\\neq")
             return _OTHER
@@ -269,15 +271,6 @@ class _Parser:
             while self.tokens[self.position][:1] == "{":
                 self._verbatim_group(out)
         return _OTHER
-
-    def _is_not_equal(self, token: str, out: list[str]) -> bool:
-        r"""Whether `\not =` comes, where \neq looks alike (MathJax lets fonts change the first)."""
-        return (
-            token == "\\not"
-            and self.tokens[self.position] == "="
-            and not self.font
-            and out[-1:] != ["\\dots"]  # which depends on what follows
-        )
 
     def _argument(self, *, sealed: bool = True) -> tuple[list[str], int]:
         """Parse an argument or a script: a group, or one atom without braces."""

@@ -32,6 +32,7 @@ ROUNDS: Final = 5
 TRIALS: Final = 50
 SAMPLE: Final = 2
 MAX_RESIDUAL_PX: Final = 20.0
+CROP_PADDING_PX: Final = 8  # around the ink of a picture
 SEED: Final = 42
 _EPSILON: Final = float(np.spacing(1))
 
@@ -53,12 +54,7 @@ class Inked:
 
     @classmethod
     def of(
-        cls,
-        tokens: Sequence[str],
-        numbers: Integers,
-        corners: Floats,
-        width: float,
-        height: float,
+        cls, tokens: Sequence[str], numbers: Integers, corners: Floats, width: float, height: float
     ) -> Inked | None:
         """The extents of inked parts; None where no part belongs to a token.
 
@@ -78,13 +74,8 @@ class Inked:
         lows = np.minimum.reduceat(corners[:, :2], starts)
         highs = np.maximum.reduceat(corners[:, 2:], starts)
         inked = tuple(numbers[starts].tolist())
-        return cls(
-            tuple(tokens[number] for number in inked),
-            inked,
-            np.hstack([lows, highs]),
-            width,
-            height,
-        )
+        boxes = np.hstack([lows, highs])
+        return cls(tuple(tokens[number] for number in inked), inked, boxes, width, height)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ import numpy as np
 
 from texlens.engine import Box, Drawing
 from texlens.metrics.cdm.commands import LARGE_OPERATORS, LIMIT_OPERATORS
-from texlens.metrics.cdm.matching import Inked
+from texlens.metrics.cdm.matching import CROP_PADDING_PX, Inked
 from texlens.metrics.cdm.repair import repaired
 from texlens.metrics.cdm.tokens import CLOSE, CLOSE_BRACED, Ink, Painted
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 PIXELS_PER_EM: Final = 12 * 200 / 72.27
 # TeX's letters for 12 points are narrower than those for 10, which MathJax has: the quad of cmr12.
 NARROWER: Final = 0.979
-CROP_PADDING_PX: Final = 8
 
 _FENCE: Final = re.compile(r"\\(?:left|right)(?![A-Za-z])")
 # Operators whose scripts may be above and below.

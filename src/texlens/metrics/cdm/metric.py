@@ -63,16 +63,13 @@ class Cdm(Metric):
         if gt is None or pred is None:
             return None
         partners = match(gt, pred).partners
-        gt_side = _side(pair.gt, [gt.numbers[i] for i, _ in partners], drawings)
-        pred_side = _side(pair.pred, [pred.numbers[j] for _, j in partners], drawings)
-        if gt_side is None or pred_side is None:
+        first = _side(pair.gt, [gt.numbers[i] for i, _ in partners], drawings)
+        second = _side(pair.pred, [pred.numbers[j] for _, j in partners], drawings)
+        if first is None or second is None:
             return None
-        boxes = zip(gt_side[1], pred_side[1], strict=True)
-        return Match(
-            gt_side[0],
-            pred_side[0],
-            tuple((i, j) for i, j in boxes if i is not None and j is not None),
-        )
+        boxes = zip(first[1], second[1], strict=True)
+        pairs = tuple((i, j) for i, j in boxes if i is not None and j is not None)
+        return Match(first[0], second[0], pairs)
 
     def _draw(self, texts: set[str], drawings: Drawings) -> dict[str, Inked | None]:
         """The inked tokens of each text; None where it cannot be drawn or leaves no ink."""

@@ -20,14 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texlens.errors import MissingExtra
-from texlens.metrics.cdm.matching import Inked
+from texlens.metrics.cdm.matching import CROP_PADDING_PX, Inked
 from texlens.metrics.cdm.tokens import CLOSE, CLOSE_BRACED, Ink, Painted, contains_chinese
 from texlens.render.pdflatex import PAGE_MACROS, open_pdf, rasterise, require_tex, run_pdflatex
 
 FORMULAS_PER_RUN: Final = 100
 SECONDS_PER_RUN: Final = 30.0
 DPI: Final = 200
-CROP_PADDING_PX: Final = 8
 MAX_PIXELS: Final = 120_000_000
 _WHITE: Final = np.uint32(0xFFFFFF)
 
@@ -144,16 +143,8 @@ def _read_pages(pdf: bytes, formulas: Sequence[Painted]) -> list[Inked | None]:
 
 def _pixels(document: Any, number: int) -> NDArray[np.uint32]:
     """The colours of a page, red * 65536 + green * 256 + blue; empty if it cannot be rasterised."""
-    pixels = rasterise(
-        document,
-        number,
-        DPI,
-        MAX_PIXELS,
-        prefer_bgrx=True,
-        no_smoothtext=True,
-        no_smoothpath=True,
-        no_smoothimage=True,
-    )
+    sharp = {f"no_smooth{what}": True for what in ("text", "path", "image")}
+    pixels = rasterise(document, number, DPI, MAX_PIXELS, prefer_bgrx=True, **sharp)
     if isinstance(pixels, str):
         return np.empty((0, 0), dtype=np.uint32)
     return pixels.view("<u4")[:, :, 0] & _WHITE

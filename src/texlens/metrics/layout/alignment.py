@@ -153,12 +153,10 @@ class Aligner:
 
     def align(self, a: Sequence[Symbol], b: Sequence[Symbol]) -> list[Step]:
         """The alignment of least cost of two sequences of symbols, as steps in order."""
-        start = 0
-        while start < min(len(a), len(b)) and a[start] == b[start]:
-            start += 1
-        end = 0
-        while end < min(len(a), len(b)) - start and a[-1 - end] == b[-1 - end]:
-            end += 1
+        shorter = min(len(a), len(b))
+        start = next((k for k in range(shorter) if a[k] != b[k]), shorter)
+        shorter -= start
+        end = next((k for k in range(shorter) if a[-1 - k] != b[-1 - k]), shorter)
         inner_a, inner_b = a[start : len(a) - end], b[start : len(b) - end]
         if len(inner_a) * len(inner_b) > MAX_CELLS:
             inner = _align_equal_costs(inner_a, inner_b)

@@ -151,7 +151,7 @@ class _Reader:
                     return True
         return False
 
-    def put(self, kind: str, name: str, boxes: Sequence[int] = (), size: float = 0.0) -> None:
+    def put(self, kind: str, name: str = "", boxes: Sequence[int] = (), size: float = 0.0) -> None:
         """Add a mark."""
         color = self.boxes[boxes[0]].color if boxes else ""
         self.items.append(Item(Symbol(kind, name), tuple(boxes), size, color))
@@ -167,23 +167,22 @@ class _Reader:
         """An opening mark with its ink, what it encloses, and the closing mark."""
         self.put("open", name, ink, size)
         self.row(members, depth)
-        self.put("close", "")
+        self.put("close")
 
     # -- structures: `roles` holds the boxes of each part, `depth` is that of the parts ---------
 
     def fraction(self, roles: Roles, depth: int) -> None:
         """Numerator over denominator; without a bar a stack of two rows, as a binomial."""
         bar, above, below = (roles.get(part, []) for part in ("-", "0", "1"))
+        size = 0.0
         if bar:
             scale = max((self.boxes[box].scale for box in above + below), default=1.0)
-            full = scale > 0.9 * self.boxes[bar[0]].scale
-            self.put("open", "fraction", (), self.style(FULL if full else SMALL))
-        else:
-            self.put("open", "stack")
+            size = self.style(FULL if scale > 0.9 * self.boxes[bar[0]].scale else SMALL)
+        self.put("open", "fraction" if bar else "stack", (), size)
         self.row(above, depth)
         self.put("separator", "bar" if bar else "row", bar)
         self.row(below, depth)
-        self.put("close", "")
+        self.put("close")
 
     def root(self, roles: Roles, depth: int) -> None:
         """The index, if any, then the radicand under its sign."""
@@ -230,7 +229,7 @@ class _Reader:
                 limits.append((name, boxes))
         self.row(base, depth)
         for _ in range(accents):
-            self.put("close", "")
+            self.put("close")
         for name, boxes in limits:
             beside = bool(base) and self.stands_beside(boxes, base)
             if beside or self.is_operator(base):
@@ -268,7 +267,7 @@ class _Reader:
         if last and last.name == name and self.on_one_baseline(last.boxes, boxes):
             self.items.pop()
             self.row(boxes, depth)
-            self.put("close", "")
+            self.put("close")
             self.last_script = last._replace(end=len(self.items))
             return
         swapped = last is not None and (last.name, name) == ("^", "_")
@@ -294,23 +293,24 @@ class _Reader:
 
     def table(self, roles: Roles, depth: int, *, free: bool) -> None:
         """Rows of cells: a stack; or, where `free`, just one line after another."""
-        lines, tags = roles.get("-", []), roles.get("tag", [])
+        lines, tags = roles.pop("-", []), roles.pop("tag", [])
         across = [line for line in lines if self.is_flat(line)]
         down = [line for line in lines if not self.is_flat(line)]
         rows: dict[int, dict[int, list[int]]] = {}
+        inks: dict[int, list[Box]] = {}  # of each column
         for part, boxes in roles.items():
-            if part not in ("-", "tag"):
-                r, c = map(int, part.split(","))
-                rows.setdefault(r, {})[c] = boxes
-        columns = sorted({column for cells in rows.values() for column in cells})
-        left = {
-            column: min(
-                self.boxes[box].x0 for cells in rows.values() for box in cells.get(column, ())
-            )
-            for column in columns
-        }
+            r, c = map(int, part.split(","))
+            rows.setdefault(r, {})[c] = boxes
+            inks.setdefault(c, []).extend(self.boxes[box] for box in boxes)
+        columns = sorted(inks)
+        left = {column: min(ink.x0 for ink in inks[column]) for column in columns}
         stacked = not free and (len(rows) > 1 or len(columns) > 1)
-        gaps = self.gaps(rows, columns, left) if stacked else set()
+        gaps = {  # the columns with white space before them
+            column
+            for before, column in pairwise(columns)
+            if left[column] - max(ink.x1 for ink in inks[before])
+            > COLUMN_GAP * inks[before][0].scale
+        }
         self.tables += 1
         if stacked:
             self.put("open", "stack")
@@ -320,14 +320,14 @@ class _Reader:
             if stacked and number:
                 self.put("separator", "row")
             for column in columns:
-                if column in gaps:
+                if stacked and column in gaps:
                     self.put("separator", "cell")
                 self.rules(down, [line for line in down if self.boxes[line].x0 <= left[column]])
                 self.row(rows[row].get(column, ()), depth, free=free)
         self.rules(across, across)
         self.rules(down, down)
         if stacked:
-            self.put("close", "")
+            self.put("close")
         self.tables -= 1
         self.row(tags, depth)
 
@@ -336,20 +336,6 @@ class _Reader:
         for line in list(due):
             waiting.remove(line)
             self.glyph(line)
-
-    def gaps(
-        self,
-        rows: dict[int, dict[int, list[int]]],
-        columns: list[int],
-        left: dict[int, float],
-    ) -> set[int]:
-        """The columns with white space before them; `left` is where each begins (em)."""
-        seen = set()
-        for before, column in pairwise(columns):
-            ends = [self.boxes[box] for cells in rows.values() for box in cells.get(before, ())]
-            if left[column] - max(box.x1 for box in ends) > COLUMN_GAP * ends[0].scale:
-                seen.add(column)
-        return seen
 
     # -- signs -------------------------------------------------------------------------------
 
@@ -361,11 +347,11 @@ class _Reader:
         elif small := glyphs.small_form(ink.char):
             self.put("open", small[0])
             self.signs(small[1], box)
-            self.put("close", "")
+            self.put("close")
         elif letter := glyphs.accented_letter(ink.char):
             self.put("accent", letter[1], [box])
             self.signs(letter[0], box)
-            self.put("close", "")
+            self.put("close")
         else:
             size = 0.0
             if ink.char in glyphs.FENCES:
