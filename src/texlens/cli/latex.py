@@ -49,14 +49,13 @@ def check(
 
     given = read_given(formulas, files, key)
     checks = check_formulas([formula.latex for formula in given])
+    pairs = list(zip(given, checks, strict=True))
     valid = sum(result.ok for result in checks)
     if as_json:
-        rows = [
-            asdict(formula) | asdict(result) for formula, result in zip(given, checks, strict=True)
-        ]
+        rows = [asdict(formula) | asdict(result) for formula, result in pairs]
         _print_json({"n": len(checks), "valid": valid, "formulas": rows})
     else:
-        for formula, result in zip(given, checks, strict=True):
+        for formula, result in pairs:
             if not result.ok:
                 echo(f"{formula.source}: {_printable(result.message)}")
                 echo(_excerpt(formula.latex, result.position))

@@ -55,13 +55,12 @@ class Weights:
 
     def hash(self) -> str:
         """A hash of the weights' files; a hub name represents itself."""
-        places = [str(EMBEDDED) if self.model is None else self.model, self.adapter]
+        places = filter(None, [self.model or str(EMBEDDED), self.adapter])
         return " + ".join(
             hash_files([Path(place)], suffixes=(".safetensors", ".json"))
             if Path(place).is_dir()
             else place
             for place in places
-            if place is not None
         )
 
 
@@ -180,9 +179,8 @@ class _Pipeline:
             "metric_for_best_model": None,
             "seed": self.config.seed,
         }
-        if stage.job == "sft":
-            return load_recipe(stage.recipe, SftConfig, changes | stage.settings)
-        return load_recipe(stage.recipe, GrpoConfig, changes | stage.settings)
+        kind: type[SftConfig | GrpoConfig] = SftConfig if stage.job == "sft" else GrpoConfig
+        return load_recipe(stage.recipe, kind, changes | stage.settings)
 
     def train(self, stage: Stage, start: Weights) -> Weights:
         """Train a stage from the weights of the previous one."""
@@ -216,11 +214,8 @@ class _Pipeline:
         """Read and score the test split of every set."""
         reading = self.config.reading
         scoring = ScoringConfig(check_keys(reading.metrics))
-
-        @cache
-        def open_reader() -> Reader:
-            options = reading.model_dump(include={"batch_size", "constrained", "reread"})
-            return Reader(weights.model, weights.adapter, **options)
+        options = reading.model_dump(include={"batch_size", "constrained", "reread"})
+        open_reader = cache(partial(Reader, weights.model, weights.adapter, **options))
 
         def work(name: str) -> None:
             evaluate(

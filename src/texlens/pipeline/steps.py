@@ -53,10 +53,7 @@ class Steps:
         """
         path = self.folder / f"{name}.json"
         inputs = json.loads(json.dumps(inputs | {"versions": self.versions}))
-        try:
-            record = read_json(path)
-        except (OSError, ValueError):
-            record = {}
+        record = read_json(path) if path.is_file() else {}
         is_same = record.get("inputs") == inputs
         if is_same and record["state"] == "done" and finished.is_file():
             self._record(name, record["seconds"], "kept: its inputs have not changed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,9 +11,11 @@ from typing import Any
 from texlens.errors import InputError
 from texlens.evaluate.run import PREDICTIONS
 from texlens.evaluate.suite import SUITE
+from texlens.inputs import json_records, read_text
 from texlens.metrics.predictions import read_predictions
 from texlens.metrics.report.files import MARKER
 from texlens.records import Prediction
+from texlens.runs import read_json
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,7 @@ class EvaluatedRun:
     def values(self) -> dict[str, dict[str, float | None]]:
         """Every metric of every item, by id. Raises InputError when the file is damaged."""
         path = self.folder / "items.jsonl"
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            return {item["id"]: item["metrics"] for item in map(json.loads, lines)}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"'{path}' cannot be read: evaluate again with --force.") from error
+        return {item["id"]: item["metrics"] for _, item in json_records(path, read_text(path))}
 
 
 def open_run(folder: Path, *, model: str | None = None, set: str | None = None) -> EvaluatedRun:
@@ -72,7 +69,7 @@ def open_run(folder: Path, *, model: str | None = None, set: str | None = None) 
                 f"'{folder}' has no {name}: give folders that `texlens evaluate` has finished."
             )
     try:
-        document = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        document = read_json(folder / MARKER)
         document["metrics"], document["n"], document["run"]["data_sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{folder / MARKER}' is not as `texlens evaluate` writes it.") from error
@@ -104,7 +101,7 @@ def find_runs(arguments: Sequence[str]) -> list[EvaluatedRun]:
 
 
 def _runs_of_suite(folder: Path) -> list[EvaluatedRun]:
-    document = json.loads((folder / SUITE).read_text(encoding="utf-8"))
+    document = read_json(folder / SUITE)
     return [
         open_run(folder / set_name / model, model=model, set=set_name)
         for set_name, models in document["results"].items()
