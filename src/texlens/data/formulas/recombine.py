@@ -48,14 +48,12 @@ class Recombiner:
         self._contents: dict[str, list[list[Item]]] = defaultdict(list)
         self._sides: list[list[Item]] = []
         self._relations: list[list[Item]] = []
-        self._lengths: list[int] = []
         for formula in formulas:
             try:
                 items = parse(normalize(formula))
             except Unparsable:
                 continue
             self._hosts.append(items)
-            self._lengths.append(_length(items))
             self._harvest(items)
         if not self._hosts:
             raise InputError(
@@ -75,7 +73,7 @@ class Recombiner:
     def sample(self, random: Random) -> str:
         """One new formula in normal form. The same state of ``random`` gives the same formula."""
         for _ in range(20):
-            target = random.choice(self._lengths)
+            target = _length(random.choice(self._hosts))
             items = self._joined(random, target) if random.random() < 0.6 else None
             if items is None:
                 items = random.choice(self._hosts)

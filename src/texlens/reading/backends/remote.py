@@ -196,9 +196,7 @@ class RemoteReader:
             raise self._failure(None)
         tokens = _tokens(choice)
         latex, warnings = parse_response(
-            response,
-            self.prompt_config.answer_format,
-            is_finished=choice.finish_reason != "length",
+            response, self.prompt_config.answer_format, is_finished=choice.finish_reason != "length"
         )
         further = {
             "does_not_parse": bool(latex) and not katex_valid([latex])[0],

@@ -34,9 +34,7 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
 
 
 def save_comparisons(
-    pictures: Iterable[Item],
-    read_many: Callable[[Iterable[Item]], Iterable[Reading]],
-    folder: Path,
+    pictures: Iterable[Item], read_many: Callable[[Iterable[Item]], Iterable[Reading]], folder: Path
 ) -> Iterator[Reading]:
     """Read pictures, and write one PNG for each into a folder: the picture and its reading.
 
