@@ -35,11 +35,13 @@ class DecodingConfig:
         temperature: 0 for the likeliest token; else tokens are sampled from the probabilities to
             the power of 1 / temperature.
         seed: of the sampling, the same for every answer of a batch.
+        cut_loops: whether an answer ends where it repeats itself.
     """
 
     constraint: Constraint | None = None
     temperature: float = 0.0
     seed: int = 0
+    cut_loops: bool = True
 
 
 GREEDY = DecodingConfig()
@@ -82,6 +84,7 @@ class _Sequence:
         self.is_done = False
         self.left = max_new_tokens
         self.temperature = config.temperature
+        self.cut_loops = config.cut_loops
         self.random = np.random.default_rng(config.seed) if config.temperature else None
         self.constrained = config.constraint.begin(max_new_tokens) if config.constraint else None
 
@@ -108,7 +111,7 @@ class _Sequence:
         self.tokens.append(token)
         if self.constrained.must_close if self.constrained else self.left <= 0:
             self.cut = self.cut or "limit"
-        elif len(self.tokens) % _LOOP_CHECK == 0 and has_loop(self.tokens):
+        elif self.cut_loops and len(self.tokens) % _LOOP_CHECK == 0 and has_loop(self.tokens):
             self.cut = "loop"
             if self.constrained is not None:
                 self.constrained.close_now()

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from texlens.model.merge import merged
 from texlens.reading.decoding import lean_forward as lean
+from texlens.reading.decoding.generation import DecodingConfig, GenerationBatch, generate
 from texlens.reading.decoding.greedy import Decoder
-
-_COMPACT_BELOW = 0.8  # ended rows leave the batch when less than this share is still running
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,30 +95,28 @@ def sample(
     Returns:
         The tokens of each answer with its end token, if it has one before `max_new_tokens`.
     """
-    logits, cache, position = decoder.read_prompts(inputs)
+    logits, cache, positions = decoder.read_prompts(inputs)
     prompts = torch.tensor(repeats, device=logits.device)
+    logits, positions = logits[prompts], positions[prompts]
     cache.keep(prompts)
-    logits, position = logits[prompts], position[prompts]
     answers: list[list[int]] = [[] for _ in repeats]
-    rows = list(range(len(answers)))  # the answers that the rows of the batch belong to
-    running = [True] * len(rows)
-    for _ in range(sampling.max_new_tokens):
+
+    def next_tokens(batch: GenerationBatch, logits: Tensor) -> Tensor:
         logits[:, list(sampling.forbidden_tokens)] = float("-inf")
         probabilities = torch.softmax(logits / sampling.temperature, dim=-1)
-        chosen = torch.multinomial(probabilities, 1)[:, 0]
-        for place, token in enumerate(chosen.tolist()):
-            if running[place]:
-                answers[rows[place]].append(token)
-                running[place] = token not in sampling.end_tokens
-        if not any(running):
-            break
-        if sum(running) < _COMPACT_BELOW * len(running):
-            kept = torch.tensor([place for place, on in enumerate(running) if on])
-            kept = kept.to(chosen.device)
-            cache.keep(kept)
-            chosen, position = chosen[kept], position[kept]
-            rows = [row for row, on in zip(rows, running, strict=True) if on]
-            running = [True] * len(rows)
-        logits = decoder.step(chosen, position, cache)
-        position = position + 1
+        sampled = torch.multinomial(probabilities, 1)[:, 0]
+        tokens = sampled.tolist()
+        for row, is_done, token in zip(batch.rows, batch.done, tokens, strict=True):
+            if not is_done:
+                answers[row].append(token)
+        batch.append(tokens, [0.0] * len(tokens), lambda row: logits[row].cpu().numpy())
+        return sampled
+
+    batch = GenerationBatch(
+        len(repeats),
+        DecodingConfig(cut_loops=False),  # a loop is for the rewards to judge
+        end_tokens=sampling.end_tokens,
+        max_new_tokens=sampling.max_new_tokens,
+    )
+    generate(batch, logits, cache, positions, next_tokens=next_tokens, step=decoder.step)
     return answers

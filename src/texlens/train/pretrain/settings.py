@@ -82,12 +82,9 @@ class PretrainConfig(Settings):
     ema_decay: float = Field(default=0.999, ge=0, lt=1)  # of the averaged weights, which are kept
     weight_decay: float = Field(default=0.05, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)  # longer gradients are cut to it
-    curriculum_tokens: int = Field(
-        default=14, gt=0
-    )  # length of the longest formula at the start...
-    curriculum: float = Field(
-        default=0.15, ge=0, lt=1
-    )  # ...and the part of the run lengths grow in
+    # The length of the longest formula at the start, and the part of the run in which it grows.
+    curriculum_tokens: int = Field(default=14, gt=0)
+    curriculum: float = Field(default=0.15, ge=0, lt=1)
     ctc_weight: float = Field(default=0.5, ge=0)
     ctc_until: float = Field(default=0.6, ge=0, le=1)  # part of the run after which it has faded
     token_noise: float = Field(default=0.05, ge=0, le=1)  # part fed back replaced by random ones

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,8 @@ from texlens.reading.sources import Item
 from texlens.records import Example, Prediction
 from texlens.train.run.adapters import is_small
 
-
-@dataclass(frozen=True, slots=True)
-class DevResult:
-    """The value of each metric (0..1) on a dev set; None where it is not defined."""
-
-    name: str
-    values: dict[str, float | None]
+DevValues = dict[str, dict[str, float | None]]
+"""The value of each metric (0..1) on each dev set, by their names; None where it is not defined."""
 
 
 class DevEvaluator:
@@ -50,7 +45,7 @@ class DevEvaluator:
         self.sets = dict(sets) if metrics else {}
         self.batch_size, self.smallest = batch_size, smallest
 
-    def evaluate(self, loaded: Loaded, out: Path) -> list[DevResult]:
+    def evaluate(self, loaded: Loaded, out: Path) -> DevValues:
         """Read and score every set; `out` gets the predictions as `dev_NAME.jsonl`.
 
         Afterwards the network is in training mode again if it was before.
@@ -64,10 +59,10 @@ class DevEvaluator:
             if reader.frame is not None:
                 reader.frame = replace(reader.frame, smallest=self.smallest)
             with _half_precision(copied.model):
-                return [
-                    self._evaluate(reader, name, examples, out)
+                return {
+                    name: self._evaluate(reader, name, examples, out)
                     for name, examples in self.sets.items()
-                ]
+                }
         finally:
             loaded.model.train(was_training)
             if torch.cuda.is_available():
@@ -75,7 +70,7 @@ class DevEvaluator:
 
     def _evaluate(
         self, reader: Reader, name: str, examples: Sequence[Example], out: Path
-    ) -> DevResult:
+    ) -> dict[str, float | None]:
         assert self.scoring is not None
         items = [Item(name=str(i), picture=e.image) for i, e in enumerate(examples)]
         predictions = [
@@ -89,7 +84,7 @@ class DevEvaluator:
             ({"id": p.id, "gt": p.gt, "pred": p.pred} for p in predictions),
         )
         scores = score_predictions(predictions, self.scoring, quiet=True).scores
-        return DevResult(name, {key: score.value for key, score in scores.items()})
+        return {key: score.value for key, score in scores.items()}
 
 
 def _half_precision(network: Any) -> torch.autocast:
@@ -107,18 +102,18 @@ def _for_reading(loaded: Loaded) -> Loaded:
     return Loaded(network.eval(), loaded.processor, loaded.prompt_config)
 
 
-def values_by_name(results: Sequence[DevResult]) -> dict[str, float]:
+def values_by_name(results: DevValues) -> dict[str, float]:
     """The values of all sets by `SET_METRIC`, as the log has them."""
     return {
-        f"{result.name}_{key}": round(value, 5)
-        for result in results
-        for key, value in result.values.items()
+        f"{name}_{key}": round(value, 5)
+        for name, values in results.items()
+        for key, value in values.items()
         if value is not None
     }
 
 
-def quality_of(results: Sequence[DevResult], metric: tuple[str, str]) -> float:
+def quality_of(results: DevValues, metric: tuple[str, str]) -> float:
     """The chosen metric of the chosen set on a scale where 1 is perfect, whatever the metric."""
     name, key = metric
-    value = next(result.values[key] for result in results if result.name == name)
+    value = results[name][key]
     return 0.0 if value is None else goodness(key, value)

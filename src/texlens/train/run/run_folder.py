@@ -19,7 +19,7 @@ from texlens import runs
 from texlens.errors import InputError
 from texlens.model.load import Loaded
 from texlens.train.run.curves import append_log, read_log, write_curves
-from texlens.train.run.dev_evaluation import DevResult, quality_of, values_by_name
+from texlens.train.run.dev_evaluation import DevValues, quality_of, values_by_name
 from texlens.train.run.model_card import write_card
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.settings import FineTuningConfig
@@ -148,7 +148,7 @@ class RunFolder:
         """Plot the log so far."""
         write_curves(self.log(), self.out, sets=[dev.name for dev in self.config.dev])
 
-    def keep_best(self, loaded: Loaded, results: list[DevResult], step: int) -> None:
+    def keep_best(self, loaded: Loaded, results: DevValues, step: int) -> None:
         """Keep these weights in `best` if they are better than all before on the chosen dev set."""
         metric = self.config.best_metric
         assert metric is not None
