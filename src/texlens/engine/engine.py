@@ -84,12 +84,7 @@ class Engine:
 
     def svg(self, formulas: Sequence[str], *, display: bool = True) -> list[SvgPicture | Failure]:
         """Each formula as SVG (text, width, height above and depth below the baseline in em)."""
-        return self._each(
-            "svg",
-            formulas,
-            lambda r: (r[0], r[1] / 1_000, r[2] / 1_000, r[3] / 1_000),
-            display,
-        )
+        return self._each("svg", formulas, _svg_from_json, display)
 
     def mathml(self, formulas: Sequence[str], *, display: bool = True) -> list[str | Failure]:
         """Each formula as presentation MathML."""
@@ -159,6 +154,13 @@ class Engine:
 
 # SVG text, and width, height above and depth below the baseline in em.
 SvgPicture = tuple[str, float, float, float]
+
+
+def _svg_from_json(result: list[Any]) -> SvgPicture:
+    text, width, height, depth = result
+    return text, width / 1_000, height / 1_000, depth / 1_000
+
+
 # [0, result], or 1 and the fields of a Failure.
 Answer = list[Any]
 

@@ -17,14 +17,10 @@ from functools import lru_cache
 from importlib import resources
 
 from texlens.latex import symbols
-
-
-def _commands(names: str) -> frozenset[str]:
-    return frozenset("\\" + name for name in names.split())
-
+from texlens.latex.symbols import commands
 
 # Drawn by MathJax, unknown to KaTeX; or, \degree, a superscript to it.
-_NOT_IN_KATEX = _commands(
+_NOT_IN_KATEX = commands(
     "degree iddots idotsint iiiint mathdollar mathparagraph mathsection ointop dotfill hfilneg hrulefill "
     "genfrac mathchoice"
 )
@@ -32,26 +28,24 @@ _SYMBOLS = (
     symbols.SYMBOLS
     | symbols.SYNONYMS.keys()
     | symbols.ORDINARY
-    | _commands("not slash dag ddag l L O o i AA")
-) - (_NOT_IN_KATEX | symbols.SPACES | symbols.FONTS | _commands("Bbb bold frak bm"))
+    | commands("not slash dag ddag l L O o i AA")
+) - (_NOT_IN_KATEX | symbols.SPACES | symbols.FONTS | commands("Bbb bold frak bm"))
 # What may stand as an argument without braces.
 _SINGLE = (symbols.ORDINARY | symbols.BINARIES | symbols.RELATIONS) & _SYMBOLS
 _NO_ATOMS = (
     symbols.SPACES
-    | (symbols.SWITCHES - _commands("hline hdashline"))
+    | (symbols.SWITCHES - commands("hline hdashline"))
     | symbols.GLUE
     | symbols.DROPPED
-    | _commands(
-        "tiny scriptsize footnotesize small normalsize large Large LARGE huge Huge boldmath"
-    )
+    | commands("tiny scriptsize footnotesize small normalsize large Large LARGE huge Huge boldmath")
 ) - _NOT_IN_KATEX
-_RULES = _commands("hline hdashline")
+_RULES = commands("hline hdashline")
 _INFIX = symbols.INFIX.keys() | symbols.OTHER_INFIX
 # After these, and after `\mathop` and `\operatorname`, `\limits` may stand.
-_OPERATORS = symbols.NAMED_OPERATORS | symbols.LARGE_OPERATORS - _NOT_IN_KATEX - _commands("intop")
+_OPERATORS = symbols.NAMED_OPERATORS | symbols.LARGE_OPERATORS - _NOT_IN_KATEX - commands("intop")
 _DELIMITERS = frozenset(
     ["(", ")", "[", "]", "/", "|", ".", "<", ">", "\\{", "\\}", "\\|"]
-) | _commands(
+) | commands(
     "langle rangle lfloor rfloor lceil rceil lvert rvert lVert rVert lbrace rbrace lbrack rbrack "
     "backslash uparrow downarrow updownarrow Uparrow Downarrow Updownarrow lgroup rgroup "
     "lmoustache rmoustache vert Vert lt gt"
@@ -63,7 +57,7 @@ ENVIRONMENTS = (
     *("cases", "dcases", "rcases", "drcases", "aligned", "gathered"),
 )
 
-_TEXT = _commands(
+_TEXT = commands(
     "text textrm textsf texttt textnormal textbf textmd textit textup emph mbox hbox fbox llap rlap"
 )
 
@@ -79,23 +73,23 @@ for _name, _letters in symbols.SIGNATURES.items():
 def words() -> dict[str, frozenset[str]]:
     """The words of the language, under the names of their terminals in the rules."""
     letters = {symbol for symbol in _SYMBOLS if symbol.isalpha() or symbol == "@"}
-    apart = _commands("mathop operatorname substack pmod pod")  # have rules of their own
+    apart = commands("mathop operatorname substack pmod pod")  # have rules of their own
     terminals: dict[str, Iterable[str]] = {
         "SYMBOL": _SYMBOLS - letters - _OPERATORS - {"[", "]", "*"},
         "OPERATOR": _OPERATORS,
         "NO_ATOM": _NO_ATOMS - {"\\ "},
         "SINGLE": _SINGLE - letters,
-        "LIMITS": _commands("limits nolimits"),
+        "LIMITS": commands("limits nolimits"),
         "INFIX": _INFIX,
         "RULE": _RULES,
-        "ONE": _BY_ARGUMENTS["a"] - apart | _commands("Bbb bold frak bm"),
+        "ONE": _BY_ARGUMENTS["a"] - apart | commands("Bbb bold frak bm"),
         "TWO": _BY_ARGUMENTS["aa"],
         "WITH_OPTION": _BY_ARGUMENTS["oa"] - {"\\smash"},
         "MATHOP": ["\\mathop"],
         "OPERATORNAME": ["\\operatorname"],
         "SUBSTACK": ["\\substack"],
         "HSPACE": ["\\hspace"],
-        "MODULO": _commands("mod pmod pod"),
+        "MODULO": commands("mod pmod pod"),
         "TEXT": _TEXT,
         "SIZED": symbols.SIZED_DELIMITERS,
         "DELIMITER": _DELIMITERS - {"[", "]"},

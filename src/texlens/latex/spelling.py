@@ -71,7 +71,7 @@ def spelled_display(name: str, columns: int, tokens: list[str], is_formula: bool
 
 def spell_spaced_arrow(tokens: list[str]) -> None:
     r"""Spell `\; \Longrightarrow \;` at the end of the tokens as the `\implies` that it is."""
-    if tokens[-1] == "\\;" and tokens[-3:-2] == ["\\;"] and tokens[-4:-3] != ["\\dots"]:
+    if tokens[-3:-2] == ["\\;"] and tokens[-4:-3] != ["\\dots"]:
         name = symbols.SPACED_ARROWS.get(tokens[-2])
         if name:
             tokens[-3:] = [name]

@@ -11,7 +11,8 @@ def _words(names: str) -> list[str]:
     return names.split()
 
 
-def _commands(names: str) -> frozenset[str]:
+def commands(names: str) -> frozenset[str]:
+    """Commands by their names, separated by spaces."""
     return frozenset("\\" + name for name in names.split())
 
 
@@ -24,7 +25,7 @@ def _pairs(words: str) -> dict[str, str]:
 # Ordinary symbols (TeX's class Ord): braces around one of them leave no trace in the picture.
 ORDINARY: frozenset[str] = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./|@"
-) | _commands(
+) | commands(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa "
     "lambda mu nu xi omicron pi varpi rho varrho sigma varsigma tau upsilon phi varphi chi "
     "psi omega digamma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega "
@@ -38,7 +39,7 @@ ORDINARY: frozenset[str] = frozenset(
 )
 
 # Relations (class Rel), arrows among them.
-RELATIONS: frozenset[str] = frozenset("=<>") | _commands(
+RELATIONS: frozenset[str] = frozenset("=<>") | commands(
     "approx approxeq asymp backepsilon backsim backsimeq because between blacktriangleleft "
     "blacktriangleright bowtie bumpeq Bumpeq circeq cong curlyeqprec curlyeqsucc dashv doteq "
     "Doteq eqcirc eqsim eqslantgtr eqslantless equiv fallingdotseq frown geq geqq geqslant "
@@ -70,7 +71,7 @@ RELATIONS: frozenset[str] = frozenset("=<>") | _commands(
 )
 
 # Binary operators (class Bin).
-BINARIES: frozenset[str] = frozenset("+-*") | _commands(
+BINARIES: frozenset[str] = frozenset("+-*") | commands(
     "amalg barwedge bigcirc bigtriangledown bigtriangleup boxdot boxminus boxplus "
     "boxtimes bullet cap Cap cdot centerdot circ circledast circledcirc circleddash cup "
     "Cup curlyvee curlywedge dagger ddagger diamond div divideontimes dotplus "
@@ -79,11 +80,11 @@ BINARIES: frozenset[str] = frozenset("+-*") | _commands(
     "sqcup star times triangleleft triangleright unlhd unrhd uplus vee veebar wedge wr"
 )
 
-LARGE_OPERATORS: frozenset[str] = _commands(
+LARGE_OPERATORS: frozenset[str] = commands(
     "sum prod coprod int iint iiint iiiint oint oiint oiiint intop ointop smallint bigcap "
     "bigcup biguplus bigsqcup bigvee bigwedge bigodot bigoplus bigotimes idotsint"
 )
-NAMED_OPERATORS: frozenset[str] = _commands(
+NAMED_OPERATORS: frozenset[str] = commands(
     "arccos arcsin arctan arctg arcctg arg ch cos cosec cosh cot cotg coth csc ctg cth deg "
     "det dim exp gcd hom inf injlim ker lg lim liminf limsup ln log max min Pr projlim sec "
     "sh sin sinh sup tan tanh tg th varinjlim varliminf varlimsup varprojlim argmax argmin"
@@ -96,7 +97,7 @@ SYMBOLS: frozenset[str] = (
     | LARGE_OPERATORS
     | NAMED_OPERATORS
     | frozenset('()[]!?,;:`"')
-    | _commands(
+    | commands(
         # delimiters, punctuation, dots, relations that come with their own space
         "bmod { } langle rangle lceil rceil lfloor rfloor lgroup rgroup lmoustache rmoustache lvert "
         "rvert lVert rVert ulcorner urcorner llcorner lrcorner llbracket rrbracket colon cdotp "
@@ -110,16 +111,16 @@ SYMBOLS: frozenset[str] = (
 
 # Commands that draw no atom: spaces, and switches that hold to the end of their group. `~` and `\ `
 # are two spaces: LaTeX's `~` ends with an empty atom.
-SPACES: frozenset[str] = frozenset(["~", "\\ "]) | _commands(
+SPACES: frozenset[str] = frozenset(["~", "\\ "]) | commands(
     ", : ; ! quad qquad enspace enskip negmedspace negthickspace"
 )
-SWITCHES: frozenset[str] = _commands(
+SWITCHES: frozenset[str] = commands(
     "displaystyle textstyle scriptstyle scriptscriptstyle rm bf it sf tt cal mit sl "
     "hline hdashline nobreak allowbreak relax mathstrut"
 )
 # Space that stretches to the edge of its cell, unless braces prevent that.
-GLUE: frozenset[str] = _commands("hfill hfil hss hfilneg dotfill hrulefill")
-DROPPED: frozenset[str] = _commands("nonumber notag")
+GLUE: frozenset[str] = commands("hfill hfil hss hfilneg dotfill hrulefill")
+DROPPED: frozenset[str] = commands("nonumber notag")
 
 # One spelling for commands that draw the same.
 SYNONYMS: dict[str, str] = _pairs(
@@ -172,11 +173,11 @@ FONT_SWITCHES: dict[str, str] = _pairs(
     r"\rm \mathrm  \bf \mathbf  \it \mathit  \sf \mathsf  \tt \mathtt  \cal \mathcal"
 )
 # Switches that change what follows in the same group, across an infix command too.
-DECLARATIONS: frozenset[str] = frozenset(FONT_SWITCHES) | _commands(
+DECLARATIONS: frozenset[str] = frozenset(FONT_SWITCHES) | commands(
     "displaystyle textstyle scriptstyle scriptscriptstyle mit sl color"
 )
 INFIX: dict[str, str] = _pairs(r"\over \frac  \choose \binom")
-OTHER_INFIX: frozenset[str] = _commands("atop brace brack")
+OTHER_INFIX: frozenset[str] = commands("atop brace brack")
 
 _FONTS = "mathrm mathbf mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal mathsfit"
 _ACCENTS = (
@@ -184,12 +185,12 @@ _ACCENTS = (
     "widecheck overline underline overrightarrow overleftarrow overleftrightarrow "
     "underrightarrow underleftarrow underleftrightarrow"
 )
-FONTS: frozenset[str] = _commands(_FONTS + " boldsymbol")
-ACCENTS: frozenset[str] = _commands(_ACCENTS)
+FONTS: frozenset[str] = commands(_FONTS + " boldsymbol")
+ACCENTS: frozenset[str] = commands(_ACCENTS)
 # Commands that make an Ord box of their own, as braces do. (`\boldsymbol{=}` is a relation.)
-BOXES: frozenset[str] = _commands(f"{_FONTS} {_ACCENTS} frac dfrac tfrac sqrt binom dbinom tbinom")
+BOXES: frozenset[str] = commands(f"{_FONTS} {_ACCENTS} frac dfrac tfrac sqrt binom dbinom tbinom")
 # Commands that draw no atom and have a length or a colour as their argument.
-NO_ATOMS: frozenset[str] = _commands("color hspace hspace* mspace kern mkern hskip mskip")
+NO_ATOMS: frozenset[str] = commands("color hspace hspace* mspace kern mkern hskip mskip")
 # Commands with arguments, one letter each: a formula, k formula whose braces matter, o
 # formula in brackets (optional), r tokens left alone, t one token that the tokeniser keeps whole.
 SIGNATURES: dict[str, str] = {
@@ -219,7 +220,7 @@ SIGNATURES: dict[str, str] = {
     },
 }
 # Commands that make an operator of letters.
-OPERATORS: frozenset[str] = _commands("mathop operatorname operatorname*")
+OPERATORS: frozenset[str] = commands("mathop operatorname operatorname*")
 # What `\operatorname` may be given that has a command of its own; with the star, one with limits.
 OPERATOR_NAMES: dict[str, list[str]] = {
     "\\operatorname": _words(
@@ -250,7 +251,7 @@ DISPLAYS: dict[str, str] = _pairs(
 )
 
 # A formula that defines commands is left alone: its tokens need not mean what they say.
-DEFINITIONS: frozenset[str] = _commands(
+DEFINITIONS: frozenset[str] = commands(
     "def edef gdef xdef let futurelet newcommand renewcommand providecommand global long "
     "DeclareMathOperator newenvironment renewenvironment catcode csname expandafter noexpand "
     "begingroup endgroup bgroup egroup makeatletter require verb char"

@@ -37,12 +37,9 @@ def braces_balanced(text: object) -> bool:
         return False
     depth = 0
     for match in _BRACE.finditer(text):
-        if match[0] == "{":
-            depth += 1
-        elif match[0] == "}":
-            depth -= 1
-            if depth < 0:
-                return False
+        depth += (match[0] == "{") - (match[0] == "}")
+        if depth < 0:
+            return False
     return depth == 0
 
 

@@ -70,18 +70,16 @@ class BatchScorer:
         return {key: match for key, match in matches.items() if match is not None}
 
     def _merge(self, pair: Pair, scores: Sequence[ItemScore]) -> ItemResult:
-        found: dict[str, float | None] = {}
-        statistics: dict[str, tuple[float, ...]] = {}
-        warnings: dict[str, None] = {}
-        for metric, score in zip(self.metrics, scores, strict=True):
-            found.update(score.values)
-            warnings.update(dict.fromkeys(score.warnings))
-            if score.statistics:
-                statistics[metric.keys[0]] = score.statistics
+        found = {key: value for score in scores for key, value in score.values.items()}
         values = {key: found.get(key) for key in self.config.keys}
-        return ItemResult(
-            values, tuple(warnings), statistics, len(pair.gt_tokens), _lines(pair.gt_tokens)
-        )
+        warnings = dict.fromkeys(warning for score in scores for warning in score.warnings)
+        statistics = {
+            metric.keys[0]: score.statistics
+            for metric, score in zip(self.metrics, scores, strict=True)
+            if score.statistics
+        }
+        tokens = pair.gt_tokens
+        return ItemResult(values, tuple(warnings), statistics, len(tokens), _lines(tokens))
 
 
 def score_batches(

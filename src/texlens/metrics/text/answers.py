@@ -75,6 +75,5 @@ def ends_open(tokens: Sequence[str]) -> bool:
 
 def _was_cut_off(pair: Pair) -> bool:
     warnings = pair.extra.get("warnings")
-    return (isinstance(warnings, list) and "unfinished" in warnings) or pair.extra.get(
-        "finish_reason"
-    ) == "length"
+    reported = isinstance(warnings, list) and "unfinished" in warnings
+    return reported or pair.extra.get("finish_reason") == "length"

@@ -20,15 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from texlens.metrics.base import (
-    CorpusMetric,
-    Drawings,
-    Floats,
-    ItemScore,
-    Pair,
-    comparable,
-    sign,
-)
+from texlens.metrics.base import CorpusMetric, Drawings, Floats, ItemScore, Pair, comparable, sign
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU as SacreBleu
@@ -40,9 +32,8 @@ class _Bleu(CorpusMetric):
     """Statistics of an item: matching n-grams (4), n-grams of the prediction (4), both lengths."""
 
     sacrebleu_tokenizer: str
-    tokens: (
-        str  # in the signature, as `text`: the tokens and the form of the text they are taken from
-    )
+    # In the signature: the tokens, and the form of the text they are taken from.
+    tokens: str
     text: str
 
     @cached_property

@@ -73,7 +73,5 @@ class TexCompiles(Metric):
         """One value a pair."""
         from texlens.render.tex import compiles
 
-        return [
-            ItemScore({"compiles": float(bool(ok))})
-            for ok in compiles([pair.pred for pair in pairs])
-        ]
+        compiled = compiles([pair.pred for pair in pairs])
+        return [ItemScore({"compiles": float(bool(ok))}) for ok in compiled]
