@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -257,3 +259,11 @@ def test_a_font_that_is_not_there_is_one_sentence() -> None:
 def test_every_font_that_is_there_draws_in_its_own_shapes() -> None:
     pictures = {get_engine(font).svg([r"\alpha + x"])[0][0] for font in fonts()}  # type: ignore[index]
     assert len(pictures) == len(fonts())
+
+
+def test_an_engine_works_inside_a_running_event_loop() -> None:
+    async def handler() -> list[Failure | None]:
+        with contextlib.closing(Engine()) as engine:
+            return engine.parse(["a + b"])
+
+    assert asyncio.run(handler()) == [None]

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -121,7 +122,10 @@ class Engine:
         seconds *= self._patience
         with self._lock:
             if self._context is None:
-                self._context = MiniRacer()
+                # In a thread without an event loop: MiniRacer adopts the loop of the thread that
+                # constructs it, and then takes no time limit. A notebook always runs one.
+                with ThreadPoolExecutor(1) as executor:
+                    self._context = executor.submit(MiniRacer).result()
                 self._context.set_hard_memory_limit(MEMORY_BYTES)
                 self._context.eval(self._script)
             start = time.process_time()

@@ -1,8 +1,9 @@
 r"""The formula in an answer, without the markup that embeds it in a text.
 
 People and models write formulas in code fences, between math delimiters (`$...$`, `\[...\]`) or in
-display environments, and often write several lines as several formulas. All reports, exports, renderings and metrics take the formula from the answer with
-`formula_of`, except the metrics that are defined on the raw text.
+display environments, and often write several lines as several formulas. All reports, exports,
+renderings and metrics take the formula from the answer with `formula_of`, except the metrics that
+are defined on the raw text.
 """
 
 from __future__ import annotations
