@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -253,3 +255,16 @@ def test_with_tex_compiles_is_the_share_that_compiles(pdflatex: str) -> None:
     pairs = [("x", r"$\frac{a}{b}$"), ("x", r"\frac{a}{"), ("x", r"\undefined"), ("x", "")]
     score = texlens.score(pairs, ["compiles"])["compiles"]
     assert score.items == (1.0, 0.0, 0.0, 0.0)
+
+
+def test_threads_that_score_first_at_once_all_get_their_scores() -> None:
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from texlens import score
+pair = [(r"\\frac { a } { b }", r"\\frac { a } { c }")]
+with ThreadPoolExecutor(4) as pool:
+    jobs = [pool.submit(score, pair) for _ in range(4)]
+print(len({str({key: s.value for key, s in job.result().items()}) for job in jobs}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "1", done.stderr

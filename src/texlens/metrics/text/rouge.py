@@ -13,6 +13,7 @@ F1 of the shares of the prediction's words and of the reference's words that are
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -94,22 +95,24 @@ class _Stemmer:
 
 
 _stemmer = cache(_Stemmer)
+_importing = threading.Lock()
 
 
 def _import_porter() -> ModuleType:
     """`nltk.stem.porter` without the rest of nltk, which takes 0.9 s and 90 MB a process.
 
-    During the import, empty packages replace `nltk` and `nltk.stem`.
+    During the import, empty packages replace `nltk` and `nltk.stem`, for one thread at a time.
     """
-    package = find_spec("nltk")
-    if "nltk" in sys.modules or package is None or not package.submodule_search_locations:
-        return import_module("nltk.stem.porter")
-    for name, below in (("nltk", ""), ("nltk.stem", "stem")):
-        stand_in = ModuleType(name)
-        stand_in.__path__ = [str(Path(p, below)) for p in package.submodule_search_locations]
-        sys.modules[name] = stand_in
-    try:
-        return import_module("nltk.stem.porter")
-    finally:
-        for name in [name for name in sys.modules if name.partition(".")[0] == "nltk"]:
-            del sys.modules[name]
+    with _importing:
+        package = find_spec("nltk")
+        if "nltk" in sys.modules or package is None or not package.submodule_search_locations:
+            return import_module("nltk.stem.porter")
+        for name, below in (("nltk", ""), ("nltk.stem", "stem")):
+            stand_in = ModuleType(name)
+            stand_in.__path__ = [str(Path(p, below)) for p in package.submodule_search_locations]
+            sys.modules[name] = stand_in
+        try:
+            return import_module("nltk.stem.porter")
+        finally:
+            for name in [name for name in sys.modules if name.partition(".")[0] == "nltk"]:
+                del sys.modules[name]
