@@ -67,10 +67,12 @@ def pretrain(
     RECIPE is the name of a recipe (see `texlens recipes`) or a YAML file. To resume a run that was
     stopped, give the same command again.
     """
+    from texlens.errors import require_extra
     from texlens.train.pretrain.settings import PretrainConfig
 
     config = _config(PretrainConfig, recipe, settings, minutes)
-    _require()
+    # Not all of the extra: neither TRL nor datasets takes part.
+    require_extra("Pretraining", "train", "torch", "transformers", "pyarrow", "matplotlib")
     from texlens.train.pretrain.train import CHECKPOINT
     from texlens.train.pretrain.train import pretrain as run
     from texlens.train.run.run_folder import MARKER
