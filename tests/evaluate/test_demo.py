@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,13 @@ def test_the_embedded_model_reads_most_of_them(tmp_path: Path) -> None:
         value for value, is_easy in zip(values, easy, strict=True) if is_easy and value is not None
     ]
     assert sum(distance <= 0.25 for distance in distances) >= len(distances) / 2
+
+
+def test_the_demo_needs_the_extra_read_alone() -> None:
+    others = ("pyarrow", "torch", "transformers", "cv2", "matplotlib", "huggingface_hub", "trl")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({others}));"
+        "import texlens.evaluate.demo, texlens.reading.reader, texlens.reading.backends.onnx_backend"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from texlens.evaluate.run import picture_for_browsers
 from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.report.page import scoring_page
 from texlens.metrics.scoring import Scoring, score_predictions
 from texlens.reading import Reader
+from texlens.reading.pictures.opening import picture_for_browsers
 from texlens.reading.sources import Item
 from texlens.records import Prediction, Reading
 from texlens.runs import open_out_folder, write_text

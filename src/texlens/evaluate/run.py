@@ -26,7 +26,7 @@ from texlens.metrics.report.page import scoring_page
 from texlens.metrics.scoring import score_predictions
 from texlens.reading import Reader
 from texlens.reading.backends.remote import RemoteReader
-from texlens.reading.pictures.opening import as_png, open_picture
+from texlens.reading.pictures.opening import picture_for_browsers
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction, Reading
 from texlens.runs import begin_or_resume, open_out_folder, progress, provenance
@@ -126,14 +126,6 @@ def evaluate(
             "pictures_per_second": round(read_now / seconds, 2) if read_now else None,
         },
     )
-
-
-def picture_for_browsers(content: bytes) -> bytes | None:
-    """A picture that a browser can show, at most 1200 pixels wide; None for a broken one."""
-    try:
-        return as_png(open_picture(content), max_side=1200)
-    except InputError:
-        return None
 
 
 def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:

@@ -9,7 +9,7 @@ are defined on the raw text.
 from __future__ import annotations
 
 import re
-from itertools import accumulate
+from collections import Counter
 
 _SPACES = " \t\r\n\f\v"
 _SPACE = r"[ \t\r\n\f\v]"
@@ -89,14 +89,14 @@ def _content(latex: str) -> str:
 
 def _joined(latex: str) -> str:
     """The text with a space for every delimiter of math; as it is where one has no partner."""
-    tokens = list(_DELIMITER_OR_BRACE.finditer(latex))
     # A `$` in braces is that of a \\text{...}, unless the braces are broken.
-    depths = list(accumulate((token[0] == "{") - (token[0] == "}") for token in tokens))
-    is_balanced = not depths or depths[-1] == 0
+    braces = Counter(_DELIMITER_OR_BRACE.findall(latex))
+    is_balanced = braces["{"] == braces["}"]
     pieces: list[str] = []
     awaited = None
-    end = 0
-    for token, depth in zip(tokens, depths, strict=True):
+    depth = end = 0
+    for token in _DELIMITER_OR_BRACE.finditer(latex):
+        depth += (token[0] == "{") - (token[0] == "}")
         if token[0] not in _ALL_DELIMITERS or (is_balanced and depth > 0):
             continue
         if awaited is None and token[0] in _DELIMITERS:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from texlens.errors import InputError
 from texlens.evaluate.compare.runs import EvaluatedRun
-from texlens.evaluate.run import DataSet, picture_for_browsers
+from texlens.evaluate.run import DataSet
 from texlens.images import data_address, encode_png
 from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.registry import goodness
 from texlens.metrics.report.explain import explain
 from texlens.metrics.report.page import RenderedText, marked_differences
+from texlens.reading.pictures.opening import picture_for_browsers
 from texlens.records import Prediction
 
 ITEMS_SHOWN = 4  # wins, and losses, of each run on each set

@@ -163,3 +163,11 @@ def _from_deep_grey(image: Image.Image) -> Image.Image:
 
 def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def picture_for_browsers(content: bytes) -> bytes | None:
+    """A picture that a browser can show, at most 1200 pixels wide; None for a broken one."""
+    try:
+        return as_png(open_picture(content), max_side=1200)
+    except InputError:
+        return None
