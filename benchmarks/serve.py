@@ -163,9 +163,9 @@ def main() -> None:
 
         pictures = [e.image for e in read_examples(arguments.data, arguments.pictures)]
     else:
-        from reading import drawn_formulas
+        from reading import rendered_formulas
 
-        pictures = drawn_formulas(arguments.pictures)
+        pictures = rendered_formulas(arguments.pictures)
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"{arguments.threads} threads, torch {torch.__version__}, load average "
