@@ -3,42 +3,17 @@
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { bundle, here, version } from './bundle.mjs';
 import { missingGlyphs } from './glyphs.mjs';
 
-const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const out = here('../../src/texlens/engine/js/');
 
-const ours = {
-  name: 'ours',
-  setup(bundler) {
-    // MathJax's attributes by prototypes are replaced by flat ones.
-    bundler.onResolve({ filter: /\/Attributes\.js$/ }, () => ({ path: here('src/attributes.js') }));
-    bundler.onResolve({ filter: /^missing-glyphs$/ }, ({ path }) => ({ path, namespace: 'made' }));
-    bundler.onLoad({ filter: /^missing-glyphs$/, namespace: 'made' }, async () => ({
-      contents: JSON.stringify(await missingGlyphs()),
-      loader: 'json',
-    }));
-  },
-};
-
-await build({
-  entryPoints: [here('src/engine.js')],
-  bundle: true,
-  minify: true,
-  format: 'iife',
-  target: 'es2022',
-  charset: 'ascii',
-  legalComments: 'none',
-  define: { PACKAGE_VERSION: JSON.stringify(version('@mathjax/src')) },
-  plugins: [ours],
-  outfile: `${out}engine.js`,
+await bundle(`${out}engine.js`, (bundler) => {
+  bundler.onLoad({ filter: /^missing-glyphs$/, namespace: 'made' }, async () => ({
+    contents: JSON.stringify(await missingGlyphs()),
+    loader: 'json',
+  }));
 });
-
-function version(name) {
-  return JSON.parse(readFileSync(here(`node_modules/${name}/package.json`), 'utf8')).version;
-}
 
 const bundled = [
   '@mathjax/src', '@mathjax/mathjax-tex-font', '@mathjax/mathjax-newcm-font', 'katex', 'mhchemparser',

@@ -2,11 +2,9 @@
 // packages/texlens-fonts: `npm ci --ignore-scripts && node fonts.mjs`. A font's parts, which MathJax
 // would load when they are first used, are all inside.
 
-import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
+import { bundle, here } from './bundle.mjs';
 
-const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const out = here('../../packages/texlens-fonts/src/texlens_fonts/js/');
 const FONTS = {
   modern: 'MathJaxModernFont',
@@ -14,7 +12,6 @@ const FONTS = {
   stix2: 'MathJaxStix2Font',
   termes: 'MathJaxTermesFont',
 };
-const { version } = JSON.parse(readFileSync(here('node_modules/@mathjax/src/package.json'), 'utf8'));
 
 mkdirSync(out, { recursive: true });
 for (const [font, name] of Object.entries(FONTS)) {
@@ -33,27 +30,10 @@ for (const [font, name] of Object.entries(FONTS)) {
         }
       }
     }`;
-  const inPlace = {
-    name: 'in-place',
-    setup(bundler) {
-      bundler.onResolve({ filter: /\/Attributes\.js$/ }, () => ({ path: here('src/attributes.js') }));
-      bundler.onResolve({ filter: /^missing-glyphs$/ }, ({ path }) => ({ path, namespace: 'none' }));
-      bundler.onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: '{}', loader: 'json' }));
-      bundler.onResolve({ filter: /mathjax-tex-font\/mjs\/svg\.js$/ }, ({ path }) => ({ path, namespace: 'font' }));
-      bundler.onLoad({ filter: /.*/, namespace: 'font' }, () => ({ contents, resolveDir: here('.') }));
-    },
-  };
-  await build({
-    entryPoints: [here('src/engine.js')],
-    bundle: true,
-    minify: true,
-    format: 'iife',
-    target: 'es2022',
-    charset: 'ascii',
-    legalComments: 'none',
-    define: { PACKAGE_VERSION: JSON.stringify(version) },
-    plugins: [inPlace],
-    outfile: `${out}${font}.js`,
+  await bundle(`${out}${font}.js`, (bundler) => {
+    bundler.onLoad({ filter: /^missing-glyphs$/, namespace: 'made' }, () => ({ contents: '{}', loader: 'json' }));
+    bundler.onResolve({ filter: /mathjax-tex-font\/mjs\/svg\.js$/ }, ({ path }) => ({ path, namespace: 'font' }));
+    bundler.onLoad({ filter: /.*/, namespace: 'font' }, () => ({ contents, resolveDir: here('.') }));
   });
 }
 copyFileSync(here('node_modules/@mathjax/src/LICENSE'), `${out}LICENSE.mathjax`);

@@ -273,7 +273,7 @@ def get_engine(font: str = "tex") -> Engine:
 
 
 def set_engine(engine: Engine) -> None:
-    """Make this the process's engine for its font, closed at exit; to be called before anything is rendered."""
+    """Make this the process's engine for its font, closed at exit. Call it before rendering."""
     _engines[engine.font] = engine
     # Without this the interpreter can wait for V8's threads for ever at exit.
     atexit.register(engine.close)

@@ -1,4 +1,4 @@
-"""Pictures of a run: answers without padding, texts in normal form, drawn where they belong."""
+"""Pictures of a run: answers without padding, texts in normal form, placed where they belong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from texlens.model.tokenizer import IM_END, PAD, build_tokenizer
 from texlens.train.pretrain.augmentation import (
     FormulaEncoder,
     PicturePool,
-    draw,
+    augmented,
     read_parquet,
 )
 from texlens.train.pretrain.settings import Augmentation, PictureSource
@@ -99,7 +99,8 @@ def test_what_is_no_data_is_one_sentence(tmp_path: Path) -> None:
             read_parquet(source)
 
 
-def test_a_picture_is_drawn_in_the_middle_at_its_size() -> None:
+def pool_of_a_black_rectangle() -> PicturePool:
+    """One picture, 10 high and 20 wide, of 10 pixels an em."""
     pool = PicturePool(torch.device("cpu"), 0.001)
     shard = Shard(
         np.zeros(20 * 10, np.uint8),
@@ -109,27 +110,24 @@ def test_a_picture_is_drawn_in_the_middle_at_its_size() -> None:
         ["x"],
     )
     assert pool.add(shard)
-    page = draw(pool, torch.tensor([0]), 32, 64, 10.0, None)[0]
+    return pool
+
+
+def test_a_picture_is_placed_in_the_middle_at_its_size() -> None:
+    pool = pool_of_a_black_rectangle()
+    page = augmented(pool, torch.tensor([0]), 32, 64, 10.0, None)[0]
     assert page.shape == (32, 64)
     rows, columns = torch.nonzero(page < -1, as_tuple=True)
     assert (int(rows.min()), int(rows.max()) + 1) == (11, 21)
     assert (int(columns.min()), int(columns.max()) + 1) == (22, 42)
-    double = draw(pool, torch.tensor([0]), 64, 64, 20.0, None)[0]
+    double = augmented(pool, torch.tensor([0]), 64, 64, 20.0, None)[0]
     assert int((double < -1).sum()) == pytest.approx(4 * 200, rel=0.1)
 
 
 def test_changes_keep_the_ink_and_the_range() -> None:
-    pool = PicturePool(torch.device("cpu"), 0.001)
-    shard = Shard(
-        np.zeros(20 * 10, np.uint8),
-        np.array([10]),
-        np.array([20]),
-        np.array([10.0], np.float32),
-        ["x"],
-    )
-    assert pool.add(shard)
+    pool = pool_of_a_black_rectangle()
     torch.manual_seed(0)
-    pages = draw(pool, torch.zeros(32, dtype=torch.long), 32, 64, 10.0, Augmentation())
+    pages = augmented(pool, torch.zeros(32, dtype=torch.long), 32, 64, 10.0, Augmentation())
     assert float(pages.min()) >= -2
     assert float(pages.max()) <= 0
     assert ((pages < -1).sum(dim=(1, 2)) > 80).all()

@@ -123,7 +123,7 @@ class ShardFolder:
 
 
 class PicturePool:
-    """Grey values of all pictures in one tensor on the device, with what drawing needs to know.
+    """Grey values of all pictures in one tensor on the device, with what `augmented` needs to know.
 
     It takes at most `capacity_gib`, and no more than half of a GPU's memory or a quarter of the
     machine's.
@@ -171,7 +171,7 @@ def _room(device: torch.device) -> int:
         return 4 * 2**30
 
 
-def draw(
+def augmented(
     pool: PicturePool,
     chosen: Tensor,
     height: int,
@@ -182,7 +182,7 @@ def draw(
     """Put pictures of the pool on canvases of one size, changed at random.
 
     `chosen`: indices (batch,); `height`, `width`: of the canvas, in pixels; `pixels_per_em`: the
-    size of type to draw them at; `change`: None draws them as they are, in the middle.
+    size of type on the canvas; `change`: None places them as they are, in the middle.
 
     Returns the normalised pixels (batch, height, width): 0 is white, -2 black.
     """

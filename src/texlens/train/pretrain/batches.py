@@ -34,7 +34,7 @@ class Batch:
 class Batches:
     """Draws batches of pictures of one canvas size, each source by its mixing_ratio.
 
-    A picture's canvas is the smallest that holds it at the training scale. A canvas is drawn in
+    A picture's canvas is the smallest that holds it at the training scale. A canvas is chosen in
     proportion to its pictures, divided by how many of them fill a batch, so that every picture of
     a source is as likely as any other of it.
     """
@@ -68,7 +68,7 @@ class Batches:
         self._pictures = 0
         self._stored = 0
         self._limit = -1
-        self.grouped = 0  # pictures that batches are drawn from: those added since wait their turn
+        self.grouped = 0  # pictures that batches are chosen from, without those added since
         self.tokens = np.zeros(0, np.int32)
         self.starts = np.zeros(0, np.int64)
         self.lengths = np.zeros(0, np.int64)
@@ -108,10 +108,10 @@ class Batches:
         sources, canvas = np.concatenate(self._sources), np.concatenate(self._canvas)
         self._tokens, self._starts, self._lengths = [self.tokens], [self.starts], [self.lengths]
         self._sources, self._canvas = [sources], [canvas]
-        drawable = canvas[:count] >= 0
-        use = np.flatnonzero(drawable & (self.lengths[:count] <= limit))
+        fitting = canvas[:count] >= 0
+        use = np.flatnonzero(fitting & (self.lengths[:count] <= limit))
         if not len(use):
-            use = np.flatnonzero(drawable)
+            use = np.flatnonzero(fitting)
         counts = np.bincount(sources[use], minlength=len(self.shares))
         weight = (self.shares / np.maximum(counts, 1))[sources[use]]
         order = np.argsort(canvas[use], kind="stable")

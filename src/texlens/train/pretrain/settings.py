@@ -47,7 +47,7 @@ class PictureSource(Settings):
 
 
 class Augmentation(Settings):
-    """How far a picture is changed each time it is drawn, on the training device."""
+    """How far a picture is changed each time it is used, on the training device."""
 
     scale: float = Field(default=1.25, ge=1, description="size of type, up to this factor each way")
     rotation_degrees: float = Field(default=0.6, ge=0)

@@ -1,9 +1,9 @@
 """Training a small Qwen2.5-VL from scratch on pictures of formulas.
 
-Read from top to bottom: a run loads its pictures, makes batches of one canvas size, draws the
-pictures anew on the device, and steps. It can be killed at any time and goes on from its last
-checkpoint with the same numbers. The network that is saved is transformers' own class; the
-auxiliary head of `pretrain_ctc` is dropped.
+Read from top to bottom: a run loads its pictures, makes batches of one canvas size, augments the
+pictures on the device, and steps. It can be killed at any time and resumes from its last checkpoint
+with the same numbers. The network that is saved is transformers' own class; the auxiliary head of
+`ctc_head` is dropped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from texlens.model.prompt import prompt_of
 from texlens.model.shape import build_model
 from texlens.model.tokenizer import IM_END, PAD
 from texlens.model.vision_attention import batch_vision_attention
-from texlens.train.pretrain.augmentation import draw
+from texlens.train.pretrain.augmentation import augmented
 from texlens.train.pretrain.batches import COLUMNS, ROWS, Batch
 from texlens.train.pretrain.ctc_head import CtcHead, ctc_loss, inked_classes
 from texlens.train.pretrain.data import TrainingPictures, dev_pictures
@@ -56,7 +56,7 @@ def pretrain(config: PretrainConfig, out: Path, *, overwrite: bool = False) -> d
 
     Returns what `run.json` holds: steps, pictures, minutes, and the last scores on dev.
     Raises InputError when the data cannot be used or the run in `out` was begun with other
-    settings, TexlensError when the gradients stay without end.
+    settings, TexlensError when the gradients stay infinite.
     """
     if overwrite:
         for name in ("tokenizer", "model"):
@@ -157,7 +157,7 @@ class PretrainRun:
         torch._foreach_lerp_(kept, latest, 1 - min(self.config.ema_decay, (1 + step) / (10 + step)))
 
     def _longest(self, done: float) -> int:
-        """The longest formula drawn now, in tokens, in steps of 8 so that groups are kept."""
+        """The longest formula used now, in tokens, in steps of 8 so that groups are kept."""
         config = self.config
         part = done / config.curriculum if config.curriculum else 1.0
         if part >= 1:
@@ -217,7 +217,7 @@ class PretrainRun:
         inputs, labels, targets, counts = self._answers(batch)
         assert config.prompt_config.pixels_per_em is not None
         with torch.no_grad():
-            pixels = draw(
+            pixels = augmented(
                 self.data.pool,
                 self._send(batch.chosen),
                 batch.rows * shape.token_pixels,
