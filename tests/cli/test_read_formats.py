@@ -177,6 +177,8 @@ def test_options_that_contradict_each_other(server: str, pictures: Path) -> None
         [pictures, "--adapter", "x"],
         [pictures, "--copy", "--json"],
         [pictures, "--prompt", pictures],
+        [pictures, "--prompt", "thinking"],
+        [pictures, "--decoding", "model"],
         [pictures, "--best-of", "3"],
     ):
         status, output, errors = run(server, *wrong)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +126,63 @@ def test_the_prompt_config_is_obeyed(model_folder: Path, tmp_path: Path) -> None
     assert len(reading.tokens) <= 3
     assert reading.latex == ""
     assert "no_answer" in reading.warnings
+
+
+def test_a_base_is_read_with_the_prompt_of_another_model(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    """A name changes the words; a file also the limits, so that only the weights differ."""
+    own = Reader(model_folder, device="cpu")
+    named = Reader(model_folder, device="cpu", prompt="think_answer")
+    assert "<think>" in named.backend.prompt
+    assert named.prompt_config.pixels_per_em == own.prompt_config.pixels_per_em
+    assert (own.max_new_tokens, named.max_new_tokens) == (24, 600)
+    tuned = own.prompt_config.model_copy(
+        update={"instruction": "Read this.", "max_new_tokens": 7, "pixels_per_em": None}
+    )
+    tuned.save(tmp_path)
+    for prompt in (tuned, tmp_path, tmp_path / "texlens.json"):
+        other = Reader(model_folder, device="cpu", prompt=prompt)
+        assert other.prompt_config == tuned
+        assert "Read this." in other.backend.prompt
+        assert (other.frame, other.max_new_tokens) == (None, 7)
+    with pytest.raises(InputError, match="none of plain, think_answer"):
+        Reader(model_folder, device="cpu", prompt="thinking")
+
+
+def test_greedy_has_no_penalty_unless_the_models_own_decoding_is_asked_for(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    """A penalty that forbids repetition changes the answer, and only by `decoding="model"`."""
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"repetition_penalty": 1e6}))
+    images = pictures(6)
+
+    def tokens(model: Path, **options: Any) -> list[list[str]]:
+        reader = Reader(model, device="cpu", constrained=False, reread=False, **options)
+        return [[token.text for token in r.tokens] for r in reader.read_many(images)]
+
+    greedy = tokens(folder)
+    assert greedy == tokens(model_folder) == tokens(model_folder, decoding="model")
+    penalised = tokens(folder, decoding="model")
+    assert repeated(penalised) < repeated(greedy) / 2
+    settings = Reader(folder, device="cpu").decoding_settings
+    assert (settings["decoding"], settings["repetition_penalty"]) == ("greedy", 1.0)
+    own = Reader(folder, device="cpu", decoding="model")
+    assert own.decoding_settings["repetition_penalty"] == 1e6
+    assert own.decoding_settings["constrained"] is False
+    assert all(0 < reading.confidence < 1 for reading in own.read_many(images))
+    with pytest.raises(InputError, match="reads every picture once"):
+        Reader(folder, device="cpu", decoding="model", best_of=2)
+    with pytest.raises(InputError, match="onnxruntime runs no model with the model's own decoding"):
+        Reader(folder, backend="onnx", decoding="model")
+
+
+def repeated(answers: list[list[str]]) -> int:
+    """How many tokens occurred before in their answer."""
+    return sum(len(answer) - len(set(answer)) for answer in answers)
 
 
 def test_a_model_without_prompt_config_gets_the_whole_picture(

@@ -66,7 +66,7 @@ def test_openai_client(server: Server) -> None:
 def test_one_texlens_reads_by_another(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEXLENS_API_KEY", raising=False)
     here = httpx.post(f"{server.url}/v1/read", files={"file": OTHER}).json()["readings"][0]
-    reading = RemoteReader(f"{server.url}/v1", "texlens", prompt_config=EMBEDDED).read(OTHER)
+    reading = RemoteReader(f"{server.url}/v1", "texlens", prompt=EMBEDDED).read(OTHER)
     assert reading.latex == here["latex"]
     assert len(reading.tokens) == len(here["tokens"])
 

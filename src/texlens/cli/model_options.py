@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from texlens.cli.options import PATH, POSITIVE, Command, options
+from texlens.cli.options import POSITIVE, Command, options
 from texlens.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,14 +47,19 @@ _options = options(
         help="Read pictures of low confidence again, in other sizes (test-time augmentation).",
     ),
     click.option(
+        "--prompt", metavar="FILE|plain|think_answer",
+        help="Another prompt than the model's own: a texlens.json or its folder, with its limits, or the "
+        "words of the qwen-ocr report (plain), or some with tags as in the GRPO report.",
+    ),
+    click.option(
+        "--decoding", type=click.Choice(["greedy", "model"]), default="greedy",
+        help="greedy: the likeliest token, without penalties. model: by the model's own generation "
+        "configuration.",
+    ),
+    click.option(
         "--endpoint", metavar="URL",
         help="Read by an OpenAI-compatible server, such as http://localhost:8000/v1. A token for it "
         "is taken from the environment variable TEXLENS_API_KEY.",
-    ),
-    click.option(
-        "--prompt", "prompt_config", type=PATH,
-        help="The texlens.json of the server's model, or its folder. Default: the prompt of the "
-        "qwen-ocr report.",
     ),
     click.option(
         "--concurrency", type=click.IntRange(1, 1024),
@@ -71,8 +76,9 @@ _RUNTIME: dict[str, Any] = {
     "adapter": None, "batch_size": None, "device": "auto", "backend": "auto", "dtype": "auto",
     "int8": False, "four_bit": False,
 }  # fmt: skip
-_DECODING = {"best_of": 1, "constrained": True, "reread": True}
-_REMOTE = {"prompt_config": None, "concurrency": None, "timeout_s": None}
+_DECODING = {"best_of": 1, "constrained": True, "reread": True, "decoding": "greedy"}
+_PROMPT = {"prompt": None}
+_REMOTE = {"concurrency": None, "timeout_s": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +96,10 @@ class ModelOptions:
         """The reader. Raises InputError when the options or the model are wrong."""
         model, endpoint = self.values["model"], self.values["endpoint"]
         runtime, decoding = self._changed(_RUNTIME), self._changed(_DECODING)
-        remote = self._changed(_REMOTE)
+        prompt, remote = self._changed(_PROMPT), self._changed(_REMOTE)
         if endpoint is None:
             if remote:
-                raise InputError("--prompt, --concurrency and --timeout need --endpoint.")
+                raise InputError("--concurrency and --timeout need --endpoint.")
             int8, four_bit = runtime.pop("int8", False), runtime.pop("four_bit", False)
             if int8 and four_bit:
                 raise InputError("Weights have 8 bits or 4: give --int8 or --4bit, not both.")
@@ -101,7 +107,7 @@ class ModelOptions:
 
             if int8 or four_bit:
                 runtime["quantisation"] = "int8" if int8 else "nf4"
-            return Reader(model, **runtime, **decoding)
+            return Reader(model, **runtime, **decoding, **prompt)
         if runtime:
             raise InputError(
                 "With --endpoint the server decides how its model runs: leave out --adapter, "
@@ -109,8 +115,8 @@ class ModelOptions:
             )
         if decoding:
             raise InputError(
-                "With --endpoint every picture is read once: leave out --best-of, --unconstrained and "
-                "--no-reread."
+                "With --endpoint every picture is read once, as the server decodes: leave out "
+                "--best-of, --unconstrained, --no-reread and --decoding."
             )
         if model is None:
             raise InputError(
@@ -118,7 +124,7 @@ class ModelOptions:
             )
         from texlens.reading.backends.remote import RemoteReader
 
-        return RemoteReader(endpoint, model, **remote)
+        return RemoteReader(endpoint, model, **prompt, **remote)
 
     def _changed(self, defaults: dict[str, Any]) -> dict[str, Any]:
         """The options among `defaults` that have another value."""
@@ -134,7 +140,7 @@ def model_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> Any:
-        names = ("model", "endpoint", *_RUNTIME, *_DECODING, *_REMOTE)
+        names = ("model", "endpoint", *_RUNTIME, *_DECODING, *_PROMPT, *_REMOTE)
         chosen = ModelOptions({name: arguments.pop(name) for name in names})
         return command(model_options=chosen, **arguments)
 

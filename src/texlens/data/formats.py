@@ -16,23 +16,9 @@ from PIL import Image, ImageOps
 from texlens.data.items import Format
 from texlens.data.parquet import read_examples
 from texlens.images import encode_png, on_paper
-from texlens.model.prompt_config import PromptConfig
+from texlens.model.prompt_config import PROMPTS, PromptConfig
 from texlens.records import Example
 from texlens.runs import atomic_write, write_json
-
-# The first prompt is quoted from the qwen-ocr report. The GRPO report (Small Model, Big Equations)
-# only describes its prompt, so the second is worded here.
-PROMPTS: dict[str, PromptConfig] = {
-    "plain": PromptConfig(),
-    "think_answer": PromptConfig(
-        system=(
-            "You are a LaTeX OCR expert. First look closely at the picture and describe what you "
-            "see inside <think> and </think>; then write the LaTeX of the formula, and nothing "
-            "else, inside <answer> and </answer>."
-        ),
-        answer_format="think_answer",
-    ),
-}
 
 
 def write_format(folder: Path, split: str, form: Format, prompt: str) -> None:

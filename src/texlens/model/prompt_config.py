@@ -1,7 +1,7 @@
 """The prompt configuration of a model: the prompt it was trained with and its limits.
 
 Every folder of a model or an adapter made by TexLens holds it as `texlens.json`. A folder without
-one was made elsewhere and gets the prompt of the fine-tuning reports on Qwen2.5-VL (qwen-ocr).
+one was made elsewhere and gets the prompt of the qwen-ocr report, or another one by `prompt_for`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from texlens.inputs import read_text
 from texlens.runs import write_text
 
 PROMPT_CONFIG_FILE = "texlens.json"
+
+PromptName = Literal["plain", "think_answer"]
+"""The prompts that have a name: that of the qwen-ocr report, and one with tags as in the GRPO report."""
 
 
 class PromptConfig(BaseModel):
@@ -49,6 +52,60 @@ class PromptConfig(BaseModel):
     def save(self, folder: Path) -> None:
         """Write `texlens.json` into a model's or an adapter's folder."""
         write_text(folder / PROMPT_CONFIG_FILE, self.model_dump_json(indent=2) + "\n")
+
+
+# The first prompt is quoted from the qwen-ocr report. The GRPO report (Small Model, Big Equations)
+# only describes its prompt, so the second is worded here; the limit of 600 tokens is the report's.
+PROMPTS: dict[str, PromptConfig] = {
+    "plain": PromptConfig(),
+    "think_answer": PromptConfig(
+        system=(
+            "You are a LaTeX OCR expert. First look closely at the picture and describe what you "
+            "see inside <think> and </think>; then write the LaTeX of the formula, and nothing "
+            "else, inside <answer> and </answer>."
+        ),
+        answer_format="think_answer",
+        max_new_tokens=600,
+    ),
+}
+
+
+def with_prompt(own: PromptConfig, name: str) -> PromptConfig:
+    """A prompt configuration with the words of a named prompt, and at least its room for an answer."""
+    named = PROMPTS[name]
+    words = named.model_dump(include={"system", "instruction", "answer_format"})
+    longest = max(own.max_new_tokens, named.max_new_tokens)
+    return own.model_copy(update=words | {"max_new_tokens": longest})
+
+
+def prompt_for(prompt: PromptConfig | str | Path | None, own: PromptConfig) -> PromptConfig:
+    """The prompt configuration to use a model with, so that several models can get the same one.
+
+    Args:
+        prompt: a name in `PROMPTS`, which changes the words and leaves the model's limits; or a
+            prompt configuration, a `texlens.json` or a folder that holds one, which replaces all of
+            it; None: no change.
+        own: the model's own.
+
+    Raises:
+        InputError: there is no such name or file.
+    """
+    if prompt is None:
+        return own
+    if isinstance(prompt, str) and prompt in PROMPTS:
+        return with_prompt(own, prompt)
+    if not isinstance(prompt, PromptConfig):
+        path = Path(prompt).expanduser()
+        found = load_prompt_config(path.parent if path.name == PROMPT_CONFIG_FILE else path)
+        if found is None:
+            raise InputError(
+                f"'{prompt}' is no {PROMPT_CONFIG_FILE}, no folder that holds one, and none of "
+                f"{', '.join(PROMPTS)}."
+            )
+        prompt = found
+    return prompt.model_copy(
+        update={"base": own.base or prompt.base, "licence": own.licence or prompt.licence}
+    )
 
 
 def prompt_config_of(model: str, adapter: str | None = None) -> PromptConfig:

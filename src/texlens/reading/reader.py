@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from texlens.errors import InputError
 from texlens.latex import katex_valid
 from texlens.model.load import Loaded, Quantisation
+from texlens.model.prompt_config import PromptConfig
 from texlens.reading.answers import parse_response
-from texlens.reading.backends.base import Backend, BackendName, open_backend
+from texlens.reading.backends.base import Backend, BackendName, Decoding, open_backend
 from texlens.reading.confidence import load_calibration
 from texlens.reading.decoding.generation import Completion, DecodingConfig
 from texlens.reading.pictures.framing import NoInk, open_framed
@@ -54,15 +55,20 @@ class Reader:
         reread: read doubtful pictures again, in other sizes and with a little temperature
             (test-time augmentation).
         best_of: how often every picture is read; the best answer counts.
+        prompt: replaces the model's own prompt: "plain", "think_answer", a PromptConfig, or a
+            `texlens.json` or its folder (`model.prompt_config.prompt_for`).
+        decoding: "greedy" takes the likeliest token, whatever the model's own generation
+            configuration has (Qwen2.5-VL: a repetition penalty of 1.05). "model" decodes by that
+            configuration, each picture once and without constraint.
 
     Attributes:
         name: which model it is.
-        prompt_config: the prompt and the limits that the model was trained with.
+        prompt_config: the prompt and the limits that the model is used with.
         frame: how pictures are laid out; None: as they are.
         calibration: turns confidence into a probability of being right; None: the geometric mean of
             the tokens' probabilities is reported.
 
-    Raises InputError when the model cannot be loaded.
+    Raises InputError when the model cannot be loaded or used in this way.
     """
 
     def __init__(
@@ -79,7 +85,13 @@ class Reader:
         constrained: bool = True,
         reread: bool = True,
         best_of: int = 1,
+        prompt: PromptConfig | str | Path | None = None,
+        decoding: Decoding = "greedy",
     ) -> None:
+        if decoding == "model" and best_of > 1:
+            raise InputError(
+                "By its own decoding a model reads every picture once: leave out best_of."
+            )
         self.name = _name(model, adapter)
         self.backend = open_backend(
             model,
@@ -89,20 +101,27 @@ class Reader:
             dtype=dtype,
             quantisation=quantisation,
             max_new_tokens=max_new_tokens,
+            prompt=prompt,
+            decoding=decoding,
         )
+        self.decoding = decoding
+        is_greedy = decoding == "greedy"
         self.prompt_config = self.backend.prompt_config
         self.frame = self.backend.frame
         self.calibration = load_calibration(self.backend.folder)
-        self.constraint = _constraint_for(self.backend) if constrained else None
-        self.reread = reread
+        self.constraint = _constraint_for(self.backend) if constrained and is_greedy else None
+        self.reread = reread and is_greedy
         self.best_of = best_of
         self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
         self.batch_size = batch_size or self.backend.batch_size
 
     @property
-    def decoding_settings(self) -> dict[str, int]:
+    def decoding_settings(self) -> dict[str, Any]:
         """What decides a reading beside the model and its prompt."""
+        own = self.backend.generation_config
         return {
+            "decoding": self.decoding,
+            **({"repetition_penalty": 1.0} if self.decoding == "greedy" else own),
             "constrained": self.constraint is not None,
             "reread": self.reread,
             "best_of": self.best_of,
@@ -171,7 +190,9 @@ class Reader:
 
     def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
         """One reading for each picture, in order, decoded in batches of similar size."""
-        decoding = DecodingConfig(self.constraint, view.temperature, view.seed)
+        decoding = DecodingConfig(
+            self.constraint, view.temperature, view.seed, by_model=self.decoding == "model"
+        )
         readings = [picture.reading for picture in prepared]
         order = [(n, one.image) for n, one in enumerate(prepared) if one.image is not None]
         order.sort(key=lambda item: item[1].width * item[1].height)

@@ -32,9 +32,7 @@ def test_the_prompt_config_decides_what_is_sent(monkeypatch: pytest.MonkeyPatch)
     )  # fmt: skip
     reply = answer("<think>hm</think><answer>$x$</answer>", logprobs=[-0.1, -0.3])
     with fake(lambda _: (200, {}, reply)) as (url, seen):
-        reading = RemoteReader(url, "big", prompt_config=prompt_config).read(
-            formula(size=(400, 100))
-        )
+        reading = RemoteReader(url, "big", prompt=prompt_config).read(formula(size=(400, 100)))
     (body,) = seen
     assert (body["path"], body["token"]) == ("/v1/chat/completions", "Bearer secret")
     assert (body["model"], body["max_tokens"], body["temperature"]) == ("big", 77, 0.0)
@@ -62,9 +60,9 @@ def specialist(tmp_path: Path) -> Path:
 
 def test_a_specialist_gets_framed_pictures(specialist: Path) -> None:
     with fake(lambda _: (200, {}, answer("x"))) as (url, seen):
-        RemoteReader(url, "m", prompt_config=specialist).read(formula(size=(600, 300)))
+        RemoteReader(url, "m", prompt=specialist).read(formula(size=(600, 300)))
         with pytest.raises(InputError, match=r"texlens\.json"):
-            RemoteReader(url, "m", prompt_config=specialist.parent)
+            RemoteReader(url, "m", prompt=specialist.parent)
     width, height = sent_picture(seen[0]).size
     assert width < 200
     assert (width % 16, height % 16) == (0, 0)
@@ -189,7 +187,7 @@ def test_pictures_that_cannot_be_opened_never_leave(tmp_path: Path, specialist: 
     (tmp_path / "no.png").write_text("no picture")
     blank = Image.new("RGB", (100, 50), "white")
     with fake(lambda _: (200, {}, answer("x"))) as (url, seen):
-        reader = RemoteReader(url, "m", prompt_config=specialist)
+        reader = RemoteReader(url, "m", prompt=specialist)
         bad, empty = reader.read_many([tmp_path / "no.png", blank])
     assert bad.error is not None
     assert empty.warnings == ("no_formula",)

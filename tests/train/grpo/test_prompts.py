@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from texlens.data.formats import PROMPTS
 from texlens.data.parquet import write_examples
 from texlens.errors import InputError
 from texlens.model.load import Loaded, load_model
 from texlens.model.prompt import prompt_of
+from texlens.model.prompt_config import PROMPTS
 from texlens.records import Example
 from texlens.render import png_many
 from texlens.train.grpo import prefilter as grpo_prefilter

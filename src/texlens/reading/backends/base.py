@@ -7,19 +7,22 @@ rest (opening pictures, batches, reading again, warnings), the same way for all 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from PIL import Image
 
 from texlens.errors import InputError, MissingExtra, require_extra
 from texlens.model.load import EMBEDDED, Loaded, Quantisation, load_model
-from texlens.model.prompt_config import PromptConfig
+from texlens.model.prompt_config import PromptConfig, prompt_for
 from texlens.reading.decoding.generation import GREEDY, Completion, DecodingConfig
 from texlens.reading.pictures.framing import Frame
 
 BackendName = Literal["auto", "torch", "onnx"]
+Decoding = Literal["greedy", "model"]
+"""How answers are decoded: greedily, or as the model's own generation configuration asks."""
 
 
 class Backend(Protocol):
@@ -32,6 +35,8 @@ class Backend(Protocol):
         folder: of the weights.
         vocabulary: the number of tokens.
         end_tokens: the tokens that end an answer.
+        generation_config: the settings of the model's own generation configuration that have other
+            values than greedy decoding.
     """
 
     prompt_config: PromptConfig
@@ -41,6 +46,7 @@ class Backend(Protocol):
     folder: Path | None
     vocabulary: int
     end_tokens: tuple[int, ...]
+    generation_config: dict[str, Any]
 
     @property
     def fingerprint(self) -> str:
@@ -67,14 +73,19 @@ def open_backend(
     dtype: str = "auto",
     quantisation: Quantisation | None = None,
     max_new_tokens: int | None = None,
+    prompt: PromptConfig | str | Path | None = None,
+    decoding: Decoding = "greedy",
 ) -> Backend:
     """A backend with a model, loaded as `load_model` does; a loaded one is run in torch.
 
     "auto": torch where it is installed, else onnxruntime. onnxruntime runs the models whose folder
-    holds their graphs, the embedded one among them: on the CPU, in float32, without adapter.
+    holds their graphs, the embedded one among them: on the CPU, in float32, without adapter, greedily.
+    `prompt` replaces the model's own, as `prompt_for` takes it.
 
     Raises InputError when the model cannot be loaded, or not by this backend.
     """
+    if backend == "auto" and decoding == "model":
+        backend = "torch"
     if backend == "auto":
         backend = "torch" if find_spec("torch") is not None else "onnx"
         if backend == "onnx" and find_spec("onnxruntime") is None:
@@ -85,6 +96,7 @@ def open_backend(
 
         if not isinstance(model, Loaded):
             model = load_model(model, adapter, dtype, device, quantisation)
+        model = replace(model, prompt_config=prompt_for(prompt, model.prompt_config))
         return TorchBackend(model, max_new_tokens=max_new_tokens)
     require_extra(
         "Reading without torch", "read", "onnxruntime", "tokenizers", "safetensors", "llguidance"
@@ -94,6 +106,7 @@ def open_backend(
         f"the device '{device}'": device not in ("auto", "cpu"),
         f"the dtype '{dtype}'": dtype not in ("auto", "float32"),
         f"{quantisation} weights": quantisation is not None,
+        "the model's own decoding": decoding == "model",
     }
     for option, is_given in options.items():
         if is_given:
@@ -103,4 +116,5 @@ def open_backend(
             )
     from texlens.reading.backends.onnx_backend import OnnxBackend
 
-    return OnnxBackend(EMBEDDED if model is None else Path(model), max_new_tokens=max_new_tokens)
+    folder = EMBEDDED if model is None else Path(model)
+    return OnnxBackend(folder, max_new_tokens=max_new_tokens, prompt=prompt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from texlens.errors import InputError
-from texlens.model.prompt_config import PromptConfig, load_prompt_config
+from texlens.model.prompt_config import PromptConfig, load_prompt_config, prompt_for
 from texlens.reading.backends.onnx_graphs import Floats, Text, Vision, has_graphs, load_weights
 from texlens.reading.backends.onnx_pictures import PatchMaker
 from texlens.reading.decoding.generation import (
@@ -35,18 +36,26 @@ class OnnxBackend:
     Raises InputError when the folder holds no such model.
     """
 
-    def __init__(self, folder: Path, *, max_new_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_new_tokens: int | None = None,
+        prompt: PromptConfig | str | Path | None = None,
+    ) -> None:
         if not has_graphs(folder):
             raise InputError(
                 f"'{folder}' holds no graphs for onnxruntime: run  pip install 'texlens[model]'  "
                 "and read with torch."
             )
         config = read_json(folder / "config.json")
-        self.prompt_config = load_prompt_config(folder) or PromptConfig(base=str(folder))
+        own = load_prompt_config(folder) or PromptConfig(base=str(folder))
+        self.prompt_config = prompt_for(prompt, own)
         self.folder: Path | None = folder
         self.batch_size = _BATCH_SIZE
         self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
         self.end_tokens = _end_tokens(folder)
+        self.generation_config: dict[str, Any] = {}  # small models have none but greedy decoding
         self._pictures = PatchMaker.load(
             folder, self.prompt_config.min_pixels, self.prompt_config.max_pixels
         )

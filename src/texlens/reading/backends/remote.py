@@ -23,7 +23,13 @@ from PIL import Image
 from texlens.errors import InputError, TexlensError, require_extra
 from texlens.images import data_address
 from texlens.latex import katex_valid
-from texlens.model.prompt_config import PROMPT_CONFIG_FILE, PromptConfig, load_prompt_config
+from texlens.model.prompt_config import (
+    PROMPT_CONFIG_FILE,
+    PROMPTS,
+    PromptConfig,
+    load_prompt_config,
+    prompt_for,
+)
 from texlens.reading.answers import parse_response
 from texlens.reading.pictures.framing import Frame, NoInk, open_framed
 from texlens.reading.pictures.opening import as_png
@@ -42,9 +48,10 @@ class RemoteReader:
     Args:
         endpoint: the server's address up to `/v1`.
         model: the server's name of the model.
-        prompt_config: the prompt and limits: a PromptConfig, a `texlens.json` or a folder that holds
-            one (a `preprocessor_config.json` beside it defines the width of a visual token). None:
-            the one in the folder `model`, if that is one, else the prompt of the qwen-ocr report.
+        prompt: the prompt and limits: "plain", "think_answer", a PromptConfig, a `texlens.json` or a
+            folder that holds one (a `preprocessor_config.json` beside it defines the width of a
+            visual token). None: the one in the folder `model`, if that is one, else "plain", the
+            prompt of the qwen-ocr report.
         concurrency: requests at a time.
         timeout_s: seconds for one request, including the time in the server's queue.
         token: the server's API key. None: the environment variable TEXLENS_API_KEY.
@@ -57,7 +64,7 @@ class RemoteReader:
         endpoint: str,
         model: str,
         *,
-        prompt_config: PromptConfig | Path | None = None,
+        prompt: PromptConfig | str | Path | None = None,
         concurrency: int = 8,
         timeout_s: float = 120.0,
         token: str | None = None,
@@ -70,7 +77,7 @@ class RemoteReader:
         self.endpoint = endpoint.rstrip("/")
         self.model = model
         self.name = f"{model} at {self.endpoint}"
-        self.prompt_config, self.frame = _prompt_and_frame(prompt_config, model)
+        self.prompt_config, self.frame = _prompt_and_frame(prompt, model)
         self.max_new_tokens = self.prompt_config.max_new_tokens
         self.concurrency = self.batch_size = concurrency
         self._client = openai.OpenAI(
@@ -83,7 +90,7 @@ class RemoteReader:
         self._with_logprobs = True  # until the server refuses
 
     @property
-    def decoding_settings(self) -> dict[str, int]:
+    def decoding_settings(self) -> dict[str, Any]:
         """None: the server's answer is taken as it is."""
         return {}
 
@@ -218,20 +225,16 @@ class ServerError(TexlensError):
 
 
 def _prompt_and_frame(
-    prompt_config: PromptConfig | Path | None, model: str
+    prompt: PromptConfig | str | Path | None, model: str
 ) -> tuple[PromptConfig, Frame | None]:
     """The prompt configuration, and the layout of pictures that it asks for."""
-    if isinstance(prompt_config, PromptConfig):
-        folder, found = None, prompt_config
-    else:
-        path = prompt_config if prompt_config is not None else Path(model)
+    folder: Path | None = None  # of the model's files
+    if prompt is None or prompt in PROMPTS:
+        folder = Path(model)
+    elif not isinstance(prompt, PromptConfig):
+        path = Path(prompt).expanduser()
         folder = path.parent if path.name == PROMPT_CONFIG_FILE else path
-        loaded = load_prompt_config(folder)
-        if loaded is None and prompt_config is not None:
-            raise InputError(
-                f"'{prompt_config}' is no {PROMPT_CONFIG_FILE}, nor a folder that holds one."
-            )
-        found = loaded or PromptConfig()
+    found = prompt_for(prompt, load_prompt_config(Path(model)) or PromptConfig())
     if found.pixels_per_em is None:
         return found, None
     multiple = _visual_token_px(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 
@@ -33,6 +34,7 @@ class TorchBackend:
         self.frame = frame_for(loaded.prompt_config, loaded.processor.image_processor)
         self.vocabulary = len(loaded.processor.tokenizer)
         self.end_tokens = self.decoder.end_tokens
+        self.generation_config = _not_greedy(loaded.model.generation_config)
         self._device = loaded.model.device
 
     @property
@@ -69,3 +71,10 @@ class TorchBackend:
         """The text of tokens, without special ones."""
         text: str = self.processor.tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text
+
+
+def _not_greedy(generation_config: Any) -> dict[str, Any]:
+    """What a generation configuration changes in the choice of tokens."""
+    settings: dict[str, Any] = generation_config.to_diff_dict()
+    names = ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty", "num_beams")
+    return {name: settings[name] for name in names if settings.get(name) is not None}

@@ -36,12 +36,15 @@ class DecodingConfig:
             the power of 1 / temperature.
         seed: of the sampling, the same for every answer of a batch.
         cut_loops: whether an answer ends where it repeats itself.
+        by_model: decode by the model's own generation configuration instead, with `seed` alone of
+            these settings: only torch can.
     """
 
     constraint: Constraint | None = None
     temperature: float = 0.0
     seed: int = 0
     cut_loops: bool = True
+    by_model: bool = False
 
 
 GREEDY = DecodingConfig()

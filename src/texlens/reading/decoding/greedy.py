@@ -40,6 +40,8 @@ class Decoder:
         self, inputs: dict[str, Tensor], decoding: DecodingConfig = GREEDY
     ) -> list[Completion]:
         """One answer a row of a processor's batch: one picture a row, padded on the left."""
+        if decoding.by_model:
+            return self.generate_by_model(inputs, decoding.seed)
         if not self.is_lean:
             return self.generate(inputs, decoding)
         logits, cache, positions = self.read_prompts(inputs)
@@ -52,7 +54,11 @@ class Decoder:
     def generate(
         self, inputs: dict[str, Tensor], decoding: DecodingConfig = GREEDY
     ) -> list[Completion]:
-        """The same by the stock class."""
+        """The same by the stock class.
+
+        The penalty of 1 keeps the decoding greedy: Qwen2.5-VL's own generation configuration has a
+        repetition penalty of 1.05, which formulas suffer from, since they repeat symbols.
+        """
         batch = self._batch(len(inputs["input_ids"]), decoding)
         self.model.generate(
             **inputs,
@@ -63,6 +69,30 @@ class Decoder:
             logits_processor=[partial(_next_scores, batch, self.end_tokens[0])],
         )
         return batch.completions()
+
+    @torch.inference_mode()
+    def generate_by_model(self, inputs: dict[str, Tensor], seed: int = 0) -> list[Completion]:
+        """The same by the stock class and the model's own generation configuration.
+
+        The log-probabilities are those after its penalties and before its temperature.
+        """
+        recorder = _Recorder()
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            sequences = self.model.generate(
+                **inputs, max_new_tokens=self.max_new_tokens, logits_processor=[recorder]
+            )
+        logprobs = recorder.logprobs(sequences)
+        rows = sequences[:, inputs["input_ids"].shape[1] :].tolist()
+        return [self._completion(*row) for row in zip(rows, logprobs, strict=True)]
+
+    def _completion(self, tokens: list[int], logprobs: list[float]) -> Completion:
+        """A row of `generate`, up to its end token."""
+        ends = [place for place, token in enumerate(tokens) if token in self.end_tokens]
+        if ends:
+            return Completion(tuple(tokens[: ends[0]]), tuple(logprobs[: ends[0] + 1]))
+        return Completion(tuple(tokens), tuple(logprobs), "limit")
 
     def _batch(self, count: int, decoding: DecodingConfig) -> GenerationBatch:
         return GenerationBatch(
@@ -112,6 +142,30 @@ def _next_tokens(batch: GenerationBatch, logits: Tensor) -> Tensor:
         lambda row: (logits[row] - total[row]).cpu().numpy(),
     )
     return torch.tensor(tokens, device=logits.device)
+
+
+class _Recorder:
+    """A logits processor of the stock `generate` that records the tokens' log-probabilities."""
+
+    def __init__(self) -> None:
+        self._last: Tensor | None = None
+        self._recorded: list[Tensor] = []
+
+    def __call__(self, ids: Tensor, logits: Tensor) -> Tensor:
+        self._record(ids)
+        self._last = logits.float().log_softmax(-1)
+        return logits
+
+    def _record(self, ids: Tensor) -> None:
+        """Record the last token of each row; its probability was computed before it was known."""
+        if self._last is not None:
+            self._recorded.append(self._last.gather(1, ids[:, -1:]))
+
+    def logprobs(self, sequences: Tensor) -> list[list[float]]:
+        """Of every generated token, row by row, after `generate` has returned `sequences`."""
+        self._record(sequences)
+        values: list[list[float]] = torch.cat(self._recorded, dim=1).tolist()
+        return values
 
 
 def _next_scores(batch: GenerationBatch, end_token: int, _: Tensor, logits: Tensor) -> Tensor:

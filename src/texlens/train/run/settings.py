@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from texlens.metrics.registry import KEYS
-from texlens.model.prompt_config import PromptConfig
+from texlens.model.prompt_config import PromptConfig, PromptName, with_prompt
 from texlens.train.run.config import Rows, Settings
 
 ModuleName = Literal["language_model", "vision", "merger"]
@@ -29,8 +29,12 @@ class Lora(Settings):
 
 
 class PromptConfigChanges(Settings):
-    """Where the prompt configuration of the run differs from that of the model it starts from."""
+    """Where the prompt configuration of the run differs from that of the model it starts from.
 
+    `prompt` takes the words of a named prompt; the other settings are applied after it.
+    """
+
+    prompt: PromptName | None = None
     system: str | None = None
     instruction: str | None = None
     answer_format: Literal["plain", "think_answer"] | None = None
@@ -42,7 +46,9 @@ class PromptConfigChanges(Settings):
 
     def applied_to(self, prompt_config: PromptConfig) -> PromptConfig:
         """The prompt configuration with these changes."""
-        return prompt_config.model_copy(update=self.model_dump(exclude_none=True))
+        named = with_prompt(prompt_config, self.prompt) if self.prompt else prompt_config
+        changes = self.model_dump(exclude_none=True, exclude={"prompt"})
+        return named.model_copy(update=changes)
 
 
 class DataFile(Settings):
