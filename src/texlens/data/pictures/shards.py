@@ -108,6 +108,11 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.npz"
 
 
+def shard_number(name: str) -> int:
+    """The number in the name of a shard's file."""
+    return int(Path(name).stem.removeprefix("shard-"))
+
+
 def _writer(source: ShardSource, folder: Path) -> Callable[[int], ShardReport]:
     return partial(_write, source.open(), folder)
 

@@ -21,12 +21,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from texlens.data.pictures.shards import Shard, read_shard
+from texlens.data.pictures.shards import Shard, read_shard, shard_number
 from texlens.errors import InputError
 from texlens.images import crop_to_ink
 from texlens.latex import normalize
 from texlens.model.tokenizer import TextEncoder
 from texlens.reading.pictures.type_size import type_size
+from texlens.train.pretrain.ranks import Ranks
 from texlens.train.pretrain.settings import Augmentation, PictureSource
 from texlens.train.run.examples import rows_of
 
@@ -92,21 +93,31 @@ class FormulaEncoder:
 
 
 class ShardFolder:
-    """Reads the shards of a folder one by one in the background, and sees new ones appear."""
+    """Reads the shards of a folder one by one in the background, and sees new ones appear.
 
-    def __init__(self, folder: Path, encoder: FormulaEncoder) -> None:
+    Each of several processes takes the shards whose number is its own, modulo the
+    number of processes.
+    """
+
+    def __init__(self, folder: Path, encoder: FormulaEncoder, ranks: Ranks) -> None:
         self.folder = folder
         self.encoder = encoder
+        self.ranks = ranks
         self.taken: list[str] = []
         self._thread = ThreadPoolExecutor(1)
         self._next: tuple[str, Future[Encoded]] | None = None
 
+    def fresh(self) -> list[str]:
+        """The names of the shards that have not been taken."""
+        known = set(self.taken)
+        names = (path.name for path in sorted(self.folder.glob("*.npz")))
+        mine = (n for n in names if shard_number(n) % self.ranks.count == self.ranks.number)
+        return [name for name in mine if name not in known]
+
     def poll(self, *, wait: bool = False) -> Encoded | None:
         """The next shard when it has been read; None while there is none, or it is being read."""
         if self._next is None:
-            known = set(self.taken)
-            names = [path.name for path in sorted(self.folder.glob("*.npz"))]
-            fresh = [name for name in names if name not in known]
+            fresh = self.fresh()
             if not fresh:
                 return None
             self._next = fresh[0], self._thread.submit(self.read, fresh[0])

@@ -7,8 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from texlens.data.pictures.shards import read_shard
 from texlens.errors import InputError
 from texlens.latex import normalize
@@ -22,6 +20,7 @@ from texlens.train.pretrain.augmentation import (
     read_parquet,
 )
 from texlens.train.pretrain.batches import Batches
+from texlens.train.pretrain.ranks import Ranks
 from texlens.train.pretrain.settings import PictureSource, PretrainConfig
 from texlens.train.run.examples import rows_of
 
@@ -31,14 +30,19 @@ _WAIT_SECONDS = 600.0  # for the first shard of a folder that is being filled
 class TrainingPictures:
     """The sources of a recipe as one pool on the device, and the batches over it.
 
-    Shards are added as they appear; `order` says which, for a resumed run to add the same first.
+    On several processes each has a part of the shards, and all pictures of a Parquet file. Shards
+    are added as they appear; `order` says which, for a resumed run to add the same first.
     """
 
-    def __init__(self, config: PretrainConfig, out: Path, device: torch.device) -> None:
-        self.config, self.out = config, out
-        self.tokenizer = self._tokenizer()
+    def __init__(self, config: PretrainConfig, out: Path, ranks: Ranks) -> None:
+        self.config, self.out, self.ranks = config, out, ranks
+        if ranks.first:
+            self.tokenizer = self._tokenizer()
+        ranks.wait()
+        if not ranks.first:
+            self.tokenizer = self._tokenizer()
         self.encoder = FormulaEncoder(self.tokenizer)
-        self.pool = PicturePool(device, config.pool_gib)
+        self.pool = PicturePool(ranks.device, config.pool_gib)
         assert config.prompt_config.pixels_per_em is not None  # the config checks it
         self.batches = Batches(
             shares=[source.mixing_ratio for source in config.data],
@@ -48,7 +52,7 @@ class TrainingPictures:
             patches_per_batch=config.patches_per_batch,
             max_tokens=config.max_tokens,
             max_visual_tokens=config.prompt_config.max_pixels // config.shape.token_pixels**2,
-            seed=config.seed,
+            seed=config.seed + ranks.number,
         )
         self.folders: dict[int, ShardFolder] = {}
         self.order: list[tuple[int, str]] = []  # (source, shard) in the order they were added
@@ -57,15 +61,18 @@ class TrainingPictures:
                 if not self._add(self.encoder.encode(read_parquet(source)), index):
                     raise InputError(f"pool_gib is too small for '{source.parquet}'.")
             else:
-                self.folders[index] = ShardFolder(source.path, self.encoder)
+                self.folders[index] = ShardFolder(source.path, self.encoder, ranks)
 
     def take_present_shards(self) -> None:
-        """Add all shards there are when the run starts, waiting for the first of each folder.
+        """Add all shards there are when the run starts.
+
+        Waits for the first shard of each folder, on several processes for as many.
 
         Raises InputError when a folder stays empty, and whatever stopped its rendering.
         """
         for index, folder in list(self.folders.items()):
-            for _ in range(len(_present_shards(folder.folder)) - len(folder.taken)):
+            _present_shards(folder.folder, at_least=self.ranks.count)
+            for _ in range(len(folder.fresh())):
                 encoded = folder.poll(wait=True)
                 if encoded is None or not self._take(encoded, index):
                     break
@@ -134,17 +141,23 @@ def dev_pictures(source: PictureSource) -> list[Example]:
     return list(islice(shard.examples(), *(source.rows or (0, None))))
 
 
-def _present_shards(folder: Path) -> list[Path]:
-    """The shards of a folder; waits for the first when the folder is being filled.
+def _present_shards(folder: Path, at_least: int = 1) -> list[Path]:
+    """The shards of a folder; waits for as many as `at_least` when the folder is being filled.
 
-    Raises InputError when there is no such folder, or no shard comes.
+    Raises InputError when there is no such folder, or the shards do not come.
     """
     if not folder.is_dir():
         raise InputError(
             f"There is no folder '{folder}' with shards of pictures: `texlens data render` makes one."
         )
     for _ in range(int(_WAIT_SECONDS / 0.2)):
-        if paths := sorted(folder.glob("*.npz")):
+        paths = sorted(folder.glob("*.npz"))
+        if len(paths) >= at_least:
             return paths
         time.sleep(0.2)
+    if paths:
+        raise InputError(
+            f"'{folder}' has {len(paths)} shards for {at_least} processes, and each needs one: "
+            "render it with a smaller --per-shard."
+        )
     raise InputError(f"There is no shard of pictures (*.npz) in '{folder}'.")

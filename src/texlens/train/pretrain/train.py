@@ -1,9 +1,9 @@
 """Training a small Qwen2.5-VL from scratch on pictures of formulas.
 
 Read from top to bottom: a run loads its pictures, makes batches of one canvas size, augments the
-pictures on the device, and steps. It can be killed at any time and resumes from its last checkpoint
-with the same numbers. The network that is saved is transformers' own class; the auxiliary head of
-`ctc_head` is dropped.
+pictures on the device, and steps. Under `torchrun` it does so on several GPUs (`ranks`). It can be
+killed at any time and resumes from its last checkpoint with the same numbers. The network that is
+saved is transformers' own class; the auxiliary head of `ctc_head` is dropped.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from texlens.train.pretrain.batches import COLUMNS, ROWS, Batch
 from texlens.train.pretrain.ctc_head import CtcHead, ctc_loss, inked_classes
 from texlens.train.pretrain.data import TrainingPictures, dev_pictures
 from texlens.train.pretrain.forward import UniformForward, positions, to_patches, vision_rotary
+from texlens.train.pretrain.ranks import Ranks
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.run.curves import append_log, log_line, read_log, write_curves
 from texlens.train.run.dev_evaluation import DevEvaluator, values_by_name
@@ -56,18 +57,23 @@ def pretrain(config: PretrainConfig, out: Path, *, overwrite: bool = False) -> d
 
     Returns what `run.json` holds: steps, pictures, minutes, and the last scores on dev.
     Raises InputError when the data cannot be used or the run in `out` was begun with other
-    settings, TexlensError when the gradients stay infinite.
+    settings or on another number of GPUs, TexlensError when the gradients stay infinite.
     """
-    if overwrite:
+    ranks = Ranks()
+    if overwrite and ranks.first:
         for name in ("tokenizer", "model"):
             shutil.rmtree(out / name, ignore_errors=True)
         for name in (MARKER, CHECKPOINT, "log.jsonl"):
             (out / name).unlink(missing_ok=True)
+    ranks.wait()
     transformers.utils.logging.disable_progress_bar()
-    run = PretrainRun(config, out)
-    if run.checkpoint.is_file():
-        run.restore()
-    return run.train()
+    try:
+        run = PretrainRun(config, out, ranks)
+        if run.checkpoint.is_file():
+            run.restore()
+        return run.train()
+    finally:
+        ranks.close()
 
 
 @dataclass(slots=True)
@@ -82,16 +88,17 @@ class _Progress:
 class PretrainRun:
     """One run: its data, network and optimiser, and the loop over steps."""
 
-    def __init__(self, config: PretrainConfig, out: Path) -> None:
+    def __init__(self, config: PretrainConfig, out: Path, ranks: Ranks | None = None) -> None:
         self.config, self.out = config, out
+        self.ranks = ranks or Ranks()
         self.checkpoint, self.log_path = out / CHECKPOINT, out / "log.jsonl"
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = self.ranks.device
         torch.manual_seed(config.seed)
         torch.set_float32_matmul_precision("high")
         self.progress = _Progress()
         out.mkdir(parents=True, exist_ok=True)
 
-        self.data = TrainingPictures(config, out, self.device)
+        self.data = TrainingPictures(config, out, self.ranks)
         self.dev = DevEvaluator(
             {source.name: dev_pictures(source) for source in config.dev},
             ("exact", "edit_tokens"),
@@ -113,6 +120,8 @@ class PretrainRun:
         self.classes = inked_classes(tokenizer)
         self.ctc = CtcHead(config.shape.text_width, int(self.classes.max()) + 1).to(self.device)
         self.parameters = [*self.network.parameters(), *self.ctc.parameters()]
+        self.ranks.copy_from_first(self.parameters)
+        torch.manual_seed(config.seed + self.ranks.number)  # of the augmentation
         self.optimizer = self._optimizer()
         self.eos = tokenizer.convert_tokens_to_ids(IM_END)
         self.pad = tokenizer.convert_tokens_to_ids(PAD)
@@ -241,6 +250,7 @@ class PretrainRun:
             naming = ctc_loss(names, targets, counts)
             total = total + weight * naming
         total.backward()
+        self.ranks.average_gradients(self.parameters)
         length = nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
         finite = length.isfinite()
         for parameter in self.parameters:
@@ -268,11 +278,11 @@ class PretrainRun:
             batch = self.data.batches.next(self._longest(done))
             window.append(self.step(batch, done))
             progress.step += 1
-            progress.pictures += len(batch.chosen)
-            progress.minutes = (time.monotonic() - began) / 60
+            progress.pictures += int(self.ranks.total(torch.tensor(len(batch.chosen))))
+            progress.minutes = self.ranks.agreed((time.monotonic() - began) / 60)
             self.data.take_new_shards()
             if progress.step % config.logging_steps == 0:
-                figures = torch.stack(window).double().cpu()
+                figures = self.ranks.total(torch.stack(window).double().cpu()) / self.ranks.count
                 figures = figures[figures[:, 2].isfinite()]
                 if not len(figures):
                     raise TexlensError(
@@ -297,27 +307,35 @@ class PretrainRun:
                 window, window_from = [], (time.monotonic(), progress.pictures)
             if progress.minutes - last_dev >= config.dev_minutes:
                 self.evaluate()
-                last_dev = progress.minutes = (time.monotonic() - began) / 60
+                last_dev = progress.minutes = self.ranks.agreed((time.monotonic() - began) / 60)
                 window_from = time.monotonic(), progress.pictures
             if progress.minutes - last_save >= config.checkpoint_minutes:
                 self.save()
                 last_save = progress.minutes
         values = self.evaluate()
         self.save()
+        in_pool = int(self.ranks.total(torch.tensor(len(self.data.batches))))
         summary = {
             **asdict(progress),
-            "in_pool": len(self.data.batches),
+            "processes": self.ranks.count,
+            "in_pool": in_pool,
             "left_out": self.data.batches.left_out,
             "parameters": sum(p.numel() for p in self.network.parameters()),
             "dev": values,
             "config": config.model_dump(mode="json"),
             "versions": runs.provenance("torch", "transformers"),
         }
-        runs.write_json(self.out / MARKER, summary)
+        if self.ranks.first:
+            runs.write_json(self.out / MARKER, summary)
         return summary
 
     def evaluate(self) -> dict[str, float]:
-        """Read the dev pictures with the averaged weights, log the scores, and plot the curves."""
+        """Read the dev pictures with the averaged weights, log the scores, and plot the curves.
+
+        The first process does it; the others wait, and get no scores.
+        """
+        if not self.ranks.first:
+            return {}
         averaged = Loaded(self.average.module, self.processor, self.config.prompt_config)
         values = values_by_name(self.dev.evaluate(averaged, self.out))
         if values:
@@ -326,7 +344,9 @@ class PretrainRun:
         return values
 
     def _log(self, values: dict[str, Any]) -> None:
-        """Add a line to the log and print it."""
+        """Add a line to the log and print it, in the first process."""
+        if not self.ranks.first:
+            return
         progress = self.progress
         record = {"step": progress.step, "minutes": round(progress.minutes, 3)} | values
         append_log(self.log_path, record)
@@ -336,19 +356,25 @@ class PretrainRun:
 
     def save(self) -> None:
         """Write the checkpoint to go on from, and the model to read with."""
+        own = {
+            "order": self.data.order,
+            "grouped": self.data.batches.grouped,
+            "batches_random": self.data.batches.random.bit_generator.state,
+            "torch_random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+        }
+        ranks = self.ranks.gathered(own)
+        if not self.ranks.first:
+            return
         state = {
             "progress": asdict(self.progress),
+            "ranks": ranks,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "ctc": self.ctc.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "config": self.config.model_dump(mode="json"),
-            "order": self.data.order,
-            "grouped": self.data.batches.grouped,
             "longest": self._longest(self._part_done()),
-            "batches_random": self.data.batches.random.bit_generator.state,
-            "torch_random": torch.get_rng_state(),
-            "cuda_random": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
         }
         with runs.atomic_write(self.checkpoint) as stream:
             torch.save(state, stream)
@@ -365,23 +391,33 @@ class PretrainRun:
         self.config.prompt_config.save(folder)
 
     def restore(self) -> None:
-        """Go on exactly where the checkpoint was written: the same shards, numbers and chances."""
+        """Go on exactly where the checkpoint was written: the same shards and random numbers.
+
+        Raises InputError when the settings or the number of processes differ.
+        """
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         now = self.config.model_dump(mode="json")
         check_same_settings(self.out, state["config"], now, changeable=_CHANGEABLE)
+        if len(state["ranks"]) != self.ranks.count:
+            raise InputError(
+                f"The run in '{self.out}' has {len(state['ranks'])} processes, not "
+                f"{self.ranks.count}: resume it with as many, or start another from its model."
+            )
+        own = state["ranks"][self.ranks.number]
         self.progress = _Progress(**state["progress"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.ctc.load_state_dict(state["ctc"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.data.restore(state["order"])
-        self.data.batches.regroup(state["longest"], state["grouped"])
-        self.data.batches.random.bit_generator.state = state["batches_random"]
-        torch.set_rng_state(state["torch_random"].cpu())
-        if state["cuda_random"] is not None and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_random"].cpu())
-        kept = read_log(self.log_path, up_to_step=self.progress.step)
-        runs.write_json_lines(self.log_path, kept)
+        self.data.restore(own["order"])
+        self.data.batches.regroup(state["longest"], own["grouped"])
+        self.data.batches.random.bit_generator.state = own["batches_random"]
+        torch.set_rng_state(own["torch_random"].cpu())
+        if own["cuda_random"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(own["cuda_random"].cpu())
+        if self.ranks.first:
+            kept = read_log(self.log_path, up_to_step=self.progress.step)
+            runs.write_json_lines(self.log_path, kept)
 
 
 def _load_weights(network: Any, folder: Path) -> None:
