@@ -1,4 +1,4 @@
-"""`texlens evaluate`: one model on one data set, or a suite of both."""
+"""`texlens evaluate`: one recogniser on one data set, or a suite of both."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ from texlens.errors import InputError
 @click.option("--data", type=PATH, help="A Parquet file: id, image, latex_formula.")
 @click.option("--suite", "suite_file", type=PATH, help="A YAML file of models and sets instead.")
 @out_option
+@click.option(
+    "--recogniser", metavar="MODULE:FACTORY",
+    help="What reads instead of a model: a Python function that makes an object with the method "
+    "read_many(pictures).",
+)  # fmt: skip
 @click.option("--limit", type=POSITIVE, help="Read only the first N rows.")
 @click.option("--metrics", "names", help="Keys to compute, comma-separated.  [default: all]")
 @click.option("--workers", type=POSITIVE, default=1)
@@ -26,6 +31,7 @@ def evaluate(
     data: Path | None,
     suite_file: Path | None,
     out: Path,
+    recogniser: str | None,
     limit: int | None,
     names: str | None,
     workers: int,
@@ -33,11 +39,12 @@ def evaluate(
     as_json: bool,
     model_options: ModelOptions,
 ) -> None:
-    """Run a model over a data set and score it, with a page of the worst predictions.
+    """Run a recogniser over a data set and score it, with a page of the worst predictions.
 
     To continue an interrupted run, give the same command again. --suite takes a YAML
-    file: `models` (name, model, adapter), `sets` (name, data, limit), and `metrics`.
+    file: `models` (name, model, adapter, recogniser), `sets` (name, data, limit), and `metrics`.
     """
+    from texlens.evaluate.recognisers import load_recogniser
     from texlens.evaluate.run import DataSet
     from texlens.evaluate.run import evaluate as run
     from texlens.evaluate.suite import evaluate_suite, load_suite, suite_table
@@ -45,6 +52,8 @@ def evaluate(
     from texlens.metrics.registry import check_keys
 
     document: dict[str, Any]
+    if recogniser is not None and (model_options.names_a_model or suite_file is not None):
+        raise InputError("Give --recogniser without --suite, --model, --adapter and --endpoint.")
     if suite_file is not None and data is None and not model_options.names_a_model:
         suite = load_suite(suite_file)
         config = ScoringConfig(check_keys(names or suite.metrics))
@@ -63,7 +72,13 @@ def evaluate(
         found = DataSet(data, limit)
         found.count()  # raises for a wrong file before a model is loaded
         document = run(
-            model_options.open(), found, out, config, workers=workers, force=force, quiet=as_json
+            load_recogniser(recogniser) if recogniser is not None else model_options.open(),
+            found,
+            out,
+            config,
+            workers=workers,
+            force=force,
+            quiet=as_json,
         )
         table = (out / "metrics.md").read_text(encoding="utf-8").split("\n## Signatures")[0]
     else:

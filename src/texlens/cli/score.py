@@ -57,10 +57,12 @@ def score(
 ) -> None:
     """Score predictions against references.
 
-    FILE contains JSON Lines with id, gt and pred, the official CDM code's JSON array, or CSV/TSV with
-    these columns; `-` is standard input. Or give one pair: --gt 'x^2' --pred 'x_2'.
+    FILE contains JSON Lines with id, gt and pred, the official CDM code's JSON array, or CSV, TSV or
+    Parquet with these columns; `-` is standard input. Or give one pair: --gt 'x^2' --pred 'x_2'.
+    `texlens compare` takes several such files, or the folders of --out.
     """
     from texlens.metrics.batches import ScoringConfig
+    from texlens.metrics.predictions import PREDICTIONS, write_predictions
     from texlens.metrics.registry import KEYS, check_keys
     from texlens.metrics.report.files import MARKER, metrics_document, write_scoring
     from texlens.metrics.report.page import scoring_page
@@ -91,6 +93,7 @@ def score(
         document = metrics_document(scoring)
     else:
         page = scoring_page(f"Scores of {file or 'one pair'}", scoring) if report else None
+        write_predictions(out / PREDICTIONS, predictions)
         document = write_scoring(out, scoring, page=page)
     text = markdown(scoring, signatures=False) if file else metrics_table(scoring.scores).markdown()
     print_result(document, f"{text}\nWritten: {out}" if out else text, as_json=as_json)

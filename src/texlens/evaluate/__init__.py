@@ -1,9 +1,10 @@
-"""Evaluation: a model reads a data set, and its predictions are scored.
+"""Evaluation: a recogniser reads a data set, and its predictions are scored.
 
-In: a reader and a Parquet file of examples. Out: a folder with predictions, metrics and a page.
+In: a recogniser and a Parquet file of examples. Out: a folder with predictions, metrics and a page.
 
-`run` evaluates one model on one set, `suite` several models on several sets, `demo` the pictures
-that come with the package. `compare` puts finished evaluations side by side.
+`recognisers` is the interface of all that reads, `run` evaluates one recogniser on one set, `suite` several
+models on several sets, `demo` the pictures that come with the package. `compare` puts predictions of several
+systems side by side.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from typing import TYPE_CHECKING
 from texlens.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from texlens.evaluate.recognisers import Recogniser
     from texlens.evaluate.run import DataSet, evaluate
     from texlens.evaluate.suite import evaluate_suite, load_suite
 
-__all__ = ["DataSet", "evaluate", "evaluate_suite", "load_suite"]
+__all__ = ["DataSet", "Recogniser", "evaluate", "evaluate_suite", "load_suite"]
 
 __getattr__ = lazy_names(
     __name__,
     {
         "DataSet": "texlens.evaluate.run",
+        "Recogniser": "texlens.evaluate.recognisers",
         "evaluate": "texlens.evaluate.run",
         "evaluate_suite": "texlens.evaluate.suite",
         "load_suite": "texlens.evaluate.suite",

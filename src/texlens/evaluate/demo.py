@@ -81,7 +81,7 @@ def run_demo(
     page = scoring_page(
         "TexLens demo",
         scoring,
-        pictures=(picture_for_browsers(picture.content) for picture in pictures),
+        pictures=lambda _: {one.file: picture_for_browsers(one.content) for one in pictures},
         introduction=[introduction],
     )
     write_text(out / PAGE, page)

@@ -1,4 +1,6 @@
-"""One model over one data set: predictions, metrics, and a page that shows them.
+"""One recogniser over one data set: predictions, metrics, and a page that shows them.
+
+An evaluation is reading, and then scoring as `texlens score` does it.
 
 The folder holds `run.json` (model, data and settings: an unfinished run is resumed only if they are
 the same), `predictions.jsonl` (a line per item, in the data's order, appended one by one),
@@ -11,27 +13,33 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from texlens.data.parquet import count_examples, read_examples
 from texlens.errors import InputError
+from texlens.evaluate.recognisers import (
+    ModelReader,
+    Recognised,
+    Recogniser,
+    name_of,
+    recognise,
+)
 from texlens.metrics.batches import ScoringConfig
-from texlens.metrics.predictions import read_predictions
+from texlens.metrics.predictions import PREDICTIONS, prediction_record, read_predictions
+from texlens.metrics.registry import KEYS
 from texlens.metrics.report.files import MARKER, write_scoring
 from texlens.metrics.report.page import scoring_page
 from texlens.metrics.scoring import score_predictions
-from texlens.reading import Reader
-from texlens.reading.backends.remote import RemoteReader
 from texlens.reading.pictures.opening import picture_for_browsers
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction, Reading
 from texlens.runs import begin_or_resume, open_out_folder, progress, provenance
 
-PREDICTIONS = "predictions.jsonl"
 RUN = "run.json"
 
 
@@ -45,6 +53,11 @@ class DataSet:
     def examples(self) -> Iterator[Example]:
         """The examples, in order. Raises InputError when the file is no table of examples."""
         return read_examples(self.path, self.limit)
+
+    def pictures(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """The encoded pictures of some examples, by id."""
+        wanted = set(ids)
+        return {example.id: example.image for example in self.examples() if example.id in wanted}
 
     def count(self) -> int:
         """The number of examples. Raises InputError as `examples` does."""
@@ -63,25 +76,25 @@ class DataSet:
 
 
 def evaluate(
-    reader: Reader | RemoteReader,
-    data: DataSet,
-    out: Path,
-    config: ScoringConfig,
+    recogniser: Recogniser | ModelReader,
+    data: DataSet | Path | str,
+    out: Path | str,
+    config: ScoringConfig | None = None,
     *,
     workers: int = 1,
     force: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Read every picture of a data set, score the readings, and write all of it into `out`.
+    """Read every picture of a data set, score the predictions, and write all of it into `out`.
 
     A picture that cannot be read counts as an empty prediction, with its error beside it. An
     interrupted run continues after the last prediction it wrote.
 
     Args:
-        reader: the model that reads.
-        data: the pictures and their references.
+        recogniser: what reads: a `texlens.Reader`, or any other `Recogniser`.
+        data: the pictures and their references: a Parquet file, or a part of one.
         out: the folder to write.
-        config: the metrics to compute.
+        config: the metrics to compute, by default all.
         workers: processes that share the scoring.
         force: replace a finished result.
         quiet: show no progress.
@@ -92,28 +105,34 @@ def evaluate(
     Raises:
         InputError: the data cannot be read, or `out` holds another run or a finished result.
     """
+    data = data if isinstance(data, DataSet) else DataSet(Path(data))
+    out, config = Path(out), config or ScoringConfig(KEYS)
     total = data.count()
     if total == 0:
         raise InputError(f"'{data.path}' holds no examples.")
     open_out_folder(out, marker=MARKER, force=force)
-    description = _describe(reader, data)
+    description = _describe(recogniser, data)
     if force:
         (out / RUN).unlink(missing_ok=True)
     if not (out / RUN).exists():
         (out / PREDICTIONS).unlink(missing_ok=True)
     begin_or_resume(out / RUN, description)
-    done = _written(out / PREDICTIONS)
+    done = len(_written(out / PREDICTIONS))
     start = time.perf_counter()
-    _predict(reader, data, out / PREDICTIONS, skip=len(done), total=total, quiet=quiet)
+    _predict(recogniser, data, out / PREDICTIONS, skip=done, total=total, quiet=quiet)
     seconds = time.perf_counter() - start
     predictions = _written(out / PREDICTIONS)
     scoring = score_predictions(predictions, config, workers=workers, quiet=quiet)
-    read_now = len(predictions) - len(done)
+    read_now = len(predictions) - done
+    name = name_of(recogniser)
+    introduction = f"{len(predictions)} pictures of {data.path.name}, read by {name}."
+    if failed := sum("error" in prediction.extra for prediction in predictions):
+        introduction += f" {failed} of them could not be read, and count as empty predictions."
     page = scoring_page(
-        f"Evaluation of {reader.name} on {data.path.name}",
+        f"Evaluation of {name} on {data.path.name}",
         scoring,
-        pictures=(picture_for_browsers(example.image) for example in data.examples()),
-        introduction=[f"{len(predictions)} pictures of {data.path.name}, read by {reader.name}."],
+        pictures=partial(pictures_for_browsers, data),
+        introduction=[introduction],
     )
     return write_scoring(
         out,
@@ -128,23 +147,38 @@ def evaluate(
     )
 
 
-def _describe(reader: Reader | RemoteReader, data: DataSet) -> dict[str, Any]:
-    """Everything that the predictions of a run depend on."""
-    return {
+def pictures_for_browsers(data: DataSet, ids: Iterable[str]) -> Mapping[str, bytes | None]:
+    """Some pictures of a data set as a page shows them, by id; None for a broken one."""
+    return {id_: picture_for_browsers(image) for id_, image in data.pictures(ids).items()}
+
+
+def _describe(recogniser: Recogniser | ModelReader, data: DataSet) -> dict[str, Any]:
+    """Everything that the predictions of a run depend on, as far as it is known."""
+    description: dict[str, Any] = {
         "data": data.path.name,
         "limit": data.limit,
         "data_sha256": data.sha256(),
-        "model": reader.name,
-        "fingerprint": reader.fingerprint,
-        "prompt_config": reader.prompt_config.model_dump(),
-        "max_new_tokens": reader.max_new_tokens,
-        "decoding": reader.decoding_settings,
+        "model": name_of(recogniser),
         "versions": provenance("torch", "transformers", "peft", "pillow"),
     }
+    if isinstance(recogniser, ModelReader):
+        description |= {
+            "fingerprint": recogniser.fingerprint,
+            "prompt_config": recogniser.prompt_config.model_dump(),
+            "max_new_tokens": recogniser.max_new_tokens,
+            "decoding": recogniser.decoding_settings,
+        }
+    return description
 
 
 def _predict(
-    reader: Reader | RemoteReader, data: DataSet, path: Path, *, skip: int, total: int, quiet: bool
+    recogniser: Recogniser | ModelReader,
+    data: DataSet,
+    path: Path,
+    *,
+    skip: int,
+    total: int,
+    quiet: bool,
 ) -> None:
     """Append a line to `path` for every example after the first `skip`."""
     references: dict[str, Example] = {}
@@ -156,29 +190,31 @@ def _predict(
             references[example.id] = replace(example, image=b"")
             yield Item(example.id, example.image)
 
-    readings = reader.read_many(items())
+    found = recognise(recogniser, items())
     with path.open("ab") as stream:
-        for reading in progress(readings, total=total - skip, unit="pictures", quiet=quiet):
-            line = json.dumps(_line(references[reading.path], reading), ensure_ascii=False) + "\n"
+        for one in progress(found, total=total - skip, unit="pictures", quiet=quiet):
+            record = prediction_record(_prediction(references[one.id], one))
+            line = json.dumps(record, ensure_ascii=False) + "\n"
             stream.write(line.encode("utf-8", errors="backslashreplace"))
             stream.flush()
 
 
-def _line(example: Example, reading: Reading) -> dict[str, Any]:
-    line = {
-        "id": example.id,
-        "gt": example.latex_formula,
-        "pred": reading.latex,
-        "confidence": round(reading.confidence, 6),
-        "warnings": list(reading.warnings),
-        "seconds": round(reading.seconds, 4),
-        "kind": example.kind,
-        "source": example.source,
-    }
-    return line if reading.error is None else {**line, "error": reading.error}
+def _prediction(example: Example, recognised: Recognised) -> Prediction:
+    latex, extra = recognised.prediction, dict[str, Any]()
+    if isinstance(latex, Reading):
+        extra = {
+            "confidence": round(latex.confidence, 6),
+            "warnings": list(latex.warnings),
+            "seconds": round(latex.seconds, 4),
+        }
+        latex = latex.latex
+    extra |= {"kind": example.kind, "source": example.source}
+    if recognised.error is not None:
+        extra["error"] = recognised.error
+    return Prediction(example.id, example.latex_formula, latex, extra)
 
 
-def _written(path: Path) -> Sequence[Prediction]:
+def _written(path: Path) -> list[Prediction]:
     """The predictions written so far; an incomplete last line is removed from the file."""
     if not path.exists():
         return []

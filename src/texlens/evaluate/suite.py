@@ -14,9 +14,11 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    model_validator,
 )
 
 from texlens.errors import InputError
+from texlens.evaluate.recognisers import ModelReader, Recogniser, load_recogniser
 from texlens.evaluate.run import DataSet, evaluate
 from texlens.inputs import read_text
 from texlens.metrics.batches import ScoringConfig
@@ -44,11 +46,24 @@ class _Strict(BaseModel):
 
 
 class SuiteModel(_Strict):
-    """A model of a suite; without `model`, the embedded one."""
+    """A model of a suite; without `model`, the embedded one. `recogniser` is module:factory."""
 
     name: str = Field(pattern=_NAME)
     model: Annotated[str, AfterValidator(_found)] | None = None
     adapter: Annotated[str, AfterValidator(_found)] | None = None
+    recogniser: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one_model(self) -> SuiteModel:
+        if self.recogniser is not None and (self.model or self.adapter):
+            raise ValueError("give a model or a recogniser, not both")
+        return self
+
+    def open(self, batch_size: int | None) -> Recogniser | ModelReader:
+        """Load the model."""
+        if self.recogniser is not None:
+            return load_recogniser(self.recogniser)
+        return Reader(self.model, self.adapter, batch_size=batch_size)
 
 
 class SuiteSet(_Strict):
@@ -110,14 +125,20 @@ def evaluate_suite(
         data.count()
     results: dict[str, dict[str, Any]] = {name: {} for name in sets}
     for one in suite.models:
-        open_reader = cache(partial(Reader, one.model, one.adapter, batch_size=batch_size))
+        open_recogniser = cache(partial(one.open, batch_size))
         for name, data in sets.items():
             folder = out / name / one.name
             if (folder / MARKER).is_file() and not force:
                 run = read_json(folder / MARKER)
             else:
                 run = evaluate(
-                    open_reader(), data, folder, config, workers=workers, force=force, quiet=quiet
+                    open_recogniser(),
+                    data,
+                    folder,
+                    config,
+                    workers=workers,
+                    force=force,
+                    quiet=quiet,
                 )
             results[name][one.name] = {"n": run["n"], "metrics": run["metrics"]}
     document = {"results": results}

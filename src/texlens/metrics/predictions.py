@@ -1,23 +1,37 @@
-"""Reading a file of predictions; an error names its file and line.
+"""Predictions in files: how they are read and written, and which references they have.
 
-There are three forms: JSON Lines with `id`, `gt`, `pred` and any further fields; the JSON array of
-`img_id`, `gt`, `pred` that the official CDM code reads; and CSV or TSV with a header. UTF-8, with
-or without a byte order mark.
+A file of predictions is what recognisers, `texlens score` and `texlens compare` exchange. It is read
+as JSON Lines with `id`, `gt` (reference), `pred` (prediction) and any further fields; as the JSON
+array of `img_id`, `gt`, `pred` that the official CDM code reads; as CSV or TSV with a header; or as
+Parquet. `NAMES` has other names that these columns may have. Text is UTF-8, with or without a byte
+order mark. It is written as JSON Lines. An error names the file and the line.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from texlens.errors import InputError
+from texlens.errors import InputError, require_extra
 from texlens.inputs import json_records, name_of, read_text
+from texlens.latex import normalize
 from texlens.records import Prediction
+from texlens.runs import write_json_lines
 
-_ID_KEYS = ("id", "img_id")
+PREDICTIONS = "predictions.jsonl"
+"""The file of this name is in every folder of scores and of an evaluation."""
+
+NAMES = {
+    "id": ("id", "img_id", "image_id", "sample_id", "file_name", "filename"),
+    "gt": ("gt", "reference", "ref", "ground_truth", "target", "label", "latex_formula"),
+    "pred": ("pred", "prediction", "hypothesis", "hyp", "generated_text", "output"),
+}
+"""The names of the three columns; the first that is there counts."""
+
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _CONTROL = {chr(code): f"\\x{code:02x}" for code in range(32)}
 
@@ -28,11 +42,14 @@ def read_predictions(path: Path, *, limit: int | None = None) -> list[Prediction
     Raises InputError with the file and the line when the file cannot be read, is not UTF-8, breaks
     its format, lacks a key, has an id twice, or has no rows.
     """
-    text = read_text(path)
-    if path.suffix.lower() in _DELIMITERS:
-        rows = _table_rows(path, text, _DELIMITERS[path.suffix.lower()])
+    suffix = path.suffix.lower()
+    rows: Iterator[tuple[str, Any]]
+    if suffix == ".parquet":
+        rows = _parquet_rows(path)
+    elif suffix in _DELIMITERS:
+        rows = _table_rows(path, read_text(path), _DELIMITERS[suffix])
     else:
-        rows = json_records(path, text)
+        rows = json_records(path, read_text(path))
     predictions: list[Prediction] = []
     seen: dict[str, str] = {}
     for where, row in rows:
@@ -41,7 +58,7 @@ def read_predictions(path: Path, *, limit: int | None = None) -> list[Prediction
         prediction = prediction_of(where, row)
         if prediction.id in seen:
             raise InputError(
-                f"{where}: the id '{_shown(prediction.id)}' was already used in "
+                f"{where}: the id '{shown_id(prediction.id)}' was already used in "
                 f"{seen[prediction.id]}: ids must be unique."
             )
         seen[prediction.id] = where.removeprefix(f"{name_of(path)}, ")
@@ -49,6 +66,34 @@ def read_predictions(path: Path, *, limit: int | None = None) -> list[Prediction
     if not predictions:
         raise InputError(f"{path}: there are no rows.")
     return predictions
+
+
+def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
+    """Write predictions as JSON Lines, atomically."""
+    write_json_lines(path, map(prediction_record, predictions))
+
+
+def prediction_record(prediction: Prediction) -> dict[str, Any]:
+    """The line of a prediction: `id`, `gt`, `pred`, and its further fields."""
+    return {"id": prediction.id, "gt": prediction.gt, "pred": prediction.pred} | prediction.extra
+
+
+def references_sha256(references: Mapping[str, str]) -> str:
+    """A hash over ids and references, in whatever order: systems that have it can be compared.
+
+    References count as equal where their normal forms are: spaces, `$...$` around the formula and
+    other spellings of one picture make no difference.
+
+    Args:
+        references: reference by id.
+    """
+    content = hashlib.sha256()
+    for id_, reference in sorted(references.items()):
+        for text in (id_, normalize(reference)):
+            part = text.encode("utf-8", errors="surrogatepass")
+            content.update(len(part).to_bytes(8, "little"))
+            content.update(part)
+    return content.hexdigest()
 
 
 def _table_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, Any]]:
@@ -65,6 +110,29 @@ def _table_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, An
         raise InputError(f"{path}, line {reader.line_num}: {error}.") from error
 
 
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """The rows of a Parquet file, without its pictures."""
+    require_extra("Reading Parquet", "data", "pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path, pre_buffer=False)
+        columns = [
+            field.name
+            for field in table.schema_arrow
+            if not (pa.types.is_struct(field.type) or pa.types.is_binary(field.type))
+        ]
+        batches = table.iter_batches(batch_size=1024, columns=columns)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        for number, row in enumerate(rows, start=1):
+            yield f"{path}, row {number}", row
+    except pa.ArrowInvalid as error:
+        raise InputError(f"'{path}' is not a Parquet file.") from error
+    except OSError as error:
+        raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from error
+
+
 def prediction_of(where: str, row: object) -> Prediction:
     """The prediction of a mapping with an id, `gt`, `pred` and any further fields.
 
@@ -72,21 +140,24 @@ def prediction_of(where: str, row: object) -> Prediction:
     """
     if not isinstance(row, Mapping):
         raise InputError(f"{where}: this is not an object with id, gt and pred.")
-    id_key = next((key for key in _ID_KEYS if key in row), "id")
-    for key in (id_key, "gt", "pred"):
+    keys = {
+        name: next((key for key in aliases if key in row), name) for name, aliases in NAMES.items()
+    }
+    found: dict[str, str] = {}
+    for name, key in keys.items():
         if key not in row:
             raise InputError(f"{where}: the key '{key}' is missing.")
-    id_ = row[id_key]
-    if isinstance(id_, int) and not isinstance(id_, bool):
-        id_ = str(id_)
-    for key, value in ((id_key, id_), ("gt", row["gt"]), ("pred", row["pred"])):
+        value = row[key]
+        if name == "id" and isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
         if not isinstance(value, str):
             raise InputError(f"{where}: '{key}' is not a text.")
-    extra = {key: value for key, value in row.items() if key not in (id_key, "gt", "pred")}
-    return Prediction(id_, row["gt"], row["pred"], extra)
+        found[name] = value
+    extra = {key: value for key, value in row.items() if key not in keys.values()}
+    return Prediction(found["id"], found["gt"], found["pred"], extra)
 
 
-def _shown(id_: str) -> str:
+def shown_id(id_: str) -> str:
     """An id for a message: one short line."""
     shown = "".join(_CONTROL.get(character, character) for character in id_[:80])
     return shown.encode("utf-8", errors="backslashreplace").decode()

@@ -9,7 +9,7 @@ from typing import Any
 from texlens.data.parquet import read_examples
 from texlens.data.preview import contact_sheet
 from texlens.evaluate.compare.comparison import PAGE
-from texlens.evaluate.compare.runs import EvaluatedRun
+from texlens.evaluate.compare.runs import ScoredRun
 from texlens.evaluate.compare.tables import overview_table
 from texlens.images import data_address, encode_png
 from texlens.pages import render_page
@@ -24,7 +24,7 @@ _PICTURES_SHOWN = 12  # of each set
 def write_index(
     out: Path,
     config: PipelineConfig,
-    runs: Sequence[EvaluatedRun],
+    runs: Sequence[ScoredRun],
     steps: Sequence[dict[str, Any]],
 ) -> None:
     """Write `report/index.html` into the folder of a finished pipeline.

@@ -250,7 +250,7 @@ class _Pipeline:
         self.steps.run(
             "compare",
             {
-                "runs": [[r.set, r.model, hash_files([r.folder / SCORED])] for r in runs],
+                "runs": [[r.set, r.model, hash_files([r.source / SCORED])] for r in runs],
                 "heading": config.heading,
                 "reported": config.reported,
             },

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from texlens.cli.compare import compare as command
 from texlens.data.parquet import write_examples
 from texlens.errors import InputError
-from texlens.evaluate.compare.bootstrap import differences
 from texlens.evaluate.compare.comparison import compare
-from texlens.evaluate.compare.runs import find_runs, open_run
+from texlens.evaluate.compare.runs import ScoredRun, find_runs, open_run
+from texlens.evaluate.compare.significance import Difference, set_statistics
 from texlens.evaluate.run import DataSet, evaluate
 from texlens.metrics.batches import ScoringConfig
 from texlens.model.prompt_config import PromptConfig
@@ -76,6 +76,12 @@ def folders(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     return {name: out / name for name in answers}
 
 
+def differences(
+    base: ScoredRun, run: ScoredRun, keys: tuple[str, ...] | list[str]
+) -> dict[str, Difference]:
+    return dict(set_statistics([base, run], keys).differences[run.model, base.model])
+
+
 def test_differences_are_those_of_the_values_and_their_intervals_fit(
     folders: dict[str, Path],
 ) -> None:
@@ -83,24 +89,24 @@ def test_differences_are_those_of_the_values_and_their_intervals_fit(
     texts = [key for key in KEYS if key != "layout"]  # on a very busy machine drawing may time out
     for run in (same, good, odd):
         for key, difference in differences(base, run, texts).items():
-            assert difference is not None
             expected = run.metrics[key]["value"] - base.metrics[key]["value"]
             assert difference.value == pytest.approx(expected, abs=1e-12)
     still = differences(base, same, KEYS)["bleu"]
-    assert still is not None
-    assert (still.value, still.ci, still.p) == (0, (0, 0), 1)
+    assert (still.value, still.ci, still.p_bootstrap, still.p_holm) == (0, (0, 0), 1, 1)
     found = differences(base, odd, KEYS)["exact"]
-    assert found is not None
     gains = np.array([odd.values[i]["exact"] - base.values[i]["exact"] for i in base.values])  # type: ignore[operator]
     spread = 1.96 * gains.std() / math.sqrt(len(gains))  # the normal approximation
     assert found.ci == pytest.approx((gains.mean() - spread, gains.mean() + spread), abs=0.04)
-    assert found.p > 0.5
+    assert found.p_bootstrap > 0.5
+    assert found.p_randomisation > 0.5
     better = differences(base, good, KEYS)["exact"]
-    assert better is not None
     assert better.value == 0.25
+    assert (better.wins, better.losses, better.ties) == (6, 0, 18)
+    assert better.p_bootstrap < 0.01
+    # Six exchanges that must all fall one way, either way: 2 of 2 ** 6.
+    assert better.p_randomisation == pytest.approx(2 / 2**6, abs=0.005)
     assert better.significant
-    assert better.p < 0.01
-    assert differences(base, good, ("cdm",)) == {"cdm": None}
+    assert differences(base, good, ("cdm",)) == {}
 
 
 def test_items_are_paired(folders: dict[str, Path]) -> None:
@@ -109,7 +115,7 @@ def test_items_are_paired(folders: dict[str, Path]) -> None:
     low, high = base.metrics["exact"]["ci"]
     assert high - low > 0.2
     found = differences(base, same, ("exact", "bleu"))
-    assert [d.ci for d in found.values() if d is not None] == [(0, 0), (0, 0)]
+    assert [d.ci for d in found.values()] == [(0, 0), (0, 0)]
 
 
 def damaged(folder: Path, out: Path, change: Callable[[dict[str, Any]], None]) -> Path:
@@ -186,8 +192,9 @@ def test_the_page_shows_wins_and_losses_and_nothing_from_outside(
     assert page.count("the picture that was read") == 4 + 8
     assert re.search(r"<mark>\s*z\s*</mark>", page)
     assert document == json.loads((tmp_path / "out" / "compare.json").read_text())
-    exact = document["sets"]["test.parquet"]["models"]["good"]["metrics"]["exact"]
-    assert exact["against_base"]["difference"] == 0.25
+    (first, *_) = document["sets"]["test.parquet"]["pairs"]
+    assert (first["system"], first["other"]) == ("good", "base")
+    assert first["metrics"]["exact"]["value"] == 0.25
     with pytest.raises(InputError, match="finished result"):
         compare(runs, tmp_path / "out")
 
@@ -198,7 +205,7 @@ def test_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
     text = (tmp_path / "out" / "compare.md").read_text(encoding="utf-8")
     assert re.search(r"\| before +\| +0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]", text)
     assert "### Recognition: against before" in text
-    assert re.search(r"\| good +\| .*\+0\.250 \[\+0\.\d{3}, \+0\.\d{3}\] p 0\.00\d\*", text)
+    assert re.search(r"\| good +\| .*\+0\.250 \[\+0\.\d{3}, \+0\.\d{3}\] p 0\.0[123]\d\*", text)
     for title in (
         "tokens of the reference",
         "lines of the reference",
@@ -246,7 +253,7 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path) -> None:
     other = tmp_path / "other.parquet"
     write_examples(other, [Example("0", b"", "x")])
     wrong = CliRunner().invoke(command, [*arguments, "--force", "--data", str(other)])
-    assert "None of the runs has read" in str(wrong.exception)
+    assert "None of the systems has read" in str(wrong.exception)
 
 
 def test_a_suite_stands_for_all_its_runs(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""Finished evaluations side by side.
+"""Systems side by side.
 
-In: folders of `texlens evaluate`. Out: `compare.md`, `compare.html` and `compare.json` with tables,
-significance against the first run, wins and losses.
+In: files of predictions, or folders of `texlens score` and `texlens evaluate`. Out: `compare.md`,
+`compare.html` and `compare.json` with tables, significance, wins and losses.
 
-In the order of the work: `runs` finds the evaluations and refuses numbers that must not be in one
-column, `bootstrap` tests the differences, `gallery` chooses wins and losses, `tables` and
+In the order of the work: `runs` finds and scores the systems and refuses numbers that must not be in
+one column, `significance` tests the differences, `gallery` chooses wins and losses, `tables` and
 `reported_figures` make the tables, and `comparison` puts it together.
 """
 

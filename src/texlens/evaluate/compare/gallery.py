@@ -7,15 +7,16 @@ marked that the reference does not have; in the reference, text that the worse p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from texlens.errors import InputError
-from texlens.evaluate.compare.runs import EvaluatedRun
+from texlens.evaluate.compare.runs import ScoredRun
 from texlens.evaluate.run import DataSet
 from texlens.images import data_address, encode_png
 from texlens.metrics.batches import ScoringConfig
+from texlens.metrics.predictions import references_sha256
 from texlens.metrics.registry import goodness
 from texlens.metrics.report.explain import explain
 from texlens.metrics.report.page import RenderedText, marked_differences
@@ -53,15 +54,13 @@ class Gallery:
     counts: tuple[int, int, int]  # better, worse, equal
 
 
-def make_gallery(
-    base: EvaluatedRun, run: EvaluatedRun, pictures: Mapping[str, bytes]
-) -> Gallery | None:
+def make_gallery(base: ScoredRun, run: ScoredRun, data: DataSet | None) -> Gallery | None:
     """Choose and render the items; None when the runs share none of the metrics for the choice.
 
     Args:
         base: the run to compare with, on the same set.
         run: the run.
-        pictures: encoded pictures by id, as far as they are known.
+        data: the pictures, where they are known.
     """
     shared = [k for k in _KEYS if base.value(k) is not None and run.value(k) is not None]
     if not shared:
@@ -76,6 +75,9 @@ def make_gallery(
     by_gain = sorted(gains, key=lambda id_: (gains[id_], id_))
     better = [id_ for id_ in reversed(by_gain) if gains[id_] > 0]
     worse = [id_ for id_ in by_gain if gains[id_] < 0]
+
+    shown = [*better[:ITEMS_SHOWN], *worse[:ITEMS_SHOWN]]
+    pictures = data.pictures(shown) if data is not None else {}
 
     def entry(id_: str) -> Entry:
         gt = base.predictions[id_].gt
@@ -105,21 +107,31 @@ def make_gallery(
     )
 
 
-def pictures_of(runs: Sequence[EvaluatedRun], data: Sequence[Path]) -> dict[str, dict[str, bytes]]:
-    """By set the pictures that its runs have read, from the Parquet files that hold them.
+def picture_sources(runs: Sequence[ScoredRun], data: Sequence[Path]) -> dict[str, DataSet]:
+    """By set the data with the pictures that its systems have read.
 
-    Raises InputError when a file cannot be read or belongs to none of the runs.
+    A system that read the pictures itself knows their hash; of the others, the references must be
+    those of the data.
+
+    Raises InputError when a file cannot be read or belongs to none of the systems.
     """
-    found: dict[str, dict[str, bytes]] = {}
-    limits = {run.data_sha256: (run.set, run.document["run"]["limit"]) for run in runs}
+    found: dict[str, DataSet] = {}
+    pictures = {run.set: run.data_sha256 for run in runs if run.data_sha256}
     for path in data:
-        for limit in dict.fromkeys(limit for _, limit in limits.values()):
+        for run in runs:
+            limit = run.about.get("limit", run.document["n"])
             one = DataSet(path, limit)
-            if (known := limits.get(one.sha256())) is not None:
-                found[known[0]] = {example.id: example.image for example in one.examples()}
+            known = pictures.get(run.set)
+            if known is not None:
+                matches = run.data_sha256 is not None and one.sha256() == known
+            else:
+                references = {example.id: example.latex_formula for example in one.examples()}
+                matches = references_sha256(references) == run.references_sha256
+            if matches:
+                found[run.set] = one
                 break
         else:
-            raise InputError(f"None of the runs has read '{path}'.")
+            raise InputError(f"None of the systems has read '{path}'.")
     return found
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
-from texlens.evaluate.compare.bootstrap import Difference
-from texlens.evaluate.compare.runs import EvaluatedRun
+from texlens.evaluate.compare.runs import ScoredRun
+from texlens.evaluate.compare.significance import TRIALS, Difference, SetStatistics
 from texlens.metrics.registry import KEYS, goodness
 from texlens.metrics.report.table import BREAKDOWN_TITLES
 from texlens.tables import Table, number
@@ -23,11 +24,8 @@ _BREAKDOWN = ("bleu", "edit_tokens", "cdm", "exprate_cdm", "layout")
 _NO_CONDITIONS = ("base", "licence", "max_new_tokens")
 _SHORT = 40  # characters: longer conditions, such as prompts, are named without their content
 
-# (set, model) -> key -> difference from the base
-Differences = Mapping[tuple[str, str], Mapping[str, Difference | None]]
 
-
-def overview_table(runs: Sequence[EvaluatedRun]) -> Table:
+def overview_table(runs: Sequence[ScoredRun]) -> Table:
     """Every model on every set, with the columns of the qwen-ocr report's ablation."""
     keys = _computed(runs, OVERVIEW) or _computed(runs, KEYS)[:3]
     rows = [
@@ -39,12 +37,14 @@ def overview_table(runs: Sequence[EvaluatedRun]) -> Table:
     return Table("All models on all sets", ("set", "model", "n", *keys), tuple(rows))
 
 
-def other_conditions(runs: Sequence[EvaluatedRun], base: str) -> list[str]:
+def other_conditions(runs: Sequence[ScoredRun], base: str) -> list[str]:
     """A sentence for each model that read under other conditions than the base.
 
     Such a difference includes that of the conditions (prompt, limits), not of the weights alone.
     """
-    conditions = {run.model: _conditions(run) for run in runs}
+    conditions = {run.model: _conditions(run) for run in runs if run.about}
+    if base not in conditions:  # its predictions are of unknown origin
+        return []
     sentences = []
     for model, found in conditions.items():
         differing = []
@@ -60,8 +60,8 @@ def other_conditions(runs: Sequence[EvaluatedRun], base: str) -> list[str]:
     return sentences
 
 
-def _conditions(run: EvaluatedRun) -> dict[str, Any]:
-    about = run.document["run"]
+def _conditions(run: ScoredRun) -> dict[str, Any]:
+    about = run.about
     prompt_config = {
         k: v for k, v in about.get("prompt_config", {}).items() if k not in _NO_CONDITIONS
     }
@@ -69,18 +69,42 @@ def _conditions(run: EvaluatedRun) -> dict[str, Any]:
     return {**prompt_config, **limit, **about.get("decoding", {})}
 
 
-def set_tables(runs: Sequence[EvaluatedRun], found: Differences, base: str) -> list[Table]:
+def set_tables(runs: Sequence[ScoredRun], found: SetStatistics, base: str) -> list[Table]:
     """The tables of one set: for each group of metrics the values, then the differences."""
     tables = []
     for title, wanted in SET_TABLES.items():
         if keys := _computed(runs, wanted):
-            tables.append(_values_table(title, runs, keys))
-            if any((run.set, run.model) in found for run in runs):
+            tables.append(_values_table(title, runs, keys, found))
+            if any((run.model, base) in found.differences for run in runs):
                 tables.append(_differences_table(title, runs, keys, found, base))
     return tables
 
 
-def breakdown_tables(runs: Sequence[EvaluatedRun]) -> list[Table]:
+def pairs_table(runs: Sequence[ScoredRun], found: SetStatistics) -> Table:
+    """Every pair of systems on one set by every metric shown: intervals, tests, wins, losses."""
+    rows = [
+        (
+            f"{second.model} - {first.model}",
+            key,
+            f"{one.value:+.4f}",
+            f"{one.ci[0]:+.4f} to {one.ci[1]:+.4f}",
+            *(f"{p:.4f}" for p in (one.p_bootstrap, one.p_randomisation, one.p_holm)),
+            *(str(count) for count in (one.wins, one.losses, one.ties)),
+        )
+        for first, second in combinations(runs, 2)
+        for key, one in found.differences.get((second.model, first.model), {}).items()
+        if any(key in shown for shown in SET_TABLES.values())
+    ]
+    header = ("systems", "metric", "difference", "95 % interval", "p bootstrap", "p", "p Holm",
+              "wins", "losses", "ties")  # fmt: skip
+    note = (
+        f"p: approximate randomisation, {TRIALS} trials; p Holm: corrected over the pairs of systems, "
+        "for each metric apart. Wins are items that the first system does better."
+    )
+    return Table("All pairs", header, tuple(rows), note)
+
+
+def breakdown_tables(runs: Sequence[ScoredRun]) -> list[Table]:
     """One set by length, lines, arrays, kind and source: a row for each group and model."""
     keys = _computed(runs, _BREAKDOWN) or _computed(runs, KEYS)[:5]
     tables = []
@@ -103,11 +127,11 @@ def breakdown_tables(runs: Sequence[EvaluatedRun]) -> list[Table]:
     return tables
 
 
-def runs_table(runs: Sequence[EvaluatedRun]) -> Table:
+def runs_table(runs: Sequence[ScoredRun]) -> Table:
     """The weights, the conditions and the speed of each run."""
     rows = []
     for run in runs:
-        about = run.document["run"]
+        about = run.about
         decoding = about.get("decoding", {})
         speed = run.document.get("speed", {}).get("pictures_per_second")
         rows.append(
@@ -126,7 +150,7 @@ def runs_table(runs: Sequence[EvaluatedRun]) -> Table:
     return Table("Runs", header, tuple(rows))
 
 
-def signatures(runs: Sequence[EvaluatedRun]) -> list[str]:
+def signatures(runs: Sequence[ScoredRun]) -> list[str]:
     """The distinct signatures of all numbers, in the order of the metrics."""
     return names(
         run.metrics[key]["signature"] for key in KEYS for run in runs if key in run.metrics
@@ -138,37 +162,44 @@ def names(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _values_table(title: str, runs: Sequence[EvaluatedRun], keys: Sequence[str]) -> Table:
-    rows = [(run.model, *(_with_interval(run, key) for key in keys)) for run in runs]
-    counts = {key: {run.metrics[key]["n"] for run in runs if key in run.metrics} for key in keys}
-    note = "n: " + ", ".join(f"{key} {'/'.join(map(str, sorted(counts[key])))}" for key in keys)
-    return Table(title, ("model", *keys), tuple(rows), f"{note}. 95 % intervals in brackets.")
+def _values_table(
+    title: str, runs: Sequence[ScoredRun], keys: Sequence[str], found: SetStatistics
+) -> Table:
+    rows = [(run.model, *(_with_interval(run, key, found) for key in keys)) for run in runs]
+    total = len(runs[0].values)
+    counts = [f"{key} {total - found.left_out.get(key, 0)}" for key in keys]
+    note = f"n of {total}: {', '.join(counts)}. 95 % intervals in brackets."
+    if any(found.left_out.get(key) for key in keys):
+        note += " An item without a value in some model is left out for all."
+    return Table(title, ("model", *keys), tuple(rows), note)
 
 
 def _differences_table(
-    title: str, runs: Sequence[EvaluatedRun], keys: Sequence[str], found: Differences, base: str
+    title: str, runs: Sequence[ScoredRun], keys: Sequence[str], found: SetStatistics, base: str
 ) -> Table:
     rows = [
-        (run.model, *(_difference(found[run.set, run.model].get(key)) for key in keys))
+        (run.model, *(_difference(found.differences[run.model, base].get(key)) for key in keys))
         for run in runs
-        if (run.set, run.model) in found
+        if (run.model, base) in found.differences
     ]
-    note = "Paired bootstrap over items: difference, 95 % interval, two-sided p; * where p < 0.05."
+    note = (
+        "Difference, 95 % interval (paired bootstrap over items), p (approximate randomisation, "
+        "corrected by Holm's method over all pairs of models); * where p < 0.05."
+    )
     if distances := [key for key in keys if goodness(key, 0.0) == 1.0]:
         note += f" Lower is better: {', '.join(distances)}."
     return Table(f"{title}: against {base}", ("model", *keys), tuple(rows), note)
 
 
-def _computed(runs: Sequence[EvaluatedRun], keys: Sequence[str]) -> list[str]:
+def _computed(runs: Sequence[ScoredRun], keys: Sequence[str]) -> list[str]:
     return [key for key in keys if any(run.value(key) is not None for run in runs)]
 
 
-def _with_interval(run: EvaluatedRun, key: str) -> str:
-    value = run.value(key)
-    if value is None:
+def _with_interval(run: ScoredRun, key: str, found: SetStatistics) -> str:
+    one = found.values.get((run.model, key))
+    if one is None:
         return number(None)
-    low, high = run.metrics[key]["ci"]
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{one.value:.3f} [{one.ci[0]:.3f}, {one.ci[1]:.3f}]"
 
 
 def _difference(difference: Difference | None) -> str:
@@ -176,4 +207,4 @@ def _difference(difference: Difference | None) -> str:
         return number(None)
     low, high = difference.ci
     star = "*" if difference.significant else ""
-    return f"{difference.value:+.3f} [{low:+.3f}, {high:+.3f}] p {difference.p:.3f}{star}"
+    return f"{difference.value:+.3f} [{low:+.3f}, {high:+.3f}] p {difference.p_holm:.3f}{star}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from texlens.metrics.predictions import references_sha256
 from texlens.metrics.report.table import markdown
 from texlens.metrics.scoring import Scoring
 from texlens.runs import provenance, write_json, write_json_lines, write_text
@@ -17,6 +18,7 @@ def metrics_document(scoring: Scoring) -> dict[str, Any]:
     return {
         "metrics": {key: score.as_json() for key, score in scoring.scores.items()},
         "n": len(scoring.predictions),
+        "references_sha256": references_sha256({p.id: p.gt for p in scoring.predictions}),
         "warnings": list(scoring.warnings),
         "breakdown": {
             kind: {group.name: {"n": group.n, "metrics": group.values} for group in groups}

@@ -7,9 +7,8 @@ in which no script runs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from texlens.images import data_address
@@ -52,7 +51,7 @@ def scoring_page(
     title: str,
     scoring: Scoring,
     *,
-    pictures: Iterable[bytes | None] = (),
+    pictures: Callable[[Sequence[str]], Mapping[str, bytes | None]] | None = None,
     introduction: Sequence[str] = (),
     limit: int = ITEMS_SHOWN,
 ) -> str:
@@ -62,16 +61,17 @@ def scoring_page(
         title: the heading.
         scoring: its scores and its breakdown become tables; then come the worst items, drawn by
             MathJax, with the differences between their normal forms marked.
-        pictures: PNG or JPEG files, one for every prediction in their order; or none.
+        pictures: gives the PNG or JPEG files of the items that are shown, by their ids; or none.
         introduction: sentences below the heading.
         limit: the number of items shown.
     """
     first = scoring.items[0].values
     keys = [key for key in first if any(item.values[key] is not None for item in scoring.items)]
     sort_key = next((key for key in _SORT_KEYS if key in keys), keys[0] if keys else "")
-    rows = list(zip(scoring.predictions, scoring.items, pictures or repeat(None), strict=False))
+    rows = list(zip(scoring.predictions, scoring.items, strict=True))
     # An item without a value, whose reference cannot be drawn, comes after all others.
     worst_first = sorted(rows, key=lambda row: _goodness(row[1], sort_key, absent=2.0))[:limit]
+    shown = pictures([prediction.id for prediction, _ in worst_first]) if pictures else {}
     return render_page(
         "texlens.metrics.report",
         "report",
@@ -82,22 +82,24 @@ def scoring_page(
         signatures=[score.signature for score in scoring.scores.values()],
         keys=keys,
         sort_key=sort_key,
-        items=_item_contexts(worst_first, keys),
+        items=_item_contexts(worst_first, keys, shown),
         left_out=len(rows) - len(worst_first),
     )
 
 
 def _item_contexts(
-    rows: Sequence[tuple[Prediction, ItemResult, bytes | None]], keys: Sequence[str]
+    rows: Sequence[tuple[Prediction, ItemResult]],
+    keys: Sequence[str],
+    pictures: Mapping[str, bytes | None],
 ) -> list[dict[str, Any]]:
     """The values of each item for the template."""
     from texlens.latex import formula_of
     from texlens.render import svg_many
 
-    drawn = svg_many([formula_of(text) for item, *_ in rows for text in (item.gt, item.pred)])
+    drawn = svg_many([formula_of(text) for item, _ in rows for text in (item.gt, item.pred)])
     contexts = []
-    for (item, result, picture), *drawings in zip(rows, drawn[::2], drawn[1::2], strict=True):
-        extra = item.extra
+    for (item, result), *drawings in zip(rows, drawn[::2], drawn[1::2], strict=True):
+        extra, picture = item.extra, pictures.get(item.id)
         columns = {
             name: _text(extra[name]) for name in _COLUMNS if extra.get(name) not in (None, "")
         }
