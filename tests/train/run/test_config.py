@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from texlens.errors import InputError
+from texlens.model.prompt_config import PromptConfig
+from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.run.config import load_recipe, parse_changes, recipe_names, recipe_text
+from texlens.train.run.schedule import Schedule
+from texlens.train.run.settings import Lora
 from texlens.train.sft.settings import SftConfig
 
 
@@ -116,18 +120,49 @@ def test_the_3b_recipes_have_the_settings_of_the_qwen_ocr_report() -> None:
         assert (config.lora.r, config.learning_rate, config.warmup_ratio) == (8, 5e-5, 0.05)
         assert (config.weight_decay, config.max_length) == (0.01, 4096)
         assert config.precision == "bfloat16"
-    assert (
-        first.per_device_train_batch_size,
-        first.gradient_accumulation_steps,
-        first.num_train_epochs,
-    ) == (4, 2, 1)
-    assert (
-        second.per_device_train_batch_size,
-        second.gradient_accumulation_steps,
-        second.num_train_epochs,
-    ) == (2, 2, 24)
+        assert config.trainable_modules == ("language_model",)
+    assert (first.per_device_train_batch_size, first.gradient_accumulation_steps) == (4, 2)
+    assert (second.per_device_train_batch_size, second.gradient_accumulation_steps) == (2, 2)
+    assert (first.eval_loss_steps, second.eval_loss_steps) == (500, 10)
     assert first.prompt_config.max_pixels == 262_144
-    assert first.eval_steps == 500
+    # Checkpoint 5,500 of an epoch of 53,000 formulas went on, with its optimiser.
+    assert (first.max_steps, first.schedule_steps) == (5500, 53_000 // 8)
+    assert first.save_optimizer
+    assert second.continue_optimizer
+    one, two = (Schedule(config, steps_per_epoch=1) for config in (first, second))
+    assert one.learning_rate_factor(331) * 5e-5 == pytest.approx(5e-5, rel=1e-3)
+    # 24 epochs of 2,000 formulas in fours; stage 2 is the 500 steps after 5,500.
+    assert second.schedule_steps == 24 * 2000 // 4
+    rates = [two.learning_rate_factor(step) * second.learning_rate for step in (0, 250, 500)]
+    assert rates == [pytest.approx(r, rel=0.005) for r in (3.05e-5, 2.87e-5, 2.71e-5)]
+    assert two.max_steps == 500
+
+
+@pytest.mark.parametrize("size", ["3b", "7b"])
+def test_the_grpo_recipes_have_the_settings_of_the_grpo_report(size: str) -> None:
+    config = load_recipe(f"grpo_{size}", GrpoConfig)
+    assert config.groups_per_step() == 8
+    assert config.num_generations == 6
+    assert (config.learning_rate, config.max_steps) == (4e-5, 100)
+    assert config.lora == Lora(r=16, lora_alpha=32, lora_dropout=0.05)
+    assert config.adapter is None
+    tagged = config.prompt_config.applied_to(PromptConfig())
+    assert (tagged.answer_format, tagged.max_new_tokens) == ("think_answer", 600)
+    assert config.max_prompt_length == 600
+    assert set(config.rewards.values()) == {1}
+
+
+def test_the_learning_rate_decays_as_asked() -> None:
+    def factors(decay: str) -> list[float]:
+        settings = (f"lr_scheduler_type={decay}", "num_train_epochs=", "max_steps=10")
+        config = load_recipe("sft_printed_small", SftConfig, parse_changes(settings))
+        schedule = Schedule(config, steps_per_epoch=1)
+        schedule.warmup_ratio = 0.2
+        return [schedule.learning_rate_factor(step) for step in (0, 1, 2, 6, 10)]
+
+    assert factors("linear") == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert factors("cosine") == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert factors("constant") == [0, 0.5, 1, 1, 1]
 
 
 def test_dev_rows_are_not_trained_on() -> None:
@@ -151,6 +186,11 @@ def test_dev_rows_are_not_trained_on() -> None:
             "trainable_modules=[tail]",
             "trainable_modules.0: .*'language_model', 'vision' or 'merger'",
         ),
+        ("schedule_start=5", "schedule_start needs schedule_steps"),
+        ("schedule_steps=5", "schedule_steps needs max_steps"),
+        ("continue_optimizer=true", "needs an adapter to continue"),
+        ("lr_scheduler_type=step", "lr_scheduler_type: .*'linear'"),
+        ("prompt_config.prompt=thinking", "prompt_config.prompt: .*'think_answer'"),
         ("trainable_modules=[]", "trainable_modules: .*at least 1"),
         ("prompt_config.max_pixel=5", r"\(nearest: 'max_pixels'\)"),
         ("data.0.mixing_ratio=0.5", "a file without mixing_ratio"),

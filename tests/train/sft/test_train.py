@@ -20,6 +20,8 @@ from texlens.train.run import schedule
 from texlens.train.run.adapters import load_for_training
 from texlens.train.run.curves import read_log
 from texlens.train.run.examples import prepare_examples
+from texlens.train.run.settings import DataFile
+from texlens.train.sft.batches import AnswerCollator
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.train import train_sft
 from texlens.train.sft.trainer import FormulaSftTrainer
@@ -150,6 +152,59 @@ def test_a_second_stage_goes_on_with_the_adapter_of_the_first(
         train_sft(tuning(adapter=start, lora={"r": 2, "lora_alpha": 8}), tmp_path / "third")
     with pytest.raises(InputError, match="holds no adapter"):
         train_sft(tuning(adapter=str(tmp_path)), tmp_path / "third")
+
+
+def test_the_optimiser_goes_on_with_the_adapter(tuning: Tuning, tmp_path: Path) -> None:
+    """Two runs of five steps, the second with the optimiser of the first, are one run of ten."""
+    common: dict[str, Any] = {
+        "lora": {"r": 4, "lora_alpha": 8}, "per_device_train_batch_size": 20,
+        "gradient_accumulation_steps": 1, "lr_scheduler_type": "constant", "warmup_ratio": 0,
+        "data": [tuning().data[0].model_dump()],
+    }  # fmt: skip
+    train_sft(tuning(max_steps=10, **common), tmp_path / "whole")
+    train_sft(tuning(max_steps=5, save_optimizer=True, **common), tmp_path / "first")
+    start = str(tmp_path / "first" / "adapter")
+    for name, on in (("second", True), ("anew", False)):
+        config = tuning(max_steps=5, adapter=start, continue_optimizer=on, **common)
+        train_sft(config, tmp_path / name)
+    whole = adapter(tmp_path / "whole")
+    for name, weight in adapter(tmp_path / "second").items():
+        torch.testing.assert_close(weight, whole[name], rtol=1e-3, atol=1e-5)
+    assert any(
+        not torch.allclose(weight, whole[name], rtol=1e-3, atol=1e-3)
+        for name, weight in adapter(tmp_path / "anew").items()
+    )
+    (tmp_path / "first" / "adapter").rename(tmp_path / "first" / "best")
+    for folder, complaint in (("first/best", "belongs to the weights in 'adapter'"),
+                              ("anew/adapter", "with save_optimizer")):  # fmt: skip
+        config = tuning(adapter=str(tmp_path / folder), continue_optimizer=True, **common)
+        with pytest.raises(InputError, match=complaint):
+            train_sft(config, tmp_path / "third")
+    assert not (tmp_path / "third").exists()
+
+
+def test_the_loss_on_dev_sets_is_the_mean_over_examples(
+    tuning: Tuning, pictures: Path, tmp_path: Path
+) -> None:
+    dev = [{"name": "printed", "parquet": str(pictures), "rows": [40, 50], "sample": 1}]
+    config = tuning(
+        dev=dev, eval_loss_steps=3, dev_metrics=["exact"], per_device_eval_batch_size=3,
+        learning_rate=1e-12, lora={"r": 4, "lora_alpha": 8},
+    )  # fmt: skip
+    summary = train_sft(config, tmp_path)
+    log = read_log(tmp_path / "log.jsonl")
+    values = {r["step"]: r["printed_loss"] for r in log if "printed_loss" in r}
+    assert list(values) == [0, 3, 6, 8]
+    loaded = load_for_training(config)
+    files = [DataFile(parquet=pictures, rows=(40, 50))]
+    data = prepare_examples(files, loaded, max_length=4096, quiet=True)
+    collator = AnswerCollator(loaded, data.prompt)
+    with torch.inference_mode():
+        losses = [float(loaded.model(**collator([row])).loss) for row in data.table]
+    assert values[0] == pytest.approx(sum(losses) / 10, rel=1e-4)
+    assert (
+        summary["dev_at_start"].keys() == summary["dev"].keys() == {"printed_exact", "printed_loss"}
+    )
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_one_sentence(

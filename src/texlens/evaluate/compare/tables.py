@@ -142,7 +142,7 @@ def runs_table(runs: Sequence[ScoredRun]) -> Table:
                 str(about.get("model", "")),
                 str(about.get("fingerprint", ""))[:12],
                 str(about.get("prompt_config", {}).get("answer_format", "")),
-                ", ".join(f"{name} {int(value)}" for name, value in decoding.items()),
+                ", ".join(_setting(name, value) for name, value in decoding.items()),
                 "" if speed is None else f"{speed:.1f}",
             )
         )
@@ -208,3 +208,8 @@ def _difference(difference: Difference | None) -> str:
     low, high = difference.ci
     star = "*" if difference.significant else ""
     return f"{difference.value:+.3f} [{low:+.3f}, {high:+.3f}] p {difference.p_holm:.3f}{star}"
+
+
+def _setting(name: str, value: Any) -> str:
+    """A setting of decoding: its name and number, or the choice alone."""
+    return value if isinstance(value, str) else f"{name} {value:g}"

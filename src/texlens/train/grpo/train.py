@@ -30,8 +30,7 @@ from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.rewards.functions import RENDERED, BatchRewards, RewardSettings
 from texlens.train.rewards.pool import RewardPool
 from texlens.train.run.adapters import count_parameters, load_for_training, on_cpu
-from texlens.train.run.dev_evaluation import DevEvaluator
-from texlens.train.run.examples import dev_examples
+from texlens.train.run.dev_evaluation import dev_evaluator
 from texlens.train.run.run_folder import RunFolder, save_weights, step_of
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.trl_trainers import run_training, trl_arguments
@@ -56,7 +55,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
     config = config.model_copy(update={"optim": _available_optimizer(config)})
     run = RunFolder(config, out, overwrite=overwrite)
     groups = config.groups_per_step(run.processes)
-    dev = DevEvaluator({dev.name: dev_examples(dev) for dev in config.dev}, config.dev_metrics)
+    dev = dev_evaluator(config)
     loaded = within_limit(_start(config, run), config.max_prompt_length)
     prompts = prepare_prompts(config, loaded)
     sampling, settings = sampling_and_rewards(config, loaded)

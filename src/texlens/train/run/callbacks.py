@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl
@@ -13,6 +14,7 @@ from texlens.errors import TexlensError
 from texlens.model.load import Loaded
 from texlens.train.run.curves import log_line
 from texlens.train.run.dev_evaluation import DevEvaluator, values_by_name
+from texlens.train.run.optimizer_state import check_optimizer, load_optimizer
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
 
@@ -31,6 +33,8 @@ def add_callbacks(
     trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
 ) -> None:
     """Let a trainer run all of this module's callbacks, and TensorBoard's if the recipe wants it."""
+    if run.config.continue_optimizer:
+        trainer.add_callback(_OptimizerCallback(run))
     trainer.add_callback(_ClockCallback(run, schedule))
     if run.is_main_process and dev.sets:
         if run.is_sharded:
@@ -72,22 +76,36 @@ class _ClockCallback(TrainerCallback):
         self.schedule.pause()
 
 
-class _DevCallback(TrainerCallback):
-    """Evaluates on the dev sets at the start, every `eval_steps` steps, and at the end."""
+class _OptimizerCallback(TrainerCallback):
+    """Starts a new run with the optimiser's state of the run that made its adapter."""
 
-    def __init__(
-        self, trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
-    ) -> None:
-        self.trainer, self.run, self.loaded = trainer, run, loaded
-        self.schedule, self.dev = schedule, dev
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 0:
+            assert self.run.config.adapter is not None
+            path = check_optimizer(self.run.config.adapter)
+            load_optimizer(path, kwargs["model"], kwargs["optimizer"])
+
+
+class _EvaluationCallback(TrainerCallback):
+    """Evaluates at the start, every so many steps, and at the end; the clock is stopped meanwhile."""
+
+    def __init__(self, trainer: Any, run: RunFolder, schedule: Schedule, every: int) -> None:
+        self.trainer, self.run, self.schedule, self.every = trainer, run, schedule, every
         self.last_step = -1
+
+    def values(self, step: int) -> dict[str, float]:
+        """The values at this step, by their names in the log."""
+        raise NotImplementedError
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == 0:
             self._evaluate(args, state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step % self.run.config.eval_steps == 0:
+        if state.global_step % self.every == 0:
             self._evaluate(args, state)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -97,14 +115,47 @@ class _DevCallback(TrainerCallback):
     def _evaluate(self, args: Any, state: Any) -> None:
         self.last_step = step = state.global_step
         self.schedule.pause()
+        values = self.values(step)
+        if self.run.is_main_process:
+            self.run.append({"step": step, "minutes": round(self.schedule.minutes, 3)} | values)
+            # To the recipe's trackers; a control of its own, so that the step is still logged.
+            reported = {f"eval_{name}": value for name, value in values.items()}
+            self.trainer.callback_handler.on_log(args, state, TrainerControl(), reported)
+            self.run.write_curves()
+
+
+class _DevCallback(_EvaluationCallback):
+    """Reads the dev sets, and keeps the best weights."""
+
+    def __init__(
+        self, trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
+    ) -> None:
+        super().__init__(trainer, run, schedule, run.config.eval_steps)
+        self.loaded, self.dev = loaded, dev
+
+    def values(self, step: int) -> dict[str, float]:
         results = self.dev.evaluate(self.loaded, self.run.out)
-        values = values_by_name(results)
-        self.run.append({"step": step, "minutes": round(self.schedule.minutes, 3)} | values)
-        # To the recipe's trackers; a control of its own, so that the step is still logged.
-        reported = {f"eval_{name}": value for name, value in values.items()}
-        self.trainer.callback_handler.on_log(args, state, TrainerControl(), reported)
         self.run.keep_best(self.loaded, results, step)
-        self.run.write_curves()
+        return values_by_name(results)
+
+
+class DevLossCallback(_EvaluationCallback):
+    """Computes the loss on the dev sets, on all processes; `losses` takes the trainer."""
+
+    def __init__(
+        self,
+        trainer: Any,
+        run: RunFolder,
+        schedule: Schedule,
+        every: int,
+        losses: Callable[[Any], dict[str, float]],
+    ) -> None:
+        super().__init__(trainer, run, schedule, every)
+        self.losses = losses
+
+    def values(self, step: int) -> dict[str, float]:
+        """The loss on each set."""
+        return {name: round(value, 6) for name, value in self.losses(self.trainer).items()}
 
 
 class _LogCallback(TrainerCallback):

@@ -21,6 +21,8 @@ from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction
 from texlens.train.run.adapters import is_small
+from texlens.train.run.examples import dev_examples
+from texlens.train.run.settings import FineTuningConfig
 
 DevValues = dict[str, dict[str, float | None]]
 """The value of each metric (0..1) on each dev set, by their names; None where it is not defined."""
@@ -85,6 +87,15 @@ class DevEvaluator:
         )
         scores = score_predictions(predictions, self.scoring, quiet=True).scores
         return {key: score.value for key, score in scores.items()}
+
+
+def dev_evaluator(config: FineTuningConfig) -> DevEvaluator:
+    """The dev sets of a fine-tuning recipe. Raises InputError when a file cannot be read."""
+    return DevEvaluator(
+        {dev.name: dev_examples(dev) for dev in config.dev},
+        config.dev_metrics,
+        batch_size=config.per_device_eval_batch_size,
+    )
 
 
 def _half_precision(network: Any) -> torch.autocast:

@@ -162,10 +162,10 @@ def count_rows(path: Path, rows: Rows | None) -> int:
 
 def dev_examples(dev: DevSet) -> list[Example]:
     """The examples of a dev set: the same ones every time."""
-    examples = list(rows_of(dev.parquet, dev.rows))
-    if dev.sample is None or dev.sample >= len(examples):
-        return examples
-    return [examples[i * len(examples) // dev.sample] for i in range(dev.sample)]
+    count = count_rows(dev.parquet, dev.rows)
+    sample = min(dev.sample or count, count)
+    chosen = {i * count // sample for i in range(sample)}
+    return [e for place, e in enumerate(rows_of(dev.parquet, dev.rows)) if place in chosen]
 
 
 def visual_tokens(

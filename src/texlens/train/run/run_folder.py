@@ -21,6 +21,7 @@ from texlens.model.load import Loaded
 from texlens.train.run.curves import append_log, read_log, write_curves
 from texlens.train.run.dev_evaluation import DevValues, quality_of, values_by_name
 from texlens.train.run.model_card import write_card
+from texlens.train.run.optimizer_state import OPTIMIZER, check_optimizer
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.settings import FineTuningConfig
 
@@ -55,6 +56,8 @@ class RunFolder:
                 "different steps: give max_steps or num_train_epochs."
             )
         self._check_settings()
+        if config.continue_optimizer and config.adapter is not None:
+            check_optimizer(config.adapter)
         for tracker in config.report_to:
             if importlib.util.find_spec(tracker) is None:
                 raise InputError(
@@ -100,7 +103,7 @@ class RunFolder:
         if self.overwrite:
             for folder in (self.checkpoints, self.best, "adapter", "model", "tensorboard"):
                 shutil.rmtree(self.out / folder, ignore_errors=True)
-            for name in (MARKER, _CONFIG, _LOG, _DATA):
+            for name in (MARKER, _CONFIG, _LOG, _DATA, OPTIMIZER):
                 (self.out / name).unlink(missing_ok=True)
         document = yaml.safe_dump(self.config.document(), sort_keys=False, allow_unicode=True)
         runs.write_text(self.out / _CONFIG, document)
@@ -179,13 +182,16 @@ class RunFolder:
             for record in self.log()
             if "loss" not in record
         ]
+        first, last = (
+            {k: v for record in part for k, v in record.items()} for part in (dev[::-1], dev)
+        )
         summary = {
             "step": step,
             "minutes": round(minutes, 3),
             "weights": self.weights.name,
             "parameters": self.parameters,
-            "dev_at_start": dev[0] if dev else {},
-            "dev": dev[-1] if dev else {},
+            "dev_at_start": {name: first[name] for name in last},
+            "dev": last,
             "best": self._best_record(),
             "data": runs.read_json(self.out / _DATA),
             "config": self.config.document(),

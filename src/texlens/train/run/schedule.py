@@ -23,7 +23,8 @@ class Schedule:
 
     def __init__(self, config: FineTuningConfig, *, steps_per_epoch: int) -> None:
         self.limit_minutes = config.minutes
-        self.warmup_ratio = config.warmup_ratio
+        self.warmup_ratio, self.decay = config.warmup_ratio, config.lr_scheduler_type
+        self.schedule_start, self.schedule_steps = config.schedule_start, config.schedule_steps
         if config.num_train_epochs is not None:
             self.max_steps = math.ceil(config.num_train_epochs * steps_per_epoch)
         else:
@@ -60,12 +61,21 @@ class Schedule:
     def learning_rate_factor(self, step: int) -> float:
         """The learning rate before step `step + 1`, relative to the recipe's.
 
-        A linear warm-up over the first `warmup_ratio` of the run, then a cosine to 0.
+        A linear warm-up over the first `warmup_ratio` of the schedule, then the decay to 0.
         """
         done, warmup = self.progress(step), self.warmup_ratio
+        if self.schedule_steps is not None:
+            done = min((self.schedule_start + step) / self.schedule_steps, 1.0)
         if done < warmup:
             return done / warmup
-        return (1 + math.cos(math.pi * (done - warmup) / (1 - warmup))) / 2
+        decayed = (done - warmup) / (1 - warmup)
+        match self.decay:
+            case "cosine":
+                return (1 + math.cos(math.pi * decayed)) / 2
+            case "linear":
+                return 1 - decayed
+            case "constant":
+                return 1.0
 
     def scheduler(self, optimizer: Any) -> torch.optim.lr_scheduler.LambdaLR:
         """PyTorch's learning rate scheduler for an optimiser."""

@@ -7,6 +7,7 @@ says otherwise.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,7 +86,12 @@ class FineTuningConfig(Settings):
 
     Exactly one of `max_steps`, `num_train_epochs` and `minutes` says how long to train. `minutes`
     counts training only, not the evaluation on dev sets. The learning rate rises over the first
-    `warmup_ratio` of the run and then falls to 0 along a cosine.
+    `warmup_ratio` of the schedule and then falls to 0 by `lr_scheduler_type`. The schedule is as long
+    as the run, unless `schedule_steps` gives another length: then the run is a part of it, from step
+    `schedule_start` on.
+
+    With `save_optimizer` the optimiser's state is kept beside the last weights. A run with
+    `continue_optimizer` starts with the state beside its `adapter`, where otherwise it starts anew.
 
     Every `eval_steps` steps, and at the start and the end, the dev sets are read and scored by
     `dev_metrics`. The weights that were best by `metric_for_best_model` are kept. It is written
@@ -116,12 +122,18 @@ class FineTuningConfig(Settings):
     num_train_epochs: float | None = Field(default=None, gt=0)
     minutes: float | None = Field(default=None, gt=0)
     per_device_train_batch_size: int = Field(default=4, gt=0)
+    per_device_eval_batch_size: int | None = Field(default=None, gt=0)  # None: 8, or 64 if small
     gradient_accumulation_steps: int = Field(default=2, gt=0)
     learning_rate: float = Field(default=5e-5, gt=0)
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
+    schedule_steps: int | None = Field(default=None, gt=0)
+    schedule_start: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     optim: Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit"] = "adamw_torch"
+    save_optimizer: bool = False
+    continue_optimizer: bool = False
 
     seed: int = 0
     logging_steps: int = Field(default=10, gt=0)
@@ -136,6 +148,16 @@ class FineTuningConfig(Settings):
             )
         if self.quantisation is not None and self.lora is None:
             raise ValueError("weights of 4 bits cannot be trained: give lora, or no quantisation")
+        if self.schedule_steps is None and self.schedule_start:
+            raise ValueError("schedule_start needs schedule_steps, the length of the schedule")
+        if self.schedule_steps is not None and self.max_steps is None:
+            raise ValueError("schedule_steps needs max_steps, the part of the schedule to run")
+        if self.schedule_start + (self.max_steps or 0) > (self.schedule_steps or math.inf):
+            raise ValueError("schedule_start and max_steps go beyond schedule_steps")
+        if self.continue_optimizer and (self.adapter is None or self.lora is None):
+            raise ValueError("continue_optimizer needs an adapter to continue")
+        if (self.continue_optimizer or self.save_optimizer) and self.optim != "adamw_torch":
+            raise ValueError("the optimiser's state is kept and continued for adamw_torch only")
         ratios = [file.mixing_ratio for file in self.data]
         if None not in ratios:
             raise ValueError("data needs a file without mixing_ratio, to mix the others into")

@@ -15,6 +15,7 @@ from texlens.model.load import Loaded
 from texlens.train.run.adapters import on_cpu, precision_of
 from texlens.train.run.callbacks import add_callbacks
 from texlens.train.run.dev_evaluation import DevEvaluator
+from texlens.train.run.optimizer_state import optimizer_tensors, save_optimizer
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
 
@@ -72,5 +73,10 @@ def run_training(
     trainer.remove_callback(PrinterCallback)  # the log callback prints
     add_callbacks(trainer, run, loaded, schedule, dev)
     trainer.train(resume_from_checkpoint=run.resume(schedule))
+    step = trainer.state.global_step
     state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if run.is_sharded else None
-    return run.finish(loaded, step=trainer.state.global_step, minutes=schedule.minutes, state=state)
+    if run.config.save_optimizer:
+        tensors = optimizer_tensors(trainer.model, trainer.optimizer)
+        if run.is_main_process:
+            save_optimizer(tensors, run.out, weights=run.weights.name, step=step)
+    return run.finish(loaded, step=step, minutes=schedule.minutes, state=state)

@@ -14,15 +14,21 @@ import torch
 import transformers
 from trl.trainer.sft_config import SFTConfig as TrlConfig
 
+from texlens.model.load import Loaded
 from texlens.train.run.adapters import count_parameters, load_for_training
-from texlens.train.run.dev_evaluation import DevEvaluator
-from texlens.train.run.examples import dev_examples, prepare_examples
+from texlens.train.run.callbacks import DevLossCallback
+from texlens.train.run.dev_evaluation import dev_evaluator
+from texlens.train.run.examples import prepare_examples
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
+from texlens.train.run.settings import DataFile
 from texlens.train.run.trl_trainers import run_training, trl_arguments
 from texlens.train.sft.batches import AnswerCollator, LengthGroupedSampler, check_batches
+from texlens.train.sft.dev_loss import DevLoss
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.trainer import FormulaSftTrainer
+
+_LOSS_BATCH_SIZE = 8
 
 
 def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
@@ -43,11 +49,12 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     """
     transformers.utils.logging.disable_progress_bar()
     run = RunFolder(config, out, overwrite=overwrite)
-    dev = DevEvaluator({dev.name: dev_examples(dev) for dev in config.dev}, config.dev_metrics)
+    dev = dev_evaluator(config)
     loaded = load_for_training(config)
     data = prepare_examples(config.data, loaded, max_length=config.max_length)
     collator = AnswerCollator(loaded, data.prompt)
     check_batches(collator, data.table)
+    losses = _dev_loss(config, loaded, collator)
     per_step = config.examples_per_step(run.processes)
     sampler = LengthGroupedSampler(
         data.table["length"],
@@ -83,4 +90,21 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
         train_dataset=data.table,
         processing_class=loaded.processor,
     )
+    if losses is not None and config.eval_loss_steps is not None:
+        trainer.add_callback(
+            DevLossCallback(trainer, run, schedule, config.eval_loss_steps, losses.evaluate)
+        )
     return run_training(trainer, run, loaded, schedule, dev)
+
+
+def _dev_loss(config: SftConfig, loaded: Loaded, collator: AnswerCollator) -> DevLoss | None:
+    """What computes the loss on all rows of the dev sets, if the recipe wants it."""
+    if config.eval_loss_steps is None or not config.dev:
+        return None
+    tables = {}
+    for dev in config.dev:
+        files = [DataFile(parquet=dev.parquet, rows=dev.rows)]
+        data = prepare_examples(files, loaded, max_length=config.max_length, quiet=True)
+        tables[dev.name] = data.table
+    batch_size = config.per_device_eval_batch_size or _LOSS_BATCH_SIZE
+    return DevLoss(tables, collator, batch_size=batch_size)
