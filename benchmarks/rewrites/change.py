@@ -465,6 +465,41 @@ def rule_between_rows(tokens: Tokens, rng: Random) -> Tokens | None:
 
 
 @rule(keeps=False)
+def quad_lost(tokens: Tokens, rng: Random) -> Tokens | None:
+    """White between two formulas; where a comma, a word or an arrow separates, it is no loss."""
+    if any(t in tokens for t in ("\\mathrm", "\\text", "\\textup")):
+        return None
+    i = one_of(
+        rng,
+        [
+            i
+            for i in commands(tokens, ["\\quad", "\\qquad"])
+            if 0 < i < len(tokens) - 1
+            and all(
+                len(t) == 1 and (t.isalnum() or t in "()}") for t in (tokens[i - 1], tokens[i + 1])
+            )
+        ],
+    )
+    return None if i is None else spliced(tokens, i, i + 1, [])
+
+
+@rule(keeps=False)
+def bracket_in_next_size(tokens: Tokens, rng: Random) -> Tokens | None:
+    r"""Parentheses around a single letter or digit, a step of TeX's sizes larger."""
+    i = one_of(
+        rng,
+        [
+            i
+            for i in range(len(tokens) - 2)
+            if tokens[i] == "(" and tokens[i + 1].isalnum() and tokens[i + 2] == ")"
+        ],
+    )
+    if i is None:
+        return None
+    return spliced(tokens, i, i + 3, ["\\bigl", "(", tokens[i + 1], "\\bigr", ")"])
+
+
+@rule(keeps=False)
 def limit_lost(tokens: Tokens, rng: Random) -> Tokens | None:
     places = [
         i

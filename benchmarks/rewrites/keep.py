@@ -44,9 +44,7 @@ def quad_after_comma(tokens: Tokens, rng: Random) -> Tokens:
 
 @rule(keeps=True)
 def space_commands_dropped(tokens: Tokens, rng: Random) -> Tokens:
-    return [
-        t for t in tokens if t not in ("\\,", "\\;", "\\:", "\\!", "\\quad", "\\qquad", "~", "\\ ")
-    ]
+    return [t for t in tokens if t not in ("\\,", "\\;", "\\:", "\\!")]
 
 
 @rule(keeps=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from texlens.metrics.layout import alignment as layout_align
 from texlens.metrics.layout.alignment import Aligner, Costs
-from texlens.metrics.layout.sequence import Item, Symbol
+from texlens.metrics.layout.items import Item, Symbol
 
 ALIGNER = Aligner(Costs())
 SYMBOLS = st.sampled_from(

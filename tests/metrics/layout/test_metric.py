@@ -36,7 +36,7 @@ SAME = {
     "unicode": (r"\alpha\leq\beta^{2}", "α≤β²"),
     "unicode operator": (r"\sum_{i=1}^{n} i", "∑_{i=1}^{n} i"),
     "delimiters of one size": (r"\left( x \right)", "(x)"),
-    "spacing": (r"a\quad b\,c", "a b c"),
+    "spacing": (r"a\;b\,c,\quad d", "a b c,d"),
     "braces": (r"{{x}_{{i}}}+{1}", "x_{i}+1"),
     "order of scripts": ("x^{2}_{i}", "x_{i}^{2}"),
     "primes": ("f'''(x)", r"f^{\prime\prime\prime}(x)"),
@@ -120,6 +120,11 @@ def test_two_pictures_are_less_than_1(gt: str, pred: str) -> None:
     assert value is not None
     assert 0 <= value < 1
     assert layout(pred, gt) == pytest.approx(value)
+
+
+def test_a_mark_of_another_kind_has_no_size_to_compare() -> None:
+    one, two = "y_{xx}^{x}", r"\frac{x}{x}\frac{x}{x}"
+    assert layout(one, two) == layout(two, one)
 
 
 def test_worse_errors_score_less() -> None:

@@ -15,7 +15,9 @@ from texlens.metrics.layout.glyphs import (
     small_form,
     typeface,
 )
-from texlens.metrics.layout.sequence import BEHIND, FULL, SMALL, STACKED, Item, reading_sequence
+from texlens.metrics.layout.items import BEHIND, FINE_STEP, FULL, SMALL, STACKED, Item
+from texlens.metrics.layout.sequence import reading_sequence
+from texlens.metrics.layout.spacing import UNKNOWN
 
 
 def read(latex: str) -> list[Item]:
@@ -142,3 +144,76 @@ def test_the_stated_lists_do_not_contradict_each_other() -> None:
     assert look_alike("v", "ν")
     assert not look_alike("v", "v")
     assert not look_alike("v", "7")
+
+
+def whites(latex: str) -> list[float]:
+    return [item.white for item in read(latex)]
+
+
+def test_white_is_measured_where_it_separates() -> None:
+    assert whites(r"a\qquad b")[1] - whites("ab")[1] == pytest.approx(2)
+    assert whites(r"x_{a\quad b}")[3] - whites("x_{ab}")[3] == pytest.approx(1 / 0.707, abs=0.01)
+    assert whites(r"a,\qquad b")[2] == UNKNOWN
+    assert whites(r"\begin{aligned}a\\b\end{aligned}")[1] == UNKNOWN
+    assert whites(r"\begin{array}{ll}a&b\\c&d\end{array}")[1] > 0.9
+    assert whites(r"\begin{array}{ll}a&=b\\c&=d\end{array}")[1] == UNKNOWN
+
+
+def test_white_between_words_counts_in_word_spaces() -> None:
+    spaced, joined = whites(r"\text{it is}")[2], whites(r"\text{itis}")[2]
+    assert spaced > 1 > 0.5 > joined
+    assert whites(r"\text{it is}")[2] == whites(r"\text{it}\qquad\text{is}")[2]
+
+
+def steps(latex: str) -> list[float]:
+    return [item.step for item in read(latex) if item.symbol.name in set("()[]|")]
+
+
+@pytest.mark.parametrize(
+    ("latex", "loose"),
+    [
+        (r"\bigl(x\bigr)", [True, True]),
+        (r"\bigl(x^{2}\bigr)", [False, False]),
+        (r"\left(x^{2}\right)", [False, False]),
+        (r"\bigl|x\bigr|", [True, True]),
+        (r"(x)", [False, False]),
+        (r"x\bigr)", [False]),
+        (r"\Bigl[\bigl(x\bigr)\Bigr]", [True, True, True, True]),
+    ],
+)
+def test_delimiters_larger_than_needed(latex: str, loose: list[bool]) -> None:
+    assert [step == FINE_STEP for step in steps(latex)] == loose
+
+
+def sides(latex: str) -> str:
+    return " ".join(item.side[:1] or "-" for item in read(latex) if item.symbol.kind == "glyph")
+
+
+@pytest.mark.parametrize(
+    ("latex", "expected"),
+    [
+        (r"\left[\begin{array}{l}a\\bcde\end{array}\right]", "- l - - - - -"),
+        (r"\left[\begin{array}{c}a\\bcde\end{array}\right]", "- c - - - - -"),
+        (r"\left[\begin{array}{r}a\\bcde\end{array}\right]", "- r - - - - -"),
+        (r"\left[\begin{array}{rr}a&xyz\\b&c\end{array}\right]", "- - - - - - r -"),
+        (r"\begin{array}{c}a\\bcde\end{array}", "l - - - -"),
+        (r"\begin{array}{r}a\\bcde\end{array}", "r - - - -"),
+        (r"\begin{aligned}a&=b\\ccc&=d\end{aligned}", "- - - - - - - -"),
+        (r"\begin{array}{rcl}a&=&b\\ccc&=&d\end{array}", "- - - - - - - -"),
+    ],
+)
+def test_places_of_cells_in_their_columns(latex: str, expected: str) -> None:
+    assert sides(latex) == expected
+
+
+def test_rules_at_the_edges_of_an_array() -> None:
+    assert words(r"\begin{array}{|cc}a&b\\c&d\end{array}").startswith("vertical line")
+    assert words(r"\begin{array}{cc|}a&b\\c&d\end{array}").endswith("vertical line")
+    assert words(r"\begin{array}{|cc|}a&b\\c&d\end{array}").count("vertical line") == 2
+    assert words(r"\sout{x}") == "<strike> x }"
+
+
+def test_a_backslash_with_white_around_it_is_an_operator() -> None:
+    faces = {latex: read(latex)[1].symbol.face for latex in (r"A\setminus B", r"A\backslash B")}
+    assert list(faces.values()) == ["operator", ""]
+    assert read(r"x_{A\setminus B}")[3].symbol == read(r"x_{A\backslash B}")[3].symbol

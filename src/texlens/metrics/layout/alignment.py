@@ -9,7 +9,7 @@ repeated replacement counts a part of the first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from texlens.metrics.layout.glyphs import PAIRS, look_alike
-from texlens.metrics.layout.sequence import Item, Symbol
+from texlens.metrics.layout.items import Item, Symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,12 @@ class Costs:
     """A replacement that occurred before, in hundredths of the first."""
 
 
-SIZE_STEP = 1.6
-"""Ratio from which two sizes differ: more than one step of TeX's delimiters."""
+WIDE = 0.9
+"""By how much two white spaces differ visibly, in units of the space that separates."""
+NARROW = 1 / 3
+"""And how wide the narrower one may be, as a part of the other."""
+REACH = 0.8
+"""By how much the widths (em) of what two limits are centred at differ visibly."""
 MAX_CELLS = 16_000_000
 """Longer pairs (4000 x 4000 symbols) are aligned with equal costs, which takes far less time."""
 
@@ -103,10 +107,8 @@ class Aligner:
                     styles.add(style)
                 else:
                     replaced[pair_opened_by(a.symbol, b.symbol)] += 1
-            if sizes_differ(a.size, b.size):
-                styles.add(("size", a.symbol.kind, a.symbol.name * (a.symbol.kind == "open")))
-            if a.color != b.color:
-                styles.add(("color", a.color, b.color))
+            if a[2:] != b[2:]:  # besides symbol and boxes
+                styles.update(traits_changed(a, b))
         for (x, y), times in replaced.items():
             mass += self.replacement(x, y) * (1 + self.costs.repeated / 100 * (times - 1))
         return (mass + self.costs.style * len(styles)) / self.costs.glyph
@@ -209,9 +211,30 @@ def pair_opened_by(a: Symbol, b: Symbol) -> tuple[Symbol, Symbol]:
     return a, b
 
 
-def sizes_differ(a: float, b: float) -> bool:
-    """Whether two sizes differ visibly; 0 is a size that is not compared."""
-    return max(a, b) > SIZE_STEP * min(a, b) and (a > 0) == (b > 0)
+def traits_changed(a: Item, b: Item) -> Iterator[tuple[str, ...]]:
+    """The kinds of change, besides the symbol, between two items that stand for each other."""
+    same = a.symbol[:2] == b.symbol[:2]
+    if same and sizes_differ(a, b):
+        yield "size", a.symbol.kind, a.symbol.name * (a.symbol.kind == "open")
+    if a.color != b.color:
+        yield "color", a.color, b.color
+    if whites_differ(a.white, b.white):
+        yield ("white",)
+    if same and min(a.reach, b.reach) > 0 and abs(a.reach - b.reach) > REACH:
+        yield ("reach",)
+    if a.side and b.side and a.side != b.side:
+        yield "side", a.side, b.side
+
+
+def sizes_differ(a: Item, b: Item) -> bool:
+    """Whether the sizes of two items differ visibly; 0 is a size that is not compared."""
+    small, large = (a, b) if a.size < b.size else (b, a)
+    return small.size > 0 and large.size > large.step * small.size
+
+
+def whites_differ(a: float, b: float) -> bool:
+    """Whether white separates in one picture and not in the other; below 0 it is not compared."""
+    return min(a, b) >= 0 and abs(a - b) >= WIDE and min(a, b) < NARROW * max(a, b)
 
 
 @cache

@@ -22,7 +22,7 @@ SAME = """
     |∣❘⏐ ‖∥ \\∖⧵ −-‐‑ ⋅· ∗* :∶ ∼~˜ ⟨〈 ⟩〉 μµ Δ∆ ℏħ /∕⁄ ’'
     →⟶\ue429\ue42d ←⟵\ue428\ue42c ↔⟷\ue42a\ue42e ⇒⟹ ⇐⟸ ⇔⟺ ↦⟼ ⇌\ue408\ue409\ue40a ⇄\ue42b
     """.split()
-FENCES = frozenset("()[]{}|∣‖∥/\\⟨⟩⌊⌋⌈⌉⟦⟧↑↓↕⇑⇓⇕")
+FENCES = frozenset("()[]{}|∣‖∥/∖\\⟨⟩⌊⌋⌈⌉⟦⟧↑↓↕⇑⇓⇕")
 """Delimiters: their height is compared."""
 PAIRS = dict(zip(")]}⟩⌋⌉⟧", "([{⟨⌊⌈⟦", strict=True))
 """Opening delimiter by closing delimiter."""
@@ -31,8 +31,15 @@ DOTS = {".": "…", "⋅": "⋯"}
 """Three of these in a row are one sign."""
 ARROWS = frozenset("→⟶←⟵↔⟷⇒⟹⇐⟸⇔⟺↦⟼")
 """Arrows whose length is compared; those of chemistry have only one length."""
+ALIGNED_AT = frozenset("⋅:−-∗*|∣/")
+"""Signs at which lines are aligned, besides those that Unicode takes for mathematical symbols."""
+SEPARATORS = ARROWS | frozenset(",;.:∶")
+"""Signs that separate formulas, so that the white beside them is no matter."""
+COLUMN_GAP = 0.7
+"""White space (em) between two columns from which they count as columns."""
 OPERATORS = frozenset("∑∏∐∫∮∯∰⋂⋃⋀⋁⨀⨁⨂⨄⨆⨅")
 """Large operators: as for function names, the place of their limits is a matter of style."""
+BACKSLASHES = frozenset("\\∖")
 SPELLED_OUT = {
     "″": "′′", "‴": "′′′", "⁗": "′′′′", "∬": "∫∫", "∭": "∫∫∫", "⨌": "∫∫∫∫", "≔": ":=",
     "≕": "=:", "∷": "::", "⩴": "::=", "⩵": "==", "ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl",

@@ -11,8 +11,9 @@ about one half for a wrong symbol in a short formula, somewhat more in a long on
 is 1 where `layout` is 1, else 0.
 
 It compares the rendered glyphs and their typefaces, scripts, stacked parts, the order of rows and
-blocks, rules, lines, and visible sizes of delimiters. It ignores everything that does not show in
-these: how commands are spelled, spacing, automatic equation numbers, and line breaks.
+blocks, rules, lines, and what a careful reader sees of sizes, white space and columns. It ignores
+everything that does not show in these: how commands are spelled, automatic equation numbers, and line
+breaks. docs/metrics.md has the rules.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from texlens.engine import Drawing, Failure
 from texlens.latex import formula_of
 from texlens.metrics.base import Drawings, ItemScore, Match, Metric, Pair, Side, sign
 from texlens.metrics.layout.alignment import Aligner, Costs, Errors
-from texlens.metrics.layout.sequence import Item, reading_sequence
+from texlens.metrics.layout.items import Item
+from texlens.metrics.layout.sequence import reading_sequence
 
 SEVERITY = 0.5
 RELIEF = 0.3
@@ -33,7 +35,7 @@ _OPERATOR_COMMANDS = {
     ord(character): f"\\{name} " for character, name in zip("∑∏∐⋂⋃⋀⋁⨀⨁⨂", _OPERATORS, strict=True)
 }
 
-REVISION = 1
+REVISION = 2
 """Increased with every change of the metric that changes a number."""
 
 

@@ -3,8 +3,12 @@
 A rendering is a set of inked boxes, each with its place in the layout (which numerator, which
 superscript, which cell). Here it becomes a list of `Item`s: the signs in reading order, and
 between them marks for stacked, raised, lowered, enclosed or ruled parts. What is not visible on the
-page is not in the sequence: how a command was spelled, braces, spacing, alignment points, and line
-breaks. So two spellings of one picture give one sequence.
+page is not in the sequence: how a command was spelled, braces, alignment points, and line breaks. So
+two spellings of one picture give one sequence.
+
+Items also carry what a careful reader sees besides the signs: sizes, colour, wide white space, the
+reach of limits and the place of cells in their columns (`spacing`). The alignment compares these only
+where the signs are the same.
 
 Marks are `open` ... `close` pairs (scripts, fractions, roots, stacks, enclosures, accents) with a
 `separator` where two parts meet (the fraction bar, rows and cells of a stack).
@@ -13,11 +17,24 @@ Marks are `open` ... `close` pairs (scripts, fractions, roots, stacks, enclosure
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from texlens.metrics.layout import glyphs
+from texlens.metrics.layout import glyphs, spacing
+from texlens.metrics.layout.glyphs import COLUMN_GAP
+from texlens.metrics.layout.items import (
+    BEHIND,
+    BESIDE,
+    FINE_STEP,
+    FULL,
+    SIZE_STEP,
+    SMALL,
+    STACKED,
+    Item,
+    Symbol,
+    joined,
+    sign_symbol,
+)
 
 if TYPE_CHECKING:
     from texlens.engine import Box, Drawing
@@ -26,43 +43,14 @@ MAX_DEPTH = 60
 """Depth of nested structures beyond which signs are taken one after another."""
 TALL_FENCE = 1.3
 """Height (em) from which a delimiter that faces both ways is taken to enclose a table."""
-COLUMN_GAP = 0.7
-"""White space (em) between two columns from which they count as columns."""
 SAME_BASELINE = 0.05
 """Distance (em) within which two scripts have the same baseline."""
 OVERHANG = 0.25
 """How far (em) a script may reach under its operator without being a limit under it."""
 HAIRLINE = 0.15
 """Thickness (em) up to which a box of a line is a straight line across or down."""
-
-BESIDE, STACKED, BEHIND = 1.0, 2.0, 4.0
-"""Places of a script: beside its base, under or over it; or, a subscript, after a superscript."""
-SMALL, FULL = 1.0, 2.0
-"""Sizes of a fraction's parts: smaller than the line around it, or as large."""
-
+SCRIPTED = frozenset(("msub", "msup", "msubsup"))
 Roles = dict[str, list[int]]
-
-
-class Symbol(NamedTuple):
-    """One symbol: `kind` is glyph, accent, open, separator or close."""
-
-    kind: str
-    name: str
-    face: str = ""
-
-
-class Item(NamedTuple):
-    """One symbol of the sequence with the boxes that show it, as indices into `Drawing.boxes`.
-
-    `size` is a further visible property, 0 where there is none: the height of a delimiter, the
-    width of an arrow or of an accent over several signs (em); `BESIDE`, `STACKED` or `BEHIND` for
-    the place of a script; `SMALL` or `FULL` for a fraction. `color` is that of the first box.
-    """
-
-    symbol: Symbol
-    boxes: tuple[int, ...] = ()
-    size: float = 0.0
-    color: str = ""
 
 
 class _Script(NamedTuple):
@@ -98,11 +86,14 @@ class _Reader:
         self.items: list[Item] = []
         self.last_script: _Script | None = None
         self.tables = 0  # tables around the current place
+        # For the next item: the white before it, and the side of the cell that it begins.
+        self.white = spacing.UNKNOWN
+        self.side = ""
         self.structures: dict[str, Callable[[Roles, int], None]] = {
             "mfrac": self.fraction,
             "menclose": self.enclosure,
             **dict.fromkeys(("msqrt", "mroot"), self.root),
-            **dict.fromkeys(("msub", "msup", "msubsup", "mmultiscripts"), self.scripted),
+            **dict.fromkeys((*SCRIPTED, "mmultiscripts"), self.scripted),
             **dict.fromkeys(("munder", "mover", "munderover"), self.limited),
         }
 
@@ -114,9 +105,16 @@ class _Reader:
         `free` is for the outermost level, where lines may be broken anywhere.
         """
         parts = self.parts(members, depth)
+        inks = [[self.boxes[box] for box in boxes] for _, boxes in parts]
+        loose = self.loose_fences(parts, inks)
+        whites = spacing.whites(inks)
         for position, (name, boxes) in enumerate(parts):
+            if position:
+                self.white = whites[position]
             if not name:
-                self.glyph(boxes[0])
+                self.glyph(boxes[0], FINE_STEP if position in loose else SIZE_STEP)
+                if inks[position][0].char in glyphs.BACKSLASHES:
+                    self.backslash(inks[max(0, position - 1) : position + 2])
                 continue
             roles: Roles = {}
             for box in boxes:
@@ -141,6 +139,30 @@ class _Reader:
             last = name
         return parts
 
+    def loose_fences(
+        self, parts: Sequence[tuple[str, list[int]]], inks: Sequence[Sequence[Box]]
+    ) -> frozenset[int]:
+        """The positions of delimiters that are larger than what they enclose needs."""
+        fences = [self.fence(name, boxes) for name, boxes in parts]
+        limit = spacing.PLAIN_FENCE
+        if not any(box and box.y1 - box.y0 > limit * box.scale for box in fences):
+            return frozenset()
+        return spacing.loose_fences(inks, fences)
+
+    def fence(self, name: str, boxes: list[int]) -> Box | None:
+        """The delimiter that one part of a line is, with scripts or without."""
+        ink = self.boxes[boxes[0]]
+        if ink.char not in glyphs.FENCES or (name and name.partition("#")[0] not in SCRIPTED):
+            return None
+        return ink
+
+    def backslash(self, around: Sequence[Sequence[Box]]) -> None:
+        """Mark a backslash just read, with white on both sides, as an operator (a set difference)."""
+        whites = [spacing.gap(a, b) / b[0].scale for a, b in pairwise(around)]
+        if len(whites) == 2 and min(whites) >= spacing.OPERATOR_SPACE:
+            symbol = self.items[-1].symbol._replace(face="operator")
+            self.items[-1] = self.items[-1]._replace(symbol=symbol)
+
     def fenced(self, parts: Sequence[tuple[str, list[int]]], position: int) -> bool:
         """Whether a delimiter before or after one of the parts encloses it."""
         for neighbour, facing in ((position - 1, glyphs.OPENING), (position + 1, glyphs.CLOSING)):
@@ -151,10 +173,30 @@ class _Reader:
                     return True
         return False
 
-    def put(self, kind: str, name: str = "", boxes: Sequence[int] = (), size: float = 0.0) -> None:
+    def put(
+        self,
+        kind: str,
+        name: str = "",
+        boxes: Sequence[int] = (),
+        size: float = 0.0,
+        reach: float = 0.0,
+    ) -> None:
         """Add a mark."""
         color = self.boxes[boxes[0]].color if boxes else ""
-        self.items.append(Item(Symbol(kind, name), tuple(boxes), size, color))
+        self.add(Symbol(kind, name), tuple(boxes), size, color, SIZE_STEP, reach)
+
+    def add(
+        self,
+        symbol: Symbol,
+        boxes: tuple[int, ...],
+        size: float,
+        color: str,
+        step: float,
+        reach: float = 0.0,
+    ) -> None:
+        """Add an item."""
+        self.items.append(Item(symbol, boxes, size, color, step, self.white, reach, self.side))
+        self.white, self.side = spacing.UNKNOWN, ""
 
     def group(
         self,
@@ -163,9 +205,10 @@ class _Reader:
         depth: int,
         ink: Sequence[int] = (),
         size: float = 0.0,
+        reach: float = 0.0,
     ) -> None:
         """An opening mark with its ink, what it encloses, and the closing mark."""
-        self.put("open", name, ink, size)
+        self.put("open", name, ink, size, reach)
         self.row(members, depth)
         self.put("close")
 
@@ -192,9 +235,37 @@ class _Reader:
 
     def enclosure(self, roles: Roles, depth: int) -> None:
         """A frame around, or strokes through, a part of the formula."""
-        lines = roles.get("-", [])
+        lines, inside = roles.get("-", []), roles.get("0", [])
+        if len(lines) < 4 and inside and all(map(self.is_hairline, lines)):
+            before = [line for line in lines if self.lies_before(line, inside)]
+            after = [line for line in lines if self.lies_before(line, inside, after=True)]
+            if len(before) + len(after) == len(lines):  # the outer rules of an array
+                for line in before:
+                    self.glyph(line)
+                self.row(inside, depth)
+                for line in after:
+                    self.glyph(line)
+                return
         struck = len(lines) == 1 or any(not self.is_hairline(line) for line in lines)
-        self.group("strike" if struck else "frame", roles.get("0", []), depth, lines)
+        self.group("strike" if struck else "frame", inside, depth, lines)
+
+    def lies_before(self, line: int, inside: list[int], *, after: bool = False) -> bool:
+        """Whether a straight line is left of or above some ink; with `after`, right or below."""
+        x0, y0, x1, y1 = self.extent([line])
+        left, top, right, bottom = self.extent(inside)
+        if self.is_flat(line):
+            return y0 >= bottom if after else y1 <= top
+        return x0 >= right if after else x1 <= left
+
+    def extent(self, boxes: Sequence[int]) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of some ink."""
+        inks = [self.boxes[box] for box in boxes]
+        return (
+            min(ink.x0 for ink in inks),
+            min(ink.y0 for ink in inks),
+            max(ink.x1 for ink in inks),
+            max(ink.y1 for ink in inks),
+        )
 
     def style(self, size: float) -> float:
         """A size that depends on display or text style; not compared in tables.
@@ -234,7 +305,12 @@ class _Reader:
             beside = bool(base) and self.stands_beside(boxes, base)
             if beside or self.is_operator(base):
                 name = {"under": "_", "over": "^"}[name]
-            self.script(name, boxes, depth, BESIDE if beside else STACKED)
+            if beside or not base:
+                self.script(name, boxes, depth)
+            else:
+                left, _, right, _ = self.extent(base)
+                reach = (right - left) / self.boxes[base[0]].scale
+                self.script(name, boxes, depth, STACKED, reach)
 
     def is_operator(self, base: list[int]) -> bool:
         """Whether these boxes are a large operator or the upright name of a function."""
@@ -258,7 +334,9 @@ class _Reader:
         right = max(self.boxes[box].x1 for box in base)
         return left > right - OVERHANG * self.boxes[base[0]].scale
 
-    def script(self, name: str, boxes: list[int], depth: int, size: float = BESIDE) -> None:
+    def script(
+        self, name: str, boxes: list[int], depth: int, size: float = BESIDE, reach: float = 0.0
+    ) -> None:
         """A script or limit; subscript before superscript, and neighbours of one level joined."""
         if not boxes:
             return
@@ -273,7 +351,7 @@ class _Reader:
         swapped = last is not None and (last.name, name) == ("^", "_")
         if last and swapped and self.boxes[boxes[0]].x0 > max(self.boxes[b].x1 for b in last.boxes):
             size = BEHIND
-        self.group(name, boxes, depth, size=self.style(size))
+        self.group(name, boxes, depth, size=self.style(size), reach=reach)
         if last and swapped:
             added = self.items[start:]
             self.items[last.start :] = added + self.items[last.start : start]
@@ -311,6 +389,11 @@ class _Reader:
             if left[column] - max(ink.x1 for ink in inks[before])
             > COLUMN_GAP * inks[before][0].scale
         }
+        cells = [
+            [[self.boxes[box] for box in rows[row].get(column, ())] for column in columns]
+            for row in sorted(rows)
+        ]
+        sides = spacing.cell_sides(cells, free=free)
         self.tables += 1
         if stacked:
             self.put("open", "stack")
@@ -319,11 +402,15 @@ class _Reader:
             self.rules(across, [line for line in across if self.boxes[line].y0 <= top])
             if stacked and number:
                 self.put("separator", "row")
-            for column in columns:
+            for place, column in enumerate(columns):
                 if stacked and column in gaps:
                     self.put("separator", "cell")
                 self.rules(down, [line for line in down if self.boxes[line].x0 <= left[column]])
+                if free and place and cells[number][place - 1] and cells[number][place]:
+                    self.white = spacing.white_of_cells(*cells[number][place - 1 : place + 1])
+                self.side = sides[number][place]
                 self.row(rows[row].get(column, ()), depth, free=free)
+            self.white, self.side = spacing.UNKNOWN, ""
         self.rules(across, across)
         self.rules(down, down)
         if stacked:
@@ -339,8 +426,8 @@ class _Reader:
 
     # -- signs -------------------------------------------------------------------------------
 
-    def glyph(self, box: int) -> None:
-        """One inked box as the signs that it shows."""
+    def glyph(self, box: int, step: float = SIZE_STEP) -> None:
+        """One inked box as the signs that it shows; `step` is that of a delimiter."""
         ink = self.boxes[box]
         if not ink.char:
             self.put("glyph", "horizontal line" if self.is_flat(box) else "vertical line", [box])
@@ -358,13 +445,18 @@ class _Reader:
                 size = (ink.y1 - ink.y0) / ink.scale
             elif ink.char in glyphs.ARROWS:
                 size = (ink.x1 - ink.x0) / ink.scale
-            self.signs(glyphs.signs(ink.char), box, size)
+            elif ink.char in glyphs.OPERATORS:
+                size, step = self.style((ink.y1 - ink.y0) / ink.scale), FINE_STEP
+            elif ink.char == "∅" and ink.x1 - ink.x0 > ink.y1 - ink.y0:
+                self.signs("⌀", box)  # \varnothing; \emptyset is a narrow zero with a stroke
+                return
+            self.signs(glyphs.signs(ink.char), box, size, step)
 
-    def signs(self, text: str, box: int, size: float = 0.0) -> None:
+    def signs(self, text: str, box: int, size: float = 0.0, step: float = SIZE_STEP) -> None:
         """Plain signs of one box, joined to their neighbours where together they are one sign."""
         ink = self.boxes[box]
         for sign in text:
-            self.items.append(Item(sign_symbol(sign, ink.font), (box,), size, ink.color))
+            self.add(sign_symbol(sign, ink.font), (box,), size, ink.color, step)
             before = self.items[-2].symbol.name if len(self.items) > 1 else ""
             if (sign in glyphs.DOTS and sign == before) or glyphs.OVERLAY_SLASH in (sign, before):
                 self.join()
@@ -389,15 +481,3 @@ class _Reader:
         """Whether a line is straight across or down."""
         ink = self.boxes[box]
         return min(ink.x1 - ink.x0, ink.y1 - ink.y0) < HAIRLINE
-
-
-@cache
-def sign_symbol(sign: str, font: str) -> Symbol:
-    """The symbol of a sign set in a font."""
-    return Symbol("glyph", glyphs.STYLES.get(sign, sign), glyphs.typeface(sign, font))
-
-
-def joined(sign: str, items: Sequence[Item]) -> Item:
-    """Several items as one sign."""
-    boxes = tuple(box for item in items for box in item.boxes)
-    return Item(Symbol("glyph", sign), boxes, 0.0, items[0].color)
