@@ -105,16 +105,18 @@ class _Reader:
         `free` is for the outermost level, where lines may be broken anywhere.
         """
         parts = self.parts(members, depth)
-        inks = [[self.boxes[box] for box in boxes] for _, boxes in parts]
-        loose = self.loose_fences(parts, inks)
-        whites = spacing.whites(inks)
+        loose: frozenset[int] = frozenset()
+        if len(parts) > 1:
+            inks = [[self.boxes[box] for box in boxes] for _, boxes in parts]
+            loose = self.loose_fences(parts, inks)
+            whites = spacing.whites(inks)
         for position, (name, boxes) in enumerate(parts):
             if position:
                 self.white = whites[position]
             if not name:
                 self.glyph(boxes[0], FINE_STEP if position in loose else SIZE_STEP)
-                if inks[position][0].char in glyphs.BACKSLASHES:
-                    self.backslash(inks[max(0, position - 1) : position + 2])
+                if position and self.boxes[boxes[0]].char in glyphs.BACKSLASHES:
+                    self.backslash(inks[position - 1 : position + 2])
                 continue
             roles: Roles = {}
             for box in boxes:
@@ -143,11 +145,11 @@ class _Reader:
         self, parts: Sequence[tuple[str, list[int]]], inks: Sequence[Sequence[Box]]
     ) -> frozenset[int]:
         """The positions of delimiters that are larger than what they enclose needs."""
-        fences = [self.fence(name, boxes) for name, boxes in parts]
         limit = spacing.PLAIN_FENCE
-        if not any(box and box.y1 - box.y0 > limit * box.scale for box in fences):
+        tall = (ink[0] for ink in inks if ink[0].y1 - ink[0].y0 > limit * ink[0].scale)
+        if not any(box.char in glyphs.FENCES for box in tall):
             return frozenset()
-        return spacing.loose_fences(inks, fences)
+        return spacing.loose_fences(inks, [self.fence(name, boxes) for name, boxes in parts])
 
     def fence(self, name: str, boxes: list[int]) -> Box | None:
         """The delimiter that one part of a line is, with scripts or without."""

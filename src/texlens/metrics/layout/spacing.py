@@ -50,7 +50,9 @@ def whites(parts: Sequence[Sequence[Box]]) -> list[float]:
     The unit is one em in a formula, and at the edge of a word a word space, of which more is no more.
     `UNKNOWN` before the first, and where a punctuation mark or an arrow separates them.
     """
-    letters = [len(part) == 1 and is_upright(part[0].char, part[0].font) for part in parts]
+    letters = [
+        part[0].font == "normal" and len(part) == 1 and is_latin(part[0].char) for part in parts
+    ]
     letters.append(False)  # after the last, and by index -1 before the first
     found = [UNKNOWN]
     for i, (before, after) in enumerate(pairwise(parts)):
@@ -67,9 +69,9 @@ def whites(parts: Sequence[Sequence[Box]]) -> list[float]:
 
 
 @cache
-def is_upright(char: str, font: str) -> bool:
-    """Whether this is an upright Latin letter, as words have them."""
-    return font == "normal" and char.isalpha() and char < "\u0370"
+def is_latin(char: str) -> bool:
+    """Whether this is a letter of words."""
+    return char.isalpha() and char < "\u0370"
 
 
 def white_of_cells(before: Sequence[Box], after: Sequence[Box]) -> float:
