@@ -66,7 +66,7 @@ def rendered_formulas(count: int) -> list[Image.Image]:
 
 
 def are_right(readings: Sequence[Reading], references: Iterable[str]) -> list[bool]:
-    pairs = zip(references, (reading.latex for reading in readings), strict=True)
+    pairs = zip(references, (reading.normal for reading in readings), strict=True)
     return [value == 1.0 for value in score(pairs, ["exprate_layout"])["exprate_layout"].items]
 
 

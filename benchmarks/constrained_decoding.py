@@ -73,7 +73,7 @@ def table(
     print("|---|---|---|---|---|---|---|---|")
     plain = next(way for way in ways if way.name == "constrained").cpu_s
     for way in ways:
-        texts = [reading.latex for reading in way.readings]
+        texts = [reading.normal for reading in way.readings]
         finished = [not CUT.intersection(reading.warnings) for reading in way.readings]
         shares = [mean(katex_valid(texts)), mean(finished)]
         if references is not None:

@@ -52,7 +52,7 @@ def read(reader: Reader, pictures: DevSet, out: Path, name: str) -> Values:
     examples = dev_examples(pictures)
     readings = list(reader.read_many([Item(str(i), e.image) for i, e in enumerate(examples)]))
     predictions = [
-        Prediction(e.id, " ".join(normalize(e.latex_formula).split()), reading.latex)
+        Prediction(e.id, " ".join(normalize(e.latex_formula).split()), reading.normal)
         for e, reading in zip(examples, readings, strict=True)
     ]
     runs.write_json_lines(

@@ -87,7 +87,7 @@ def measure(
     reader: Reader, pictures: list[Image.Image], references: list[str], change: Change
 ) -> tuple[list[float], list[str]]:
     """The value of each key over the changed pictures, and their readings."""
-    readings = [reading.latex for reading in reader.read_many(map(change, pictures))]
+    readings = [reading.normal for reading in reader.read_many(map(change, pictures))]
     scores = score(zip(references, readings, strict=True), KEYS)
     return [scores[key].value or 0.0 for key in KEYS], readings
 

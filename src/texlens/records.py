@@ -58,8 +58,10 @@ class Token:
 class Reading:
     """The reading of one picture.
 
-    `confidence` is in 0..1. `warnings` holds codes of WARNINGS. `error` is a sentence when the
-    picture could not be read at all; then `latex` is empty and `confidence` 0.
+    `latex` is compact, for people; `normal` is its normal form, for programs, predictions and
+    scores; both draw the same. `confidence` is in 0..1. `warnings` holds codes of WARNINGS. `error` is a sentence when the
+    picture could not be read at all; then `latex` and
+    `normal` are empty and `confidence` is 0.
     """
 
     path: str
@@ -69,12 +71,14 @@ class Reading:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     error: str | None = None
+    normal: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The reading as the JSON object that `texlens read --json` prints."""
         record: dict[str, Any] = {
             "path": self.path,
             "latex": self.latex,
+            "normal": self.normal,
             "confidence": round(self.confidence, 4),
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 4),

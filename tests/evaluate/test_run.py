@@ -83,7 +83,7 @@ def test_a_reading_equals_the_readers_own(reader: Reader, data: DataSet, tmp_pat
     ):
         if "error" not in line:
             reading = reader.read(example.image)
-            assert line["pred"] == reading.latex
+            assert line["pred"] == reading.normal
             assert line["warnings"] == list(reading.warnings)
 
 

@@ -129,10 +129,10 @@ def test_edit_with_live_preview(page: Page) -> None:
 
 
 def test_uncertain_tokens_are_marked_and_stay_in_place(page: Page) -> None:
-    tokens = [(r"\alpha", -2), (" +", 0), (r" \beta", -0.4), (" =", 0), (" 1", 0)]
+    tokens = [(r"\alpha", -2), (" ^", 0), (" {", -3), (r" \prime", 0), (" }", 0), (" +", 0),
+              (r" \beta", -0.4), (" =", 0), (" 1", 0), (" ^", 0), (" {", 0), (" 2", 0), (" }", 0)]  # fmt: skip
     reading = {
-        "latex": r"\alpha + \beta = 1",
-        "compact": r"\alpha + \beta = 1",
+        "latex": r"\alpha' + \beta = 1^{2}",
         "confidence": 0.6,
         "warnings": ["loop"],
         "messages": ["The answer repeats itself."],
@@ -152,7 +152,7 @@ def test_uncertain_tokens_are_marked_and_stay_in_place(page: Page) -> None:
     editor = page.locator(READ)
     selected = editor.evaluate("e => e.value.slice(e.selectionStart, e.selectionEnd)")
     assert selected == r"\beta"
-    expect(editor).to_have_value(r"a + \beta = 1")
+    expect(editor).to_have_value(r"a' + \beta = 1^{2}")
 
 
 @pytest.mark.parametrize(

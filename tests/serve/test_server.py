@@ -55,7 +55,9 @@ def test_openai_client(server: Server) -> None:
     whole = client.chat.completions.create(model="texlens", messages=messages)  # type: ignore[arg-type]
     stream = client.chat.completions.create(model="texlens", messages=messages, stream=True)  # type: ignore[arg-type]
     streamed = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
-    read = httpx.post(f"{server.url}/v1/read", files={"file": OTHER}).json()["readings"][0]["latex"]
+    read = httpx.post(f"{server.url}/v1/read", files={"file": OTHER}).json()["readings"][0][
+        "normal"
+    ]
     assert whole.choices[0].message.content == streamed == read
     assert [model.id for model in client.models.list()] == ["texlens"]
     picture["image_url"] = {"url": "http://127.0.0.1/a.png"}

@@ -71,7 +71,7 @@ def run_demo(
             "about": picture.about,
             "warnings": list(reading.warnings),
         }
-        predictions.append(Prediction(picture.file, picture.latex, reading.latex, extra))
+        predictions.append(Prediction(picture.file, picture.latex, reading.normal, extra))
     scoring = score_predictions(predictions, ScoringConfig(_KEYS, cache=False), quiet=True)
     introduction = (
         f"{len(pictures)} pictures in fonts and sizes that are not in the training data, "

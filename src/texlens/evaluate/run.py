@@ -207,7 +207,7 @@ def _prediction(example: Example, recognised: Recognised) -> Prediction:
             "warnings": list(latex.warnings),
             "seconds": round(latex.seconds, 4),
         }
-        latex = latex.latex
+        latex = latex.normal or latex.latex
     extra |= {"kind": example.kind, "source": example.source}
     if recognised.error is not None:
         extra["error"] = recognised.error

@@ -1,13 +1,16 @@
-"""The answer inside a model's response."""
+"""The answer inside a model's response, and the two forms in which it is given."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Literal
 
-from texlens.latex import formula_of, tokenize
+from texlens.latex import formula_of, normalize, tokenize
+from texlens.latex.compact import compact
 from texlens.latex.formula import strip
 from texlens.metrics.text.answers import has_loop
+from texlens.records import Reading
 
 _OPEN = re.compile("<answer>", re.IGNORECASE)
 _CLOSE = re.compile("</answer>", re.IGNORECASE)
@@ -49,3 +52,8 @@ def parse_response(
         "no_answer": answer is None,
     }
     return latex, tuple(code for code, is_given in warnings.items() if is_given)
+
+
+def in_both_forms(reading: Reading) -> Reading:
+    """The reading whose `latex` is as the model wrote it, with the compact and the normal form."""
+    return replace(reading, latex=compact(reading.latex), normal=normalize(reading.latex))

@@ -17,7 +17,7 @@ from texlens.errors import InputError
 from texlens.latex import katex_valid
 from texlens.model.load import Loaded, Quantisation
 from texlens.model.prompt_config import PromptConfig
-from texlens.reading.answers import parse_response
+from texlens.reading.answers import in_both_forms, parse_response
 from texlens.reading.backends.base import Backend, BackendName, Decoding, open_backend
 from texlens.reading.confidence import load_calibration
 from texlens.reading.decoding.generation import Completion, DecodingConfig
@@ -151,7 +151,8 @@ class Reader:
         batches = 1  # the first readings come soon, later ones in better sorted windows
         while window := list(islice(remaining, self.batch_size * batches)):
             batches = min(2 * batches, _WINDOW_BATCHES)
-            yield from map(self._calibrated, self._read_window(window))
+            for reading in self._read_window(window):
+                yield in_both_forms(self._calibrated(reading))
 
     def _read_window(self, window: Sequence[Item]) -> list[Reading]:
         prepared = [self._prepare(item) for item in window]

@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from texlens import __version__
 from texlens.errors import TexlensError
-from texlens.latex.compact import compact
 from texlens.records import WARNINGS, Reading
 from texlens.serve.auth import AccessPolicy, AuthMiddleware
 from texlens.serve.body import BodyMiddleware
@@ -166,7 +165,7 @@ def create_app(
 
 def _record(reading: Reading) -> dict[str, Any]:
     messages = [WARNINGS[code] for code in reading.warnings]
-    return {**reading.as_json(), "messages": messages, "compact": compact(reading.latex)}
+    return {**reading.as_json(), "messages": messages}
 
 
 async def _disconnected(request: Request) -> None:

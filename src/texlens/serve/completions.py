@@ -72,7 +72,7 @@ def completion(reading: Reading, model: str, logprobs: bool) -> dict[str, Any]:
     """The reading as a chat completion."""
     choice: dict[str, Any] = {
         "index": 0,
-        "message": {"role": "assistant", "content": reading.latex, "refusal": None},
+        "message": {"role": "assistant", "content": reading.normal, "refusal": None},
         "finish_reason": _finish_reason(reading),
         "logprobs": _logprobs(reading) if logprobs else None,
     }
@@ -83,7 +83,7 @@ def completion_stream(reading: Reading, model: str) -> Iterator[str]:
     """The same as server-sent events. The whole text is one event: it is ready all at once."""
     head = _head("chat.completion.chunk", model)
     deltas: list[tuple[dict[str, str], str | None]] = [
-        ({"role": "assistant", "content": reading.latex}, None),
+        ({"role": "assistant", "content": reading.normal}, None),
         ({}, _finish_reason(reading)),
     ]
     for delta, reason in deltas:

@@ -16,11 +16,11 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 class ReadingRecord(BaseModel):
-    """The reading of one picture: as from `texlens read --json`, and `messages`, `compact`."""
+    """The reading of one picture: as from `texlens read --json`, and `messages`."""
 
     path: str = Field(description="The picture's name, or 'picture N'.")
-    latex: str = Field(description="As the model writes it, with a space between tokens.")
-    compact: str = Field(description="The same without the spaces that TeX ignores.")
+    latex: str = Field(description="LaTeX for people, with few spaces.")
+    normal: str = Field(description="Its normal form: tokens with a space between them.")
     confidence: float = Field(ge=0, le=1)
     warnings: list[str] = Field(description=f"Codes: {', '.join(WARNINGS)}.")
     messages: list[str] = Field(description="One sentence for each warning.")

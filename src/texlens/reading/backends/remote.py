@@ -30,7 +30,7 @@ from texlens.model.prompt_config import (
     load_prompt_config,
     prompt_for,
 )
-from texlens.reading.answers import parse_response
+from texlens.reading.answers import in_both_forms, parse_response
 from texlens.reading.pictures.framing import Frame, NoInk, open_framed
 from texlens.reading.pictures.opening import as_png
 from texlens.reading.sources import Item, Picture, as_item
@@ -211,13 +211,14 @@ class RemoteReader:
             "no_logprobs": not tokens,
         }
         mean = sum(token.logprob for token in tokens) / len(tokens) if tokens else -math.inf
-        return Reading(
+        reading = Reading(
             path=name,
             latex=latex,
             confidence=min(1.0, math.exp(mean)),
             tokens=tokens,
             warnings=(*warnings, *(code for code, is_given in further.items() if is_given)),
         )
+        return in_both_forms(reading)
 
 
 class ServerError(TexlensError):

@@ -97,7 +97,7 @@ export class Card {
   }
 
   /** `latex` is the reading's, or as the user edited it. */
-  show(reading, latex = reading.compact) {
+  show(reading, latex = reading.latex) {
     this.reading = reading;
     const sureness = this.element.querySelector(".sureness");
     const percent = Math.floor(100 * reading.confidence);
@@ -107,8 +107,8 @@ export class Card {
     const warnings = this.element.querySelector(".warnings");
     warnings.textContent = reading.messages.join(" ");
     warnings.hidden = reading.messages.length === 0;
-    const ranges = uncertainRanges(reading.compact, reading.tokens);
-    this.ranges = movedRanges(ranges, reading.compact, latex);
+    const ranges = uncertainRanges(reading.latex, reading.tokens);
+    this.ranges = movedRanges(ranges, reading.latex, latex);
     this.latex = this.parts.editor.value = latex;
     this.parts.done.hidden = false;
     this.parts.waiting.hidden = true;

@@ -8,9 +8,13 @@ export function uncertainRanges(latex, tokens) {
   const ranges = [];
   let from = 0;
   for (const token of tokens) {
-    const text = token.text.trim();
-    const start = text ? latex.indexOf(text, from) : -1;
-    if (start < 0) continue; // not in the formula, such as dollar signs
+    let text = token.text.trim();
+    while (latex[from] === " ") from++;
+    if (text === "\\prime" && latex[from] === "'") text = "'";
+    // A single character is not looked for further on: of `^ { \prime }` only the prime is there.
+    const isHere = latex.startsWith(text, from);
+    const start = isHere ? from : text.length > 1 ? latex.indexOf(text, from) : -1;
+    if (!text || start < 0) continue; // not in the formula, such as dollar signs
     from = start + text.length;
     const probability = Math.exp(token.logprob);
     if (probability < UNCERTAIN) ranges.push({ start, end: from, probability });

@@ -76,7 +76,7 @@ class DevEvaluator:
         assert self.scoring is not None
         items = [Item(name=str(i), picture=e.image) for i, e in enumerate(examples)]
         predictions = [
-            Prediction(f"{i}", " ".join(normalize(example.latex_formula).split()), reading.latex)
+            Prediction(f"{i}", " ".join(normalize(example.latex_formula).split()), reading.normal)
             for i, (example, reading) in enumerate(
                 zip(examples, reader.read_many(items), strict=True)
             )
