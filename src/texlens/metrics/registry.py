@@ -13,7 +13,10 @@ from texlens.metrics.base import CdmEngine, Metric
 _CLASSES = {
     ("text.bleu", "Bleu"): ("bleu",),
     ("text.bleu", "Bleu13a"): ("bleu_13a",),
+    ("text.unimer", "BleuUnimer"): ("bleu_unimer",),
     ("text.edit", "EditDistance"): ("edit_chars", "edit_tokens"),
+    ("text.unimer", "EditUnimer"): ("edit_unimer",),
+    ("text.unimer", "Anls"): ("anls",),
     ("text.rouge", "RougeL"): ("rouge_l",),
     ("text.rouge", "RougeLTokens"): ("rouge_l_tokens",),
     ("text.exact", "ExactMatch"): ("exact",),

@@ -25,16 +25,20 @@ from texlens.metrics.base import CorpusMetric, Drawings, Floats, ItemScore, Pair
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU as SacreBleu
 
-_ORDERS = 4
+ORDERS = 4
+REVISION = 1
+"""Increased with every change of these metrics that changes a number."""
 
 
-class _Bleu(CorpusMetric):
+class SacreBleuCounts(CorpusMetric):
     """Statistics of an item: matching n-grams (4), n-grams of the prediction (4), both lengths."""
 
     sacrebleu_tokenizer: str
     # In the signature: the tokens, and the form of the text they are taken from.
     tokens: str
     text: str
+    effective_order, smoothing = "yes", "exp"
+    revision = REVISION
 
     @cached_property
     def _sacrebleu(self) -> SacreBleu:
@@ -47,7 +51,8 @@ class _Bleu(CorpusMetric):
         from sacrebleu import __version__
 
         return sign(
-            key, nrefs=1, case="mixed", eff="yes", tok=self.tokens, smooth="exp", text=self.text,
+            key, nrefs=1, case="mixed", eff=self.effective_order, tok=self.tokens,
+            smooth=self.smoothing, text=self.text, avg="corpus", revision=self.revision,
             sacrebleu=__version__,
         )  # fmt: skip
 
@@ -62,15 +67,19 @@ class _Bleu(CorpusMetric):
             reference, prediction = self.texts(pair)
             counted = self._sacrebleu.sentence_score(prediction, [reference])
             rows.append((*counted.counts, *counted.totals, counted.sys_len, counted.ref_len))
-        values = self.from_totals(np.array(rows, dtype=np.float64).reshape(-1, 2 * _ORDERS + 2))
+        values = self.item_values(np.array(rows, dtype=np.float64).reshape(-1, 2 * ORDERS + 2))
         return [
             ItemScore({self.keys[0]: float(value)}, statistics=row)
             for value, row in zip(values, rows, strict=True)
         ]
 
+    def item_values(self, statistics: Floats) -> Floats:
+        """Sentence BLEU of each item, from its statistics."""
+        return self.from_totals(statistics)
+
     def from_totals(self, totals: Floats) -> Floats:
         """BLEU from summed statistics: sacrebleu's formula for many corpora at once."""
-        matches, ngrams = totals[:, :_ORDERS], totals[:, _ORDERS : 2 * _ORDERS]
+        matches, ngrams = totals[:, :ORDERS], totals[:, ORDERS : 2 * ORDERS]
         length, reference_length = totals[:, -2], totals[:, -1]
         exists = ngrams > 0
         # The k-th order without a match counts as 1/2^k of one: sacrebleu's `exp` smoothing.
@@ -85,7 +94,7 @@ class _Bleu(CorpusMetric):
         return np.where(both_empty, 1.0, value)
 
 
-class Bleu(_Bleu):
+class Bleu(SacreBleuCounts):
     """BLEU over LaTeX tokens of the normal forms."""
 
     keys = ("bleu",)
@@ -97,7 +106,7 @@ class Bleu(_Bleu):
         return _spaced(pair.gt_tokens), _spaced(pair.pred_tokens)
 
 
-class Bleu13a(_Bleu):
+class Bleu13a(SacreBleuCounts):
     """BLEU as sacrebleu computes it by default, on the texts as given."""
 
     keys = ("bleu_13a",)
