@@ -29,7 +29,7 @@ REVISION = 1
 ANLS_THRESHOLD = 0.5
 
 # Upright text loses all its spaces.
-_UPRIGHT = re.compile(r"\\(?:operatorname|mathrm|text|mathbf)\s?\*? {.*?}")
+_UPRIGHT = re.compile(r"\\(?:operatorname|mathrm|text|mathbf)\s?\*? \{[^}\n]*\}")
 # Spaces are lost between two characters, unless both are letters, or `\ ` begins there.
 _BETWEEN = (
     re.compile(r"(?!\\ )([\W_^\d])\s+?([\W_^\d])"),
