@@ -21,6 +21,8 @@ _SIGNATURES = (
     (b"MM\0*", "tiff"),
 )
 _INK_CONTRAST = 32  # a pixel that is darker than white by more than this is ink
+# Pictures whose every pixel is nearly as light as the white they were laid on hold white ink.
+_WHITE_ENOUGH = 224
 
 
 def encode_png(picture: Image, **options: int) -> bytes:
@@ -39,6 +41,30 @@ def on_paper(picture: Image, paper: str = "white") -> Image:
     layered = picture.convert("RGBA")
     ground = Image.new("RGBA", layered.size, paper)
     return Image.alpha_composite(ground, layered).convert("RGB")
+
+
+def paper_for(layered: Image) -> str:
+    """The paper on which the ink of a picture in RGBA can be seen: black for white ink."""
+    import numpy as np
+
+    visible = np.asarray(layered.getchannel("A")) >= 128
+    grey = np.asarray(layered.convert("L"))
+    white_ink = bool(visible.any() and not visible.all() and grey[visible].min() > _WHITE_ENOUGH)
+    return "black" if white_ink else "white"
+
+
+def dark_on_white(picture: Image) -> Image:
+    """A picture with transparent parts as an opaque one (RGB), dark on white; others as they are."""
+    from PIL import ImageOps
+
+    if not picture.has_transparency_data:
+        return picture
+    layered = picture.convert("RGBA")
+    if layered.getchannel("A").getextrema()[0] == 255:
+        return picture
+    paper = paper_for(layered)
+    opaque = on_paper(layered, paper)
+    return ImageOps.invert(opaque) if paper == "black" else opaque
 
 
 def ink_box(ink: NDArray[np.bool_]) -> tuple[slice, slice] | None:

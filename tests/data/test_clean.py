@@ -80,3 +80,38 @@ def test_the_header_alone_says_that_a_picture_is_too_large() -> None:
     large = encode(Image.new("1", (9000, 9000)))
     one = outcome(item("x", large))
     assert one == Drop("a", "picture", "is too large (9000 x 9000)")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [((10_000, 10_000), "10000 x 10000"), ((20_000, 10_000), "more than")]
+)
+def test_a_huge_picture_is_dropped_by_its_header_and_without_a_warning(
+    size: tuple[int, int], words: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Of 100 million pixels Pillow warns, of 200 million it refuses to read the header."""
+    one = outcome(item("x", encode(Image.new("1", size, 1))))
+    assert isinstance(one, Drop)
+    assert one.reason.startswith("is too large (")
+    assert words in one.reason
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_a_transparent_picture_becomes_dark_on_white(ink: int) -> None:
+    one = outcome(item("x", layouts.transparent(3, ink)))
+    assert isinstance(one, CleanItem)
+    with Image.open(io.BytesIO(one.image)) as picture:
+        assert not picture.has_transparency_data
+        grey = np.asarray(picture.convert("L"))
+    assert grey[0, 0] == 255
+    assert grey.min() < 60
+
+
+def test_an_opaque_picture_keeps_its_bytes() -> None:
+    for picture in (
+        layouts.picture(1),
+        encode(Image.open(io.BytesIO(layouts.picture(1))).convert("RGBA")),
+    ):
+        one = outcome(item("x", picture))
+        assert isinstance(one, CleanItem)
+        assert one.image == picture

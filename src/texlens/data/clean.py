@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -19,7 +20,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from texlens.data.items import CleanItem, Drop, RawItem
-from texlens.images import ink_box, on_paper
+from texlens.images import dark_on_white, encode_png, ink_box
 from texlens.latex import formula_of, katex_valid, normalize, tokenize
 
 # Ink differs from the background by at least half of what the picture's darkest (or lightest) pixel
@@ -57,16 +58,17 @@ def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> list[CleanIt
 
 def _check(item: RawItem, limits: Limits) -> CleanItem | Drop:
     """The checks of an item that need no other program."""
-    picture_hash, problem = _hash_picture(item.image, limits)
-    if problem:
-        return Drop(item.id, "picture", problem)
+    try:
+        image, picture_hash = _checked_picture(item.image, limits)
+    except _Unusable as problem:
+        return Drop(item.id, "picture", str(problem))
     formula = normalize(item.latex)
     if not formula:
         return Drop(item.id, "latex", "is empty")
     if len(formula.split(" ")) > limits.max_tokens:
         return Drop(item.id, "latex", f"has more than {limits.max_tokens} tokens")
     return CleanItem(
-        item.id, item.image, formula, item.kind, item.source, item.split, picture_hash, False
+        item.id, image, formula, item.kind, item.source, item.split, picture_hash, False
     )
 
 
@@ -106,36 +108,54 @@ def _verify(outcomes: list[CleanItem | Drop], items: Sequence[RawItem | Drop], e
             outcomes[n] = replace(clean, verified=verdict)
 
 
-def _hash_picture(content: bytes, limits: Limits) -> tuple[str, str]:
-    """The picture's hash, and why the picture cannot be used; one of the two is empty.
+class _Unusable(Exception):
+    """A picture that cannot be used; the message is the reason."""
 
-    The header is checked before any pixel is read.
+
+def _checked_picture(content: bytes, limits: Limits) -> tuple[bytes, str]:
+    """The picture, opaque and dark on white where it had transparent parts, and its hash.
+
+    The header is checked before any pixel is read. Raises _Unusable.
     """
     if not content:
-        return "", "is empty"
+        raise _Unusable("is empty")
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            width, height = picture.size
-            if width * height > limits.max_pixels:
-                return "", f"is too large ({width} x {height})"
-            if min(width, height) < limits.min_side_px:
-                return "", f"is too small ({width} x {height})"
-            if max(width, height) > limits.max_aspect * min(width, height):
-                return "", f"is too narrow ({width} x {height})"
-            grey = to_grey(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we have our own limit
+            with Image.open(io.BytesIO(content)) as stored:
+                _check_size(stored, limits)
+                picture = dark_on_white(stored)
+                if picture is not stored:
+                    content = encode_png(picture)
+                grey = to_grey(picture)
+    except _Unusable:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _Unusable(f"is too large (more than {limits.max_pixels} pixels)") from error
     except Exception as error:  # a decoder fails in many ways on a broken file
-        return "", f"cannot be opened ({type(error).__name__})"
+        raise _Unusable(f"cannot be opened ({type(error).__name__})") from error
     ink = ink_mask(grey)
     if int(ink.sum()) < limits.min_ink_pixels:
-        return "", "is blank"
-    return hash_ink(grey, ink), ""
+        raise _Unusable("is blank")
+    return content, hash_ink(grey, ink)
+
+
+def _check_size(picture: Image.Image, limits: Limits) -> None:
+    width, height = picture.size
+    size = f"({width} x {height})"
+    if width * height > limits.max_pixels:
+        raise _Unusable(f"is too large {size}")
+    if min(width, height) < limits.min_side_px:
+        raise _Unusable(f"is too small {size}")
+    if max(width, height) > limits.max_aspect * min(width, height):
+        raise _Unusable(f"is too narrow {size}")
 
 
 def to_grey(picture: Image.Image) -> NDArray[np.uint8]:
-    """A picture (height, width) in grey of 8 bits, transparency on white."""
+    """A picture (height, width) in grey of 8 bits, dark on white where it has transparent parts."""
     if picture.mode.startswith("I;16"):  # Pillow would clip, not scale
         return (np.asarray(picture) >> 8).astype(np.uint8)
-    return np.asarray(on_paper(picture).convert("L"))
+    return np.asarray(dark_on_white(picture).convert("L"))
 
 
 def ink_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:

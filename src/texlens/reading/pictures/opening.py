@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from texlens.errors import InputError
-from texlens.images import encode_png, on_paper
+from texlens.images import encode_png, on_paper, paper_for
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
@@ -24,9 +24,6 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp",
 MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 256 * 2**20
 KEPT_PIXELS = 16_000_000  # what is larger is shrunk as soon as it is decoded
-
-# Pictures whose every pixel is nearly as light as the white they were laid on hold white ink.
-_WHITE_ENOUGH = 224
 
 
 def open_picture(source: Path | bytes) -> Image.Image:
@@ -141,10 +138,7 @@ def _on_white(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     layered = image.convert("RGBA")
-    visible = np.asarray(layered.getchannel("A")) >= 128
-    grey = np.asarray(layered.convert("L"))
-    white_ink = bool(visible.any() and not visible.all() and grey[visible].min() > _WHITE_ENOUGH)
-    return on_paper(layered, "black" if white_ink else "white")
+    return on_paper(layered, paper_for(layered))
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:
