@@ -20,12 +20,16 @@ def read_text(path: Path) -> str:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise InputError(f"Cannot read '{path}': {error.strerror}.") from error
+    return _decode(content, name_of(path))
+
+
+def _decode(content: bytes, where: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{name_of(path)}, line {line}: the text is not UTF-8 (byte 0x{content[error.start]:02x}): "
+            f"{where}, line {line}: the text is not UTF-8 (byte 0x{content[error.start]:02x}): "
             "save the file as UTF-8."
         ) from error
 
@@ -37,8 +41,16 @@ def name_of(path: Path) -> str:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a file in UTF-8, whatever its line endings. Raises InputError as `read_text`."""
-    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
-    return text.removesuffix("\n").split("\n")
+    return _lines(read_text(path))
+
+
+def text_lines(content: bytes, where: str) -> list[str]:
+    """The lines of a text in UTF-8, whatever their endings. Raises InputError, naming `where`."""
+    return _lines(_decode(content, where))
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def json_records(path: Path, text: str) -> Iterator[tuple[str, Any]]:

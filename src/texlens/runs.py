@@ -143,8 +143,11 @@ def progress(
         if now - last > _LOG_EVERY_SECONDS:
             last = now
             rate = done / (now - start)
-            of = f"/{total}" if total is not None else ""
-            print(f"{done}{of} {unit}, {rate:.1f}/s", file=sys.stderr, flush=True)
+            line = f"{done} {unit}, {rate:.1f}/s"
+            if total is not None:
+                left = (total - done) / 60 / rate
+                line = f"{done}/{total} {unit}, {rate:.1f}/s, about {left:.0f} min left"
+            print(line, file=sys.stderr, flush=True)
         yield item
 
 

@@ -75,7 +75,7 @@ def test_prepare_prints_a_table_or_one_json_document(texlens, corpus, tmp_path) 
         (("prepare", "folder", "--from", "{corpus}", "--workers", "0"), "--workers"),
         (("prepare", "folder", "--from", "{corpus}", "--subset", "spe"), "only for unimer"),
         (("prepare", "unimer", "--from", "{corpus}"), "--subset"),
-        (("prepare", "unimer", "--from", "{corpus}", "--subset", "spe"), "no 'spe.txt'"),
+        (("prepare", "unimer", "--from", "{corpus}", "--subset", "spe"), "no spe.txt in"),
         (("prepare", "crohme", "--from", "{corpus}"), "no .inkml file"),
         (("prepare", "im2latex", "--from", "{corpus}"), "im2latex_formulas.lst"),
         (("prepare", "hme100k", "--from", "{corpus}"), "no caption.txt"),

@@ -18,10 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from texlens.data.chunks import Chunks
 from texlens.data.clean import Limits
 from texlens.data.corpora import open_corpus
+from texlens.data.corpora.base import Locator
 from texlens.data.parquet import read_examples
-from texlens.data.prepare import Preparation, _clean, prepare
+from texlens.data.prepare import Preparation, prepare
 from texlens.errors import InputError
 
 CAPTIONS = [
@@ -89,7 +91,7 @@ def test_every_item_is_kept_or_named(corpus: Path, tmp_path: Path) -> None:
     assert drops["twin.png"][0] == "duplicate"
     assert kept["p1.png"] == r"\frac { 1 } { 2 }"
     assert kept["p0.png"] == kept["p4.png"] == "x ^ { 2 }"
-    assert document["verified_by_picture"] == 5  # the twin too: it is found later
+    assert document["verified_by_picture"] == 4
     assert not (out / ".work").exists()
 
 
@@ -114,7 +116,9 @@ def test_an_unfinished_run_with_other_settings_is_not_mixed(corpus: Path, tmp_pa
 def test_a_corpus_that_changed_since_the_kill_is_not_mixed(corpus: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     plan = plan_for(corpus)
-    _clean(plan.corpus, plan.limits, out / ".work", workers=1, quiet=True)
+    locators = [one for one in plan.corpus.locators() if isinstance(one, Locator)]
+    work = Chunks(plan.corpus, plan.limits, out / ".work", locators)
+    work.clean(range(len(locators)), workers=1, quiet=True)
     captions = corpus / "captions.jsonl"
     captions.write_text(captions.read_text().replace("neq", "leq").replace("ne b", "leq b"))
     assert prepare(plan, out, quiet=True) == prepare(plan, whole, quiet=True)
@@ -136,39 +140,6 @@ def test_ids_that_come_twice_are_numbered(tmp_path: Path) -> None:
     ids = [example.id for example in read_examples(tmp_path / "out" / "train.parquet")]
     assert sorted(ids) == ["x##1", "x##2", "x#1"]
     assert document["ids_made_unique"] == 1
-
-
-def test_formats(corpus: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    forms = ("messages", "grpo", "prompt_completion")
-    prepare(plan_for(corpus, formats=forms, prompt="think_answer"), out, quiet=True)
-    rows = json.loads((out / "messages" / "train.json").read_text())
-    roles = [message["role"] for message in rows[0]["messages"]]
-    assert roles == ["system", "user", "assistant"]
-    assert rows[0]["messages"][1]["content"].startswith("<image>")
-    assert (out / "messages" / rows[0]["images"][0]).read_bytes().startswith(b"\x89PNG")
-    info = json.loads((out / "messages" / "dataset_info.json").read_text())["texlens_train"]
-    assert info["formatting"] == "sharegpt"
-    assert info["tags"]["system_tag"] == "system"
-    grpo = json.loads((out / "grpo" / "train.jsonl").read_text().splitlines()[0])
-    assert [turn["from"] for turn in grpo["conversations"]] == ["human", "gpt"]
-    assert grpo["conversations"][1]["value"] == grpo["answer"]
-    assert "<answer>" in grpo["system"]
-    trl = json.loads((out / "prompt_completion" / "train.jsonl").read_text().splitlines()[0])
-    assert set(trl) == {"prompt", "completion", "images"}
-
-
-def test_loads_with_plain_datasets(corpus: Path, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    out = tmp_path / "out"
-    prepare(plan_for(corpus), out, quiet=True)
-    loaded = datasets.load_dataset(
-        "parquet",
-        data_files={"train": str(out / "train.parquet")},
-        cache_dir=str(tmp_path / "cache"),
-    )["train"]
-    assert type(loaded.features["image"]).__name__ == "Image"
-    assert loaded[0]["image"].size == (60, 24)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import click
+from click.core import ParameterSource
 
 from texlens.cli.options import PATH, POSITIVE, force_option, json_option, out_option, print_result
 from texlens.data.items import FORMATS, Format
@@ -27,16 +28,26 @@ _WORKERS = click.option(
 
 @data.command()
 @click.argument("corpus")
-@click.option("--from", "paths", multiple=True, type=PATH, help="A local copy of the corpus.")
+@click.option(
+    "--from", "copies", multiple=True, metavar="PATH|NAME=PATH",
+    help="A local copy of the corpus; for a report's data, with the name of the corpus.",
+)  # fmt: skip
+@click.option("--revision", help="Of the hub's repository: a branch, a tag or a commit.")
 @out_option
 @click.option("--captions", type=PATH, help="A file of captions, where the corpus has none.")
-@click.option("--subset", help="Which part of UniMER: train, spe, cpe, sce, hwe.")
+@click.option(
+    "--subset",
+    help="Which part: of unimer train, spe, cpe, sce, hwe; of mathwriting human, synthetic, symbols; "
+    "of linxy-latex-ocr a folder.",
+)
 @click.option(
     "--kind", type=click.Choice(get_args(Kind)), default="printed",
     help="Kind of the pictures, for folder and synthetic.",
 )  # fmt: skip
 @click.option("--count", type=POSITIVE, help="How many synthetic pictures.")
-@click.option("--sizes", help="TRAIN/VALIDATION/TEST, for instance 2000/100/100.")
+@click.option(
+    "--sizes", help="TRAIN/VALIDATION/TEST, for instance 2000/100/100: a sample, chosen first."
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=42)
 @click.option("--vary-ink", is_flag=True, help="Render every ink with a random pen and slant.")
 @click.option("--max-tokens", type=POSITIVE, default=512, help="A longer formula is left out.")
@@ -57,39 +68,53 @@ _WORKERS = click.option(
 @json_option("the content of dataset.json")
 def prepare(
     corpus: str,
-    paths: tuple[Path, ...],
+    copies: tuple[str, ...],
     out: Path,
     sizes: str | None,
     seed: int,
     max_tokens: int,
     verify: Literal["changed", "all", "none"],
     tex: bool,
-    formats: tuple[Format, ...],
-    prompt: str,
     workers: int,
     force: bool,
     as_json: bool,
+    formats: tuple[Format, ...],
+    prompt: str,
     **options: Any,
 ) -> None:
     """Bring a corpus to clean, normalised, split Parquet.
 
-    CORPUS is latex-formulas, crohme, hme100k, hmer, unimer, unsloth-latex-ocr, im2latex, folder,
-    synthetic or unseen-fonts.
+    CORPUS is latex-formulas, crohme, linxy-latex-ocr, hme100k, hmer, mathwriting, unimer,
+    unsloth-latex-ocr, im2latex, folder, synthetic or unseen-fonts.
+
+    \b
+    Or all data of a report, into the folders that its recipes name (--out data):
+      qwen-ocr   printed, handwritten, pix2tex, screen; needs --from hme100k=FOLDER
+      latex-ocr  latex-ocr, for the GRPO report
     """
     from texlens.data.clean import Limits
     from texlens.data.corpora import open_corpus
     from texlens.data.prepare import Preparation
     from texlens.data.prepare import prepare as run
+    from texlens.data.reports import REPORTS, copies_of, prepare_report
 
-    opened = open_corpus(corpus, paths, seed=seed, **options)
-    preparation = Preparation(
-        opened,
-        _parse_sizes(sizes) if sizes else opened.sizes,
-        seed,
-        Limits(max_tokens=max_tokens, verify=verify, tex=tex),
-        formats,
-        prompt,
-    )
+    limits = Limits(max_tokens=max_tokens, verify=verify, tex=tex)
+    if corpus in REPORTS:
+        context = click.get_current_context()
+        for option in ("sizes", "seed", *options):
+            if context.get_parameter_source(option) is not ParameterSource.DEFAULT:
+                raise click.UsageError(f"--{option.replace('_', '-')} is not for a report's data.")
+        documents = prepare_report(
+            corpus, copies_of(corpus, copies), out, limits,
+            formats=formats, prompt=prompt, workers=workers, force=force, quiet=as_json,
+        )  # fmt: skip
+        tables = [f"{out / name}\n{_table(document)}" for name, document in documents.items()]
+        notes = ["Where this differs from the report:", *REPORTS[corpus].departures]
+        print_result(documents, "\n\n".join([*tables, "\n- ".join(notes)]), as_json=as_json)
+        return
+    opened = open_corpus(corpus, tuple(map(Path, copies)), seed=seed, **options)
+    wanted = _parse_sizes(sizes) if sizes else opened.sizes
+    preparation = Preparation(opened, wanted, seed, limits, formats, prompt)
     document = run(preparation, out, workers=workers, force=force, quiet=as_json)
     print_result(document, _table(document), as_json=as_json)
 
@@ -164,7 +189,7 @@ def render(
         from texlens.data.pictures.mixed_ink import InkShards
 
         ids = {example.id for example in read_examples(only)} if only else None
-        source = InkShards(Crohme(ink, captions).inks(ids), per_shard, seed)
+        source = InkShards(Crohme(ink, captions=captions).inks(ids), per_shard, seed)
     shards = -(-pictures // per_shard)
     reports = list(write_shards(source, out, shards, workers=workers, force=force, quiet=as_json))
     counts = {
@@ -234,11 +259,19 @@ def _parse_sizes(text: str) -> tuple[int, int, int]:
 
 
 def _table(document: dict[str, Any]) -> str:
-    lines = [f"{split:<12}{count:>9}" for split, count in document["counts"].items()]
+    lines = []
+    for split, count in document["counts"].items():
+        asked = (document["sizes"] or {}).get(split, count)
+        lines.append(
+            f"{split:<12}{count:>9}" + (f"  of {asked} asked for" if asked > count else "")
+        )
     for step, reasons in document["dropped"].items():
         lines += [f"{'dropped':<12}{count:>9}  {step}: {why}" for why, count in reasons.items()]
+    if document["not_sampled"]:
+        lines.append(f"{'not sampled':<12}{document['not_sampled']:>9}")
     lines.append(f"{'verified':<12}{document['verified_by_picture']:>9}  by their glyph boxes")
     if document["not_comparable"]:
         why = "kept, but their original text cannot be rendered"
         lines.append(f"{'':<12}{document['not_comparable']:>9}  {why}")
+    lines += [f"from {hub['repository']} at commit {hub['commit']}" for hub in document["hub"]]
     return "\n".join(lines)

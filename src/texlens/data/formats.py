@@ -1,6 +1,7 @@
-"""A data set in the forms that trainers read: LLaMA-Factory, TRL, and the files of the GRPO report.
+"""A data set in the forms that trainers read: LLaMA-Factory, ms-swift, TRL, and the GRPO report's.
 
-Pictures become PNG files named by split and number, since an id can be any string.
+The first two are Parquet with the pictures inside, and the features of Hugging Face `datasets`. The
+last has PNG files, named by split and number, since an id can be any string.
 """
 
 from __future__ import annotations
@@ -14,11 +15,18 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from texlens.data.items import Format
-from texlens.data.parquet import read_examples
-from texlens.images import encode_png, on_paper
+from texlens.data.parquet import IMAGE, STRING, Column, picture_value, read_examples, write_rows
+from texlens.images import dark_on_white, encode_png
 from texlens.model.prompt_config import PROMPTS, PromptConfig
 from texlens.records import Example
 from texlens.runs import atomic_write, write_json
+
+
+_MESSAGE: Column = [{"role": STRING, "content": STRING}]
+_COLUMNS: dict[str, dict[str, Column]] = {
+    "messages": {"id": STRING, "image": IMAGE, "latex_formula": STRING, "messages": _MESSAGE},
+    "prompt_completion": {"prompt": _MESSAGE, "completion": _MESSAGE, "images": [IMAGE]},
+}
 
 
 def write_format(folder: Path, split: str, form: Format, prompt: str) -> None:
@@ -26,45 +34,75 @@ def write_format(folder: Path, split: str, form: Format, prompt: str) -> None:
 
     `prompt` is a key of PROMPTS. The forms are:
 
-    - messages: `SPLIT.json` in LLaMA-Factory's sharegpt form with OpenAI's role names, and
-      `dataset_info.json`, which declares the columns and tags;
-    - grpo: `SPLIT.jsonl` with image, conversations of human and gpt, system, answer;
-    - prompt_completion: `SPLIT.jsonl` with TRL's prompt, completion and images.
+    - messages: `SPLIT.parquet` in LLaMA-Factory's sharegpt form with OpenAI's role names, as in the
+      qwen-ocr report (id, image, latex_formula, messages), and `dataset_info.json`, which declares
+      the columns and tags;
+    - prompt_completion: `SPLIT.parquet` with TRL's prompt, completion and images;
+    - grpo: `SPLIT.jsonl` with image, conversations of human and gpt, system, answer.
     """
     out = folder / form
-    if form == "messages":
-        suffix, opening, separator, closing = "json", "[\n", ",\n", "\n]\n"
-    else:
-        suffix, opening, separator, closing = "jsonl", "", "\n", "\n"
-    with atomic_write(out / f"{split}.{suffix}") as stream:
-        before = opening
-        for example, picture in _with_pictures(folder, split, out):
-            record = _record(form, example, picture, PROMPTS[prompt])
-            stream.write((before + json.dumps(record, ensure_ascii=False)).encode())
-            before = separator
-        stream.write(closing.encode())
+    examples = read_examples(folder / f"{split}.parquet")
+    if form == "grpo":
+        _write_grpo(out, split, examples, PROMPTS[prompt])
+        return
+    rows = (_record(form, example, PROMPTS[prompt]) for example in examples)
+    write_rows(out / f"{split}.parquet", _COLUMNS[form], rows)
     if form == "messages":
         _declare(out)
 
 
-def _with_pictures(folder: Path, split: str, out: Path) -> Iterator[tuple[Example, str]]:
-    """Every example with the path of its PNG, relative to `out`.
+def _record(form: Format, example: Example, prompt_config: PromptConfig) -> dict[str, Any]:
+    picture = picture_value(as_png(example.image))
+    answer = {
+        "role": "assistant", "content": answer_text(prompt_config, example.latex_formula),
+    }  # fmt: skip
+    prompt = [
+        {"role": "system", "content": prompt_config.system},
+        {"role": "user", "content": prompt_config.instruction},
+    ]
+    if form == "prompt_completion":  # TRL puts the picture before the instruction itself
+        return {"prompt": prompt, "completion": [answer], "images": [picture]}
+    prompt[1]["content"] = f"<image>{prompt_config.instruction}"
+    return {
+        "id": example.id,
+        "image": picture,
+        "latex_formula": example.latex_formula,
+        "messages": [*prompt, answer],
+    }
 
-    The pictures are not written atomically: the list that names them is, and comes last.
-    """
+
+def _write_grpo(
+    out: Path, split: str, examples: Iterator[Example], prompt_config: PromptConfig
+) -> None:
+    """The list is written atomically and last, and names the pictures, which are not."""
     (out / "images").mkdir(parents=True, exist_ok=True)
-    for number, example in enumerate(read_examples(folder / f"{split}.parquet")):
-        name = f"images/{split}-{number:07d}.png"
-        (out / name).write_bytes(as_png(example.image))
-        yield example, name
+    with atomic_write(out / f"{split}.jsonl") as stream:
+        for number, example in enumerate(examples):
+            name = f"images/{split}-{number:07d}.png"
+            (out / name).write_bytes(as_png(example.image))
+            latex = example.latex_formula
+            turns = [
+                {"from": "human", "value": f"<image>{prompt_config.instruction}"},
+                {"from": "gpt", "value": latex},
+            ]
+            record = {
+                "image": name,
+                "conversations": turns,
+                "system": prompt_config.system,
+                "answer": latex,
+            }
+            stream.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
 
 
 def as_png(content: bytes) -> bytes:
-    """A picture as PNG: PNG bytes as they are, others re-encoded, upright, transparency on white."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return content
+    """A picture as PNG, upright, dark on white where it has transparent parts.
+
+    PNG bytes without transparent parts are returned as they are.
+    """
     with Image.open(io.BytesIO(content)) as stored:
-        picture = on_paper(ImageOps.exif_transpose(stored))
+        if stored.format == "PNG" and not stored.has_transparency_data:
+            return content
+        picture = dark_on_white(ImageOps.exif_transpose(stored))
         return encode_png(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
 
 
@@ -75,47 +113,17 @@ def answer_text(prompt_config: PromptConfig, latex: str) -> str:
     return f"<think>\nI read the formula from left to right.\n</think>\n<answer>{latex}</answer>"
 
 
-def _record(
-    form: Format, example: Example, picture: str, prompt_config: PromptConfig
-) -> dict[str, Any]:
-    system, instruction = prompt_config.system, prompt_config.instruction
-    answer = answer_text(prompt_config, example.latex_formula)
-    match form:
-        case "messages":
-            messages = [
-                {"role": "system", "content": system},
-                {"role": "user", "content": f"<image>{instruction}"},
-                {"role": "assistant", "content": answer},
-            ]
-            return {"messages": messages, "images": [picture]}
-        case "grpo":
-            latex = example.latex_formula
-            turns = [
-                {"from": "human", "value": f"<image>{instruction}"},
-                {"from": "gpt", "value": latex},
-            ]
-            return {"image": picture, "conversations": turns, "system": system, "answer": latex}
-        case "prompt_completion":
-            completion = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
-            return {
-                "prompt": prompt_config.messages(),
-                "completion": [completion],
-                "images": [picture],
-            }
-
-
 def _declare(out: Path) -> None:
     """Write LLaMA-Factory's `dataset_info.json` for the splits in the folder."""
     entries = {
         f"texlens_{path.stem}": {
             "file_name": path.name,
             "formatting": "sharegpt",
-            "columns": {"messages": "messages", "images": "images"},
+            "columns": {"messages": "messages", "images": "image"},
             "tags": {
                 f"{tag}_tag": tag for tag in ("role", "content", "user", "assistant", "system")
             },
         }
-        for path in sorted(out.glob("*.json"))
-        if path.name != "dataset_info.json"
+        for path in sorted(out.glob("*.parquet"))
     }
     write_json(out / "dataset_info.json", entries)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,36 +18,70 @@ from texlens.runs import atomic_write
 _ROWS_A_GROUP = 1000
 _BYTES_A_GROUP = 64 << 20  # of pictures: photographs are gathered in smaller groups
 _READ_BUFFER = 1 << 20  # bytes
-_COLUMNS = ["id", "image", "latex_formula", "source", "kind"]
+# A column as `datasets` describes it: a feature, a list of one, or a record of some.
+Column = str | list["Column"] | dict[str, "Column"]
+STRING: Column = "string"
+IMAGE: Column = "image"
+
+_COLUMNS: dict[str, Column] = {
+    "id": STRING, "image": IMAGE, "latex_formula": STRING, "source": STRING, "kind": STRING,
+}  # fmt: skip
+_REQUIRED = ("id", "image", "latex_formula")
 
 
-_TYPES = dict.fromkeys(_COLUMNS, pa.string()) | {
-    "image": pa.struct({"bytes": pa.binary(), "path": pa.string()})
-}
-_FEATURES: dict[str, dict[str, str]] = {
-    name: {"_type": "Image"} if name == "image" else {"dtype": "string", "_type": "Value"}
-    for name in _COLUMNS
-}
-_SCHEMA = pa.schema(_TYPES, {"huggingface": json.dumps({"info": {"features": _FEATURES}})})
+def _type(column: Column) -> pa.DataType:
+    if isinstance(column, list):
+        return pa.list_(_type(column[0]))
+    if isinstance(column, dict):
+        return pa.struct({name: _type(part) for name, part in column.items()})
+    return (
+        pa.struct({"bytes": pa.binary(), "path": pa.string()}) if column == IMAGE else pa.string()
+    )
+
+
+def _feature(column: Column) -> Any:
+    if isinstance(column, list):
+        return [_feature(column[0])]
+    if isinstance(column, dict):
+        return {name: _feature(part) for name, part in column.items()}
+    return {"_type": "Image"} if column == IMAGE else {"dtype": "string", "_type": "Value"}
+
+
+def _schema(columns: dict[str, Column]) -> pa.Schema:
+    """The schema, with the metadata by which `datasets` loads the pictures as pictures."""
+    features = {"info": {"features": {name: _feature(c) for name, c in columns.items()}}}
+    types = {name: _type(column) for name, column in columns.items()}
+    return pa.schema(types, {"huggingface": json.dumps(features)})
+
+
+def picture_value(image: bytes) -> dict[str, Any]:
+    """A picture as its column stores it."""
+    return {"bytes": image, "path": None}
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
     """Write examples in their order, atomically and with bounded memory; returns how many."""
-    count = 0
-    with atomic_write(path) as file, pq.ParquetWriter(file, _SCHEMA, compression="zstd") as writer:
-        for batch in _groups(examples):
+    rows = (asdict(example) | {"image": picture_value(example.image)} for example in examples)
+    return write_rows(path, _COLUMNS, rows)
+
+
+def write_rows(path: Path, columns: dict[str, Column], rows: Iterable[dict[str, Any]]) -> int:
+    """Write rows in their order, atomically and with bounded memory; returns how many."""
+    count, schema = 0, _schema(columns)
+    with atomic_write(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in _groups(rows):
             count += len(batch)
-            rows = [asdict(e) | {"image": {"bytes": e.image, "path": None}} for e in batch]
-            writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
     return count
 
 
-def _groups(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    group: list[Example] = []
+def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
     size = 0
-    for example in examples:
-        group.append(example)
-        size += len(example.image)
+    for row in rows:
+        group.append(row)
+        pictures = [row["image"]] if "image" in row else row["images"]
+        size += sum(len(picture["bytes"]) for picture in pictures)
         if len(group) == _ROWS_A_GROUP or size >= _BYTES_A_GROUP:
             yield group
             group, size = [], 0
@@ -76,7 +111,7 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
     except pa.ArrowInvalid as error:
         raise InputError(f"'{path}' is not a Parquet file.") from error
     names = table.schema_arrow.names
-    missing = [name for name in _COLUMNS[:3] if name not in names]
+    missing = [name for name in _REQUIRED if name not in names]
     if missing:
         raise InputError(f"'{path}' has no column {' and no column '.join(missing)}.")
     columns = [name for name in _COLUMNS if name in names]

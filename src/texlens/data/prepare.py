@@ -1,9 +1,9 @@
-"""From a corpus to a data set: clean in parallel, split once, write in order.
+"""From a corpus to a data set: sample, clean in parallel, split once, write in order.
 
 A run's folder while it works:
 
     .work/settings.json      the settings; a run is resumed with the same settings only
-    .work/chunk-000012-8f1c2a9d.parquet   the outcome of items 12 x 200 to 13 x 200 - 1
+    .work/chunk-000012-8f1c2a9d.parquet   the outcome of up to 200 items
 
 A chunk is written atomically and named by its number and a digest of its locators, so that the
 chunks of a corpus whose list of items changed in between are not used. Chunks do not depend on one
@@ -18,52 +18,43 @@ import contextlib
 import hashlib
 import itertools
 import shutil
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from texlens.data.clean import Limits, clean_chunk
+from texlens.data.card import write_card
+from texlens.data.chunks import TEXTS, Chunks, storable
+from texlens.data.clean import Limits
 from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.formats import write_format
-from texlens.data.items import FORMATS, SPLITS, CleanItem, Drop, Format, Sizes
+from texlens.data.items import FORMATS, SPLITS, Drop, Format, Sizes
+from texlens.data.orders import ORDERS
 from texlens.data.parquet import write_examples
-from texlens.data.split import Key, assign, formula_key
+from texlens.data.sampling import choose, missing
+from texlens.data.split import Key, Outcome, assign, formula_key
 from texlens.errors import InputError, TexlensError
 from texlens.records import Example
 from texlens.render.pdflatex import require_tex
 from texlens.runs import (
-    atomic_write,
     begin_or_resume,
     open_out_folder,
-    progress,
     provenance,
     write_json,
     write_json_lines,
 )
-from texlens.workers import map_in_workers
 
-_ITEMS_A_CHUNK = 200
 MARKER = "dataset.json"
 _SETTINGS = "settings.json"
-
-_Job = tuple[Path, list[Locator | Drop]]  # a chunk's file, and where its items are
-
-_TEXTS = ("id", "step", "reason", "latex_formula", "kind", "source", "split", "picture_hash")
-_CHUNK_SCHEMA = pa.schema(
-    dict.fromkeys(_TEXTS, pa.string()) | {"verified": pa.bool_(), "image": pa.binary()}
-)
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """All that decides the bytes of a data set, apart from the files of the corpus."""
+    """All that decides the bytes of a data set, apart from the files of the corpus.
+
+    `sizes` None keeps every item; else `order`, a key of `ORDERS`, decides which are the sample.
+    """
 
     corpus: Corpus
     sizes: Sizes | None
@@ -71,12 +62,15 @@ class Preparation:
     limits: Limits
     formats: tuple[Format, ...] = ()
     prompt: str = "plain"
+    order: str = "by_hash"
 
     def as_json(self) -> dict[str, Any]:
         """The settings as recorded in `dataset.json`, without the paths of this machine."""
         return {
             "source": self.corpus.name,
+            "hub": [origin.as_json() for origin in self.corpus.origins],
             "sizes": dict(zip(SPLITS, self.sizes, strict=True)) if self.sizes else None,
+            "order": self.order if self.sizes else None,
             "seed": self.seed,
             "limits": self.limits.model_dump(),
             "formats": list(self.formats),
@@ -106,8 +100,12 @@ def prepare(
     try:
         detail = {"detail": repr(preparation.corpus), "versions": provenance("pyarrow")}
         begin_or_resume(work / _SETTINGS, preparation.as_json() | detail)
-        chunks = _clean(preparation.corpus, preparation.limits, work, workers, quiet)
-        document = _finish(preparation, out, chunks)
+        located = list(preparation.corpus.locators())
+        drops = [one for one in located if isinstance(one, Drop)]
+        locators = [one for one in located if isinstance(one, Locator)]
+        chunks = Chunks(preparation.corpus, preparation.limits, work, locators)
+        outcomes = _sample(preparation, chunks, workers, quiet)
+        document = _finish(preparation, out, chunks, drops, outcomes)
     except InputError:
         _leave_as_it_was(out, work)
         raise
@@ -129,85 +127,80 @@ def _leave_as_it_was(out: Path, work: Path) -> None:
                 folder.rmdir()
 
 
-def _clean(corpus: Corpus, limits: Limits, work: Path, workers: int, quiet: bool) -> list[Path]:
-    """Clean every chunk that does not exist yet; the chunk files in order."""
-    jobs = progress(_chunk_jobs(corpus, work), total=None, unit="chunks", quiet=quiet)
-    return list(map_in_workers(partial(_cleaner, corpus, limits), jobs, workers))
+def _sample(
+    preparation: Preparation, chunks: Chunks, workers: int, quiet: bool
+) -> Mapping[int, Outcome]:
+    """Clean as many items as are needed; the split of each, or why it has none."""
+    if preparation.sizes is None:
+        chunks.clean(range(len(chunks.locators)), workers, quiet)
+        keys = {number: key for number, key in _keys(chunks).items() if key is not None}
+        splits = assign(list(keys.values()), preparation.seed)
+        return dict(zip(keys, splits, strict=True))
+    queues = ORDERS[preparation.order](chunks.locators, preparation.seed)
+    cleaned: dict[int, Key | None] = {}
+    while True:
+        choice = choose(queues, preparation.sizes, cleaned)
+        numbers = missing(queues, choice, cleaned)
+        if not numbers:
+            return choice.outcomes
+        chunks.clean(numbers, workers, quiet)
+        cleaned = _keys(chunks)
 
 
-def _chunk_jobs(corpus: Corpus, work: Path) -> Iterator[_Job]:
-    locators = iter(corpus.locators())
-    number = 0
-    while chunk := list(itertools.islice(locators, _ITEMS_A_CHUNK)):
-        digest = hashlib.blake2b(repr(chunk).encode(errors="surrogatepass"), digest_size=4)
-        yield work / f"chunk-{number:06d}-{digest.hexdigest()}.parquet", chunk
-        number += 1
+def _keys(chunks: Chunks) -> dict[int, Key | None]:
+    """The key of every cleaned item, None for one that was dropped."""
+    return {
+        number: Key(
+            formula_key(row["latex_formula"]), bytes.fromhex(row["picture_hash"]), row["split"]
+        )
+        if row["step"] is None
+        else None
+        for number, row in chunks.rows("step", "latex_formula", "picture_hash", "split")
+    }
 
 
-def _cleaner(corpus: Corpus, limits: Limits) -> Callable[[_Job], Path]:
-    return partial(_clean_one, corpus, limits)
-
-
-def _clean_one(corpus: Corpus, limits: Limits, job: _Job) -> Path:
-    path, locators = job
-    if path.exists():
-        return path
-    loaded = corpus.load([r for r in locators if not isinstance(r, Drop)])
-    items = [r if isinstance(r, Drop) else next(loaded) for r in locators]
-    rows = [_as_row(outcome) for outcome in clean_chunk(items, limits)]
-    with atomic_write(path) as stream:
-        pq.write_table(pa.Table.from_pylist(rows, schema=_CHUNK_SCHEMA), stream, compression="zstd")
-    return path
-
-
-def _as_row(outcome: CleanItem | Drop) -> dict[str, Any]:
-    row = asdict(outcome)
-    for key in {"id", "reason"} & row.keys():
-        # A lone surrogate cannot be stored as UTF-8; a text with one is kept readable.
-        row[key] = row[key].encode(errors="backslashreplace").decode()
-    return row
-
-
-def _finish(preparation: Preparation, out: Path, chunks: list[Path]) -> dict[str, Any]:
-    """Split the clean items, and write the splits and `dataset.json`, whose content is returned."""
-    names: list[str] = []
-    keys: list[Key] = []
-    drops: list[dict[str, str]] = []
+def _finish(
+    preparation: Preparation,
+    out: Path,
+    chunks: Chunks,
+    located: list[Drop],
+    outcomes: Mapping[int, Outcome],
+) -> dict[str, Any]:
+    """Write the splits and `dataset.json`, whose content is returned."""
+    drops = [asdict(drop) | storable(drop) for drop in located]
+    names: dict[int, str] = {}
+    sources: Counter[tuple[str, str]] = Counter()
     verified: Counter[bool | None] = Counter()
-    for row in _rows(chunks, [*_TEXTS, "verified"]):
+    for number, row in chunks.rows(*TEXTS, "verified"):
+        outcome = outcomes.get(number)
         if row["step"] is not None:
             drops.append({"id": row["id"], "step": row["step"], "reason": row["reason"]})
-            continue
-        names.append(row["id"])
-        verified[row["verified"]] += 1
-        keys.append(
-            Key(
-                formula_key(row["latex_formula"]),
-                bytes.fromhex(row["picture_hash"]),
-                sys.intern(row["source"]),
-                row["split"],
-            )
-        )
-    splits = assign(keys, preparation.sizes, preparation.seed)
-    del keys  # only the outcome is needed while the pictures pass through
-    for name, split in zip(names, splits, strict=True):
-        if isinstance(split, tuple):
-            drops.append({"id": name, "step": split[0], "reason": split[1]})
+        elif isinstance(outcome, tuple):
+            drops.append({"id": row["id"], "step": outcome[0], "reason": outcome[1]})
+        elif outcome is not None:
+            names[number] = row["id"]
+            verified[row["verified"]] += 1
+            sources[row["source"], outcome] += 1
     for part in out.glob(".*.part"):
         part.unlink()  # of a run that was killed while it wrote
-    unique = _unique(names)
+    unique = dict(zip(names, _unique(list(names.values())), strict=True))
     counts = {}
     for wanted in SPLITS:
         path = out / f"{wanted}.parquet"
         path.unlink(missing_ok=True)
-        if wanted in splits:
-            rows = (row for row in _rows(chunks, _CHUNK_SCHEMA.names) if row["step"] is None)
+        if any(outcome == wanted for outcome in outcomes.values()):
             counts[wanted] = write_examples(
                 path,
                 (
-                    Example(name, row["image"], row["latex_formula"], row["source"], row["kind"])
-                    for row, name, split in zip(rows, unique, splits, strict=True)
-                    if split == wanted
+                    Example(
+                        unique[number],
+                        row["image"],
+                        row["latex_formula"],
+                        row["source"],
+                        row["kind"],
+                    )
+                    for number, row in chunks.rows()
+                    if outcomes.get(number) == wanted
                 ),
             )
     for form in FORMATS:
@@ -219,20 +212,21 @@ def _finish(preparation: Preparation, out: Path, chunks: list[Path]) -> dict[str
     document = {
         **preparation.as_json(),
         "counts": counts,
+        "sources": {
+            source: {split: sources[source, split] for split in counts}
+            for source in sorted({source for source, _ in sources})
+        },
+        "not_sampled": len(chunks.locators) + len(located) - len(names) - len(drops),
         "dropped": _summary(drops),
         "verified_by_picture": verified[True],
         "not_comparable": verified[None],
-        "ids_made_unique": sum(times > 1 for times in Counter(names).values()),
+        "ids_made_unique": sum(times > 1 for times in Counter(names.values()).values()),
         "versions": provenance("pyarrow", "mini-racer", "pillow", "numpy"),
         "content_hash": _content_hash([out / f"{name}.parquet" for name in counts]),
     }
+    write_card(out, document)
     write_json(out / MARKER, document)
     return document
-
-
-def _rows(chunks: list[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
-    for chunk in chunks:
-        yield from pq.read_table(chunk, columns=columns).to_pylist()
 
 
 def _unique(names: list[str]) -> list[str]:

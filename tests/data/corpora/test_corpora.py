@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from collections import Counter
 from pathlib import Path
 
 import layouts
@@ -39,7 +40,7 @@ def everything(corpus: Corpus) -> tuple[list[RawItem], dict[str, str]]:
     ],
 )
 def test_parquet_corpora(tmp_path: Path, name: str, column: str, kind: str) -> None:
-    layouts.parquet(tmp_path / "train-00000-of-00002.parquet", column, 3, ids=name == "im2latex")
+    layouts.parquet(tmp_path / "train-00000-of-00001.parquet", column, 3, ids=name == "im2latex")
     layouts.parquet(tmp_path / "validation.parquet", column, 2, first=3)
     items, drops = everything(open_corpus(name, [tmp_path]))
     assert drops == {}
@@ -58,12 +59,68 @@ def test_parquet_without_the_columns_is_one_sentence(tmp_path: Path) -> None:
         everything(open_corpus("unsloth-latex-ocr", [tmp_path]))
 
 
+@pytest.mark.parametrize("place", ["", "cleaned_formulas"])
+def test_latex_formulas_beside_formulas_without_pictures(tmp_path: Path, place: str) -> None:
+    layouts.latex_formulas(tmp_path)
+    items, drops = everything(open_corpus("latex-formulas", [tmp_path / place]))
+    assert drops == {}
+    assert len(items) == 12
+    assert items[0].id == "train-00000-of-00002-0-0"
+    assert "align*" in items[0].latex
+
+
+@pytest.mark.parametrize(
+    ("name", "subset", "kind"),
+    [
+        ("crohme", None, "handwritten"),
+        ("linxy-latex-ocr", None, "handwritten"),
+        ("linxy-latex-ocr", "full", "printed"),
+    ],
+)
+def test_linxy_is_read_by_folder(tmp_path: Path, name: str, subset: str | None, kind: str) -> None:
+    layouts.linxy(tmp_path)
+    items, drops = everything(open_corpus(name, [tmp_path], subset=subset))
+    assert drops == {}
+    assert Counter(item.split for item in items) == {"train": 8, "validation": 2, "test": 2}
+    assert {item.kind for item in items} == {kind}
+    first = 500 if subset else 0
+    assert {item.latex for item in items} == {layouts.formula(first + n) for n in range(12)}
+
+
+def test_the_hub_s_own_conversion_to_parquet(tmp_path: Path) -> None:
+    """The branch refs/convert/parquet: CONFIGURATION/SPLIT/0000.parquet."""
+    for split in ("train", "validation", "test"):
+        layouts.parquet(tmp_path / "human_handwrite" / split / "0000.parquet", "text", 1)
+    items, _ = everything(open_corpus("crohme", [tmp_path]))
+    assert {item.id: item.split for item in items} == {
+        "train/0000-0-0": "train", "validation/0000-0-0": "validation", "test/0000-0-0": "test",
+    }  # fmt: skip
+
+
+def test_mathwriting(tmp_path: Path) -> None:
+    layouts.mathwriting(tmp_path / "mathwriting-2024")
+    items, drops = everything(open_corpus("mathwriting", [tmp_path]))
+    assert drops == {}
+    assert [(item.split, item.latex) for item in items] == [
+        ("train", layouts.FORMULAS[0]), ("train", layouts.FORMULAS[1]),
+        ("validation", layouts.FORMULAS[2]), ("test", layouts.FORMULAS[3]),
+    ]  # fmt: skip
+    root = tmp_path / "mathwriting-2024"
+    (symbol,) = everything(open_corpus("mathwriting", [root], subset="symbols"))[0]
+    assert symbol.latex == f"{layouts.FORMULAS[5]} \\over q"
+    assert symbol.split == "train"
+    (tmp_path / "mathwriting-2024.tgz").write_bytes(b"")
+    with pytest.raises(InputError, match="unpack it"):
+        open_corpus("mathwriting", [tmp_path / "mathwriting-2024.tgz"])
+
+
 def test_crohme_ink(tmp_path: Path) -> None:
     layouts.crohme(tmp_path)
     items, drops = everything(open_corpus("crohme", [tmp_path]))
-    assert len(items) == len(layouts.FORMULAS)
+    assert len(items) == len(layouts.FORMULAS) + 1
+    assert [item.id for item in items if not item.latex] == ["TestEM2014/ink_2"]  # without truth
     assert {item.split for item in items} == {"train", "test"}
-    assert "broken XML" in drops["TrainINKML/broken.inkml"]
+    assert "broken XML" in drops["TrainINKML/broken"]
 
 
 def test_crohme_with_captions(tmp_path: Path) -> None:
@@ -84,6 +141,16 @@ def test_hme100k(tmp_path: Path, pickled: bool) -> None:
     assert [item.latex for item in items] == layouts.FORMULAS[:5]
     assert [item.split for item in items] == ["train"] * 3 + ["test"] * 2
     assert drops["train/train_99.jpg"] == "is a caption without a picture"
+
+
+def test_hme100k_as_distributed(tmp_path: Path) -> None:
+    layouts.hme100k_as_distributed(tmp_path / "HME100K")
+    items, drops = everything(open_corpus("hme100k", [tmp_path]))
+    assert drops == {}
+    assert [(item.id, item.latex) for item in items][2:4] == [
+        ("train/train_2", layouts.formula(2)), ("test/test_3", layouts.formula(3)),
+    ]  # fmt: skip
+    assert [item.split for item in items] == ["train"] * 3 + ["test"] * 2
 
 
 class Hostile:
@@ -125,6 +192,44 @@ def test_unimer_lines_are_picture_numbers(tmp_path: Path) -> None:
     assert {item.kind for item in items} == {"screen"}
     with pytest.raises(InputError, match="--subset"):
         open_corpus("unimer", [tmp_path])
+
+
+@pytest.mark.parametrize("place", ["", "UniMER-Test.zip"])
+def test_unimer_in_zip_files(tmp_path: Path, place: str) -> None:
+    layouts.unimer_zip(tmp_path)
+    items, drops = everything(open_corpus("unimer", [tmp_path / place], subset="spe"))
+    assert drops == {}
+    assert [(item.id, item.latex, item.split) for item in items][1:2] == [
+        ("spe/0000001", layouts.formula(1001), "test")
+    ]
+    assert items[1].image == layouts.picture(1001)
+    if not place:
+        items, drops = everything(open_corpus("unimer", [tmp_path], subset="train"))
+        assert [item.id for item in items] == ["train/0000000", "train/0000002", "train/0000003"]
+        assert len(drops) == 3
+
+
+def test_archives_that_are_cut_short_are_named(tmp_path: Path) -> None:
+    layouts.unimer_zip(tmp_path)
+    archive = tmp_path / "UniMER-Test.zip"
+    archive.write_bytes(archive.read_bytes()[:-100])
+    with pytest.raises(InputError, match="not a whole zip file"):
+        open_corpus("unimer", [tmp_path], subset="spe")
+    layouts.latex_formulas(tmp_path)
+    last = tmp_path / "cleaned_formulas" / "train-00001-of-00002.parquet"
+    last.write_bytes(last.read_bytes()[:-100])
+    locators = open_corpus("latex-formulas", [tmp_path]).locators()
+    with pytest.raises(InputError, match=r"00001-of-00002.parquet' is not a readable.*again"):
+        next(iter(locators))  # before the first item is given
+
+
+def test_a_damaged_row_group_is_named(tmp_path: Path) -> None:
+    layouts.parquet(tmp_path / "train.parquet", "text", 4)
+    content = bytearray((tmp_path / "train.parquet").read_bytes())
+    content[40:400] = bytes(360)
+    (tmp_path / "train.parquet").write_bytes(content)
+    with pytest.raises(TexlensError, match="is damaged in row group 0"):
+        everything(open_corpus("unsloth-latex-ocr", [tmp_path]))
 
 
 def test_im2latex_lists(tmp_path: Path) -> None:
@@ -199,7 +304,7 @@ def test_unknown_names_and_a_hub_out_of_reach(
     with pytest.raises(InputError, match="There is no"):
         open_corpus("folder", [tmp_path / "gone"])
     with pytest.raises(InputError, match="--from"):
-        open_corpus("unimer", [], subset="spe")
+        open_corpus("hme100k", [])
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(TexlensError, match="--from"):

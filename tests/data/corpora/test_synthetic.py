@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from texlens.data.corpora import open_corpus
+from texlens.data.corpora.base import Locator
 from texlens.data.corpora.synthetic import Synthetic
 from texlens.data.items import Drop, RawItem
 from texlens.errors import InputError
@@ -35,7 +36,7 @@ def test_items_do_not_depend_on_the_chunks(kind: Kind) -> None:
 
 
 def test_handwriting_is_labelled_as_synthetic() -> None:
-    (item,) = Synthetic("handwritten", count=1).load([(0, "x + y")])
+    (item,) = Synthetic("handwritten", count=1).load([Locator("synthetic-hand-0", (0, "x + y"))])
     assert isinstance(item, RawItem)
     assert item.source == "synthetic-hand"
     assert item.id.startswith("synthetic-hand-")
@@ -47,7 +48,7 @@ def test_a_list_is_rendered_once_and_then_recombined(tmp_path: Path) -> None:
     listed.write_text("x ^ { 2 } = y\n\n\\frac { a } { b } + c = 0\r\n\\nosuchcommand\n")
     source = open_corpus("synthetic", [listed], count=6)
     locators = list(source.locators())
-    assert [formula for _, formula in locators] == [
+    assert [locator.place[1] for locator in locators] == [
         "x ^ { 2 } = y", r"\frac { a } { b } + c = 0", r"\nosuchcommand", None, None, None,
     ]  # fmt: skip
     items = list(source.load(locators))

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from texlens.data.corpora.files import Files
 from texlens.data.items import Drop, RawItem, Sizes, Split
 from texlens.errors import InputError
 from texlens.records import Kind
 
-# How a corpus finds an item: small, picklable, in a fixed order. Each corpus defines its own.
-Locator = tuple[Any, ...]
+
+@dataclass(frozen=True, slots=True)
+class Locator:
+    """How a corpus finds an item again: small, and known before the item is loaded.
+
+    `place` is the corpus's own; `split` is its authors' split; `source` is the corpus, or the part
+    of a mixture, that the item comes from.
+    """
+
+    id: str
+    place: tuple[Any, ...]
+    split: Split | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a fetched corpus comes from: a data set on the hub, at one commit."""
+
+    repository: str
+    commit: str
+
+    def as_json(self) -> dict[str, str]:
+        """As `dataset.json` records it."""
+        return asdict(self)
 
 
 class Corpus(Protocol):
@@ -33,6 +58,11 @@ class Corpus(Protocol):
         """Default sizes of the splits; None keeps every item."""
         return None
 
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The data sets on the hub that it was fetched from."""
+        return ()
+
     def locators(self) -> Iterator[Locator | Drop]:
         """The locator of every item, or why a named item has none."""
         ...
@@ -44,9 +74,9 @@ class Corpus(Protocol):
 
 @dataclass(frozen=True)
 class FileCorpus(Corpus):
-    """A corpus of picture files under `folder`; its locators are (id, file, LaTeX, split)."""
+    """A corpus of picture files; the place of a locator is (file, LaTeX)."""
 
-    folder: Path
+    files: Files
 
     @property
     def kind(self) -> Kind:
@@ -60,18 +90,19 @@ class FileCorpus(Corpus):
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Read the picture files."""
-        for label, file, latex, split in locators:
+        for locator in locators:
+            file, latex = locator.place
             try:
                 image = self.read(file)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
-                yield Drop(label, "read", f"its picture cannot be read: {reason}")
+                yield Drop(locator.id, "read", f"its picture cannot be read: {reason}")
             else:
-                yield RawItem(label, image, latex, self.kind, self.source, split)
+                yield RawItem(locator.id, image, latex, self.kind, self.source, locator.split)
 
     def read(self, file: str) -> bytes:
         """The encoded picture of a locator's file."""
-        return (self.folder / file).read_bytes()
+        return self.files.read(file)
 
 
 def match_captions(
@@ -111,14 +142,16 @@ def match_captions(
 
 
 _PREFIXES: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
+_WORDS = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 
 
-def split_of(words: Iterable[str]) -> Split | None:
-    """The split that the names of a file's folders, or the words of its name, say it belongs to."""
-    for word in words:
-        for prefix, split in _PREFIXES.items():
-            if word.lower().startswith(prefix):
-                return split
+def split_of(names: Iterable[str]) -> Split | None:
+    """The split in the first name of a file or folder that has one: `TrainINKML`, `val-00000`."""
+    for name in names:
+        for word in _WORDS.findall(name):
+            for prefix, split in _PREFIXES.items():
+                if word.lower().startswith(prefix):
+                    return split
     return None
 
 

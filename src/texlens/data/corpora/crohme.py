@@ -3,7 +3,7 @@
 Layout: any tree of folders with `.inkml` files (TrainINKML/..., TestEM2014GT/...). A folder whose
 name begins with train, val or test, the one given or one under it, determines the split of its
 files. The formula is the `truth` annotation of the file, or the line of a captions file (path,
-tab, LaTeX).
+tab, LaTeX). Its authors' test sets come twice, with truth and without: an ink without is left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,54 +25,75 @@ from texlens.latex import normalize
 
 
 @dataclass(frozen=True)
-class Crohme(Corpus):
-    """Ink under `folder`; `vary` renders each ink in a random style of its own, set by `seed`."""
+class InkCorpus(Corpus):
+    """Ink under `folder`, rendered as pictures; the place of a locator is (file, caption or None).
+
+    `vary` renders each ink in a random style of its own, set by `seed`.
+    """
 
     folder: Path
-    captions: Path | None = None
     vary: bool = False
     seed: int = 0
+
+    references: ClassVar[tuple[str, ...]] = ("truth",)  # the annotations that are the formula
+
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
+        """Render each ink."""
+        for locator in locators:
+            path, caption = locator.place
+            try:
+                ink = self.ink(path)
+                # Seeded by the path, so that the picture does not depend on the order of the work.
+                rng = np.random.default_rng([self.seed, zlib.crc32(path.encode())])
+                style = InkStyle().vary(rng) if self.vary else InkStyle()
+                image = array_to_png(render_ink(ink.strokes, style, rng))
+            except OSError as error:
+                yield Drop(locator.id, "read", f"cannot be read: {error.strerror}")
+            except InkError as error:
+                yield Drop(locator.id, "read", str(error))
+            else:
+                latex = ink.reference if caption is None else caption
+                yield RawItem(
+                    locator.id, image, latex, "handwritten", locator.source, locator.split
+                )
+
+    def ink(self, path: str) -> Ink:
+        """The ink of a file. Raises OSError or InkError."""
+        return parse_inkml((self.folder / path).read_bytes(), self.references)
+
+
+@dataclass(frozen=True)
+class Crohme(InkCorpus):
+    """The corpus of any year; `captions` replace the formulas of the files."""
+
+    captions: Path | None = None
 
     name = "crohme"
 
     def locators(self) -> Iterator[Locator | Drop]:
-        """(path relative to the folder, caption or None), in the order of the paths."""
+        """(file, caption or None), in the order of the files."""
         require_folder(self.folder, "a folder with CROHME's .inkml files")
         captions = _read_captions(self.captions) if self.captions else None
         found = sorted(p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*.inkml"))
         if not found:
             raise InputError(f"There is no .inkml file under '{self.folder}'.")
         for path in found:
-            if captions is None:
-                yield (path, None)
-                continue
             # A captions file may count its paths from this folder or from the one above.
-            name = path if path in captions else f"{self.folder.resolve().name}/{path}"
-            if name in captions:
-                yield path, captions.pop(name)
+            name = f"{self.folder.resolve().name}/{path}"
+            if captions is None:
+                yield self._locator(path, None)
+            elif path in captions:
+                yield self._locator(path, captions.pop(path))
+            elif name in captions:
+                yield self._locator(path, captions.pop(name))
             else:
                 yield Drop(path, "read", "has no line in the captions file")
         for name in sorted(captions or ()):
             yield Drop(name, "read", "has a caption but no ink file")
 
-    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """Render each ink."""
-        for path, caption in locators:
-            try:
-                ink = parse_inkml((self.folder / path).read_bytes())
-                # Seeded by the path, so that the picture does not depend on the order of the work.
-                rng = np.random.default_rng([self.seed, zlib.crc32(path.encode())])
-                style = InkStyle().vary(rng) if self.vary else InkStyle()
-                image = array_to_png(render_ink(ink.strokes, style, rng))
-            except OSError as error:
-                yield Drop(path, "read", f"cannot be read: {error.strerror}")
-            except InkError as error:
-                yield Drop(path, "read", str(error))
-            else:
-                latex = ink.reference if caption is None else caption
-                folders = [*path.split("/")[:-1], self.folder.resolve().name]
-                label = path.removesuffix(".inkml")
-                yield RawItem(label, image, latex, "handwritten", self.name, split_of(folders))
+    def _locator(self, path: str, caption: str | None) -> Locator:
+        folders = [*path.split("/")[:-1], self.folder.resolve().name]
+        return Locator(path.removesuffix(".inkml"), (path, caption), split_of(folders), self.name)
 
     def inks(self, ids: Collection[str] | None = None) -> list[Ink]:
         """The usable inks, each with its formula in normal form as its reference.
@@ -82,11 +104,11 @@ class Crohme(Corpus):
         for locator in self.locators():
             if isinstance(locator, Drop):
                 continue
-            path, caption = locator
-            if ids is not None and path.removesuffix(".inkml") not in ids:
+            if ids is not None and locator.id not in ids:
                 continue
+            path, caption = locator.place
             try:
-                ink = parse_inkml((self.folder / path).read_bytes())
+                ink = self.ink(path)
             except InkError:
                 continue
             formula = normalize(caption or ink.reference)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from texlens.data.corpora.base import FileCorpus, Locator, match_captions, require_folder
+from texlens.data.corpora.files import FolderFiles
 from texlens.data.items import Drop
 from texlens.errors import InputError
 from texlens.inputs import json_records, read_lines, read_text
@@ -26,32 +27,39 @@ _TEXT_COLUMNS = ("latex_formula", "latex", "formula", "text", "caption", "label"
 
 @dataclass(frozen=True)
 class Folder(FileCorpus):
-    """Pictures under `folder`; `captions` None looks for a text file beside each picture."""
+    """Pictures of one folder; `captions` None looks for a text file beside each picture."""
 
+    files: FolderFiles
     captions: Path | None = None
     kind: Kind = "printed"
 
     name = "folder"
 
+    @classmethod
+    def open(cls, path: Path, captions: Path | None = None, kind: Kind = "printed") -> Folder:
+        """The pictures under a folder. Raises InputError when there is no such folder."""
+        return cls(FolderFiles(require_folder(path, "a folder with pictures")), captions, kind)
+
     def locators(self) -> Iterator[Locator | Drop]:
-        """(picture relative to the folder, the same, LaTeX, no split)."""
-        require_folder(self.folder, "a folder with pictures")
+        """(picture, LaTeX) of every picture that has both."""
         pictures = [file for file in self._files() if Path(file).suffix.lower() in SUFFIXES]
         if not pictures:
-            raise InputError(f"There is no picture under '{self.folder}'.")
+            raise InputError(f"There is no picture under '{self.files}'.")
         if self.captions is None:
             return self._beside(pictures)
         captions = read_caption_table(self.captions)
         return match_captions(captions, pictures, self._find, _locate)
 
     def _files(self) -> list[str]:
-        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*"))
+        folder = self.files.folder
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
     def _find(self, name: str) -> str | None:
-        path = self.folder / name
-        if not path.resolve().is_relative_to(self.folder.resolve()):
+        folder = self.files.folder
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
             raise ValueError("its path leaves the folder")
-        return path.relative_to(self.folder).as_posix() if path.is_file() else None
+        return path.relative_to(folder).as_posix() if path.is_file() else None
 
     def _beside(self, pictures: list[str]) -> Iterator[Locator | Drop]:
         texts = {file for file in self._files() if file.endswith((".txt", ".tex"))}
@@ -63,7 +71,7 @@ class Folder(FileCorpus):
                 continue
             texts.discard(caption)
             try:
-                latex = (self.folder / caption).read_bytes().decode("utf-8-sig")
+                latex = self.files.read(caption).decode("utf-8-sig")
             except OSError as error:
                 yield Drop(picture, "read", f"its caption cannot be read: {error.strerror}")
             except UnicodeDecodeError:
@@ -75,7 +83,7 @@ class Folder(FileCorpus):
 
 
 def _locate(picture: str, latex: str) -> Locator:
-    return picture, picture, latex, None
+    return Locator(picture, (picture, latex), source=Folder.name)
 
 
 def read_caption_table(path: Path) -> list[tuple[str, str]]:

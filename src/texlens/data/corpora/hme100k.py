@@ -1,8 +1,9 @@
-"""HME100K: photographs of handwritten formulas with `caption.txt`.
+"""HME100K: photographs of handwritten formulas.
 
-Layout: `caption.txt` (picture name, white space, LaTeX tokens) beside either a folder of pictures
-or `images.pkl`, a pickled dictionary from name to grey array. Sub-folders `train` and `test`, each
-of this form, are the corpus's own splits.
+Layouts: `train_labels.txt` (picture's name, tab, LaTeX tokens) beside `train_images/`, and the same
+for `test`, as its authors distribute it; or `caption.txt` in `train/` and `test/`, or alone, beside
+either a folder of pictures or `images.pkl`, a pickled dictionary from name to array (BGR or grey),
+as recognisers that were trained on it use it.
 """
 
 from __future__ import annotations
@@ -16,15 +17,25 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from texlens.data.corpora.base import FileCorpus, Locator, match_captions, require_folder, split_of
+from texlens.data.corpora.base import FileCorpus, Locator, match_captions, split_of
+from texlens.data.corpora.files import Files, FolderFiles, locate_files
 from texlens.data.items import Drop
 from texlens.data.pictures.ink import array_to_png
 from texlens.errors import InputError
-from texlens.inputs import read_lines
+from texlens.inputs import text_lines
 from texlens.reading.pictures.opening import SUFFIXES
 from texlens.records import Kind
 
 _PICKLE = "images.pkl"
+# Of every layout: the captions, and the folder of its pictures.
+_LAYOUTS = {
+    "train_labels.txt": "train_images",
+    "test_labels.txt": "test_images",
+    "train/caption.txt": "train",
+    "val/caption.txt": "val",
+    "test/caption.txt": "test",
+    "caption.txt": "",
+}
 # All that NumPy's arrays need of a pickle. Newer versions write `numpy._core` for `numpy.core`.
 _ARRAY_GLOBALS = frozenset((
     "numpy.ndarray", "numpy.dtype", "numpy.core.multiarray._reconstruct",
@@ -60,56 +71,70 @@ def load_array_pickle(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 @dataclass(frozen=True)
 class Hme100k(FileCorpus):
-    """The corpus under `folder`, or one of its splits."""
+    """The corpus, or one of its splits."""
 
     name = "hme100k"
     kind: ClassVar[Kind] = "handwritten"
 
-    def locators(self) -> Iterator[Locator | Drop]:
-        """(id, file or `images.pkl/` and a key, LaTeX, split)."""
-        require_folder(self.folder, "HME100K's folder with caption.txt")
-        folders = ("", "train/", "val/", "test/")
-        parts = [part for part in folders if (self.folder / part / "caption.txt").is_file()]
-        if not parts:
-            raise InputError(f"There is no caption.txt in '{self.folder}' or its train and test.")
-        for part in parts:
-            yield from self._part(part)
+    @classmethod
+    def open(cls, path: Path) -> Hme100k:
+        """The corpus in a folder or a zip file. Raises InputError when it is not there."""
+        return cls(locate_files(path, list(_LAYOUTS)))
 
-    def _part(self, part: str) -> Iterator[Locator | Drop]:
-        folder = self.folder / part
-        if (folder / _PICKLE).is_file():
-            files = {name: f"{_PICKLE}/{name}" for name in load_array_pickle(folder / _PICKLE)}
-        else:
-            files = _files_by_name(folder)
-        lines = [line.split(None, 1) for line in read_lines(folder / "caption.txt")]
-        captions = [(name, "".join(latex)) for name, *latex in filter(None, lines)]
+    def locators(self) -> Iterator[Locator | Drop]:
+        """(picture, or `images.pkl/` and a key; LaTeX) of every caption."""
+        for captions, pictures in _LAYOUTS.items():
+            if self.files.has(captions):
+                yield from self._part(captions, pictures)
+
+    def _part(self, captions: str, pictures: str) -> Iterator[Locator | Drop]:
+        split = split_of([pictures])
+        prefix = f"{pictures.removesuffix('_images')}/" if pictures else ""
+        files = _files_by_stem(self.files, pictures)
+        lines = text_lines(self.files.read(captions), f"{self.files}/{captions}")
+        pairs = [(name, "".join(latex)) for name, *latex in (p.split(None, 1) for p in lines if p)]
+
+        def locate(stem: str, latex: str) -> Locator | Drop:
+            if not latex:
+                return Drop(prefix + stem, "read", "has an empty caption")
+            return Locator(prefix + stem, (files[stem], latex), split, self.source)
 
         def find(name: str) -> str | None:
-            stem = name.rpartition(".")[0]
-            return name if name in files else stem if stem in files else None
+            stem = _stem(name)
+            return stem if stem in files else None
 
-        def locate(name: str, latex: str) -> Locator | Drop:
-            if not latex:
-                return Drop(part + name, "read", "has an empty caption")
-            return part + name, part + files[name], latex, split_of([part])
-
-        return match_captions(captions, files, find, locate, part)
+        return match_captions(pairs, files, find, locate, prefix)
 
     def read(self, file: str) -> bytes:
         """A picture file, or an array of the pickle as PNG."""
         archive, found, name = file.partition(f"{_PICKLE}/")
         if not found:
             return super().read(file)
-        array = load_array_pickle(self.folder / archive / _PICKLE)[name]
+        array = _load_pickle(self.files, archive + _PICKLE)[name]
         if array.ndim not in (2, 3) or array.dtype != np.uint8 or array.size == 0:
             raise ValueError(f"an array of shape {array.shape} and type {array.dtype}")
         return array_to_png(array)
 
 
-def _files_by_name(folder: Path) -> dict[str, str]:
-    """Picture files by their stem, so that captions with and without suffix find them."""
+def _files_by_stem(files: Files, folder: str) -> dict[str, str]:
+    """Pictures by their stem, so that captions with and without suffix find them."""
+    pickled = f"{folder}/{_PICKLE}".lstrip("/")
+    if files.has(pickled):
+        return {_stem(name): f"{pickled}/{name}" for name in _load_pickle(files, pickled)}
     return {
-        path.stem: path.relative_to(folder).as_posix()
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        Path(name).stem: name
+        for name in files.names(folder)
+        if Path(name).suffix.lower() in SUFFIXES
     }
+
+
+def _stem(name: str) -> str:
+    """The name of a picture without the suffix of a picture; it may have other dots."""
+    path = Path(name)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
+def _load_pickle(files: Files, name: str) -> dict[str, np.ndarray[Any, Any]]:
+    if not isinstance(files, FolderFiles):
+        raise InputError(f"'{files}' has pictures in {_PICKLE}: unpack it, and give the folder.")
+    return load_array_pickle(files.folder / name)

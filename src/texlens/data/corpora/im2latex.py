@@ -11,43 +11,47 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from texlens.data.corpora.base import FileCorpus, Locator, require_folder, split_of
+from texlens.data.corpora.base import FileCorpus, Locator, split_of
+from texlens.data.corpora.files import locate_files
 from texlens.data.items import Drop
 from texlens.errors import InputError
+
+_FORMULAS = "im2latex_formulas.lst"
 
 
 @dataclass(frozen=True)
 class Im2latex(FileCorpus):
-    """The three splits under `folder`."""
+    """The three splits."""
 
     name = "im2latex"
 
+    @classmethod
+    def open(cls, path: Path) -> Im2latex:
+        """The corpus in a folder or a zip file. Raises InputError when it is not there."""
+        return cls(locate_files(path, [_FORMULAS]))
+
     def locators(self) -> Iterator[Locator | Drop]:
-        """(picture's name, file, LaTeX, split)."""
-        require_folder(self.folder, "im2latex's folder")
-        formulas = _lines(self.folder / "im2latex_formulas.lst")
+        """(picture, LaTeX) of every line of the lists."""
+        formulas = _lines(self.files.read(_FORMULAS))
         for part in ("train", "validate", "test"):
-            path = self.folder / f"im2latex_{part}.lst"
-            if not path.is_file():
+            path = f"im2latex_{part}.lst"
+            if not self.files.has(path):
                 continue
-            for number, line in enumerate(_lines(path), 1):
+            for number, line in enumerate(_lines(self.files.read(path)), 1):
                 if not line.strip():
                     continue
                 fields = line.split()
                 if len(fields) < 2 or not fields[0].isdecimal() or int(fields[0]) >= len(formulas):
                     raise InputError(
-                        f"'{path}' line {number} is not a formula's number and a picture's name."
+                        f"'{self.files}/{path}' line {number} is not a formula's number and a picture's name."
                     )
                 file = f"formula_images/{Path(fields[1]).name}.png"
-                yield fields[1], file, formulas[int(fields[0])], split_of([part])
+                place = (file, formulas[int(fields[0])])
+                yield Locator(fields[1], place, split_of([part]), self.source)
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(content: bytes) -> list[str]:
     """The lines of a list. It was collected from arXiv's sources: some lines are Latin-1."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"Cannot read '{path}': {error.strerror}.") from error
     # Formulas may hold carriage returns: only a newline ends a line.
     return [_decode(line) for line in content.removesuffix(b"\n").split(b"\n")]
 

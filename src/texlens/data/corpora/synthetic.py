@@ -55,16 +55,17 @@ class Synthetic(Corpus):
         return _NAMES[self.kind]
 
     def locators(self) -> Iterator[Locator]:
-        """(number, formula of a list, or None where one must be sampled)."""
+        """(number, formula of a list, or None where one must be made)."""
         listed = _read_lists(self.lists)
         count = self.count if self.count is not None else len(listed) or DEFAULT_COUNT
         for number in range(count):
-            yield (number, listed[number] if number < len(listed) else None)
+            place = (number, listed[number] if number < len(listed) else None)
+            yield Locator(f"{self.name}-{number:07d}", place, source=self.name)
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Render each formula."""
-        for block, members in groupby(locators, key=lambda locator: locator[0] // BLOCK):
-            numbers, listed = zip(*members, strict=True)
+        for block, members in groupby(locators, key=lambda locator: locator.place[0] // BLOCK):
+            numbers, listed = zip(*(locator.place for locator in members), strict=True)
             formulas = [
                 formula or self._sampled(number)
                 for number, formula in zip(numbers, listed, strict=True)

@@ -1,12 +1,14 @@
 """Corpora in Parquet, with a picture column and a text column.
 
 A picture is the struct {bytes, path} of the Hugging Face `Image` feature, or plain bytes. The name
-of a file contains the split of its rows (`train-00000-of-00003.parquet`, `test.parquet`).
+of a file, or of a folder above it, contains the split of its rows: `train-00000-of-00003.parquet`,
+`test.parquet`, `human_handwrite/validation/0000.parquet`.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,67 +16,109 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from texlens.data.corpora.base import Locator, split_of
+from texlens.data.corpora.base import Locator, Origin, split_of
 from texlens.data.items import Drop, RawItem, Sizes
 from texlens.data.parquet import open_parquet
-from texlens.errors import InputError
+from texlens.errors import InputError, TexlensError
 from texlens.records import Kind
 
 _ROWS_A_BATCH = 64
+_SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-(?P<total>\d{5}).*\.parquet")
 _TEXT_COLUMNS = ("latex_formula", "text", "latex", "formula")  # the first that is there
 
 
 @dataclass(frozen=True)
 class ParquetCorpus:
-    """The rows of one Parquet file, or of every `.parquet` under a folder, in order of file names."""
+    """The rows of one Parquet file, or of the `.parquet` files of a data set, in order of names.
+
+    The place of a locator is (file, row group, row of the group). `part` is the folder that the
+    files are in where `path` is a whole data set of the hub, whose other folders are not read.
+    """
 
     name: str
     path: Path
+    part: str = ""
     kind: Kind = "printed"
     sizes: Sizes | None = None
     keep_splits: bool = True
+    origins: tuple[Origin, ...] = ()
 
     def locators(self) -> Iterator[Locator | Drop]:
-        """(file, row group, row of the group, id)."""
-        import pyarrow as pa
-
-        files = [self.path] if self.path.is_file() else sorted(self.path.rglob("*.parquet"))
-        if not files:
-            raise InputError(f"There is no .parquet file at '{self.path}'.")
-        for file in files:
-            try:
-                table = open_parquet(file)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise InputError(f"'{file}' is not a readable Parquet file: {error}.") from error
-            names = table.schema_arrow.names
-            if "image" not in names or _text_column(names) is None:
-                raise InputError(
-                    f"'{file}' has the columns {', '.join(names)}: "
-                    f"needs image and {' or '.join(_TEXT_COLUMNS)}."
-                )
+        """The rows. Every file is opened before the first of them is given."""
+        root, files = self._files()
+        tables = [(file, _open(file)) for file in files]
+        for file, table in tables:
+            relative = file.relative_to(root).with_suffix("")
+            split = split_of(reversed(relative.parts)) if self.keep_splits else None
             for group in range(table.num_row_groups):
-                if "id" in names:
+                if "id" in table.schema_arrow.names:
                     ids = table.read_row_group(group, columns=["id"]).column("id").to_pylist()
                 else:
                     rows = range(table.metadata.row_group(group).num_rows)
-                    ids = [f"{file.stem}-{group}-{row}" for row in rows]
+                    ids = [f"{relative.as_posix()}-{group}-{row}" for row in rows]
                 for row, label in enumerate(ids):
-                    yield str(file), group, row, str(label)
+                    yield Locator(str(label), (str(file), group, row), split, self.name)
+
+    def _files(self) -> tuple[Path, list[Path]]:
+        """The Parquet files, and the folder that their ids count from."""
+        if self.path.is_file():
+            return self.path.parent, [self.path]
+        root = self.path / self.part
+        if not root.is_dir():
+            root = self.path  # a part alone
+        files = sorted(root.rglob("*.parquet"))
+        if not files:
+            raise InputError(f"There is no .parquet file at '{root}'.")
+        _check_shards(files)
+        return root, files
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
-        """Read the rows, streaming through each row group."""
-        for (file, group), wanted in groupby(locators, key=lambda locator: locator[:2]):
-            split = split_of(re.split("[-_]", Path(file).stem)) if self.keep_splits else None
+        """Read the rows, streaming through each row group. Raises TexlensError for a damaged one."""
+        for (file, group), wanted in groupby(locators, key=lambda locator: locator.place[:2]):
             rows = _open_rows(file, group)
-            for _, _, row, label in wanted:
-                image, text = rows.at(row)
+            for locator in wanted:
+                image, text = rows.at(locator.place[2])
                 content = image.get("bytes") if isinstance(image, dict) else image
                 if not content:
-                    yield Drop(label, "read", "has no picture")
+                    yield Drop(locator.id, "read", "has no picture")
                 elif text is None:
-                    yield Drop(label, "read", "has no LaTeX")
+                    yield Drop(locator.id, "read", "has no LaTeX")
                 else:
-                    yield RawItem(label, content, str(text), self.kind, self.name, split)
+                    yield RawItem(
+                        locator.id, content, str(text), self.kind, self.name, locator.split
+                    )
+
+
+def _check_shards(files: list[Path]) -> None:
+    """Raise InputError when a file of `train-00000-of-00003.parquet` and its like is missing."""
+    found: Counter[tuple[Path, str, str]] = Counter()
+    for file in files:
+        if shard := _SHARD.fullmatch(file.name):
+            found[file.parent, shard["split"], shard["total"]] += 1
+    for (folder, split, total), n in found.items():
+        if n != int(total):
+            raise InputError(
+                f"'{folder}' has {n} of the {int(total)} files {split}-*-of-{total}.parquet: fetch "
+                "the others."
+            )
+
+
+def _open(file: Path) -> Any:
+    import pyarrow as pa
+
+    try:
+        table = open_parquet(file)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"'{file}' is not a readable Parquet file ({error}): fetch it again."
+        ) from error
+    names = table.schema_arrow.names
+    if "image" not in names or _text_column(names) is None:
+        raise InputError(
+            f"'{file}' has the columns {', '.join(names)}: "
+            f"needs image and {' or '.join(_TEXT_COLUMNS)}."
+        )
+    return table
 
 
 def _text_column(names: Sequence[str]) -> str | None:
@@ -99,7 +143,18 @@ class _Rows:
             batch_size=_ROWS_A_BATCH, row_groups=[self._group], columns=self._columns
         )
         self._first = 0
-        self._batch = next(self._batches)
+        self._batch = self._next_batch()
+
+    def _next_batch(self) -> Any:
+        import pyarrow as pa
+
+        try:
+            return next(self._batches)
+        except (OSError, pa.ArrowException, StopIteration) as error:
+            raise TexlensError(
+                f"'{self._file}' is damaged in row group {self._group}: fetch it again, and run the "
+                "same command to go on."
+            ) from error
 
     def at(self, row: int) -> tuple[Any, Any]:
         """The picture and the text of a row of the group, as they are stored."""
@@ -107,7 +162,7 @@ class _Rows:
             self._rewind()
         while row >= self._first + self._batch.num_rows:
             self._first += self._batch.num_rows
-            self._batch = next(self._batches)
+            self._batch = self._next_batch()
         image, text = (self._batch.column(name)[row - self._first] for name in self._columns)
         return image.as_py(), text.as_py()
 

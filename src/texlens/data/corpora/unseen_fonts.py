@@ -36,21 +36,21 @@ class UnseenFonts(Corpus):
     def locators(self) -> Iterator[Locator]:
         """(number,) of every picture."""
         for number in range(self.count or DEFAULT_COUNT):
-            yield (number,)
+            yield Locator(f"{self.name}-{number:07d}", (number,), source=self.name)
 
     def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
         """Render each formula; an item depends on the seed and its number alone."""
-        for (number,) in locators:
-            label = f"{self.name}-{number:07d}"
+        for locator in locators:
+            (number,) = locator.place
             random = Random(f"{self.seed}/{self.name}/{number}")
             length = min(int(random.lognormvariate(3.0, 0.6)), _LONGEST)
             formula = generate(random, tokens=length, depth=random.randint(0, 3))
             try:
                 picture = _render(formula, FONTS[number % len(FONTS)], random.uniform(*_DPI))
             except ValueError as error:
-                yield Drop(label, "draw", f"mathtext: {str(error).strip().splitlines()[-1]}")
+                yield Drop(locator.id, "draw", f"mathtext: {str(error).strip().splitlines()[-1]}")
             else:
-                yield RawItem(label, picture, formula, "printed", self.name)
+                yield RawItem(locator.id, picture, formula, "printed", self.name)
 
 
 def _render(formula: str, font: str, dpi: float) -> bytes:

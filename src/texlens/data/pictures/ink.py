@@ -1,6 +1,6 @@
 """Handwriting as strokes: read InkML, and render strokes as a grey picture.
 
-InkML is the W3C format in which CROHME publishes its ink. A stroke is an array (points, 2) of x, y
+InkML is the W3C format of the ink of CROHME and MathWriting. A stroke is an array (points, 2) of x, y
 in the units of the writer's tablet, y down.
 """
 
@@ -38,11 +38,12 @@ class Ink:
     symbols: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
-def parse_inkml(content: bytes) -> Ink:
+def parse_inkml(content: bytes, references: Sequence[str] = ("truth",)) -> Ink:
     """Read one InkML document.
 
-    Only the first two channels (x, y) of a point are used, and only the annotation of type
-    `truth` directly under the root is the formula: those inside trace groups name single symbols.
+    Only the first two channels (x, y) of a point are used. The formula is the annotation directly
+    under the root whose type is the first of `references` that is there: annotations inside trace
+    groups name single symbols.
 
     Raises InkError when the document is not well-formed, declares entities, or has no strokes.
     """
@@ -65,14 +66,17 @@ def parse_inkml(content: bytes) -> Ink:
     for group in root.iterfind(".//{*}traceGroup"):
         views = [view.get("traceDataRef", "") for view in group.iterfind("{*}traceView")]
         if views and all(view in places for view in views):
-            symbols.append((_reference(group), tuple(places[view] for view in views)))
-    return Ink(tuple(strokes), _reference(root), tuple(symbols))
+            label = _annotation(group, ("truth",))
+            symbols.append((label, tuple(places[view] for view in views)))
+    return Ink(tuple(strokes), _annotation(root, references), tuple(symbols))
 
 
-def _reference(element: ElementTree.Element) -> str:
-    """The annotation of type `truth` directly under an element; '' without one."""
-    annotations = element.findall("{*}annotation[@type='truth']")
-    return (annotations[-1].text or "").strip() if annotations else ""
+def _annotation(element: ElementTree.Element, kinds: Sequence[str]) -> str:
+    """The annotation directly under an element, of the first type that is there; '' without one."""
+    for kind in kinds:
+        if annotations := element.findall(f"{{*}}annotation[@type='{kind}']"):
+            return (annotations[-1].text or "").strip()
+    return ""
 
 
 def _parse_trace(text: str) -> Stroke:

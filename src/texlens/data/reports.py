@@ -1,0 +1,166 @@
+"""The data of the two reports: every set that their recipes name, in one command.
+
+In: the name of a report, and local copies of the corpora that the hub does not have. Out: a folder
+for each set, as `prepare` makes it. What differs from the report is in `departures`, which the
+command prints and docs/reports.md explains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from texlens.data.clean import Limits
+from texlens.data.corpora import (
+    HANDWRITTEN_SIZES,
+    OUT_OF_DOMAIN_SIZES,
+    PRINTED_SIZES,
+    Corpus,
+    open_corpus,
+)
+from texlens.data.items import Format, Sizes
+from texlens.data.prepare import MARKER, Preparation, prepare
+from texlens.errors import InputError
+from texlens.runs import read_json
+
+_SEED = 42  # of the qwen-ocr report; the GRPO report has none
+
+
+@dataclass(frozen=True)
+class ReportSet:
+    """A set of a report: a corpus, its sample, and the copies that it can be made from."""
+
+    corpus: str
+    sizes: Sizes
+    order: str = "by_hash"
+    subset: str | None = None
+    copies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """The sets of a report by the names of their folders, and where they differ from the report."""
+
+    sets: Mapping[str, ReportSet]
+    departures: Sequence[str]
+
+
+REPORTS = {
+    "qwen-ocr": Report(
+        {
+            "printed": ReportSet(
+                "latex-formulas", PRINTED_SIZES, "qwen_ocr_printed", copies=("latex-formulas",)
+            ),
+            "handwritten": ReportSet(
+                "hmer", HANDWRITTEN_SIZES, "qwen_ocr_handwritten", copies=("crohme", "hme100k")
+            ),
+            "pix2tex": ReportSet(
+                "unimer", OUT_OF_DOMAIN_SIZES, "qwen_ocr_spe", "spe", copies=("unimer",)
+            ),
+            "screen": ReportSet(
+                "unimer", OUT_OF_DOMAIN_SIZES, "qwen_ocr_sce", "sce", copies=("unimer",)
+            ),
+        },
+        (
+            "Formulas are in TexLens's normal form, which keeps inner environments; the report removes "
+            "every \\begin and \\end and tokenises with KaTeX.",
+            "A formula must parse in KaTeX, and render as its original does; the report asks "
+            "QuickLaTeX, a service on the web.",
+            "Duplicates are left out, and no formula or picture is in two splits; the report has no "
+            "such check.",
+            "handwritten has the sizes that the report states; its scripts would give about "
+            "1,760/220/220. They draw HME100K's pictures without a seed.",
+        ),
+    ),
+    "latex-ocr": Report(
+        {
+            "latex-ocr": ReportSet("unsloth-latex-ocr", (1_000, 500, 200), copies=("latex-ocr",)),
+        },
+        (
+            "The report does not state how it sampled its 1,000 training and 200 test items: here by "
+            "a hash of each row with seed 42, test from the authors' test split.",
+            "500 further rows of the training split are for dev, of which the report has none.",
+            "Formulas are in TexLens's normal form.",
+        ),
+    ),
+}
+
+
+def copies_of(report: str, arguments: Sequence[str]) -> dict[str, Path]:
+    """The local copies of `NAME=PATH` arguments.
+
+    Raises InputError for one of another form, a name that the report does not use, or no such path.
+    """
+    names = list(
+        dict.fromkeys(name for one in REPORTS[report].sets.values() for name in one.copies)
+    )
+    copies = {}
+    for argument in arguments:
+        name, equals, path = argument.partition("=")
+        if not equals or name not in names:
+            raise InputError(f"'{argument}' is not NAME=PATH with a name among {', '.join(names)}.")
+        copies[name] = Path(path)
+        if not copies[name].exists():
+            raise InputError(f"There is no '{path}'.")
+    return copies
+
+
+def prepare_report(
+    name: str,
+    copies: Mapping[str, Path],
+    out: Path,
+    limits: Limits,
+    *,
+    formats: tuple[Format, ...] = (),
+    prompt: str = "plain",
+    workers: int = 1,
+    force: bool = False,
+    quiet: bool = False,
+) -> dict[str, dict[str, Any]]:
+    """Make the sets of a report in sub-folders of `out`; the content of each `dataset.json`.
+
+    Sets that were finished before with the same settings are kept. Every corpus is fetched and opened
+    before the first is prepared.
+
+    Raises InputError and TexlensError as `open_corpus` and `prepare` do.
+    """
+    plans = {
+        folder: Preparation(
+            _opened(one, copies),
+            one.sizes,
+            _SEED,
+            limits,
+            formats,
+            prompt,
+            one.order,
+        )
+        for folder, one in REPORTS[name].sets.items()
+    }
+    documents = {}
+    for folder, plan in plans.items():
+        if not force and _is_done(plan, out / folder):
+            documents[folder] = read_json(out / folder / MARKER)
+        else:
+            documents[folder] = prepare(
+                plan, out / folder, workers=workers, force=force, quiet=quiet
+            )
+    return documents
+
+
+def _opened(one: ReportSet, copies: Mapping[str, Path]) -> Corpus:
+    paths = [copies[name] for name in one.copies if name in copies]
+    if one.corpus == "hmer" and "hme100k" not in copies:
+        raise InputError(
+            "HME100K is not on the hub: get it from ai.100tal.com/dataset, and give its folder with "
+            "--from hme100k=FOLDER."
+        )
+    return open_corpus(one.corpus, paths, subset=one.subset, seed=_SEED)
+
+
+def _is_done(plan: Preparation, folder: Path) -> bool:
+    if not (folder / MARKER).is_file():
+        return False
+    done = read_json(folder / MARKER)
+    return all(done.get(key) == value for key, value in plan.as_json().items())
