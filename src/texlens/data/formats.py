@@ -21,7 +21,6 @@ from texlens.model.prompt_config import PROMPTS, PromptConfig
 from texlens.records import Example
 from texlens.runs import atomic_write, write_json
 
-
 _MESSAGE: Column = [{"role": STRING, "content": STRING}]
 _COLUMNS: dict[str, dict[str, Column]] = {
     "messages": {"id": STRING, "image": IMAGE, "latex_formula": STRING, "messages": _MESSAGE},
