@@ -14,21 +14,57 @@ from typing import TYPE_CHECKING
 from texlens.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from texlens.evaluate.compare import compare_systems
+    from texlens.evaluate.recognisers import Recogniser
     from texlens.latex import check, normalize, tokenize
     from texlens.metrics import score
+    from texlens.metrics.functions import (
+        bleu,
+        cdm,
+        edit_distance,
+        exact_match,
+        expression_rate,
+        layout,
+        rouge_l,
+    )
     from texlens.reading import Reader, read
 
 __version__ = "0.1.0"
 
 _MODULES = {
     "Reader": "texlens.reading",
+    "Recogniser": "texlens.evaluate.recognisers",
+    "bleu": "texlens.metrics.functions",
+    "cdm": "texlens.metrics.functions",
     "check": "texlens.latex",
+    "compare_systems": "texlens.evaluate.compare",
+    "edit_distance": "texlens.metrics.functions",
+    "exact_match": "texlens.metrics.functions",
+    "expression_rate": "texlens.metrics.functions",
+    "layout": "texlens.metrics.functions",
     "normalize": "texlens.latex",
     "read": "texlens.reading",
+    "rouge_l": "texlens.metrics.functions",
     "score": "texlens.metrics",
     "tokenize": "texlens.latex",
 }
 
-__all__ = ["Reader", "check", "normalize", "read", "score", "tokenize"]
+__all__ = [
+    "Reader",
+    "Recogniser",
+    "bleu",
+    "cdm",
+    "check",
+    "compare_systems",
+    "edit_distance",
+    "exact_match",
+    "expression_rate",
+    "layout",
+    "normalize",
+    "read",
+    "rouge_l",
+    "score",
+    "tokenize",
+]
 
 __getattr__ = lazy_names(__name__, _MODULES)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["printed", "handwritten", "screen"]
+
+
+def notebook_html(result: object) -> str:
+    """The HTML by which a notebook shows a result. Only a notebook needs what makes it."""
+    html: str = importlib.import_module("texlens.notebook").html(result)
+    return html
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +61,14 @@ class Token:
     logprob: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reading:
     """The reading of one picture.
 
     `latex` is compact, for people; `normal` is its normal form, for programs, predictions and
     scores; both draw the same. `confidence` is in 0..1. `warnings` holds codes of WARNINGS. `error` is a sentence when the
     picture could not be read at all; then `latex` and
-    `normal` are empty and `confidence` is 0.
+    `normal` are empty and `confidence` is 0. `picture` is what was given to `read`, for a notebook.
     """
 
     path: str
@@ -72,6 +79,17 @@ class Reading:
     seconds: float = 0.0
     error: str | None = None
     normal: str = ""
+    picture: object = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        if self.error is not None:
+            return f"Reading({self.error})"
+        notes = "".join(f", {code}" for code in self.warnings)
+        shown = self.latex if len(self.latex) <= 80 else f"{self.latex[:77]}..."
+        return f"Reading({shown}, confidence {self.confidence:.2f}{notes})"
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)
 
     def as_json(self) -> dict[str, Any]:
         """The reading as the JSON object that `texlens read --json` prints."""
@@ -89,7 +107,7 @@ class Reading:
         return record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Score:
     """One metric over many items; every value is in 0..1, distances too.
 
@@ -107,6 +125,15 @@ class Score:
     signature: str
     items: tuple[float | None, ...] = ()
     value_lower: float | None = None
+
+    def __repr__(self) -> str:
+        if self.value is None:
+            return f"Score({self.key} no value)"
+        interval = f" [{self.ci[0]:.4f}, {self.ci[1]:.4f}]" if self.ci else ""
+        return f"Score({self.key} {self.value:.4f}{interval}, n={self.n})"
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)
 
     def as_json(self) -> dict[str, Any]:
         """The entry of `metrics.json`, without the values of single items."""

@@ -12,6 +12,7 @@ import platform
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -128,12 +129,14 @@ def begin_or_resume(record: Path, settings: dict[str, Any]) -> None:
 def progress(
     items: Iterable[T], *, total: int | None, unit: str, quiet: bool = False
 ) -> Iterator[T]:
-    """Yield the items, with a progress bar on a terminal, else one line a minute on stderr."""
+    """Yield the items, with a bar on a terminal and in a notebook, else one line a minute on stderr."""
     if quiet:
         yield from items
         return
-    if sys.stderr.isatty():
-        from tqdm import tqdm
+    if sys.stderr.isatty() or in_notebook():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a notebook without ipywidgets gets a bar of text
+            from tqdm.auto import tqdm
 
         yield from tqdm(items, total=total, unit=f" {unit}")
         return
@@ -149,6 +152,11 @@ def progress(
                 line = f"{done}/{total} {unit}, {rate:.1f}/s, about {left:.0f} min left"
             print(line, file=sys.stderr, flush=True)
         yield item
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook."""
+    return "ipykernel" in sys.modules
 
 
 def provenance(*packages: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from texlens.latex.formula import formula_of
 
@@ -48,8 +49,24 @@ def katex_valid(answers: Sequence[str]) -> list[bool]:
     return [result.katex for result in check(answers)]
 
 
-def check(answers: Sequence[str]) -> list[Check]:
-    """Check answers: `ok` if the braces match and KaTeX parses the formula (`formula_of`)."""
+@overload
+def check(answers: str) -> Check: ...  # type: ignore[overload-overlap]
+@overload
+def check(answers: Sequence[str]) -> list[Check]: ...
+def check(answers: str | Sequence[str]) -> Check | list[Check]:
+    """Check an answer, or each of a sequence: whether it is valid, and where it is not.
+
+    `ok` if the braces match and KaTeX parses the formula (`formula_of`). Raises TypeError for what is
+    no text.
+    """
+    if isinstance(answers, str):
+        (result,) = check([answers])
+        return result
+    if not isinstance(answers, Sequence):
+        raise TypeError(f"answers must be a text, or several, not {type(answers).__name__}.")
+    for place, answer in enumerate(answers):
+        if not isinstance(answer, str):
+            raise TypeError(f"answers[{place}] must be a text, not {type(answer).__name__}.")
     from texlens.engine import get_engine
 
     formulas = [formula_of(answer) for answer in answers]

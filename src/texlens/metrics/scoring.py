@@ -12,9 +12,13 @@ from texlens.metrics.columns import BOOTSTRAP_SIGNATURE, Column, interval, resam
 from texlens.metrics.predictions import prediction_of
 from texlens.metrics.registry import build_metrics, check_keys
 from texlens.records import Prediction, Score
-from texlens.runs import progress
+from texlens.results import Scores
+from texlens.runs import in_notebook
+from texlens.runs import progress as progress_bar
 
 SELF_TEST_SAMPLE = 20
+MANY = 100
+"""From so many pairs on, a call in a notebook shows its progress."""
 MAX_UNDRAWABLE_SHARE = 0.01
 
 # Upper ends of the groups of the breakdown.
@@ -41,21 +45,26 @@ class Scoring:
     as a whole.
     """
 
-    scores: dict[str, Score]
+    scores: Scores
     predictions: tuple[Prediction, ...]
     items: tuple[ItemResult, ...]
     breakdown: dict[str, tuple[Group, ...]]
     warnings: tuple[str, ...]
 
 
+Pairs = tuple[str, str] | Mapping[str, object] | Prediction
+"""A pair to score: (reference, prediction), a mapping with `gt` and `pred`, or a prediction."""
+
+
 def score(
-    pairs: Iterable[tuple[str, str] | Mapping[str, object] | Prediction],
-    metrics: Sequence[str] | None = None,
+    pairs: Iterable[Pairs],
+    metrics: Sequence[str] | str | None = None,
     *,
     workers: int = 1,
     cdm_engine: CdmEngine = "mathjax",
     cache: bool = True,
-) -> dict[str, Score]:
+    progress: bool | None = None,
+) -> Scores:
     """Score predictions against the reference.
 
     Args:
@@ -65,16 +74,26 @@ def score(
             `if __name__ == "__main__":` in a script.
         cdm_engine: what draws for `cdm`: `mathjax`, or `tex` where TeX is installed.
         cache: whether drawings are kept on disk for the next time.
+        progress: whether to show a bar; None: in a notebook, for many pairs.
 
     Returns:
         A `Score` for every key, in the order of the tables; values are in 0..1.
 
     Raises:
+        TypeError: an argument is of the wrong type.
         InputError: a pair or a key is wrong, or there is no pair.
     """
-    predictions = [_as_prediction(number, pair) for number, pair in enumerate(pairs)]
+    if metrics is not None and not isinstance(metrics, Sequence):
+        raise TypeError(f"metrics must be keys, not {type(metrics).__name__}.")
+    predictions = as_predictions(pairs)
     config = ScoringConfig(check_keys(metrics), cdm_engine, cache)
-    return score_predictions(predictions, config, workers=workers, quiet=True).scores
+    quiet = not shows_progress(progress, len(predictions))
+    return score_predictions(predictions, config, workers=workers, quiet=quiet).scores
+
+
+def shows_progress(wanted: bool | None, items: int) -> bool:
+    """Whether a call of the library shows a bar: as wanted, else in a notebook for many items."""
+    return items >= MANY and in_notebook() if wanted is None else wanted
 
 
 def score_predictions(
@@ -96,7 +115,7 @@ def score_predictions(
     if self_test:
         run_self_test(predictions, config)
     results = tuple(
-        progress(
+        progress_bar(
             score_batches(predictions, config, workers=workers),
             total=len(predictions), unit="pairs", quiet=quiet,
         )
@@ -119,7 +138,7 @@ def score_predictions(
     }
     scores = _scores(columns, metrics, results)
     return Scoring(
-        {key: scores[key] for key in config.keys},
+        Scores({key: scores[key] for key in config.keys}),
         tuple(predictions),
         results,
         _breakdown(columns, [predictions[i] for i in order], ordered),
@@ -224,6 +243,18 @@ def _run_warnings(
             f"{failed} of {n} references ({failed / n:.1%}) cannot be drawn and do not count in the "
             "metrics that draw: see the warnings in items.jsonl."
         )
+
+
+def as_predictions(pairs: Iterable[Pairs]) -> list[Prediction]:
+    """The pairs as predictions, numbered where they have no id.
+
+    Raises TypeError for what holds no pairs, InputError for a wrong pair.
+    """
+    if isinstance(pairs, str | Mapping) or not isinstance(pairs, Iterable):
+        raise TypeError(
+            f"pairs must be (reference, prediction) tuples, not one {type(pairs).__name__}."
+        )
+    return [_as_prediction(number, pair) for number, pair in enumerate(pairs)]
 
 
 def _as_prediction(number: int, pair: object) -> Prediction:

@@ -140,7 +140,7 @@ class Reader:
         reading = next(self.read_many([picture]))
         if reading.error is not None:
             raise InputError(reading.error)
-        return reading
+        return replace(reading, picture=picture)
 
     def read_many(self, pictures: Iterable[Picture]) -> Iterator[Reading]:
         """Read pictures in batches of similar size; one reading each, in their order.

@@ -35,11 +35,19 @@ Picture = str | Path | bytes | Image.Image | Item
 
 
 def as_item(picture: Picture, number: int) -> Item:
-    """A picture with the name of its reading: its path, or else its number."""
+    """A picture with the name of its reading: its path, or else its number.
+
+    Raises TypeError for what is no picture.
+    """
     if isinstance(picture, Item):
         return picture
     if isinstance(picture, str | Path):
         return Item(str(picture), Path(picture))
+    if not isinstance(picture, bytes | Image.Image):
+        raise TypeError(
+            f"picture {number} must be a path, the bytes of a file, or a PIL image, not "
+            f"{type(picture).__name__}."
+        )
     return Item(f"picture {number}", picture)
 
 

@@ -112,7 +112,7 @@ def test_one_system_may_be_shown_on_several_sets(files: dict[str, Path], tmp_pat
     runs = find_runs(arguments, metrics="exact", quiet=True)
     assert [(run.model, run.set) for run in runs] == [
         ("mine", "12 formulas"),
-        ("mine", "1 formulas"),
+        ("mine", "1 formula"),
     ]
 
 

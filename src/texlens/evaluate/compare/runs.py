@@ -25,7 +25,7 @@ from texlens.metrics.predictions import (
 )
 from texlens.metrics.registry import KEYS, check_keys
 from texlens.metrics.report.files import MARKER, metrics_document
-from texlens.metrics.scoring import score_predictions
+from texlens.metrics.scoring import Scoring, score_predictions
 from texlens.records import Prediction
 from texlens.runs import read_json
 
@@ -126,13 +126,27 @@ def score_file(
     config = ScoringConfig(tuple(keys))
     predictions = read_predictions(path)
     scoring = score_predictions(predictions, config, workers=workers, self_test=True, quiet=quiet)
+    return scored_here(path, model or path.stem, scoring)
+
+
+def scored_here(source: Path, model: str, scoring: Scoring) -> ScoredRun:
+    """A system that was scored in this process."""
     document = metrics_document(scoring)
-    items = zip(predictions, (item.values for item in scoring.items), strict=True)
-    return ScoredRun(path, model or path.stem, _set_name(document), document, tuple(items))
+    values = (item.values for item in scoring.items)
+    items = tuple(zip(scoring.predictions, values, strict=True))
+    return ScoredRun(source, model, _set_name(document), document, items)
+
+
+def refuse_different(runs: Sequence[ScoredRun]) -> None:
+    """Raise InputError, naming the first id that differs, unless all have the same references."""
+    for run in runs[1:]:
+        if run.references_sha256 != runs[0].references_sha256:
+            raise InputError(_how_different(runs[0], run))
 
 
 def _set_name(document: Mapping[str, Any]) -> str:
-    return f"{document['n']} formulas"
+    count = document["n"]
+    return "1 formula" if count == 1 else f"{count} formulas"
 
 
 def find_runs(

@@ -73,7 +73,7 @@ def set_tables(runs: Sequence[ScoredRun], found: SetStatistics, base: str) -> li
     """The tables of one set: for each group of metrics the values, then the differences."""
     tables = []
     for title, wanted in SET_TABLES.items():
-        if keys := _computed(runs, wanted):
+        if keys := [key for key in wanted if any((r.model, key) in found.values for r in runs)]:
             tables.append(_values_table(title, runs, keys, found))
             if any((run.model, base) in found.differences for run in runs):
                 tables.append(_differences_table(title, runs, keys, found, base))
@@ -207,7 +207,8 @@ def _difference(difference: Difference | None) -> str:
         return number(None)
     low, high = difference.ci
     star = "*" if difference.significant else ""
-    return f"{difference.value:+.3f} [{low:+.3f}, {high:+.3f}] p {difference.p_holm:.3f}{star}"
+    p = f"p {difference.p_holm:.3f}" if difference.p_holm >= 0.001 else "p < 0.001"
+    return f"{difference.value:+.3f} [{low:+.3f}, {high:+.3f}] {p}{star}"
 
 
 def _setting(name: str, value: Any) -> str:
