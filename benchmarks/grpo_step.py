@@ -3,10 +3,10 @@
     python benchmarks/grpo_step.py --data FILE.parquet [--model FOLDER] [--steps 3]
 
 Both sides train the same LoRA on the same weights and framed pictures, 8 prompts x 6 answers a step,
-with bfloat16 arithmetic in the loss, the same rewards through the same pool, threads, and token
+with bfloat16 arithmetic in the loss, the same rewards from the same worker processes, threads, and token
 limit, after a step of warm-up. The baseline is TRL's trainer around transformers' own class. Answers
 are drawn at random, so the sides have other ones; tokens a second are printed, too. Processor time
-is of this process, not of the pool. On a machine that others use it is the fairer figure.
+is of this process, not of the workers. On a machine that others use it is the fairer figure.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.grpo.train import sampling_and_rewards
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.rewards.functions import BatchRewards
-from texlens.train.rewards.pool import RewardPool
 from texlens.train.run.adapters import lora_config
 
 PROMPTS, ANSWERS = 8, 6
@@ -132,7 +131,7 @@ def main() -> None:
     from transformers import Qwen2_5_VLForConditionalGeneration
 
     results = {}
-    with RewardPool() as pool, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         for side in ("TRL", "TexLens"):
             loaded: Loaded = within_limit(load_model(options.model, device="cpu"), 900)
             sampling, settings = sampling_and_rewards(config, loaded)
@@ -144,7 +143,7 @@ def main() -> None:
             network.requires_grad_(False)
             torch.manual_seed(0)
             loaded = replace(loaded, model=get_peft_model(network, lora_config(config)))
-            rewards = BatchRewards(config.rewards, settings, pool)
+            rewards = BatchRewards(config.rewards, settings)
             common: dict[str, Any] = {
                 "args": arguments_of(config, options.steps + 1, sampling.max_new_tokens, folder),
                 "train_dataset": prompts.table,

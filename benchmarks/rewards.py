@@ -6,8 +6,8 @@
 Completions are those of a GRPO run, equal answers to a reference once, or made: 8 to a formula of the
 file, all different, with 1 to 6 of the formula's letters and digits replaced (seed 0). Prints, for
 `cdm`, `layout` and KaTeX validity with nothing cached: completions per second of processor time in
-one process, and by the clock through a pool of one worker; all rewards by the clock; and how long
-an answer that takes too long to draw holds up its batch. Of a run also the share of rewards in the
+one process, and by the clock through the worker processes; all rewards by the clock; and how long
+an answer at the limits takes. Of a run also the share of rewards in the
 time of a step, as it logged it. On a machine that others use processor time is the fairer figure.
 """
 
@@ -23,13 +23,12 @@ from pathlib import Path
 from texlens.data.parquet import read_examples
 from texlens.train.grpo.completions import RECORDS
 from texlens.train.rewards.functions import NAMES, RewardSettings, score_completions
-from texlens.train.rewards.pool import TIMEOUT, RewardPool, portions
-from texlens.train.rewards.rendered import Renderer
+from texlens.train.rewards.rendered import MAX_RENDERED_DEPTH, Renderer, score_rendered
 from texlens.train.run.curves import read_log
 
 ANSWERS_A_FORMULA = 8
 LETTERS = ["x", "y", "a", "i", "n", "0", "1", "2", r"\alpha", r"\beta"]
-MONSTER = r"\color{red}" * 180 + "x"
+SLOWEST = r"\color{red}" * MAX_RENDERED_DEPTH + "x" * 1_500
 
 Groups = dict[str, list[str]]  # the answers to every reference
 
@@ -75,9 +74,7 @@ def processor_seconds(groups: Groups) -> float:
         renderer.score(reference + " +", answers)
     start = time.process_time()
     for reference, answers in groups.items():
-        renderer.render_reference(reference)
-        for some in portions(answers):
-            renderer.score(reference, some)
+        renderer.score(reference, answers)
     return time.process_time() - start
 
 
@@ -102,33 +99,26 @@ def main() -> None:
     )
     seconds = processor_seconds(groups)
     print(f"cdm + layout + validity, one process:  {n / seconds:6.0f} a second of processor time")
-    with RewardPool(1) as pool:
-        pool.score([("x", "x")])
-        start = time.perf_counter()
-        seen = pool.score(pairs)
-        seconds = time.perf_counter() - start
-        late = sum(rendered.error == TIMEOUT for rendered in seen)
-        print(f"the same, a pool of one worker:        {n / seconds:6.0f} a second by the clock")
-        print(f"took longer than one may:              {late:6} of {n}")
+    score_rendered([("x", "x")])
+    start = time.perf_counter()
+    score_rendered(pairs)
+    seconds = time.perf_counter() - start
+    print(f"the same, in worker processes:         {n / seconds:6.0f} a second by the clock")
 
-        start = time.perf_counter()
-        score_completions(
-            [answer for _, answer in pairs],
-            [reference + r" \!" for reference, _ in pairs],  # nothing is remembered
-            settings=RewardSettings("plain"),
-            pool=pool,
-        )
-        seconds = time.perf_counter() - start
-        print(
-            f"all {len(NAMES)} rewards:                        {n / seconds:6.0f} a second by the clock"
-        )
+    start = time.perf_counter()
+    score_completions(
+        [answer for _, answer in pairs],
+        [reference + r" \!" for reference, _ in pairs],  # nothing is remembered
+        settings=RewardSettings("plain"),
+    )
+    seconds = time.perf_counter() - start
+    print(
+        f"all {len(NAMES)} rewards:                        {n / seconds:6.0f} a second by the clock"
+    )
 
-        time.sleep(5)  # a spare stands ready
-        start = time.perf_counter()
-        assert pool.score([("x", MONSTER)])[0].error == TIMEOUT
-        print(
-            f"an answer that takes too long:         {1000 * (time.perf_counter() - start):6.0f} ms"
-        )
+    start = time.perf_counter()
+    score_rendered([("x", SLOWEST)])
+    print(f"an answer at the limits:               {1000 * (time.perf_counter() - start):6.0f} ms")
 
     if arguments.run:
         lines, rewarding, whole = share_of_steps(arguments.run)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import json
-import multiprocessing
-import os
-import subprocess
-import sys
-import time
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from texlens.engine import Drawing, Engine, Failure, fonts, get_engine
-from texlens.engine.engine import MAX_CHARACTERS
+from texlens.engine import Drawing, Failure, fonts, get_engine, v8
+from texlens.engine.limits import MAX_CHARACTERS, MAX_GLYPHS, MAX_NESTING, nesting
+from texlens.engine.v8 import V8
 from texlens.errors import InputError
+from texlens.workers import get_pool
 
 HOSTILE = {
     "1 MB": "x+" * 500_000,
@@ -32,8 +27,8 @@ HOSTILE = {
     "growing argument": r"\newcommand{\x}[1]{\x{#1#1}}\x{aaaaaaaaaaaa}",
     "edef": r"\edef\x{\x}\x",
     "a million columns": r"\begin{array}{*{1000}{*{1000}{*{1000}{c}}}}x\end{array}",
-    "slow chemistry": r"\ce{" + "->" * 9_000 + "}",
-    "dollars": "$" * 19_999,
+    "slow chemistry": r"\ce{" + "->" * 3_000 + "}",
+    "dollars": "$" * 5_000,
     "NUL": "a\0b",
     "surrogate": "a\ud800b",
     "right to left": "a\u202eb",
@@ -111,52 +106,76 @@ def test_what_people_write_is_valid_and_drawn(formula: str) -> None:
 
 
 @pytest.mark.parametrize("formula", HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_input_is_answered_in_time(formula: str) -> None:
+def test_hostile_input_ends_no_worker_and_runs_nothing(formula: str) -> None:
     engine = get_engine()
     before = engine.draw([r"\frac{x}{y}"])
+    workers = get_pool().pids
     for call in (engine.parse, engine.tree, engine.draw, engine.svg, engine.mathml):
-        start = time.monotonic()
         result = call([formula])[0]  # type: ignore[operator]
-        # The engine stops at 0.6 s, or at 1.4 s if it had to wait for the processor; a machine
-        # under load takes a little longer to notice.
-        assert time.monotonic() - start < 3.0
+        assert not (isinstance(result, Failure) and result.kind == "fault")
         text = result[0] if isinstance(result, tuple) else result
         if isinstance(text, str) and text.startswith("<"):
             for danger in ("javascript:", "<script", "onload", "url(", " style=", "href="):
                 assert danger not in text
     assert engine.draw([r"\frac{x}{y}"]) == before
+    assert get_pool().pids == workers
 
 
-def test_too_long_is_said_so() -> None:
-    result = get_engine().draw(["x" * (MAX_CHARACTERS + 1)])[0]
+OVER_LIMITS = {
+    "x" * (MAX_CHARACTERS + 1): f"has {MAX_CHARACTERS + 1} characters",
+    "x" * (MAX_GLYPHS + 1): f"has {MAX_GLYPHS + 1} glyphs",
+    r"\sqrt{" * (MAX_NESTING + 1) + "x" + "}" * (MAX_NESTING + 1): "is nested 101 deep",
+    r"\color{red}" * MAX_NESTING + "x": "is nested 101 deep",
+    HOSTILE["doubling"]: "macro substitution",
+    HOSTILE["growing argument"]: "buffer size",
+}
+
+
+@pytest.mark.parametrize(("formula", "reason"), OVER_LIMITS.items(), ids=OVER_LIMITS.values())
+def test_over_a_limit_is_no_fault_and_says_which(formula: str, reason: str) -> None:
+    (result,) = get_engine().draw([formula])
     assert isinstance(result, Failure)
-    assert result.kind == "too_long"
-    assert str(MAX_CHARACTERS) in result.message
+    assert result.kind == "limit"
+    assert reason in result.message
+
+
+def test_what_is_at_the_limits_is_drawn() -> None:
+    deepest = r"\begin{array}{c}" * (MAX_NESTING - 1) + "x" + r"\end{array}" * (MAX_NESTING - 1)
+    colours = "".join(f"\\mathcolor{{#{i:06x}}}{{x}} " for i in range(MAX_GLYPHS))
+    for formula in ("x" * MAX_GLYPHS, deepest, colours):
+        assert isinstance(get_engine().draw([formula])[0], Drawing)
+
+
+def test_nesting_counts_groups_and_switches() -> None:
+    many = r"\alpha{}" * MAX_NESTING
+    assert nesting("{{x}{y}}" + many) == 2
+    assert nesting(r"\left(\begin{matrix}{x}\end{matrix}\right)" + many) == 3
+    assert nesting(r"{\rm a \it b} \bf c" + many) == 3
+    assert nesting(r"{\rm a & \it b \\ \bf c}" + many) == 2
+    assert nesting(r"\{\{\{ \leftarrow \beginning \colorbox" + many) == 1
+    assert nesting("}}}{x" + many) == 2
 
 
 def test_only_the_guilty_formula_of_a_batch_fails() -> None:
-    engine = get_engine()
-    batch = ["a", HOSTILE["slow chemistry"], "b", HOSTILE["fewer braces"], *["c"] * 70]
-    start = time.monotonic()
-    results = engine.draw(batch)
-    assert time.monotonic() - start < 4.0
+    batch = ["a", "x" * (MAX_CHARACTERS + 1), "b", HOSTILE["fewer braces"], *["c"] * 70]
+    results = get_engine().draw(batch)
     assert [n for n, result in enumerate(results) if isinstance(result, Failure)] == [1, 3]
-    slow = results[1]
-    assert isinstance(slow, Failure)
-    assert slow.kind == "timeout"
 
 
-def test_a_formula_that_eats_memory_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from texlens.engine import engine as module
+def test_a_formula_that_eats_memory_is_a_fault_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(v8, "MEMORY_BYTES", 20 * 2**20)
+    small = V8("tex")
+    answers = small.call("draw", ["a", "x+" * 9_900, "b"], True)
+    assert [answer[0] for answer in answers] == [0, v8.FAULT, 0]
+    assert answers[1][1] == "took more than 20 MB of memory"
 
-    monkeypatch.setattr(module, "MEMORY_BYTES", 20 * 2**20)
-    small = module.Engine()
-    try:
-        results = small.draw(["a", "x+" * 9_900, "b"])
-        kinds = [result.kind if isinstance(result, Failure) else "" for result in results]
-        assert kinds == ["", "memory", ""]
-    finally:
-        small.close()
+
+def test_a_formula_that_hangs_is_a_fault_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = V8("tex")
+    engine.call("parse", ["a"])
+    monkeypatch.setattr(v8, "HANG_SECONDS", 1.0)
+    answers = engine.call("draw", ["a", r"\ce{" + "->" * 20_000 + "}", "b"], True)
+    assert [answer[0] for answer in answers] == [0, v8.FAULT, 0]
 
 
 DEFINITIONS = {
@@ -193,38 +212,6 @@ def test_batches_keep_their_order() -> None:
         assert "".join(box.char for box in drawing.boxes) == f"x{n}"
 
 
-def _boxes_in_child(formula: str) -> int:
-    drawing = get_engine().draw([formula])[0]
-    assert isinstance(drawing, Drawing)
-    return len(drawing.boxes)
-
-
-@pytest.mark.slow
-def test_spawned_workers_and_exit() -> None:
-    get_engine().draw(["x"])
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        assert pool.map(_boxes_in_child, ["ab", "abc"]) == [2, 3]
-    code = "from texlens.engine import get_engine; get_engine().draw(['x']); print('done')"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30
-    )
-    assert (result.stdout, result.stderr, result.returncode) == ("done\n", "", 0)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="development data absent")
-def test_a_forked_process_gets_an_engine_of_its_own() -> None:
-    code = (
-        "import os, sys; from texlens.engine import get_engine as e; e().draw(['x'])\n"
-        "if (child := os.fork()) == 0: sys.exit(len(e().draw(['abc'])[0].boxes))\n"
-        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(e().draw(['ab'])[0].boxes))"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30
-    )
-    assert (result.stdout, result.returncode) == ("3 2\n", 0), result.stderr
-
-
 @pytest.mark.slow
 def test_what_katex_accepts_of_real_formulas_can_be_drawn(shared_data: Path) -> None:
     import pyarrow.parquet as parquet
@@ -238,18 +225,6 @@ def test_what_katex_accepts_of_real_formulas_can_be_drawn(shared_data: Path) -> 
     assert len(failures) <= 2, failures
 
 
-def test_patience_multiplies_the_limits_of_time() -> None:
-    slow = r"\underbrace{" * 80 + "x" + "}" * 80
-    engine = Engine(patience=0.005)
-    try:
-        (drawn,) = engine.draw([slow])
-    finally:
-        engine.close()
-    assert isinstance(drawn, Failure)
-    assert drawn.kind == "timeout"
-    assert isinstance(get_engine().draw([slow])[0], Drawing)
-
-
 def test_a_font_that_is_not_there_is_one_sentence() -> None:
     assert fonts()[0] == "tex"
     with pytest.raises(InputError, match=r"no font 'nope': there is tex.*texlens-fonts"):
@@ -259,11 +234,3 @@ def test_a_font_that_is_not_there_is_one_sentence() -> None:
 def test_every_font_that_is_there_draws_in_its_own_shapes() -> None:
     pictures = {get_engine(font).svg([r"\alpha + x"])[0][0] for font in fonts()}  # type: ignore[index]
     assert len(pictures) == len(fonts())
-
-
-def test_an_engine_works_inside_a_running_event_loop() -> None:
-    async def handler() -> list[Failure | None]:
-        with contextlib.closing(Engine()) as engine:
-            return engine.parse(["a + b"])
-
-    assert asyncio.run(handler()) == [None]

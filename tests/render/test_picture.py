@@ -80,7 +80,7 @@ def test_png_is_black_on_white_or_on_nothing() -> None:
 def test_what_cannot_be_drawn_is_a_failure_in_its_place() -> None:
     formulas = ["a", r"\frac{", r"\rule{100000em}{100000em}", "b"]
     kinds = [p.kind if isinstance(p, Failure) else "drawn" for p in png_many(formulas)]
-    assert kinds == ["drawn", "parse", "too_long", "drawn"]
+    assert kinds == ["drawn", "parse", "limit", "drawn"]
     assert [isinstance(s, str) for s in svg_many(formulas)] == [True, False, True, True]
     assert [isinstance(o, Image.Image) for o in overlay(formulas)] == [True, False, False, True]
     assert svg_many([]) == []

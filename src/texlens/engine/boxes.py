@@ -63,8 +63,9 @@ class Drawing:
 class Failure:
     """Why a formula could not be parsed or rendered.
 
-    kind: `parse` (also: nested too deeply), `timeout`, `memory`, `too_long`, `tex`; position: where in
-    the formula, if known, counted in UTF-16 units as JavaScript does.
+    kind: `parse`; `limit`, over a count of `limits`; `tex`; `fault`, no verdict on the formula: its
+    process ended, hung or ran out of memory. position: where in the formula, if known, counted in
+    UTF-16 units as JavaScript does.
     """
 
     message: str

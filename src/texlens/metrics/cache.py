@@ -43,7 +43,7 @@ _SCHEMA = """
 """
 
 # Failures that another attempt, or another machine, may not have.
-_PASSING_FAILURES = frozenset(["timeout", "memory"])
+_PASSING_FAILURES = frozenset(["fault"])
 
 
 def cache_folder() -> Path:

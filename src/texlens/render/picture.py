@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import resvg_py
+from functools import partial
 
 from texlens.engine import Engine, Failure, SvgPicture, get_engine
 from texlens.errors import InputError
 from texlens.latex import formula_of
+from texlens.workers import WorkerFault, in_worker, run_each
 
 POINTS_AN_EM = 10.0  # size of the base font where a resolution in dpi is given
 MAX_SIDE_PX = 20_000
 MAX_PIXELS = 50_000_000
+_FORMULAS_A_JOB = 32
 
 _ROOT = re.compile(r"<svg [^>]*>")
 
@@ -100,8 +101,29 @@ def png_many(
     Raises:
         InputError: the size is not valid, or the font is not installed.
     """
-    shapes = _shapes(get_engine(font), formulas, display)
-    return [s if isinstance(s, Failure) else _rasterised(s, size, background) for s in shapes]
+    engine = get_engine(font)  # an unknown font is an error here, not in a worker
+    render = partial(_rasteriser, engine.font, size, display, background)
+    if in_worker():
+        return render()(formulas)
+    results: list[bytes | Failure] = []
+    for start in range(0, len(formulas), _FORMULAS_A_JOB):
+        found = run_each(render, formulas[start : start + _FORMULAS_A_JOB])
+        results += [
+            Failure(str(r), None, "fault") if isinstance(r, WorkerFault) else r for r in found
+        ]
+    return results
+
+
+def _rasteriser(
+    font: str, size: Size, display: bool, background: str
+) -> Callable[[Sequence[str]], list[bytes | Failure]]:
+    """In a worker, since resvg too could end its process: what renders formulas."""
+
+    def render(formulas: Sequence[str]) -> list[bytes | Failure]:
+        shapes = _shapes(get_engine(font), formulas, display)
+        return [s if isinstance(s, Failure) else _rasterised(s, size, background) for s in shapes]
+
+    return render
 
 
 def _shapes(engine: Engine, formulas: Sequence[str], display: bool) -> list[SvgPicture | Failure]:
@@ -115,13 +137,15 @@ def _shapes(engine: Engine, formulas: Sequence[str], display: bool) -> list[SvgP
 
 def _rasterised(shape: SvgPicture, size: Size, background: str) -> bytes | Failure:
     """The shapes in a window of whole pixels with a margin, as PNG."""
+    import resvg_py
+
     text, width, height, depth = shape
     scale = size.pixels_an_em(height + depth)
     margin = size.margin_px
     wide, high = (max(1, round(length * scale)) + 2 * margin for length in (width, height + depth))
     if max(wide, high) > MAX_SIDE_PX or wide * high > MAX_PIXELS:
         message = f"would be {wide} x {high} pixels, too large to render"
-        return Failure(message, None, "too_long")
+        return Failure(message, None, "limit")
     unit = 1000 / scale  # SVG units a pixel
     window = (-margin * unit, -height * 1000 - margin * unit, wide * unit, high * unit)
     view_box = " ".join(f"{value:.3f}" for value in window)

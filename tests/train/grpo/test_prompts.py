@@ -21,7 +21,6 @@ from texlens.train.grpo.prompts import prepare_prompts, within_limit
 from texlens.train.grpo.sampling import Sampling
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.rewards.functions import RewardSettings
-from texlens.train.rewards.pool import RewardPool
 from texlens.train.run.config import load_recipe, recipe_names
 from texlens.train.sft.settings import SftConfig
 
@@ -97,7 +96,7 @@ def test_what_cannot_be_learnt_from_is_left_out_and_counted(loaded: Loaded, parq
         prepare_prompts(config(parquet, max_prompt_length=words + 1), bound, quiet=True)
 
 
-def choose(loaded: Loaded, parquet: Path, out: Path, pool: RewardPool, **settings: Any) -> Any:
+def choose(loaded: Loaded, parquet: Path, out: Path, **settings: Any) -> Any:
     setup = config(parquet, prefilter={"num_generations": 4, "batch_size": 2}, **settings)
     bound = within_limit(loaded, 400)
     return prefilter(
@@ -107,15 +106,8 @@ def choose(loaded: Loaded, parquet: Path, out: Path, pool: RewardPool, **setting
         out,
         sampling=Sampling(1.0, 6, (10_000,)),
         settings=RewardSettings(answer_format="plain"),
-        pool=pool,
         quiet=True,
     )
-
-
-@pytest.fixture(scope="module")
-def pool() -> Any:
-    with RewardPool() as shared:
-        yield shared
 
 
 def answer_right(times: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -137,13 +129,12 @@ def answer_right(times: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> list
 def test_prompts_that_are_always_or_never_right_are_left_out(
     loaded: Loaded,
     parquet: Path,
-    pool: RewardPool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     times = dict(zip(FORMULAS, (4, 1, 0, 3, 4), strict=True))
     calls = answer_right(times, monkeypatch)
-    chosen = choose(loaded, parquet, tmp_path, pool)
+    chosen = choose(loaded, parquet, tmp_path)
     assert list(chosen.table["id"]) == ["f1", "f3"]
     assert chosen.record["prefilter"] == {
         "answered": 5, "always right": 2, "never right": 1, "kept": 2,
@@ -158,17 +149,16 @@ def test_prompts_that_are_always_or_never_right_are_left_out(
 def test_a_prefilter_that_was_killed_answers_the_rest_only(
     loaded: Loaded,
     parquet: Path,
-    pool: RewardPool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = answer_right(dict.fromkeys(FORMULAS, 2), monkeypatch)
-    whole = choose(loaded, parquet, tmp_path, pool)
+    whole = choose(loaded, parquet, tmp_path)
     path = tmp_path / PASS_RATES
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:3]) + lines[3][:9])  # the second batch was being written
     calls.clear()
-    again = choose(loaded, parquet, tmp_path, pool)
+    again = choose(loaded, parquet, tmp_path)
     assert calls == [8, 4]
     assert list(again.table["id"]) == list(whole.table["id"])
     known = [json.loads(line) for line in path.read_text().splitlines()]
@@ -178,21 +168,18 @@ def test_a_prefilter_that_was_killed_answers_the_rest_only(
 def test_too_few_prompts_left_is_one_sentence(
     loaded: Loaded,
     parquet: Path,
-    pool: RewardPool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answer_right(dict.fromkeys(FORMULAS, 4), monkeypatch)
     with pytest.raises(InputError, match=r"keeps 0 of 5 prompts \(5 always right, 0 never\)"):
-        choose(loaded, parquet, tmp_path, pool)
+        choose(loaded, parquet, tmp_path)
 
 
-def test_the_real_model_answers(
-    loaded: Loaded, parquet: Path, pool: RewardPool, tmp_path: Path
-) -> None:
+def test_the_real_model_answers(loaded: Loaded, parquet: Path, tmp_path: Path) -> None:
     """A random model is never right: the sentence says so."""
     with pytest.raises(InputError, match="0 always right, 5 never"):
-        choose(loaded, parquet, tmp_path, pool)
+        choose(loaded, parquet, tmp_path)
 
 
 @pytest.mark.parametrize(

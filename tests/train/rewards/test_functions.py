@@ -16,6 +16,7 @@ from texlens.metrics.cache import DrawingStore
 from texlens.metrics.cdm.metric import Cdm
 from texlens.metrics.layout.metric import Layout
 from texlens.reading.answers import parse_answer
+from texlens.train.rewards import functions
 from texlens.train.rewards.functions import (
     NAMES,
     REWARDS,
@@ -23,8 +24,7 @@ from texlens.train.rewards.functions import (
     RewardSettings,
     score_completions,
 )
-from texlens.train.rewards.pool import RewardPool, get_pool
-from texlens.train.rewards.rendered import Rendered
+from texlens.train.rewards.rendered import Rendered, score_rendered
 from texlens.train.rewards.text import tag_order
 
 REFERENCE = r"\frac { a } { b } + x ^ { 2 } = \sum _ { i = 1 } ^ { n } y _ { i }"
@@ -167,33 +167,28 @@ def test_a_response_without_end_is_not_read() -> None:
     assert all("too many" in (record.error or "") for record in records)
 
 
-class _CountingPool(RewardPool):
-    """The shared pool, counting how often it is asked."""
+def test_a_batch_is_scored_once_for_all_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
 
-    def __init__(self) -> None:
-        self.calls = 0
+    def counted(pairs: Sequence[tuple[str, str]]) -> list[Rendered]:
+        calls.append(len(pairs))
+        return score_rendered(pairs)
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> list[Rendered]:
-        self.calls += 1
-        return get_pool().score(pairs)
-
-
-def test_a_batch_is_scored_once_for_all_functions() -> None:
-    pool = _CountingPool()
+    monkeypatch.setattr(functions, "score_rendered", counted)
     weights = {"layout": 1.0, "cdm": 0.5, "finished": 0.25, "validity_similarity": 0.0}
-    batch = BatchRewards(weights, RewardSettings("plain"), pool)
+    batch = BatchRewards(weights, RewardSettings("plain"))
     assert [function.__name__ for function in batch.functions] == list(weights)
     assert batch.weights == [1.0, 0.5, 0.25, 0.0]
     completions = [[{"role": "assistant", "content": text}] for text in ANSWERS]
     columns = {"solution": [REFERENCE] * 7, "prompts": ["p"] * 7, "trainer_state": object()}
     values = [function(completions=completions, **columns) for function in batch.functions]
-    assert pool.calls == 1
+    assert len(calls) == 1
     for i, record in enumerate(batch.last):
         assert [column[i] for column in values] == list(record.rewards.values())
         total = sum(w * v for w, v in zip(batch.weights, (c[i] for c in values), strict=True))
         assert record.total(weights) == total
     batch.functions[0](completions=completions[:2], solution=[REFERENCE] * 2)
-    assert (pool.calls, len(batch.last)) == (2, 2)
+    assert (len(calls), len(batch.last)) == (2, 2)
 
 
 @pytest.mark.parametrize(("weights", "what"), [({"cdn": 1.0}, "'cdn'"), ({}, "No reward")])

@@ -20,8 +20,7 @@ from texlens.images import data_address, encode_png
 from texlens.pages import render_page
 from texlens.runs import write_json_lines, write_text
 from texlens.train.rewards.functions import ScoredCompletion
-from texlens.train.rewards.pool import TIMEOUT
-from texlens.train.rewards.rendered import MAX_RENDERED_CHARACTERS
+from texlens.train.rewards.rendered import FAULT, MAX_RENDERED_CHARACTERS
 from texlens.train.run.curves import read_log
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class CompletionLog:
         These are `reward` (the total) and `reward_std` (within groups), every reward as
         `reward_NAME`, `validity_bonus`, `similarity`, `exact`, `tokens`, `finished`, `dead_groups`
         (the part of the groups whose answers all have the same total, so that all advantages are
-        0), `timeouts` (a count).
+        0), `faults` (a count: answers on which a worker process ended).
         """
         if not self._began:  # not before: of several processes only one may touch the file
             self._began = True
@@ -121,7 +120,7 @@ class CompletionLog:
             **{f"reward_{name}": fmean(s.rewards[name] for s in scored) for name in self.weights},
             **{name: fmean(getattr(s, name) for s in scored) for name in measures},
             "dead_groups": fmean(dead),
-            "timeouts": sum(s.error == TIMEOUT for s in scored),
+            "faults": sum((s.error or "").startswith(FAULT) for s in scored),
         }
 
     def _warn_of_dead_groups(self) -> None:
@@ -214,11 +213,11 @@ def prompt_text(prompt: object) -> str:
 def _rendered(scored: Sequence[ScoredCompletion]) -> dict[str, str]:
     """References and answers as data addresses of SVG pictures, by their LaTeX.
 
-    What cannot be rendered, or took too long once, is left out.
+    What cannot be rendered is left out.
     """
     from texlens.render import svg_many
 
-    texts = {s.reference for s in scored} | {s.answer for s in scored if s.error != TIMEOUT}
+    texts = {text for s in scored for text in (s.reference, s.answer)}
     wanted = [text for text in texts if text and len(text) <= MAX_RENDERED_CHARACTERS]
     return {
         text: data_address(svg.encode("utf-8", errors="replace"))

@@ -18,7 +18,6 @@ from texlens.train.grpo.prompts import Prompts
 from texlens.train.grpo.sampling import Sampling, sample_answers
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.rewards.functions import RewardSettings, score_completions
-from texlens.train.rewards.pool import RewardPool
 from texlens.train.run.curves import append_log, read_log
 
 PASS_RATES = "prefilter.jsonl"
@@ -33,7 +32,6 @@ def prefilter(
     *,
     sampling: Sampling,
     settings: RewardSettings,
-    pool: RewardPool | None,
     quiet: bool = False,
 ) -> Prompts:
     """The prompts that the model answers sometimes right and sometimes wrong.
@@ -83,7 +81,6 @@ def prefilter(
             rewards=("layout",),
             settings=settings,
             completion_ids=answers,
-            pool=pool,
         )
         right = [s.exact or s.rewards["layout"] >= _LOOKS_EQUAL for s in scored]
         for row, name in enumerate(rows["id"]):

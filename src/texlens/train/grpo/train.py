@@ -10,7 +10,6 @@ import importlib.util
 import shutil
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,7 @@ from texlens.train.grpo.prompts import prepare_prompts, within_limit
 from texlens.train.grpo.sampling import Sampling
 from texlens.train.grpo.settings import MERGED_BASE, GrpoConfig
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
-from texlens.train.rewards.functions import RENDERED, BatchRewards, RewardSettings
-from texlens.train.rewards.pool import RewardPool
+from texlens.train.rewards.functions import BatchRewards, RewardSettings
 from texlens.train.run.adapters import count_parameters, load_for_training, on_cpu
 from texlens.train.run.dev_evaluation import dev_evaluator
 from texlens.train.run.run_folder import RunFolder, save_weights, step_of
@@ -65,41 +63,38 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
             for name in (PASS_RATES, RECORDS):
                 (out / name).unlink(missing_ok=True)
             shutil.rmtree(out / PAGES, ignore_errors=True)
-    with _pool(config) as pool:
-        began = time.monotonic()
-        if config.prefilter is not None:
-            # The main process answers; the others wait, and then read its answers.
-            with PartialState().main_process_first():
-                prompts = prefilter(
-                    prompts, loaded, config, out, sampling=sampling, settings=settings, pool=pool
-                )
-        schedule = Schedule(config, steps_per_epoch=max(1, len(prompts.table) // groups))
-        schedule.minutes = (time.monotonic() - began) / 60  # choosing prompts is part of the run
-        run.write_start(prompts.record, count_parameters(loaded.model))
-        checkpoint = run.last_checkpoint()
-        completions = CompletionLog(
-            out,
-            config.rewards,
-            page_steps=config.completion_page_steps,
-            resumed_after=None if checkpoint is None else step_of(checkpoint),
-        )
-        arguments = trl_arguments(
-            TrlConfig,
-            run,
-            schedule,
-            max_completion_length=sampling.max_new_tokens,
-            disable_tqdm=True,
-        )
-        trainer = FormulaGrpoTrainer(
-            model=loaded.model,
-            args=arguments,
-            train_dataset=prompts.table,
-            processing_class=loaded.processor,
-            rewards=BatchRewards(config.rewards, settings, pool),
-            sampling=sampling,
-            completions=completions,
-        )
-        return run_training(trainer, run, loaded, schedule, dev)
+    began = time.monotonic()
+    if config.prefilter is not None:
+        # The main process answers; the others wait, and then read its answers.
+        with PartialState().main_process_first():
+            prompts = prefilter(prompts, loaded, config, out, sampling=sampling, settings=settings)
+    schedule = Schedule(config, steps_per_epoch=max(1, len(prompts.table) // groups))
+    schedule.minutes = (time.monotonic() - began) / 60  # choosing prompts is part of the run
+    run.write_start(prompts.record, count_parameters(loaded.model))
+    checkpoint = run.last_checkpoint()
+    completions = CompletionLog(
+        out,
+        config.rewards,
+        page_steps=config.completion_page_steps,
+        resumed_after=None if checkpoint is None else step_of(checkpoint),
+    )
+    arguments = trl_arguments(
+        TrlConfig,
+        run,
+        schedule,
+        max_completion_length=sampling.max_new_tokens,
+        disable_tqdm=True,
+    )
+    trainer = FormulaGrpoTrainer(
+        model=loaded.model,
+        args=arguments,
+        train_dataset=prompts.table,
+        processing_class=loaded.processor,
+        rewards=BatchRewards(config.rewards, settings),
+        sampling=sampling,
+        completions=completions,
+    )
+    return run_training(trainer, run, loaded, schedule, dev)
 
 
 def sampling_and_rewards(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, RewardSettings]:
@@ -141,12 +136,6 @@ def _start(config: GrpoConfig, run: RunFolder) -> Loaded:
         PartialState().wait_for_everyone()
         changes |= {"model": str(folder), "adapter": None}
     return load_for_training(config.model_copy(update=changes))
-
-
-def _pool(config: GrpoConfig) -> AbstractContextManager[RewardPool | None]:
-    """The processes that render answers; None for rewards that need no rendering."""
-    needed = config.prefilter is not None or not RENDERED.isdisjoint(config.rewards)
-    return RewardPool() if needed else nullcontext()
 
 
 def _available_optimizer(config: GrpoConfig) -> str:

@@ -33,7 +33,7 @@ from texlens.errors import InputError
 from texlens.latex import normalize, tokenize
 from texlens.metrics.text.answers import ends_open, has_loop
 from texlens.reading.answers import parse_answer
-from texlens.train.rewards.pool import RewardPool, get_pool
+from texlens.train.rewards.rendered import score_rendered
 from texlens.train.rewards.text import (
     exact_match_bonus,
     tag_order,
@@ -102,7 +102,6 @@ def score_completions(
     rewards: Iterable[str] = NAMES,
     settings: RewardSettings | None = None,
     completion_ids: Sequence[Sequence[int]] | None = None,
-    pool: RewardPool | None = None,
 ) -> list[ScoredCompletion]:
     """All rewards of a batch in one pass: one record per completion, in order. Never raises.
 
@@ -122,7 +121,7 @@ def score_completions(
             for text, reference, own_ids in zip(texts, references, ids, strict=True)
         ]
         if not RENDERED.isdisjoint(names):
-            scored = _with_rendered(scored, pool or get_pool())
+            scored = _with_rendered(scored)
     else:
         message = (
             f"{len(texts)} completions came with {len(references)} references: all rewards are 0."
@@ -147,7 +146,6 @@ class BatchRewards:
         self,
         weights: Mapping[str, float],
         settings: RewardSettings | None = None,
-        pool: RewardPool | None = None,
     ) -> None:
         unknown = sorted(set(weights) - set(NAMES))
         if unknown or not weights:
@@ -156,7 +154,6 @@ class BatchRewards:
         self.by_name = dict(weights)
         self.settings = settings
         self.last: list[ScoredCompletion] = []
-        self._pool = pool
         self._batch: object = None
 
     @property
@@ -184,7 +181,6 @@ class BatchRewards:
                 rewards=self.by_name,
                 settings=self.settings,
                 completion_ids=completion_ids,
-                pool=self._pool,
             )
             self._batch = batch
         return self.last
@@ -295,7 +291,7 @@ def _overlong(length: int, settings: RewardSettings) -> float:
     return 0.0 - min(max(into_buffer / max(settings.overlong_buffer, 1), 0.0), 1.0)
 
 
-def _with_rendered(scored: Sequence[ScoredCompletion], pool: RewardPool) -> list[ScoredCompletion]:
+def _with_rendered(scored: Sequence[ScoredCompletion]) -> list[ScoredCompletion]:
     """The records with the rewards of the rendered answers."""
     pairs = {
         place: (s.reference, s.answer)
@@ -303,7 +299,7 @@ def _with_rendered(scored: Sequence[ScoredCompletion], pool: RewardPool) -> list
         if s.answer and s.reference.strip()
     }
     found = list(scored)
-    for place, seen in zip(pairs, pool.score(list(pairs.values())), strict=True):
+    for place, seen in zip(pairs, score_rendered(list(pairs.values())), strict=True):
         before = found[place]
         rewards = {**before.rewards, "cdm": seen.cdm, "layout": seen.layout}
         found[place] = replace(before, rewards=rewards, error=seen.error or before.error)

@@ -1,42 +1,34 @@
 """The rewards of the rendered formula: `cdm` and `layout` of the answer.
 
-They are computed in a process of their own, which runs this module: it reads answers to one
-reference from its standard input and writes their scores to its standard output. The process may
-use `SECONDS_AN_ANSWER` of processor time for one request; then the operating system ends it. So no
-formula, and no bug in any library, can hold up a training run: `rewards.pool` notices the end of the
-process and continues with the next, which is ready.
+They are computed by the worker processes of `texlens.workers`, so that no formula, and no bug in any
+library, can stop a training run. What may be rendered is decided by counts, so that a reward does not
+depend on the machine or on what else it does.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+from operator import itemgetter
 
-from texlens.engine import Engine, set_engine
+from texlens.engine.limits import nesting
 from texlens.latex import check
 from texlens.metrics.base import Pair
 from texlens.metrics.cache import DrawingStore
 from texlens.metrics.cdm.metric import Cdm
 from texlens.metrics.layout.metric import Layout
+from texlens.workers import WorkerFault, in_threads, run_each
 
-SECONDS_AN_ANSWER = 0.05
-# Longer formulas are not rendered: they would take longer than that. The longest of im2latex's 7,000
-# has 485 characters; a longer answer is almost always a loop.
+# Longer formulas are not rendered. The longest of im2latex's 7,000 has 485 characters; a longer answer
+# is almost always a loop.
 MAX_RENDERED_CHARACTERS = 2_000
-MAX_RENDERED_DEPTH = 40  # of braces, environments and \\left inside one another; im2latex has 7
+MAX_RENDERED_DEPTH = 40  # as `engine.limits.nesting` counts; im2latex has 7
 
-# The engine's limits are by the clock; on a busy machine they would change rewards.
-_PATIENCE = 20.0
-
-READY = "ready"
-REFERENCE_RENDERED = "reference"
+FAULT = "fault"
+_WORKERS = min(4, os.cpu_count() or 1)
+_PAIRS_A_JOB = 32
 
 # Rendered before the first answer, so that V8 has compiled what it will need.
 _WARM_UP = (
@@ -51,7 +43,8 @@ _WARM_UP_ROUNDS = 2
 class Rendered:
     """The scores of one answer: whether KaTeX parses it, and `cdm` and `layout`, 0..1, else 0.
 
-    `error` is the reason of values that are 0 or may be too low: a sentence, or "timeout".
+    `error` is the reason of values that are 0 or may be too low: a sentence, which begins with
+    "fault" where it is a fault of ours.
     """
 
     valid: bool = False
@@ -66,19 +59,12 @@ class Renderer:
     def __init__(self) -> None:
         self._metrics = (Cdm(), Layout())
         self._drawings = DrawingStore(on_disk=False)
-        self._last_reference: str | None = None
 
     def warm_up(self) -> None:
         """Render and compare a few formulas, so that the first answer takes no longer than others."""
         for turn in range(_WARM_UP_ROUNDS):
             for formula in _WARM_UP:
                 self.score(formula, [f"{formula} + {turn}"])
-
-    def render_reference(self, reference: str) -> None:
-        """Render a reference, so that its time does not count for its first answer."""
-        if reference != self._last_reference and not _too_large("reference", reference):
-            self._compare(reference, [""])  # comparing with nothing is cheap
-        self._last_reference = reference
 
     def score(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
         """Compare answers with their reference; math delimiters are removed. One result per answer."""
@@ -111,63 +97,52 @@ class Renderer:
         ]
 
 
-_NESTING = re.compile(r"\\(?:begin|end|left|right)(?![A-Za-z])|\\.|[{}]", re.DOTALL)
-_DEEPER, _HIGHER = frozenset(["{", r"\begin", r"\left"]), frozenset(["}", r"\end", r"\right"])
-
-
 def _too_large(name: str, formula: str) -> str | None:
     """Why a formula is not rendered; None for one that is small enough."""
     if len(formula) > MAX_RENDERED_CHARACTERS:
         return f"the {name} has {len(formula)} characters, too many to render"
-    depth = deepest = 0
-    for token in _NESTING.findall(formula):
-        depth += (token in _DEEPER) - (token in _HIGHER)
-        deepest = max(deepest, depth)
-    return (
-        f"the {name} is nested {deepest} deep, too deep to render"
-        if deepest > MAX_RENDERED_DEPTH
-        else None
-    )
+    if (depth := nesting(formula)) > MAX_RENDERED_DEPTH:
+        return f"the {name} is nested {depth} deep, too deep to render"
+    return None
 
 
-@contextmanager
-def processor_time_limit(seconds: float) -> Iterator[None]:
-    """End this process when the block takes more processor time, whatever code runs in it.
+def score_rendered(pairs: Sequence[tuple[str, str]]) -> list[Rendered]:
+    """The scores of each pair of reference and answer, in order. Never raises.
 
-    Time in which the process waits for the processor does not count. Without effect on Windows.
+    Equal pairs are compared once. The pairs are shared among worker processes.
     """
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    different = sorted(set(pairs))  # answers to one reference together
+    jobs = [different[i : i + _PAIRS_A_JOB] for i in range(0, len(different), _PAIRS_A_JOB)]
+    scores = dict(zip(different, chain(*in_threads(_score_job, jobs, _WORKERS)), strict=True))
+    return [scores[pair] for pair in pairs]
+
+
+def _score_job(pairs: list[tuple[str, str]]) -> list[Rendered]:
     try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        found = run_each(_scorer, pairs)
+    except Exception as error:  # no process can be started
+        return [Rendered(error=f"{FAULT}: {error}")] * len(pairs)
+    return [
+        Rendered(error=f"{FAULT}: the answer {result}")
+        if isinstance(result, WorkerFault)
+        else result
+        for result in found
+    ]
 
 
-def serve(requests: TextIO, replies: TextIO, seconds: float) -> None:
-    """Answer requests until they end: lines of JSON, `[reference, [answer, ...]]`.
-
-    The reply is a line `"reference"` when the reference is rendered, then a list with an object per
-    answer. Each of the two may take `seconds` of processor time.
-    """
-
-    def reply(document: object) -> None:
-        replies.write(json.dumps(document) + "\n")
-        replies.flush()
-
+def _scorer() -> Callable[[Sequence[tuple[str, str]]], list[Rendered]]:
+    """In a worker: what scores pairs, of which those with one reference are together."""
     renderer = Renderer()
     renderer.warm_up()
-    reply(READY)
-    for line in requests:
-        reference, answers = json.loads(line)
-        with suppress(Exception), processor_time_limit(seconds):
-            renderer.render_reference(reference)
-        reply(REFERENCE_RENDERED)
-        with processor_time_limit(seconds):
-            scores = _score(renderer, reference, answers)
-        reply([asdict(rendered) for rendered in scores])
+
+    def score(pairs: Sequence[tuple[str, str]]) -> list[Rendered]:
+        return [
+            rendered
+            for reference, group in groupby(pairs, itemgetter(0))
+            for rendered in _score(renderer, reference, [answer for _, answer in group])
+        ]
+
+    return score
 
 
 def _score(renderer: Renderer, reference: str, answers: list[str]) -> list[Rendered]:
@@ -176,25 +151,5 @@ def _score(renderer: Renderer, reference: str, answers: list[str]) -> list[Rende
         return renderer.score(reference, answers)
     except Exception as error:  # no answer may end a run
         if len(answers) == 1:
-            return [Rendered(error=f"{type(error).__name__}: {error}"[:300])]
+            return [Rendered(error=f"{FAULT}: {type(error).__name__}: {error}"[:300])]
         return [_score(renderer, reference, [answer])[0] for answer in answers]
-
-
-def main() -> None:
-    """Serve the process that started this one, through standard input and output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's to handle
-    if hasattr(signal, "SIGPROF"):
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    set_engine(Engine(patience=_PATIENCE))
-    # What a library prints goes to standard error, not between the replies.
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    sys.stdin.reconfigure(encoding="ascii")  # type: ignore[union-attr]
-    try:
-        serve(sys.stdin, replies, float(sys.argv[1]))
-    except BrokenPipeError:  # the other process has ended
-        os._exit(1)
-
-
-if __name__ == "__main__":
-    main()
