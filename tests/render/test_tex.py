@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from texlens.engine import Failure
 from texlens.errors import TexlensError
 from texlens.render import tex
-from texlens.render.pdflatex import tex_available
+from texlens.render.pdflatex import pdfium_version, tex_available, tex_version
 from texlens.render.tex import compiles, render_tex
 
 needs_tex = pytest.mark.skipif(not tex_available(), reason="TeX (pdflatex) is not installed")
@@ -153,3 +154,8 @@ def test_without_tex_the_error_names_what_to_install(monkeypatch: pytest.MonkeyP
     assert compiles(["x"]) == [None]
     with pytest.raises(TexlensError, match="texlive"):
         render_tex(["x"])
+
+
+def test_versions_of_tex_and_pdfium(pdflatex: str) -> None:
+    assert re.fullmatch(r"pdftex:\d[\d.]+(,(texlive|miktex):[\w.]+)?", tex_version())
+    assert re.fullmatch(r"pdfium:\d+", pdfium_version())

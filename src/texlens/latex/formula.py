@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+REVISION = 1
+"""Increased with every change that takes another formula from an answer."""
+
 _SPACES = " \t\r\n\f\v"
 _SPACE = r"[ \t\r\n\f\v]"
 _FENCE = re.compile(r"(```+)[^\n`]*\n(?P<inner>.*?)\n?[ \t]*\1", re.DOTALL)

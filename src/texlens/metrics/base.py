@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from texlens.engine import Box, Drawing, Failure
 
 Floats = NDArray[np.float64]
+MEAN_OF_RATIOS = "mean-of-ratios"
+"""Averaging in which a short formula counts as much as a long one."""
 CdmEngine = Literal["mathjax", "tex"]
 
 # Longer texts are no formulas; comparing two of them could take minutes.
 MAX_COMPARED_CHARS = 50_000
+LIMITS_REVISION = 1
+"""Increased with every change of what a formula may cost, here or in the engine."""
 
 
 def comparable(text: str) -> str:
@@ -134,8 +138,9 @@ class Metric(ABC):
 
     `keys` are the keys it fills; `needs_drawing` whether it draws formulas; `lower_is_better`
     whether 0 is perfect (distances, and faults such as `empty`); `judges_prediction_alone`
-    whether the reference does not matter, so that a reference need not be perfect against itself;
-    `parameters` are those of the signature, the same for all keys.
+    whether the reference does not matter, so that a reference need not be perfect against itself.
+    `revision` is increased with every change that changes a number, `averaging` is how the values of
+    items become that of a corpus, `parameters` are the others of the signature.
     Metrics are built in every worker from their class, so an instance need not be picklable.
     """
 
@@ -143,11 +148,25 @@ class Metric(ABC):
     needs_drawing: ClassVar[bool] = False
     lower_is_better: ClassVar[bool] = False
     judges_prediction_alone: ClassVar[bool] = False
+    revision: ClassVar[int] = 1
+    averaging: ClassVar[str] = "mean"
     parameters: ClassVar[Mapping[str, object]] = {}
 
     def signature(self, key: str) -> str:
-        """Everything that can change the number, as `sign` writes it; by default `parameters`."""
-        return sign(key, **self.parameters)
+        """Everything that can change the number, in sacrebleu's style.
+
+        `key|revision:N|parameter:value|...|avg:HOW|limits:N|version:TEXLENS`. The form of the text that
+        the metric takes has a revision of its own (`normal.N`, `formula.N`), and so have the limits of
+        what a formula may cost.
+        """
+        parts = {"revision": self.revision, **self.parameters_of(key), "avg": self.averaging}
+        if "text" in parts:
+            parts["text"] = _form(str(parts["text"]))
+        return "|".join([key, *(f"{name}:{value}" for name, value in parts.items()), _ENDING])
+
+    def parameters_of(self, key: str) -> Mapping[str, object]:
+        """The parameters of one key: choices, and the versions of the software that computes it."""
+        return self.parameters
 
     @abstractmethod
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
@@ -185,12 +204,19 @@ class CorpusMetric(Metric):
     It has one key; every `ItemScore` carries the statistics of the pair, which add up.
     """
 
+    averaging = "corpus"
+
     @abstractmethod
     def from_totals(self, totals: Floats) -> Floats:
         """Values, shape (corpora,), from summed statistics, shape (corpora, statistics)."""
 
 
-def sign(key: str, **parameters: object) -> str:
-    """A signature in sacrebleu's style: `key|parameter:value|...|version:TEXLENS`."""
-    parts = [f"{name}:{value}" for name, value in parameters.items()]
-    return "|".join([key, *parts, f"version:{__version__}"])
+_ENDING = f"limits:{LIMITS_REVISION}|version:{__version__}"
+
+
+def _form(text: str) -> str:
+    """The name of a form of text with its revision, where it has one."""
+    from texlens.latex import formula, normal
+
+    revisions = {"normal": normal.REVISION, "formula": formula.REVISION}
+    return f"{text}.{revisions[text]}" if text in revisions else text

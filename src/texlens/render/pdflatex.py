@@ -7,12 +7,14 @@ there and in its own tree. pypdfium2 rasterises.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,6 +54,33 @@ class TexRun:
 def tex_available() -> bool:
     """Whether pdflatex is installed."""
     return shutil.which("pdflatex") is not None
+
+
+@cache
+def tex_version() -> str:
+    """The versions of pdfTeX and of its TeX distribution: `pdftex:1.40.24,texlive:2022`.
+
+    `pdftex:none` where there is none.
+    """
+    path = shutil.which("pdflatex")
+    if path is None:
+        return "pdftex:none"
+    banner = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    engine = re.search(r"pdfTeX [\d.]+-[\d.]+-(?P<pdftex>[\d.]+)", banner)
+    distribution = re.search(r"\((?P<name>TeX Live|MiKTeX) (?P<year>[\w.]+)", banner)
+    versions = [f"pdftex:{engine['pdftex'] if engine else 'unknown'}"]
+    if distribution:
+        versions.append(f"{distribution['name'].replace(' ', '').lower()}:{distribution['year']}")
+    return ",".join(versions)
+
+
+def pdfium_version() -> str:
+    """The build of pdfium that rasterises: `pdfium:8149`; `pdfium:none` where it is not installed."""
+    try:
+        from pypdfium2 import PDFIUM_INFO
+    except ImportError:
+        return "pdfium:none"
+    return f"pdfium:{PDFIUM_INFO.build}"
 
 
 def require_tex() -> str:

@@ -214,7 +214,7 @@ def test_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
     ):
         assert f"### By {title}" in text
     assert re.search(r"\| array, matrix, cases or the like +\| +good +\| +1 \|", text)
-    assert "`exact|text:normal" in text
+    assert "`exact|revision:1|text:normal." in text
     # A reported figure is only under a heading that says that it is not comparable.
     for part in text.split("\n## ")[1:]:
         assert ("0.68 | 0.91" in part or "0.7502" in part) == part.startswith(

@@ -151,9 +151,12 @@ def test_explain_shows_which_ink_matches(drawings: Drawings) -> None:
 
 def test_the_signature_names_the_engine() -> None:
     signature = Cdm().signature("cdm")
-    assert signature.startswith("cdm|tokens:unimernet-5a2c80d|")
+    assert signature.startswith("cdm|revision:1|tokens:unimernet-5a2c80d|")
     assert "mathjax:" in signature
-    assert Cdm(engine="tex").signature("cdm") != signature
+    by_tex = Cdm(engine="tex").signature("cdm")
+    assert "|engine:pdftex:" in by_tex
+    assert ",pdfium:" in by_tex
+    assert ",dpi:200|" in by_tex
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, Pair, Side, sign
+from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, Pair, Side
 from texlens.metrics.cdm import mathjax_boxes
 from texlens.metrics.cdm.matching import Inked, match
 from texlens.metrics.cdm.tokens import paint
@@ -30,6 +30,7 @@ class Cdm(Metric):
 
     keys = ("cdm", "exprate_cdm")
     needs_drawing = True
+    revision = REVISION
 
     def __init__(self, engine: CdmEngine = "mathjax") -> None:
         self.engine = engine
@@ -42,14 +43,18 @@ class Cdm(Metric):
             return "TeX is not installed (no pdflatex): use the engine 'mathjax'"
         return None
 
-    def signature(self, key: str) -> str:
-        """The source of the tokens, our revision, and the engine."""
-        drawn_by = "pdflatex+pdfium:200dpi"
+    def parameters_of(self, key: str) -> dict[str, object]:
+        """The source of the tokens, and the engine."""
         if self.engine == "mathjax":
             from texlens.engine import get_engine
 
             drawn_by = get_engine().signature
-        return sign(key, tokens="unimernet-5a2c80d", revision=REVISION, engine=drawn_by)
+        else:
+            from texlens.metrics.cdm.tex_boxes import DPI
+            from texlens.render.pdflatex import pdfium_version, tex_version
+
+            drawn_by = f"{tex_version()},{pdfium_version()},dpi:{DPI}"
+        return {"tokens": "unimernet-5a2c80d", "engine": drawn_by}
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value of each key a pair."""

@@ -23,7 +23,7 @@ from math import exp
 
 from texlens.engine import Drawing, Failure
 from texlens.latex import formula_of
-from texlens.metrics.base import Drawings, ItemScore, Match, Metric, Pair, Side, sign
+from texlens.metrics.base import Drawings, ItemScore, Match, Metric, Pair, Side
 from texlens.metrics.layout.alignment import Aligner, Costs, Errors
 from texlens.metrics.layout.items import Item
 from texlens.metrics.layout.sequence import reading_sequence
@@ -48,6 +48,7 @@ class Layout(Metric):
 
     keys = ("layout", "exprate_layout")
     needs_drawing = True
+    revision = REVISION
 
     def __init__(
         self, costs: Costs | None = None, severity: float = SEVERITY, relief: float = RELIEF
@@ -56,16 +57,16 @@ class Layout(Metric):
         self.severity = severity
         self.relief = relief
 
-    def signature(self, key: str) -> str:
-        """Revision of the metric, its parameters where they are not the defaults, the engine."""
+    def parameters_of(self, key: str) -> dict[str, object]:
+        """Its own parameters where they are not the defaults, and the engine."""
         from texlens.engine import get_engine
 
-        parameters: dict[str, object] = {"revision": REVISION}
+        parameters: dict[str, object] = {"text": "formula"}
         if self.aligner.costs != Costs():
             parameters["costs"] = self.aligner.costs
         if (self.severity, self.relief) != (SEVERITY, RELIEF):
             parameters |= {"severity": self.severity, "relief": self.relief}
-        return sign(key, **parameters, engine=get_engine().signature)
+        return {**parameters, "engine": get_engine().signature}
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value of each key a pair."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from texlens.metrics.base import Pair, PairMetric, sign
+from texlens.metrics.base import Pair, PairMetric
 
 LOOP_REPEATS = 6
 LOOP_MIN_TOKENS = 24
@@ -30,11 +30,10 @@ class AnswerFaults(PairMetric):
     keys = ("empty", "loop", "unfinished")
     lower_is_better = True
 
-    def signature(self, key: str) -> str:
-        """The limits that count as a loop, and the version."""
-        if key == "loop":
-            return sign(key, repeats=LOOP_REPEATS, tokens=LOOP_MIN_TOKENS)
-        return sign(key)
+    def parameters_of(self, key: str) -> dict[str, object]:
+        """The form of the answer, and what counts as a loop."""
+        loop = {"repeats": LOOP_REPEATS, "tokens": LOOP_MIN_TOKENS} if key == "loop" else {}
+        return {"text": "normal", **loop}
 
     def values(self, pair: Pair) -> dict[str, float | None]:
         """Three values, each 1.0 or 0.0."""

@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from texlens.metrics.base import CorpusMetric, Drawings, Floats, ItemScore, Pair, comparable, sign
+from texlens.metrics.base import CorpusMetric, Drawings, Floats, ItemScore, Pair, comparable
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU as SacreBleu
 
 ORDERS = 4
-REVISION = 1
-"""Increased with every change of these metrics that changes a number."""
 
 
 class SacreBleuCounts(CorpusMetric):
@@ -38,7 +36,6 @@ class SacreBleuCounts(CorpusMetric):
     tokens: str
     text: str
     effective_order, smoothing = "yes", "exp"
-    revision = REVISION
 
     @cached_property
     def _sacrebleu(self) -> SacreBleu:
@@ -46,15 +43,14 @@ class SacreBleuCounts(CorpusMetric):
 
         return BLEU(tokenize=self.sacrebleu_tokenizer, effective_order=True)
 
-    def signature(self, key: str) -> str:
+    def parameters_of(self, key: str) -> dict[str, object]:
         """sacrebleu's fields, with our names of tokens and text."""
         from sacrebleu import __version__
 
-        return sign(
-            key, nrefs=1, case="mixed", eff=self.effective_order, tok=self.tokens,
-            smooth=self.smoothing, text=self.text, avg="corpus", revision=self.revision,
-            sacrebleu=__version__,
-        )  # fmt: skip
+        return {
+            "nrefs": 1, "case": "mixed", "eff": self.effective_order, "tok": self.tokens,
+            "smooth": self.smoothing, "text": self.text, "sacrebleu": __version__,
+        }  # fmt: skip
 
     def texts(self, pair: Pair) -> tuple[str, str]:
         """Reference and prediction in the form for sacrebleu."""

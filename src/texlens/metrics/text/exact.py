@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from rapidfuzz.distance import Levenshtein
 
-from texlens.metrics.base import Pair, PairMetric, sign
+from texlens.metrics.base import Pair, PairMetric
 
 
 class ExactMatch(PairMetric):
@@ -33,9 +33,9 @@ class ExpressionRate(PairMetric):
 
     keys = ("exprate", "exprate_1", "exprate_2")
 
-    def signature(self, key: str) -> str:
-        """The tokens that are compared, the errors forgiven, and the version."""
-        return sign(key, tok="latex", text="normal", errors=self.keys.index(key))
+    def parameters_of(self, key: str) -> dict[str, object]:
+        """The tokens that are compared, and the errors forgiven."""
+        return {"tok": "latex", "text": "normal", "errors": self.keys.index(key)}
 
     def values(self, pair: Pair) -> dict[str, float | None]:
         """Three values, each 1.0 or 0.0."""

@@ -24,7 +24,7 @@ from typing import ClassVar
 
 from rapidfuzz.distance import LCSseq
 
-from texlens.metrics.base import Pair, PairMetric, comparable, sign
+from texlens.metrics.base import Pair, PairMetric, comparable
 
 
 class RougeL(PairMetric):
@@ -32,14 +32,14 @@ class RougeL(PairMetric):
 
     keys = ("rouge_l",)
 
-    def signature(self, key: str) -> str:
+    def parameters_of(self, key: str) -> dict[str, object]:
         """How the text is prepared, and the versions of the packages that do it."""
         from importlib.metadata import version
 
-        return sign(
-            key, tok="rouge-score", stem="porter", case="lower", text="raw",
-            rouge_score=version("rouge-score"), nltk=version("nltk"),
-        )  # fmt: skip
+        return {
+            "tok": "rouge-score", "stem": "porter", "case": "lower", "text": "raw",
+            "rouge_score": version("rouge-score"), "nltk": version("nltk"),
+        }  # fmt: skip
 
     def values(self, pair: Pair) -> dict[str, float | None]:
         """The F1."""

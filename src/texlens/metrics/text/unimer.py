@@ -21,11 +21,9 @@ from typing import ClassVar
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from texlens.metrics.base import Floats, Pair, PairMetric, comparable
+from texlens.metrics.base import MEAN_OF_RATIOS, Floats, Pair, PairMetric, comparable
 from texlens.metrics.text.bleu import ORDERS, SacreBleuCounts
 
-REVISION = 1
-"""Increased with every change of these metrics that changes a number."""
 ANLS_THRESHOLD = 0.5
 
 # Upright text loses all its spaces.
@@ -71,7 +69,6 @@ class BleuUnimer(SacreBleuCounts):
     sacrebleu_tokenizer = tokens = "13a"
     text = "unimer"
     effective_order, smoothing = "no", "none"
-    revision = REVISION
 
     def texts(self, pair: Pair) -> tuple[str, str]:
         """The texts, normalised in spacing."""
@@ -97,9 +94,10 @@ class EditUnimer(PairMetric):
     """Normalised Levenshtein distance over characters."""
 
     keys = ("edit_unimer",)
+    averaging = MEAN_OF_RATIOS
     lower_is_better = True
     parameters: ClassVar[dict[str, object]] = {
-        "tok": "char", "text": "unimer", "norm": "max", "avg": "mean", "revision": REVISION,
+        "tok": "char", "text": "unimer", "norm": "max",
     }  # fmt: skip
 
     def values(self, pair: Pair) -> dict[str, float | None]:
@@ -112,9 +110,10 @@ class Anls(PairMetric):
     """Average normalised Levenshtein similarity, 0 where less than half is right."""
 
     keys = ("anls",)
+    averaging = MEAN_OF_RATIOS
     parameters: ClassVar[dict[str, object]] = {
         "tok": "char", "case": "lower", "text": "unimer", "norm": "max",
-        "threshold": ANLS_THRESHOLD, "avg": "mean", "revision": REVISION,
+        "threshold": ANLS_THRESHOLD,
     }  # fmt: skip
 
     def values(self, pair: Pair) -> dict[str, float | None]:

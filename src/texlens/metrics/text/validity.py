@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, PairMetric, sign
+from texlens.metrics.base import Drawings, ItemScore, Metric, Pair, PairMetric
 
 
 class BraceValidity(PairMetric):
@@ -36,11 +36,11 @@ class KatexValidity(Metric):
     keys = ("katex_valid",)
     judges_prediction_alone = True
 
-    def signature(self, key: str) -> str:
-        """The engine's versions, and ours."""
+    def parameters_of(self, key: str) -> dict[str, object]:
+        """The engine's versions."""
         from texlens.engine import get_engine
 
-        return sign(key, text="formula", engine=get_engine().signature)
+        return {"text": "formula", "engine": get_engine().signature}
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value a pair."""
@@ -65,9 +65,11 @@ class TexCompiles(Metric):
 
         return None if tex_available() else "TeX is not installed (no pdflatex)"
 
-    def signature(self, key: str) -> str:
-        """What typesets, and the version."""
-        return sign(key, text="formula", tex="pdflatex", packages="amsmath,amssymb")
+    def parameters_of(self, key: str) -> dict[str, object]:
+        """What typesets, in which version."""
+        from texlens.render.pdflatex import tex_version
+
+        return {"text": "formula", "tex": tex_version(), "packages": "amsmath,amssymb"}
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value a pair."""
