@@ -30,7 +30,10 @@ from texlens.records import Prediction
 
 FOLDER = Path(__file__).parent
 TABLE = FOLDER / "fingerprints.json"
-AROUND_LIMITS = tuple((long, long + "y") for long in ("x" * 51_000, "{" * 120 + "x" + "}" * 120))
+AROUND_LIMITS = tuple(
+    (long, long + "y")
+    for long in ("x+" * 1_600, "x" * 21_000, "x" * 51_000, "{" * 120 + "x" + "}" * 120)
+)
 TEX_KEYS = ("compiles",)  # their results depend on the machine's TeX, which their signature names
 MEASURED = tuple(key for key in KEYS if key not in TEX_KEYS)
 # The forms of text: signature, and the function.

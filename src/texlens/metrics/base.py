@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texlens import __version__
+from texlens.engine.limits import LIMITS_REVISION
 
 if TYPE_CHECKING:
     from texlens.engine import Box, Drawing, Failure
@@ -31,9 +32,8 @@ MEAN_OF_RATIOS = "mean-of-ratios"
 CdmEngine = Literal["mathjax", "tex"]
 
 # Longer texts are no formulas; comparing two of them could take minutes.
+# A change needs a new `engine.LIMITS_REVISION`.
 MAX_COMPARED_CHARS = 50_000
-LIMITS_REVISION = 1
-"""Increased with every change of what a formula may cost, here or in the engine."""
 
 
 def comparable(text: str) -> str:
