@@ -146,7 +146,7 @@ def main() -> None:
             rewards = BatchRewards(config.rewards, settings)
             common: dict[str, Any] = {
                 "args": arguments_of(config, options.steps + 1, sampling.max_new_tokens, folder),
-                "train_dataset": prompts.table,
+                "train_dataset": prompts.table(),
                 "processing_class": loaded.processor,
             }
             trainer: Any = (

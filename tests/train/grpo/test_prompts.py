@@ -69,7 +69,7 @@ def test_pictures_are_bounded_so_that_the_prompt_keeps_its_limit(
     assert bound.prompt_config.max_pixels == 30 * side**2 < loaded.prompt_config.max_pixels
     prompts = prepare_prompts(config(parquet, max_prompt_length=limit), bound, quiet=True)
     assert prompts.record["max_pixels"] == 30 * side**2
-    for row in prompts.table:
+    for row in prompts.table():
         inputs = bound.processor(
             text=bound.processor.apply_chat_template(
                 bound.prompt_config.messages(), tokenize=False, add_generation_prompt=True
@@ -87,9 +87,9 @@ def test_what_cannot_be_learnt_from_is_left_out_and_counted(loaded: Loaded, parq
     prompts = prepare_prompts(config(parquet), bound, quiet=True)
     # The long one has more tokens than the prompt configuration's 24 for an answer.
     assert prompts.record["left_out"] == {"reference longer than an answer may be": 1}
-    assert list(prompts.table["id"]) == ["f0", "f1", "f2", "f3", "f4"]
-    assert prompts.table[0]["solution"] == FORMULAS[0]
-    assert prompts.table[0]["prompt"][1]["content"] == loaded.prompt_config.instruction
+    assert prompts.ids == ["f0", "f1", "f2", "f3", "f4"]
+    assert prompts.table()[0]["solution"] == FORMULAS[0]
+    assert prompts.table()[0]["prompt"][1]["content"] == loaded.prompt_config.instruction
     # A prompt that is longer in spite of the bound is dropped.
     words = words_of(loaded)
     with pytest.raises(InputError, match=r"No prompt is left .*'prompt too long': 6"):
@@ -135,7 +135,7 @@ def test_prompts_that_are_always_or_never_right_are_left_out(
     times = dict(zip(FORMULAS, (4, 1, 0, 3, 4), strict=True))
     calls = answer_right(times, monkeypatch)
     chosen = choose(loaded, parquet, tmp_path)
-    assert list(chosen.table["id"]) == ["f1", "f3"]
+    assert chosen.ids == ["f1", "f3"]
     assert chosen.record["prefilter"] == {
         "answered": 5, "always right": 2, "never right": 1, "kept": 2,
     }  # fmt: skip
@@ -160,7 +160,7 @@ def test_a_prefilter_that_was_killed_answers_the_rest_only(
     calls.clear()
     again = choose(loaded, parquet, tmp_path)
     assert calls == [8, 4]
-    assert list(again.table["id"]) == list(whole.table["id"])
+    assert again.ids == whole.ids
     known = [json.loads(line) for line in path.read_text().splitlines()]
     assert sorted(line["id"] for line in known) == ["f0", "f1", "f2", "f3", "f4"]
 

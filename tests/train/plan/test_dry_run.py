@@ -118,7 +118,7 @@ def test_lengths_are_exact_with_the_tokeniser_at_hand(data: Path) -> None:
     from texlens.model.load import Loaded
     from texlens.model.processor import load_processor
     from texlens.model.prompt_config import prompt_config_of
-    from texlens.train.run.examples import prepare_examples
+    from texlens.train.run.prepared import prepare_examples
 
     config = load_recipe(
         "sft_printed_small", SftConfig, {"model": str(EMBEDDED), "data.0.parquet": str(data), "data.0.rows": None}
@@ -133,8 +133,8 @@ def test_lengths_are_exact_with_the_tokeniser_at_hand(data: Path) -> None:
     )
     assert run.lengths is not None
     assert run.lengths.exact
-    assert run.lengths.tokens.tolist() == list(trained_on.table["length"])
-    assert run.lengths.longest == max(trained_on.table["length"])
+    assert run.lengths.tokens.tolist() == trained_on.lengths.tolist()
+    assert run.lengths.longest == trained_on.lengths.max()
     assert run.steps == 3 * 2  # three epochs of 20 examples, 16 a step
 
 

@@ -14,7 +14,8 @@ from texlens.errors import InputError, TexlensError
 from texlens.model.load import load_model
 from texlens.reading import Reader
 from texlens.records import Example
-from texlens.train.run.examples import FineTuningData, dev_examples, prepare_examples
+from texlens.train.run.examples import dev_examples
+from texlens.train.run.prepared import FineTuningData, prepare_examples
 from texlens.train.run.settings import DataFile, DevSet
 from texlens.train.sft.batches import IGNORED, AnswerCollator, LengthGroupedSampler, check_batches
 
@@ -80,7 +81,7 @@ def test_a_picture_and_the_places_kept_for_it_must_agree(
 ) -> None:
     loaded = load_model(model_folder, device="cpu")
     collator = AnswerCollator(loaded, data.prompt)
-    check_batches(collator, data.table)
+    check_batches(collator, data)
     wrong = dict(data.table[0])
     wrong["columns"] += 1
     with pytest.raises(TexlensError, match="visual tokens, but"):
@@ -103,7 +104,7 @@ def test_what_cannot_be_learnt_from_is_left_out_and_counted(
     path = tmp_path / "mixed.parquet"
     write_examples(path, [*good, *bad])
     data = prepare_examples([DataFile(parquet=path)], loaded, max_length=300, quiet=True)
-    longest = max(data.table["length"])
+    longest = data.lengths.max()
     assert longest <= 300 == data.record["tokens"]["max_length"]
     left = data.record["files"][0]["left_out"]
     assert left["no picture"] == left["no formula"] == left["no ink"] == 1
@@ -143,7 +144,7 @@ def test_the_hash_tells_other_data(model_folder: Path, pictures: Path) -> None:
 def test_an_epoch_has_each_example_once_and_the_share_that_was_asked_for() -> None:
     random = np.random.default_rng(0)
     lengths = random.integers(50, 500, 500)
-    files = [0] * 400 + [1] * 100
+    files = np.repeat([0, 1], [400, 100])
     order = LengthGroupedSampler(lengths, files, [None, 0.2], examples_per_step=16, seed=3)
     first = order.order()
     assert len(first) == len(order) == 500
@@ -169,10 +170,8 @@ def _padding_unsorted(lengths: np.ndarray, batch: int) -> float:
 def test_padding_of_real_formulas_is_under_a_tenth(shared_data: Path, model_folder: Path) -> None:
     loaded = load_model(model_folder, device="cpu")
     file = DataFile(parquet=shared_data / "im2latex_train.parquet", rows=(0, 160))
-    table = prepare_examples([file], loaded, max_length=2000, quiet=True).table
-    order = LengthGroupedSampler(
-        table["length"], table["file"], [None], examples_per_step=8, seed=0
-    )
+    data = prepare_examples([file], loaded, max_length=2000, quiet=True)
+    order = LengthGroupedSampler(data.lengths, data.files, [None], examples_per_step=8, seed=0)
     assert order.padding(8) < 0.1
 
 

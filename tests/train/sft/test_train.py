@@ -19,7 +19,7 @@ from texlens.errors import InputError, TexlensError
 from texlens.train.run import schedule
 from texlens.train.run.adapters import load_for_training
 from texlens.train.run.curves import read_log
-from texlens.train.run.examples import prepare_examples
+from texlens.train.run.prepared import prepare_examples
 from texlens.train.run.settings import DataFile
 from texlens.train.sft.batches import AnswerCollator
 from texlens.train.sft.settings import SftConfig

@@ -7,6 +7,7 @@ and only prompts with right and wrong answers are kept.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -46,8 +47,8 @@ def prefilter(
     assert limits is not None
     count, size = limits.num_generations, limits.batch_size
     random = torch.Generator().manual_seed(config.seed)
-    order = torch.randperm(len(prompts.table), generator=random).tolist()[: limits.max_prompts]
-    path, ids = out / PASS_RATES, prompts.table["id"]
+    order = torch.randperm(len(prompts), generator=random).tolist()[: limits.max_prompts]
+    path, ids, table = out / PASS_RATES, prompts.ids, prompts.table()
     known = {
         record["id"]: record
         for record in read_log(path)
@@ -67,14 +68,14 @@ def prefilter(
     )
     for number, places in progress(missing, total=len(missing), unit="batches", quiet=quiet):
         torch.manual_seed(config.seed + number)  # the same answers in a run that was resumed
-        rows = prompts.table.select(places)
+        rows = table[places]
         inputs = processor(
-            text=[text] * len(places), images=list(rows["image"]), padding=True,
+            text=[text] * len(places), images=rows["image"], padding=True,
             return_tensors="pt",
         ).to(loaded.model.device)  # fmt: skip
         repeats = [row for row in range(len(places)) for _ in range(count)]
         answers = sample_answers(loaded.model, dict(inputs), repeats, sampling)
-        references = list(rows["solution"])
+        references = rows["solution"]
         scored = score_completions(
             processor.tokenizer.batch_decode(answers, skip_special_tokens=True),
             [references[row] for row in repeats],
@@ -106,4 +107,5 @@ def prefilter(
             f"always right, {counts['never right']} never), fewer than a step takes: give it more "
             "max_prompts or num_generations, or train without it."
         )
-    return Prompts(prompts.table.select(sorted(kept)), prompts.record | {"prefilter": counts})
+    chosen = prompts.select(kept)
+    return replace(chosen, record=prompts.record | {"prefilter": counts})

@@ -3,27 +3,77 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from texlens.errors import InputError
 from texlens.model.load import Loaded
 from texlens.model.prompt import prompt_of
+from texlens.model.prompt_config import PromptConfig
+from texlens.reading.pictures.opening import open_picture
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.run.examples import prepare_examples
+from texlens.train.run.prepared import FineTuningData, column, prepare_examples
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Prompts:
-    """Prompts as TRL takes them, and what was left out.
+    """The prompts of a run.
 
-    Columns of `table` (a `datasets.Dataset`): `id`, `prompt` (messages without the picture),
-    `image`, `solution` (the reference in normal form).
+    Attributes:
+        data: their examples, with pictures and references.
+        prompt_config: has the words.
+        names: of the data files, in front of their ids; empty where there is one file.
+        record: the content of `dataset.json`.
     """
 
-    table: Any
+    data: FineTuningData
+    prompt_config: PromptConfig
+    names: tuple[str, ...]
     record: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.data.lengths)
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each prompt."""
+        return self._ids(self.data.table["id"], self.data.files)
+
+    def select(self, places: Sequence[int]) -> Prompts:
+        """The prompts at these places, in ascending order."""
+        kept = np.zeros(len(self), dtype=bool)
+        kept[list(places)] = True
+        return replace(self, data=self.data.select(kept))
+
+    def table(self) -> Any:
+        """The prompts as TRL takes them: a `datasets.Dataset` whose rows are made when they are read.
+
+        Columns: `id`, `prompt` (messages without the picture), `image` (RGB), `solution` (the reference
+        in normal form).
+        """
+        columns = self.data.table.select_columns(["id", "file", "picture", "latex"])
+        return columns.with_transform(self._as_trl)
+
+    def _as_trl(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        # TRL puts the picture before the words of the user.
+        messages = [
+            {"role": "system", "content": self.prompt_config.system},
+            {"role": "user", "content": self.prompt_config.instruction},
+        ]
+        return {
+            "id": self._ids(rows["id"], rows["file"]),
+            "prompt": [messages for _ in rows["id"]],
+            "image": [open_picture(content) for content in rows["picture"]],
+            "solution": rows["latex"],
+        }
+
+    def _ids(self, ids: Iterable[str], files: Iterable[int]) -> list[str]:
+        if not self.names:
+            return list(ids)
+        return [f"{self.names[file]}/{name}" for name, file in zip(ids, files, strict=True)]
 
 
 def within_limit(loaded: Loaded, max_prompt_length: int) -> Loaded:
@@ -62,50 +112,27 @@ def prepare_prompts(config: GrpoConfig, loaded: Loaded, *, quiet: bool = False) 
 
     Raises InputError when a file cannot be read, or nothing is left.
     """
-    from datasets import Dataset, Features, Image, List, Value
-
     data = prepare_examples(config.data, loaded, max_length=sys.maxsize, quiet=quiet)
-    table, longest = data.table, loaded.prompt_config.max_new_tokens
-    left_out = Counter(data.record["left_out"])
-    kept = []
-    for place, (rows, columns, answer) in enumerate(
-        zip(table["rows"], table["columns"], table["answer"], strict=True)
-    ):
-        if data.prompt.length + rows * columns > config.max_prompt_length:
-            left_out["prompt too long"] += 1
-        elif len(answer) > longest:
-            left_out["reference longer than an answer may be"] += 1
-        else:
-            kept.append(place)
-    if not kept:
-        raise InputError(f"No prompt is left to train on: {dict(left_out)}.")
+    visual = column(data.table, "rows") * column(data.table, "columns")
+    answers = data.lengths - data.prompt.length - visual
+    fits = data.prompt.length + visual <= config.max_prompt_length
+    can_be_right = answers <= loaded.prompt_config.max_new_tokens
+    left_out = data.record["left_out"] | {
+        reason: int(count)
+        for reason, count in (
+            ("prompt too long", (~fits).sum()),
+            ("reference longer than an answer may be", (fits & ~can_be_right).sum()),
+        )
+        if count
+    }
+    kept = fits & can_be_right
+    if not kept.any():
+        raise InputError(f"No prompt is left to train on: {left_out}.")
     record = data.record | {
-        "prompts": len(kept),
-        "left_out": dict(left_out),
+        "prompts": int(kept.sum()),
+        "left_out": left_out,
         "max_pixels": loaded.prompt_config.max_pixels,
     }
-    table = table.select(kept)
-    message = {"role": Value("string"), "content": Value("string")}
-    # TRL puts the picture before the words of the user.
-    messages = [
-        {"role": "system", "content": loaded.prompt_config.system},
-        {"role": "user", "content": loaded.prompt_config.instruction},
-    ]
-    columns_ = {
-        "id": _ids(config, table),
-        "prompt": [messages] * len(kept),
-        "image": [{"bytes": picture, "path": None} for picture in table["picture"]],
-        "solution": list(table["latex"]),
-    }
-    features = Features(
-        id=Value("string"), prompt=List(message), image=Image(mode="RGB"), solution=Value("string")
-    )
-    return Prompts(Dataset.from_dict(columns_, features=features), record)
-
-
-def _ids(config: GrpoConfig, table: Any) -> list[str]:
-    """The ids of the examples, with the name of their file where there are several files."""
-    if len(config.data) == 1:
-        return list(table["id"])
-    stems = [file.parquet.with_suffix("") for file in config.data]
-    return [f"{stems[file]}/{name}" for file, name in zip(table["file"], table["id"], strict=True)]
+    stems = tuple(str(file.parquet.with_suffix("")) for file in config.data)
+    names = stems if len(stems) > 1 else ()
+    return Prompts(data.select(kept), loaded.prompt_config, names, record)

@@ -68,7 +68,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
         # The main process answers; the others wait, and then read its answers.
         with PartialState().main_process_first():
             prompts = prefilter(prompts, loaded, config, out, sampling=sampling, settings=settings)
-    schedule = Schedule(config, steps_per_epoch=max(1, len(prompts.table) // groups))
+    schedule = Schedule(config, steps_per_epoch=max(1, len(prompts) // groups))
     schedule.minutes = (time.monotonic() - began) / 60  # choosing prompts is part of the run
     run.write_start(prompts.record, count_parameters(loaded.model))
     checkpoint = run.last_checkpoint()
@@ -88,7 +88,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
     trainer = FormulaGrpoTrainer(
         model=loaded.model,
         args=arguments,
-        train_dataset=prompts.table,
+        train_dataset=prompts.table(),
         processing_class=loaded.processor,
         rewards=BatchRewards(config.rewards, settings),
         sampling=sampling,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import io
-import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from texlens.errors import InputError
 from texlens.model.load import Loaded
 from texlens.model.prompt_config import PromptConfig
 from texlens.records import Example
-from texlens.train.run.examples import count_rows, prepare_examples, rows_of
+from texlens.train.run.examples import ExamplePreparer, count_rows, rows_of
 from texlens.train.run.settings import DataFile
 
 SPREAD = 2000
@@ -82,18 +83,23 @@ def measure_lengths(
 
     Raises InputError when a file cannot be read or has nothing to train on.
     """
-    data = prepare_examples(
-        files,
-        Loaded(None, processor, prompt_config),
-        max_length=sys.maxsize,
-        quiet=True,
-        read=_chosen,
-    )
-    columns = data.table[:]
-    tokens = np.asarray(columns["length"])
-    visual = np.asarray(columns["rows"]) * np.asarray(columns["columns"])
-    answers = tokens - visual - data.prompt.length
-    spread = np.asarray([id.startswith("spread") for id in columns["id"]])
+    prepare = ExamplePreparer(Loaded(None, processor, prompt_config))
+    unusable = Counter[str]()
+    measured: list[tuple[bool, int, int, int]] = []  # spread; tokens, visual and of the answer
+    for file in files:
+        measured_before = len(measured)
+        for example in _chosen(file):
+            (row,) = prepare([example])
+            if isinstance(row, str):
+                unusable[row] += 1
+                continue
+            is_spread = example.id.startswith("spread")
+            visual = row["rows"] * row["columns"]
+            measured.append((is_spread, row["length"], visual, len(row["answer"])))
+        if len(measured) == measured_before:
+            raise InputError(f"No example of '{file.parquet}' can be trained on: {dict(unusable)}.")
+    spread, tokens, visual, answers = np.array(measured).T
+    spread = spread.astype(bool)
     return Lengths(
         exact=exact,
         tokens=tokens[spread],
@@ -102,8 +108,8 @@ def measure_lengths(
         longest=int(tokens.max()),
         longest_visual=int(visual.max()),
         longest_answer=int(answers.max()),
-        files=tuple(file["rows"] for file in data.record["files"]),
-        unusable=data.record["left_out"],
+        files=tuple(count_rows(file.parquet, file.rows) for file in files),
+        unusable=dict(unusable),
     )
 
 

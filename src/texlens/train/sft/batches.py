@@ -15,6 +15,7 @@ from texlens.errors import TexlensError
 from texlens.model.load import Loaded
 from texlens.model.prompt import Prompt
 from texlens.reading.pictures.opening import open_picture
+from texlens.train.run.prepared import FineTuningData
 
 IGNORED = -100  # the label of a token without loss
 _STEPS_SORTED_TOGETHER = 50
@@ -30,16 +31,16 @@ class LengthGroupedSampler(Sampler[int]):
 
     def __init__(
         self,
-        lengths: Sequence[int],
-        files: Sequence[int],
+        lengths: NDArray[np.int32],
+        files: NDArray[np.int32],
         mixing_ratios: Sequence[float | None],
         *,
         examples_per_step: int,
         seed: int,
     ) -> None:
-        self.lengths = np.asarray(lengths)
+        self.lengths = lengths
         self.examples_per_step, self.seed, self.epoch = examples_per_step, seed, 0
-        places = [np.flatnonzero(np.asarray(files) == file) for file in range(len(mixing_ratios))]
+        places = [np.flatnonzero(files == file) for file in range(len(mixing_ratios))]
         by_file = list(zip(places, mixing_ratios, strict=True))
         self.whole = np.concatenate([places for places, ratio in by_file if ratio is None])
         room = 1 - sum(ratio or 0.0 for ratio in mixing_ratios)
@@ -140,16 +141,16 @@ class AnswerCollator:
         }
 
 
-def check_batches(collator: AnswerCollator, table: Any) -> None:
+def check_batches(collator: AnswerCollator, data: FineTuningData) -> None:
     """Collate the shortest, the longest and some other examples, before a run starts.
 
     Raises TexlensError when a picture has another number of visual tokens than was computed for it.
     """
-    lengths = np.asarray(table["length"])
+    count = len(data.lengths)
     chosen = {
-        int(lengths.argmin()),
-        int(lengths.argmax()),
-        *range(0, len(table), len(table) // 8 + 1),
+        int(data.lengths.argmin()),
+        int(data.lengths.argmax()),
+        *range(0, count, count // 8 + 1),
     }
     for place in sorted(chosen):
-        collator([table[place]])
+        collator([data.table[place]])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from texlens.train.run.prepared import FineTuningData
 from texlens.train.sft.batches import IGNORED, AnswerCollator
 
 
@@ -19,15 +20,15 @@ class DevLoss:
     So it does not depend on the batch size. The processes of a run share the examples.
 
     Args:
-        tables: the examples of each set, by its name, as `prepare_examples` makes them.
+        sets: the examples of each set, by its name.
         collator: makes the batches.
         batch_size: examples at a time on one device.
     """
 
     def __init__(
-        self, tables: Mapping[str, Any], collator: AnswerCollator, *, batch_size: int
+        self, sets: Mapping[str, FineTuningData], collator: AnswerCollator, *, batch_size: int
     ) -> None:
-        self.tables, self.collator, self.batch_size = dict(tables), collator, batch_size
+        self.sets, self.collator, self.batch_size = dict(sets), collator, batch_size
 
     def evaluate(self, trainer: Any) -> dict[str, float]:
         """The value of each set, as `SET_loss`; every process must call it, and gets the same."""
@@ -37,14 +38,14 @@ class DevLoss:
         try:
             with torch.no_grad(), accelerator.autocast():
                 return {
-                    f"{name}_loss": self._evaluate(table, network, accelerator)
-                    for name, table in self.tables.items()
+                    f"{name}_loss": self._evaluate(data, network, accelerator)
+                    for name, data in self.sets.items()
                 }
         finally:
             network.train(was_training)
 
-    def _evaluate(self, table: Any, network: torch.nn.Module, accelerator: Any) -> float:
-        order = np.argsort(np.asarray(table["length"]), kind="stable")
+    def _evaluate(self, data: FineTuningData, network: torch.nn.Module, accelerator: Any) -> float:
+        order = np.argsort(data.lengths, kind="stable")
         batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
         mine = batches[accelerator.process_index :: accelerator.num_processes]
         rounds = -(-len(batches) // accelerator.num_processes)
@@ -52,7 +53,7 @@ class DevLoss:
         for number in range(rounds):
             # Sharded weights are gathered in every forward pass: each process makes as many.
             rows = mine[number] if number < len(mine) else batches[0]
-            losses = self._losses(table, rows, network, accelerator.device)
+            losses = self._losses(data.table, rows, network, accelerator.device)
             total += losses.double().sum() if number < len(mine) else 0.0
         return float(accelerator.reduce(total, "sum")) / len(order)
 

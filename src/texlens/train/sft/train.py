@@ -18,7 +18,7 @@ from texlens.model.load import Loaded
 from texlens.train.run.adapters import count_parameters, load_for_training
 from texlens.train.run.callbacks import DevLossCallback
 from texlens.train.run.dev_evaluation import dev_evaluator
-from texlens.train.run.examples import prepare_examples
+from texlens.train.run.prepared import prepare_examples
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.settings import DataFile
@@ -53,12 +53,12 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     loaded = load_for_training(config)
     data = prepare_examples(config.data, loaded, max_length=config.max_length)
     collator = AnswerCollator(loaded, data.prompt)
-    check_batches(collator, data.table)
+    check_batches(collator, data)
     losses = _dev_loss(config, loaded, collator)
     per_step = config.examples_per_step(run.processes)
     sampler = LengthGroupedSampler(
-        data.table["length"],
-        data.table["file"],
+        data.lengths,
+        data.files,
         [file.mixing_ratio for file in config.data],
         examples_per_step=per_step,
         seed=config.seed,
@@ -101,10 +101,9 @@ def _dev_loss(config: SftConfig, loaded: Loaded, collator: AnswerCollator) -> De
     """What computes the loss on all rows of the dev sets, if the recipe wants it."""
     if config.eval_loss_steps is None or not config.dev:
         return None
-    tables = {}
+    sets = {}
     for dev in config.dev:
         files = [DataFile(parquet=dev.parquet, rows=dev.rows)]
-        data = prepare_examples(files, loaded, max_length=config.max_length, quiet=True)
-        tables[dev.name] = data.table
+        sets[dev.name] = prepare_examples(files, loaded, max_length=config.max_length, quiet=True)
     batch_size = config.per_device_eval_batch_size or _LOSS_BATCH_SIZE
-    return DevLoss(tables, collator, batch_size=batch_size)
+    return DevLoss(sets, collator, batch_size=batch_size)
