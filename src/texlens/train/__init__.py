@@ -29,6 +29,10 @@ def fine_tune(
         from texlens.train.grpo.train import train_grpo
 
         return train_grpo(config, out, overwrite=overwrite)
+    if config.dataloader_num_workers:
+        from texlens.train.run.loader_processes import start_ahead
+
+        start_ahead()
     from texlens.train.sft.train import train_sft
 
     return train_sft(config, out, overwrite=overwrite)

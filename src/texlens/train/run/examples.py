@@ -7,6 +7,7 @@ run has, and where they are kept, is in `run.prepared`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -85,20 +86,29 @@ def rows_of(path: Path, rows: Rows | None) -> Iterator[Example]:
     """The examples of a half-open range of a Parquet file's rows, in order; as `count_rows`."""
     count_rows(path, rows)
     start, stop = rows or (0, None)
-    try:
+    with _damage_named(path):
         yield from islice(read_examples(path, stop), start, None)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"'{path}' is damaged: {' '.join(str(error).split())[:200]}.") from error
 
 
 def count_rows(path: Path, rows: Rows | None) -> int:
     """How many rows of a Parquet file lie in a range. Raises InputError when none does."""
-    next(read_examples(path, 1), None)  # raises if the file is not as it must be
-    total = count_examples(path)
+    with _damage_named(path):
+        next(read_examples(path, 1), None)  # raises if the file is not as it must be
+        total = count_examples(path)
     start, stop = rows or (0, total)
     if (count := min(stop, total) - start) <= 0:
         raise InputError(f"'{path}' has {total} rows: none of {start} to {stop}.")
     return count
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn what PyArrow raises over a damaged page into an InputError."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+        raise InputError(f"'{path}' is damaged: {reason}.") from error
 
 
 def dev_examples(dev: DevSet) -> list[Example]:

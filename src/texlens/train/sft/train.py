@@ -18,6 +18,7 @@ from texlens.model.load import Loaded
 from texlens.train.run.adapters import count_parameters, load_for_training
 from texlens.train.run.callbacks import DevLossCallback
 from texlens.train.run.dev_evaluation import dev_evaluator
+from texlens.train.run.loader_processes import start_method
 from texlens.train.run.prepared import prepare_examples
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
@@ -74,7 +75,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
         disable_tqdm=not sys.stderr.isatty(),
         dataloader_persistent_workers=workers > 0,
         dataloader_prefetch_factor=4 if workers else None,
-        dataloader_multiprocessing_context="spawn" if workers else None,
+        dataloader_multiprocessing_context=start_method() if workers else None,
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
