@@ -155,8 +155,8 @@ def test_render_writes_shards_resumes_and_refuses_other_settings(  # type: ignor
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "either --source or --ink"),
-        (("--source", "grammar:1", "--ink", "."), "either --source or --ink"),
+        ((), "Give one of"),
+        (("--source", "grammar:1", "--ink", "."), "Give one of"),
         (("--source", "grammar:1", "--captions", "c.tsv"), "need --ink"),
         (("--source", "nonsense:1"), "not a source of formulas"),
         (("--source", "list:1:gone.txt"), "Cannot read"),
@@ -173,4 +173,5 @@ def test_render_refuses_wrong_input(texlens, tmp_path, arguments, words) -> None
 
 def test_the_help_of_render_names_every_kind_of_source(texlens) -> None:  # type: ignore[no-untyped-def]
     text = texlens("render", "--help").out
-    assert all(f"{kind}:WEIGHT" in text for kind in SOURCE_KINDS)
+    named = set(text.replace(",", " ").replace(":", " ").split())
+    assert named >= set(SOURCE_KINDS)

@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 from scipy import ndimage
 
-from texlens.data.pictures.printed import choose_style, render_printed
+from texlens.data.pictures.renderers import Dropped, choose_style, render_formulas
 from texlens.reading.pictures.type_size import GRID, glyph_sizes, grid_cells
 
 BATCH = 100
@@ -35,8 +35,8 @@ def main() -> None:
     for start in range(0, arguments.pictures, BATCH):
         chosen = random.choices(formulas, k=BATCH)
         randoms = [Random(random.getrandbits(64)) for _ in chosen]
-        for picture in render_printed(chosen, choose_style(random), randoms):
-            if isinstance(picture, str):
+        for picture in render_formulas(chosen, choose_style(random), randoms):
+            if isinstance(picture, Dropped):
                 continue
             heights, widths = glyph_sizes(np.pad(picture.grey, 2, constant_values=255))
             if not heights.size:

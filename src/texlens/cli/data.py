@@ -120,11 +120,16 @@ def prepare(
 
 
 @data.command()
+@click.argument("formulas", required=False, type=PATH)
 @out_option
-@click.option("--pictures", required=True, type=POSITIVE, help="At least so many.")
+@click.option("--pictures", type=POSITIVE, help="At least so many, sampled from the sources.")
 @click.option(
     "--source", "sources", multiple=True, metavar="KIND:WEIGHT[:FILE]",
-    help="Print formulas of this source; more sources are mixed by their weights.",
+    help="Sample formulas of this source; more sources are mixed by their weights.",
+)  # fmt: skip
+@click.option(
+    "--renderers", metavar="NAME[:WEIGHT],...",
+    help="Renderers, mixed by their weights. Default: pdftex where TeX is installed, else mathjax.",
 )  # fmt: skip
 @click.option("--ink", type=PATH, help="Handwriting instead: a folder with CROHME's InkML files.")
 @click.option("--captions", type=PATH, help="The captions of the ink, as for `data prepare`.")
@@ -132,7 +137,7 @@ def prepare(
 @click.option("--per-shard", type=POSITIVE, default=2000)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0)
 @click.option(
-    "--max-tokens", type=POSITIVE, default=220, help="A longer printed formula is left out."
+    "--max-tokens", type=POSITIVE, default=220, help="A longer sampled formula is left out."
 )
 @click.option(
     "--curriculum-shards", type=click.IntRange(min=0), default=0,
@@ -143,9 +148,11 @@ def prepare(
 @click.option("--force", is_flag=True, help="Remove the shards that --out holds.")
 @json_option("the counts as one JSON document")
 def render(
+    formulas: Path | None,
     out: Path,
-    pictures: int,
+    pictures: int | None,
     sources: tuple[str, ...],
+    renderers: str | None,
     ink: Path | None,
     captions: Path | None,
     only: Path | None,
@@ -160,8 +167,17 @@ def render(
 ) -> None:
     """Render pictures of formulas into shards, from which `texlens train` reads.
 
-    The folder can be in use: shards appear one by one. The same command resumes, and more
-    --pictures add shards.
+    FORMULAS is a list with one formula a line; each is rendered once. With --source, formulas are
+    sampled instead. The folder can be in use: shards appear one by one. The same command resumes,
+    and more --pictures add shards. dropped.jsonl has what could not be rendered and why, preview.png
+    some of the pictures.
+
+    \b
+    Renderers:
+      mathjax                MathJax in V8 (everywhere)
+      pdftex                 pdfTeX, in two dozen fonts (needs TeX Live)
+      katex, mathjax-chtml, mathjax-svg, mathml
+                             Chromium (needs it, playwright, and texlens-fonts)
 
     \b
     Sources of printed formulas:
@@ -169,29 +185,42 @@ def render(
       varied:WEIGHT:FILE     the formulas of a file, symbols renamed (letters, digits, operators)
       recombine:WEIGHT:FILE  new formulas made of the parts of a file's formulas
       grammar:WEIGHT         formulas of a grammar
+      NAME:WEIGHT            formulas of one kind: words, named, units, degrees, boxed, money,
+                             cases, matrix, aligned, nested, roots, long, single, number, plain,
+                             school, chemistry, rare
     """
     from texlens.data.pictures.shards import ShardSource, write_shards
 
-    if bool(sources) == (ink is not None):
-        raise click.UsageError("Give either --source or --ink.")
+    if sum((formulas is not None, bool(sources), ink is not None)) != 1:
+        raise click.UsageError("Give one of: a list of formulas, --source, --ink.")
+    if (pictures is None) != (formulas is not None):
+        raise click.UsageError("--pictures belongs to --source and --ink, and they need it.")
+    if (captions or only) and ink is None:
+        raise click.UsageError("--captions and --only need --ink.")
     source: ShardSource
-    if ink is None:
-        from texlens.data.formulas.sources import FormulaSource
-        from texlens.data.pictures.printed import PrintedShards
-
-        if captions or only:
-            raise click.UsageError("--captions and --only need --ink.")
-        parsed = tuple(map(FormulaSource.parse, sources))
-        source = PrintedShards(parsed, per_shard, seed, curriculum_shards, first_tokens, max_tokens)
-    else:
+    shards = -(-(pictures or 0) // per_shard)
+    if ink is not None:
         from texlens.data.corpora.crohme import Crohme
         from texlens.data.parquet import read_examples
         from texlens.data.pictures.mixed_ink import InkShards
 
         ids = {example.id for example in read_examples(only)} if only else None
         source = InkShards(Crohme(ink, captions=captions).inks(ids), per_shard, seed)
-    shards = -(-pictures // per_shard)
+    else:
+        from texlens.data.formulas.sources import FormulaSource
+        from texlens.data.pictures.printed import ListedShards, PrintedShards
+
+        weights = _renderers(renderers)
+        if formulas is not None:
+            source = ListedShards(formulas, per_shard, seed, weights)
+            shards = source.count()
+        else:
+            parsed = tuple(map(FormulaSource.parse, sources))
+            source = PrintedShards(
+                parsed, per_shard, seed, curriculum_shards, first_tokens, max_tokens, weights
+            )
     reports = list(write_shards(source, out, shards, workers=workers, force=force, quiet=as_json))
+    _write_preview(out)
     counts = {
         "shards": shards,
         "shards_written": len(reports),
@@ -200,6 +229,39 @@ def render(
     }
     lines = (f"{name.replace('_', ' '):<18}{n:>9}" for name, n in counts.items())
     print_result(counts, "\n".join(lines), as_json=as_json)
+
+
+def _renderers(text: str | None) -> tuple[tuple[str, float], ...] | None:
+    """The renderers that can be used here; the others are named on stderr."""
+    from texlens.data.pictures.renderers import parse_renderers, present
+
+    if text is None:
+        return None
+    here, missing = present(parse_renderers(text))
+    for name, reason in missing.items():
+        click.echo(f"Without {name}: {reason}.", err=True)
+    return tuple(here.items())
+
+
+_PREVIEWED = 80
+
+
+def _write_preview(out: Path) -> None:
+    """Write a contact sheet of pictures from all shards of a folder."""
+    from itertools import islice
+
+    from texlens.data.pictures.shards import read_shard
+    from texlens.data.preview import contact_sheet
+    from texlens.images import encode_png
+    from texlens.runs import write_bytes
+
+    paths = sorted(out.glob("shard-*.npz"))
+    chosen = paths[:: max(1, len(paths) // 8)][:8]
+    examples = [
+        example for path in chosen for example in islice(read_shard(path).examples(), 0, None, 1)
+    ]
+    step = max(1, len(examples) // _PREVIEWED)
+    write_bytes(out / "preview.png", encode_png(contact_sheet(examples[::step][:_PREVIEWED])))
 
 
 @data.command()

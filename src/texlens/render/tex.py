@@ -47,10 +47,20 @@ FONTS: Final[dict[str, str]] = {
     "libertinus": r"\usepackage{libertinust1math}",
     "antykwa": r"\usepackage[math]{anttor}",
     "newcentury": r"\usepackage{fouriernc}",
+    "libertine": r"\usepackage{libertine}\usepackage[libertine]{newtxmath}",
+    "xcharter": r"\usepackage{XCharter}\usepackage[xcharter]{newtxmath}",
+    "scholax": r"\usepackage{scholax}\usepackage[ncf]{newtxmath}",
+    "stickstoo": r"\usepackage{stickstootext}\usepackage[stickstoo]{newtxmath}",
+    "kpfonts-light": r"\usepackage[light]{kpfonts}",
+    "helvetica": r"\usepackage{helvet}\renewcommand\familydefault{\sfdefault}"
+    r"\usepackage[italic]{mathastext}",
     **{name: rf"\usepackage{{{name}}}" for name in _NAMED_AS_THEIR_PACKAGES},
 }
 # Packages that define their own AMS symbols; loading amssymb beside them clashes.
-_OWN_SYMBOLS: Final = frozenset({"newtx", "newpx", "kpfonts", "stix2", "charter", "libertinus"})
+_OWN_SYMBOLS: Final = frozenset(
+    ["newtx", "newpx", "kpfonts", "kpfonts-light", "stix2", "charter", "libertinus", "libertine",
+     "xcharter", "scholax", "stickstoo"]
+)  # fmt: skip
 
 _MACROS: Final = r"""
 \providecommand\bm[1]{\boldsymbol{#1}}
@@ -77,6 +87,7 @@ def render_tex(
     font: str = "cm",
     dpi: float | Sequence[float] = 200.0,
     display: bool = True,
+    packages: str = "",
 ) -> list[NDArray[np.uint8] | Failure]:
     """Render each formula with TeX as a grey picture.
 
@@ -86,6 +97,7 @@ def render_tex(
         dpi: pixels per inch for type of 10 points, so that a capital of Computer Modern is about
             `0.095 * dpi` pixels high; one number, or one for each formula.
         display: display style, else text style.
+        packages: LaTeX for the end of the preamble: commands that the formulas use.
 
     Returns:
         For each formula an array (height, width) of grey values, 0 black and 255 white, with a
@@ -96,7 +108,7 @@ def render_tex(
         KeyError: `font` is unknown.
     """
     resolutions = [dpi] * len(formulas) if isinstance(dpi, float | int) else list(dpi)
-    return _rasterise(_typeset(formulas, font, display), resolutions)
+    return _rasterise(_typeset(formulas, (font, display, packages)), resolutions)
 
 
 def compiles(
@@ -105,7 +117,7 @@ def compiles(
     """Whether TeX accepts each formula without an error; all None when TeX is not installed."""
     if not tex_available():
         return [None] * len(formulas)
-    return [page.error is None for page in _typeset(formulas, font, display)]
+    return [page.error is None for page in _typeset(formulas, (font, display, ""))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,11 @@ class _Page:
     error: str | None
 
 
-def _typeset(formulas: Sequence[str], font: str, display: bool) -> list[_Page]:
+# A font of `FONTS`, whether formulas are in display style, and the end of the preamble.
+_Setting = tuple[str, bool, str]
+
+
+def _typeset(formulas: Sequence[str], setting: _Setting) -> list[_Page]:
     pages: dict[int, _Page] = {}
     together: list[int] = []
     formulas = [formula_of(formula) for formula in formulas]
@@ -126,12 +142,12 @@ def _typeset(formulas: Sequence[str], font: str, display: bool) -> list[_Page]:
         if unusable is not None:
             pages[index] = _Page(b"", 0, unusable)
         elif _alone(formula):
-            (pages[index],) = _run([formula], font, display)
+            (pages[index],) = _run([formula], setting)
         else:
             together.append(index)
     for start in range(0, len(together), FORMULAS_PER_RUN):
         batch = together[start : start + FORMULAS_PER_RUN]
-        made = _run([formulas[index] for index in batch], font, display)
+        made = _run([formulas[index] for index in batch], setting)
         pages.update(zip(batch, made, strict=True))
     return [pages[index] for index in range(len(formulas))]
 
@@ -157,13 +173,13 @@ def _unusable(formula: str) -> str | None:
     return None if braces_balanced(formula) else "braces do not match"
 
 
-def _run(formulas: list[str], font: str, display: bool) -> list[_Page]:
+def _run(formulas: list[str], setting: _Setting) -> list[_Page]:
     """Run TeX over the formulas, again without a formula that ended the run early."""
     if not formulas:
         return []
     count = len(formulas)
     seconds = SECONDS_TO_START + SECONDS_PER_FORMULA * count
-    run = run_pdflatex(_document(formulas, font, display), seconds)
+    run = run_pdflatex(_document(formulas, setting), seconds)
     log = run.log
     written = re.search(r"^Output written on .*\((\d+) page", log, re.M)
     if written and int(written[1]) == count and f"@@end {count - 1}@@" in log:
@@ -173,20 +189,21 @@ def _run(formulas: list[str], font: str, display: bool) -> list[_Page]:
         return [_Page(b"", 0, _first_error(log) or "TeX stopped in this formula")] * count
     if run.timed_out or f"@@end {count - 1}@@" in log:  # too slow, or a page too many: whose?
         middle = count // 2
-        return _run(formulas[:middle], font, display) + _run(formulas[middle:], font, display)
+        return _run(formulas[:middle], setting) + _run(formulas[middle:], setting)
     guilty = begun[-1]
     error = _errors(log, count)[guilty] or "TeX stopped in this formula"
     before, after = formulas[:guilty], formulas[guilty + 1 :]
-    return [*_run(before, font, display), _Page(b"", 0, error), *_run(after, font, display)]
+    return [*_run(before, setting), _Page(b"", 0, error), *_run(after, setting)]
 
 
-def _document(formulas: Sequence[str], font: str, display: bool) -> str:
+def _document(formulas: Sequence[str], setting: _Setting) -> str:
+    font, display, packages = setting
     symbols = "amsmath" if font in _OWN_SYMBOLS else "amsmath,amssymb"
     style = r"\displaystyle " if display else ""
     pages = [rf"\formulapage{{{n}}}{{${style}{formula}$}}" for n, formula in enumerate(formulas)]
     return "\n".join(
         [
-            rf"\documentclass{{article}} \usepackage{{{symbols}}} {FONTS[font]}",
+            rf"\documentclass{{article}} \usepackage{{{symbols}}} {FONTS[font]} {packages}",
             rf"{PAGE_MACROS}{_MACROS} \pagemargin={PAGE_MARGIN_PT}bp",
             r"\begin{document}",
             *pages,

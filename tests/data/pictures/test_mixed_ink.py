@@ -11,7 +11,8 @@ import pytest
 from texlens.data.corpora.crohme import Crohme
 from texlens.data.pictures.ink import Ink, parse_inkml
 from texlens.data.pictures.mixed_ink import InkMixer, InkShards, Mixing, ink_picture
-from texlens.data.pictures.shards import FormulaPicture, write_shards
+from texlens.data.pictures.renderers import FormulaPicture
+from texlens.data.pictures.shards import write_shards
 from texlens.errors import InputError
 
 ALWAYS = Mixing(swap=1.0, rename=1.0, untouched=0.0, turn=0.0, stretch=1.0)

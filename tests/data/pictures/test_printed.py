@@ -7,13 +7,14 @@ from random import Random
 import numpy as np
 import pytest
 
-from texlens.data.pictures.printed import (
+from texlens.data.pictures.renderers import (
+    Dropped,
+    FormulaPicture,
     Style,
     choose_style,
-    like_im2latex,
-    render_printed,
+    render_formulas,
 )
-from texlens.data.pictures.shards import FormulaPicture
+from texlens.data.pictures.renderers.pdftex import like_im2latex
 from texlens.engine import fonts
 from texlens.render.pdflatex import tex_available
 
@@ -30,15 +31,15 @@ def randoms(n: int) -> list[Random]:
     [
         Style("mathjax", "tex"),
         Style("mathjax", "tex", like_im2latex=True),
-        pytest.param(Style("tex", "cm", like_im2latex=True), marks=needs_tex),
-        pytest.param(Style("tex", "mathpazo"), marks=needs_tex),
+        pytest.param(Style("pdftex", "cm", like_im2latex=True), marks=needs_tex),
+        pytest.param(Style("pdftex", "mathpazo"), marks=needs_tex),
     ],
 )
 def test_pictures_do_not_depend_on_their_batch(style: Style) -> None:
-    together = render_printed([*FORMULAS, r"\frac {"], style, randoms(4))
-    assert isinstance(together[3], str)
+    together = render_formulas([*FORMULAS, r"\frac {"], style, randoms(4))
+    assert isinstance(together[3], Dropped)
     for number in (0, 2):
-        (alone,) = render_printed([FORMULAS[number]], style, [Random(number)])
+        (alone,) = render_formulas([FORMULAS[number]], style, [Random(number)])
         batch = together[number]
         assert isinstance(alone, FormulaPicture)
         assert isinstance(batch, FormulaPicture)
@@ -50,7 +51,7 @@ def test_pictures_do_not_depend_on_their_batch(style: Style) -> None:
 
 def test_size_is_in_pixels_an_em() -> None:
     rendered = [
-        render_printed(["x"], Style("mathjax", "tex"), [Random(seed)])[0] for seed in range(8)
+        render_formulas(["x"], Style("mathjax", "tex"), [Random(seed)])[0] for seed in range(8)
     ]
     ratios = [d.grey.shape[0] / d.pixels_per_em for d in rendered if isinstance(d, FormulaPicture)]
     assert len(ratios) == 8
@@ -69,7 +70,7 @@ def test_the_im2latex_style_is_half_as_large_and_hard() -> None:
 
 
 def test_without_tex_mathjax_renders_in_all_its_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("texlens.data.pictures.printed.tex_available", lambda: False)
+    monkeypatch.setattr("texlens.data.pictures.renderers.pdftex.tex_available", lambda: False)
     styles = [choose_style(Random(seed)) for seed in range(90)]
     assert {style.renderer for style in styles} == {"mathjax"}
     assert {style.font for style in styles} == set(fonts())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from texlens.data.formulas.sources import FormulaSource
-from texlens.data.pictures.printed import PrintedShards
-from texlens.data.pictures.shards import write_shards
+from texlens.data.pictures.printed import ListedShards, PrintedShards
+from texlens.data.pictures.shards import pack, read_shard, unpack, write_shards
 from texlens.errors import InputError, TexlensError
 from texlens.latex import normalize
 
@@ -36,16 +37,18 @@ def test_shards_have_the_documented_format(tmp_path: Path, listed: str) -> None:
     assert (report.pictures, report.left_out) == (12, 0)
     (path,) = (tmp_path / "out").glob("*.npz")
     with np.load(path) as arrays:
-        pixels, heights, widths = arrays["pixels"], arrays["heights"], arrays["widths"]
+        packed, heights, widths = arrays["pixels"], arrays["heights"], arrays["widths"]
         formulas = arrays["formulas"].tobytes().decode().split("\n")
-        assert pixels.dtype == np.uint8
+        assert packed.dtype == np.uint8
         assert heights.dtype == widths.dtype == np.int32
-        assert len(pixels) == int((heights * widths).sum())
+        assert len(packed) == -(-int((heights * widths).sum()) // 2)
         assert len(arrays["px_per_em"]) == len(heights) == len(formulas) == 12
         assert (arrays["px_per_em"] > 5).all()
     assert set(formulas) <= set(map(normalize, FORMULAS))
-    first = pixels[: heights[0] * widths[0]].reshape(heights[0], widths[0])
-    assert first.min() < 128 < first.max()
+    levels = np.stack([packed >> 4, packed & 15], axis=1).ravel()
+    first = levels[: heights[0] * widths[0]].reshape(heights[0], widths[0])
+    assert first.min() < 8 < first.max()
+    assert np.array_equal(read_shard(path).pixels[: first.size], first.ravel() * 17)
 
 
 @pytest.mark.slow
@@ -102,7 +105,7 @@ def test_a_bad_source_is_one_sentence_and_writes_nothing(tmp_path: Path, source:
     ("formula", "settings", "words"),
     [
         ("a + b + c", {"max_tokens": 2}, "no formula of at most 2 tokens"),
-        (r"\undefined", {}, "No formula of shard 0 could be rendered"),
+        (r"\undefined", {}, r"No formula could be rendered; the first, .*undefined"),
     ],
 )  # fmt: skip
 def test_a_source_that_gives_nothing_is_an_error(
@@ -112,3 +115,26 @@ def test_a_source_that_gives_nothing_is_an_error(
     source = printed([f"list:1:{tmp_path / 'list.txt'}"], **settings)
     with pytest.raises(TexlensError, match=words):
         list(write_shards(source, tmp_path / "out", 1))
+
+
+def test_packing_keeps_the_nearest_of_16_levels() -> None:
+    grey = np.arange(256, dtype=np.uint8)[:255]  # an odd number
+    back = unpack(pack(grey), len(grey)).astype(int)
+    assert np.abs(back - grey).max() == 8
+    assert np.array_equal(pack(back.astype(np.uint8)), pack(grey))
+
+
+def test_a_list_is_rendered_once_and_broken_lines_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"a + b\n\n\\undefined x\n\xff\xfe\nc ^ 2\n\x01\n")
+    source = ListedShards(path, pictures_per_shard=4, renderers=(("mathjax", 1.0),))
+    assert source.count() == 2
+    reports = list(write_shards(source, tmp_path / "out", source.count()))
+    assert [(report.pictures, report.left_out) for report in reports] == [(1, 2), (1, 1)]
+    shards = [read_shard(file) for file in sorted((tmp_path / "out").glob("*.npz"))]
+    assert [shard.formulas for shard in shards] == [["a + b"], ["c ^ { 2 }"]]
+    lines = (tmp_path / "out" / "dropped.jsonl").read_text().splitlines()
+    reasons = [json.loads(line)["reason"] for line in lines]
+    assert "line 4 is not UTF-8" in reasons
+    assert "line 6 has control characters" in reasons
+    assert any("ndefined" in reason for reason in reasons)

@@ -24,7 +24,7 @@ from texlens.data.items import Drop, RawItem
 from texlens.data.pictures.augmentation import Medium, Picture, augment_as
 from texlens.data.pictures.handwriting import handwrite
 from texlens.data.pictures.ink import InkStyle, render_ink
-from texlens.data.pictures.printed import choose_style, render_printed
+from texlens.data.pictures.renderers import Dropped, choose_style, render_formulas
 from texlens.images import encode_png
 from texlens.inputs import read_lines
 from texlens.records import Kind
@@ -98,8 +98,8 @@ class Synthetic(Corpus):
         randoms = [Random(f"{self.seed}/size/{number}") for number in numbers]
         medium: Medium = "screen" if self.kind == "screen" else "scan"
         return [
-            printed if isinstance(printed, str) else _augmented(printed.grey, medium, rng)
-            for printed, rng in zip(render_printed(formulas, style, randoms), rngs, strict=True)
+            one.reason if isinstance(one, Dropped) else _augmented(one.grey, medium, rng)
+            for one, rng in zip(render_formulas(formulas, style, randoms), rngs, strict=True)
         ]
 
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 from texlens.data.formulas.grammar import generate
+from texlens.data.formulas.kinds import MADE_KINDS
 from texlens.data.formulas.recombine import Recombiner, vary
 from texlens.errors import InputError
 from texlens.inputs import read_lines
-from texlens.latex import normalize
 
-Sampler = Callable[[Random], str]  # samples one formula in normal form
+Sampler = Callable[[Random], str]  # samples one formula: LaTeX, perhaps not in normal form
 RECOMBINED_FORMULAS: Final = 20_000  # at most: a recombiner is built at 0.1 ms a formula
 
 
@@ -31,7 +32,7 @@ class SourceKind:
 
 
 def _listed(formulas: list[str]) -> Sampler:
-    return lambda random: normalize(random.choice(formulas))
+    return lambda random: random.choice(formulas)
 
 
 def _varied(formulas: list[str]) -> Sampler:
@@ -53,11 +54,16 @@ def _from_grammar(_: list[str]) -> Sampler:
     return sample
 
 
+def _made(name: str, _: list[str]) -> Sampler:
+    return MADE_KINDS[name]
+
+
 SOURCE_KINDS: Final = {
     "list": SourceKind(_listed),
     "varied": SourceKind(_varied),
     "recombine": SourceKind(_recombined),
     "grammar": SourceKind(_from_grammar, has_file=False),
+    **{name: SourceKind(partial(_made, name), has_file=False) for name in MADE_KINDS},
 }
 
 
@@ -86,7 +92,7 @@ class FormulaSource:
         return cls(kind, share, Path(path) if path else None)
 
     def sampler(self) -> Sampler:
-        """A function that samples one formula in normal form.
+        """A function that samples one formula.
 
         Raises InputError when the file cannot be read or holds no formula.
         """

@@ -19,7 +19,8 @@ from typing import Any, Final
 import numpy as np
 
 from texlens.data.pictures.ink import Ink, InkStyle, Stroke, render_ink
-from texlens.data.pictures.shards import FormulaPicture, ShardMaker
+from texlens.data.pictures.renderers import Dropped, FormulaPicture, Rendered
+from texlens.data.pictures.shards import ShardMaker
 from texlens.images import crop_to_ink
 from texlens.reading.pictures.type_size import type_size
 
@@ -121,24 +122,22 @@ def _box(strokes: Sequence[Stroke]) -> tuple[Stroke, Stroke]:
     return points.min(axis=0), np.ptp(points, axis=0)
 
 
-def ink_picture(
-    strokes: Sequence[Stroke], formula: str, rng: np.random.Generator
-) -> FormulaPicture | str:
+def ink_picture(strokes: Sequence[Stroke], formula: str, rng: np.random.Generator) -> Rendered:
     """A picture of strokes with a random pen, its size of type measured as a reader measures it.
 
-    Returns the reason where there is no ink.
+    It is dropped where there is no ink.
     """
     style = _SMALL
     while True:
         style = style.vary(rng)
         grey = crop_to_ink(render_ink(strokes, style, rng))
         if grey is None:
-            return "the picture is blank"
+            return Dropped(formula, "the picture is blank", "ink")
         if grey.shape[0] <= _MAX_HEIGHT_PX:
             break
         style = InkStyle(symbol_px=style.symbol_px / 2, line_px=1.3, max_side_px=900)
     em = type_size(grey.astype(np.float32))
-    return FormulaPicture(grey, em or _SMALL.symbol_px * _EM_SYMBOLS, formula)
+    return FormulaPicture(grey, em or _SMALL.symbol_px * _EM_SYMBOLS, formula, "ink")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,7 @@ class InkShards:
         """The function that makes a shard."""
         mixer = InkMixer(self.inks, self.mixing)
 
-        def make(number: int) -> list[FormulaPicture | str]:
+        def make(number: int) -> list[Rendered]:
             rng = np.random.default_rng([self.seed, number])
             return [ink_picture(*mixer.mix(rng), rng) for _ in range(self.pictures_per_shard)]
 

@@ -1,24 +1,31 @@
 """Shards: packed pictures of formulas, written for a trainer that may already read the folder.
 
-A shard is one uncompressed ``.npz`` (`numpy.load`), written atomically:
+A shard is one ``.npz`` (`numpy.load`), compressed with bzip2 and written atomically; a picture of a
+formula takes about a kilobyte:
 
 ========= ======== =======================================================================
-pixels    uint8    grey pictures (255 white), cropped to their ink, one after another
+pixels    uint8    grey pictures in 16 levels (0 black, 15 white), cropped to their ink, one
+                   after another; two pixels in a byte, the first in its high half
 heights   int32    of each picture, in pixels
 widths    int32    of each picture, in pixels
 px_per_em float32  pixels in an em of the picture's type
 formulas  uint8    the normal forms as UTF-8, joined by newlines
+styles    uint8    the renderer and font of each picture, likewise
+dropped   uint8    JSON Lines: formulas without a picture, and why
 ========= ======== =======================================================================
 
 The bytes of a shard depend on the settings and on the shard's number alone: any number of
 processes writes the same shards, and those that exist already are kept. ``shards.json`` records the
-settings, so that a folder does not mix shards of different settings.
+settings, so that a folder does not mix shards of different settings; ``dropped.jsonl`` collects what
+the shards dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,27 +34,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from texlens.data.pictures.renderers.base import Dropped, FormulaPicture, Rendered
 from texlens.errors import TexlensError
 from texlens.images import encode_png
 from texlens.records import Example
-from texlens.runs import atomic_write, begin_or_resume, progress
+from texlens.runs import atomic_write, begin_or_resume, progress, write_json_lines
 from texlens.workers import map_in_workers
 
-Grey = NDArray[np.uint8]
 SETTINGS = "shards.json"
-
-
-@dataclass(frozen=True, slots=True)
-class FormulaPicture:
-    """One rendered formula: grey values (height, width), 255 white, cropped to the ink."""
-
-    grey: Grey
-    pixels_per_em: float
-    formula: str
-
+DROPPED = "dropped.jsonl"
+_STEP = 17  # grey values between two of the 16 levels
 
 # From a shard's number to its pictures; in place of one that cannot be rendered, the reason.
-ShardMaker = Callable[[int], list[FormulaPicture | str]]
+ShardMaker = Callable[[int], list[Rendered]]
 
 
 class ShardSource(Protocol):
@@ -92,16 +91,25 @@ def write_shards(
     Raises:
         InputError: an input cannot be used, or `folder` holds shards of other settings; nothing
             was written.
-        TexlensError: a shard has no picture at all, or a process died.
+        TexlensError: no picture at all could be rendered, or a process died.
     """
     source.open()  # fails here, not in a worker process
     if force:
-        for file in [folder / SETTINGS, *folder.glob("shard-*.npz")]:
+        for file in [folder / SETTINGS, folder / DROPPED, *folder.glob("shard-*.npz")]:
             file.unlink(missing_ok=True)
     begin_or_resume(folder / SETTINGS, source.settings())
     missing = [number for number in range(count) if not _path(folder, number).exists()]
     reports = map_in_workers(partial(_writer, source, folder), missing, workers)
-    yield from progress(reports, total=len(missing), unit="shards", quiet=quiet)
+    pictures = 0
+    for report in progress(reports, total=len(missing), unit="shards", quiet=quiet):
+        pictures += report.pictures
+        yield report
+    dropped = _collect_dropped(folder)
+    if missing and not pictures and dropped:
+        raise TexlensError(
+            f"No formula could be rendered; the first, '{dropped[0]['formula']}': "
+            f"{dropped[0]['reason']}. All are in '{folder / DROPPED}'."
+        )
 
 
 def _path(folder: Path, number: int) -> Path:
@@ -120,25 +128,65 @@ def _writer(source: ShardSource, folder: Path) -> Callable[[int], ShardReport]:
 def _write(make: ShardMaker, folder: Path, number: int) -> ShardReport:
     rendered = make(number)
     pictures = [picture for picture in rendered if isinstance(picture, FormulaPicture)]
-    if not pictures:
-        raise TexlensError(f"No formula of shard {number} could be rendered: {rendered[0]}.")
-    _save(_path(folder, number), pictures)
-    return ShardReport(number, len(pictures), len(rendered) - len(pictures))
+    dropped = [one for one in rendered if isinstance(one, Dropped)]
+    _save(_path(folder, number), pictures, dropped)
+    return ShardReport(number, len(pictures), len(dropped))
 
 
-def _save(path: Path, pictures: Sequence[FormulaPicture]) -> None:
-    shapes = np.array([picture.grey.shape for picture in pictures], dtype=np.int32)
-    with atomic_write(path) as file:
-        np.savez(
-            file,
-            pixels=np.concatenate([picture.grey.ravel() for picture in pictures]),
-            heights=shapes[:, 0],
-            widths=shapes[:, 1],
-            px_per_em=np.array([picture.pixels_per_em for picture in pictures], dtype=np.float32),
-            formulas=np.frombuffer(
-                "\n".join(picture.formula for picture in pictures).encode(), dtype=np.uint8
-            ),
-        )
+def _save(path: Path, pictures: Sequence[FormulaPicture], dropped: Sequence[Dropped]) -> None:
+    shapes = np.array([p.grey.shape for p in pictures], dtype=np.int32).reshape(-1, 2)
+    flat = [np.zeros(0, np.uint8), *(picture.grey.ravel() for picture in pictures)]
+    arrays: dict[str, NDArray[Any]] = {
+        "pixels": pack(np.concatenate(flat)),
+        "heights": shapes[:, 0],
+        "widths": shapes[:, 1],
+        "px_per_em": np.array([picture.pixels_per_em for picture in pictures], dtype=np.float32),
+        "formulas": _text(picture.formula for picture in pictures),
+        "styles": _text(picture.style for picture in pictures),
+        "dropped": _text(json.dumps(asdict(one), ensure_ascii=False) for one in dropped),
+    }
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
+        for name, array in arrays.items():
+            # With a fixed date, so that the same pictures are the same bytes.
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            entry.compress_type = zipfile.ZIP_BZIP2
+            with archive.open(entry, "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _text(lines: Iterable[str]) -> NDArray[np.uint8]:
+    joined = "\n".join(lines).encode("utf-8", errors="backslashreplace")
+    return np.frombuffer(joined, dtype=np.uint8)
+
+
+def _lines(array: NDArray[np.uint8]) -> list[str]:
+    return array.tobytes().decode("utf-8").split("\n") if array.size else []
+
+
+def pack(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey values 0 to 255 in 16 levels, two in a byte."""
+    levels = (pixels.astype(np.uint16) + _STEP // 2) // _STEP
+    levels = np.append(levels, np.zeros(len(levels) % 2, np.uint16))
+    return (levels[0::2] << 4 | levels[1::2]).astype(np.uint8)
+
+
+def unpack(packed: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """The first `count` grey values, 0 to 255, of what `pack` made."""
+    levels = np.empty(2 * len(packed), np.uint8)
+    levels[0::2], levels[1::2] = packed >> 4, packed & 15
+    return levels[:count] * np.uint8(_STEP)
+
+
+def _collect_dropped(folder: Path) -> list[dict[str, Any]]:
+    """Write what all shards of the folder dropped into one file, each with its shard's number."""
+    records: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("shard-*.npz")):
+        number = int(path.stem.removeprefix("shard-"))
+        with np.load(path) as arrays:
+            lines = _lines(arrays["dropped"])
+        records += [{"shard": number} | json.loads(line) for line in lines]
+    write_json_lines(folder / DROPPED, records)
+    return records
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +198,12 @@ class Shard:
     widths: NDArray[np.int64]
     pixels_per_em: NDArray[np.float32]
     formulas: list[str]
+    styles: list[str] = field(default_factory=list)  # renderer and font of each
 
     def examples(self) -> Iterator[Example]:
         """The pictures with a white margin, as PNG files, with their LaTeX and their number."""
         sizes = list(zip(self.heights, self.widths, strict=True))
-        parts = np.split(self.pixels, np.cumsum(self.heights * self.widths)[:-1])
+        parts = np.split(self.pixels, np.cumsum(self.heights * self.widths))[: len(sizes)]
         for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
             picture = Image.fromarray(np.pad(part.reshape(size), 8, constant_values=255))
             yield Example(str(number), encode_png(picture), self.formulas[number])
@@ -163,10 +212,12 @@ class Shard:
 def read_shard(path: Path) -> Shard:
     """Read a shard that `write_shards` wrote."""
     with np.load(path) as arrays:
+        heights, widths = (arrays[name].astype(np.int64) for name in ("heights", "widths"))
         return Shard(
-            arrays["pixels"],
-            arrays["heights"].astype(np.int64),
-            arrays["widths"].astype(np.int64),
+            unpack(arrays["pixels"], int((heights * widths).sum())),
+            heights,
+            widths,
             arrays["px_per_em"].astype(np.float32),
-            arrays["formulas"].tobytes().decode("utf-8").split("\n"),
+            _lines(arrays["formulas"]),
+            _lines(arrays["styles"]),
         )
