@@ -1,9 +1,9 @@
 """Labelled pairs: what a careful reader of the two pictures would answer (docs/metrics.md).
 
 The first 232 rows of `probes.tsv` were labelled before revision 2 of the metric was written; revision 1
-was right on 209 of them. The other 56 were written afterwards, as a control, and labelled before they were
-scored: revision 1 was right on 44, revision 2 on 55 at first sight. `expected` is `same` (layout is 1), `different` (less than 1), or `closer` (the prediction
-scores better than `other`).
+was right on 209 of them. The next 56 are a control, written afterwards and labelled before they were
+scored: revision 1 was right on 44, revision 2 on 55 at first. `expected` is `same` (layout is 1),
+`different` (less than 1), or `closer` (the prediction scores better than `other`).
 """
 
 from __future__ import annotations

@@ -196,6 +196,7 @@ def sides(latex: str) -> str:
         (r"\left[\begin{array}{c}a\\bcde\end{array}\right]", "- c - - - - -"),
         (r"\left[\begin{array}{r}a\\bcde\end{array}\right]", "- r - - - - -"),
         (r"\left[\begin{array}{rr}a&xyz\\b&c\end{array}\right]", "- - - - - - r -"),
+        (r"\left[\begin{array}{rr}1&2\\3&-4\end{array}\right]", "- - r - - - -"),
         (r"\begin{array}{c}a\\bcde\end{array}", "l - - - -"),
         (r"\begin{array}{r}a\\bcde\end{array}", "r - - - -"),
         (r"\begin{aligned}a&=b\\ccc&=d\end{aligned}", "- - - - - - - -"),

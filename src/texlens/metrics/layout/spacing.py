@@ -90,8 +90,9 @@ def gap(before: Sequence[Box], after: Sequence[Box]) -> float:
 def loose_fences(parts: Sequence[Sequence[Box]], fences: Sequence[Box | None]) -> frozenset[int]:
     r"""The delimiters on a line that are larger than what they enclose needs.
 
-    `parts` are the neighbours on the line, `fences` the delimiter that each is, if any. A delimiter of `\left` or `\right` has the size that the
-    engine found it to need, one without a partner encloses nothing known: neither is in the result.
+    `parts` are the neighbours on the line, `fences` the delimiter that each is, if any. A delimiter of
+    `\left` or `\right` has the size that the engine found it to need, and one without a partner
+    encloses nothing known: neither is in the result.
     """
     opened: list[tuple[int, Box]] = []
     loose: set[int] = set()
@@ -146,14 +147,15 @@ def blocks(rows: Sequence[Sequence[Sequence[Box]]]) -> list[range]:
     """The columns of a table in groups; the columns of a group hold parts of one line each.
 
     Two columns are of one group where no white separates them, or where a relation stands between
-    them, as in lines that are aligned at their relations. `rows` holds the ink of every cell, shape
+    them in every row, as in lines that are aligned at their relations. `rows` holds the ink of every cell, shape
     (rows, columns).
     """
     columns = len(rows[0])
     starts = [0]
     for column in range(1, columns):
         pairs = [(row[column - 1], row[column]) for row in rows if row[column - 1] and row[column]]
-        aligned = any(is_relation(a[-1].char) or is_relation(b[0].char) for a, b in pairs)
+        at_relation = [is_relation(a[-1].char) or is_relation(b[0].char) for a, b in pairs]
+        aligned = bool(pairs) and all(at_relation)  # not by a single minus sign in a matrix
         right = max((box.x1 for row in rows for box in row[column - 1]), default=None)
         left = min((box.x0 for row in rows for box in row[column]), default=None)
         separate = right is not None and left is not None and left - right > glyphs.COLUMN_GAP
