@@ -113,7 +113,7 @@ class Score:
 
     `value` is the mean over the items whose reference could be rendered (all items, for metrics that
     render nothing); `value_lower` counts the others as 0. `items` has one value an item, None where the item
-    does not count. `ci` is the 95 % bootstrap interval over items; `signature` names all that
+    does not count. `n_faults` items have none because of a fault of TexLens, and count nowhere. `ci` is the 95 % bootstrap interval over items; `signature` names all that
     changes the number. `value` is None where the metric cannot be computed (without TeX, say).
     """
 
@@ -125,6 +125,7 @@ class Score:
     signature: str
     items: tuple[float | None, ...] = ()
     value_lower: float | None = None
+    n_faults: int = 0
 
     def __repr__(self) -> str:
         if self.value is None:
@@ -142,6 +143,7 @@ class Score:
             "value_lower": self.value_lower,
             "n": self.n,
             "n_truth_failed": self.n_truth_failed,
+            "n_faults": self.n_faults,
             "ci": list(self.ci) if self.ci is not None else None,
             "signature": self.signature,
         }

@@ -97,6 +97,7 @@ def score(
         document = write_scoring(out, scoring, page=page)
     text = markdown(scoring, signatures=False) if file else metrics_table(scoring.scores).markdown()
     print_result(document, f"{text}\nWritten: {out}" if out else text, as_json=as_json)
+    scoring.check_faults()
 
 
 def _predictions(

@@ -9,7 +9,7 @@ worker). The script `js/engine.js` is built from `tools/engine`.
 
 from __future__ import annotations
 
-from texlens.engine.boxes import Box, Drawing, Failure
+from texlens.engine.boxes import Box, Drawing, EngineFault, Failure, without_fault
 from texlens.engine.engine import Engine, SvgPicture, get_engine
 from texlens.engine.fonts import fonts
 from texlens.engine.limits import LIMITS_REVISION
@@ -19,8 +19,10 @@ __all__ = [
     "Box",
     "Drawing",
     "Engine",
+    "EngineFault",
     "Failure",
     "SvgPicture",
     "fonts",
     "get_engine",
+    "without_fault",
 ]

@@ -6,7 +6,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
+
+from texlens.errors import TexlensError
 
 KINDS = ("glyph", "rule", "radical", "stretch", "line")
 
@@ -71,6 +73,21 @@ class Failure:
     message: str
     position: int | None
     kind: str = "parse"
+
+
+class EngineFault(TexlensError):
+    """The engine failed on a formula, which may be fine."""
+
+
+Result = TypeVar("Result")
+
+
+def without_fault(results: list[Result]) -> list[Result]:
+    """The results themselves. Raises EngineFault where one of them is a fault."""
+    for result in results:
+        if isinstance(result, Failure) and result.kind == "fault":
+            raise EngineFault(f"the formula {result.message}")
+    return results
 
 
 def drawing_from_json(result: list[Any]) -> Drawing:

@@ -104,6 +104,7 @@ def evaluate(
 
     Raises:
         InputError: the data cannot be read, or `out` holds another run or a finished result.
+        TexlensError: everything was written, and too many items have faults of TexLens.
     """
     data = data if isinstance(data, DataSet) else DataSet(Path(data))
     out, config = Path(out), config or ScoringConfig(KEYS)
@@ -134,7 +135,7 @@ def evaluate(
         pictures=partial(pictures_for_browsers, data),
         introduction=[introduction],
     )
-    return write_scoring(
+    document = write_scoring(
         out,
         scoring,
         page=page,
@@ -145,6 +146,8 @@ def evaluate(
             "pictures_per_second": round(read_now / seconds, 2) if read_now else None,
         },
     )
+    scoring.check_faults()
+    return document
 
 
 def pictures_for_browsers(data: DataSet, ids: Iterable[str]) -> Mapping[str, bytes | None]:

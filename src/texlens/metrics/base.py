@@ -94,7 +94,10 @@ class Drawings(Protocol):
         ...
 
     def draw(self, formulas: Sequence[str]) -> list[Drawing | Failure]:
-        """The glyph boxes of each formula in display style, or why it cannot be drawn."""
+        """The glyph boxes of each formula in display style, or why it cannot be drawn.
+
+        Raises EngineFault where that is not known: the pair then has a fault, and no value.
+        """
         ...
 
 
@@ -172,8 +175,8 @@ class Metric(ABC):
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One `ItemScore` a pair, in order.
 
-        The score of a pair depends on nothing else. No text in a pair raises an error: a
-        prediction that cannot be scored gets the worst value, a reference that cannot be drawn gets
+        The score of a pair depends on nothing else. No text in a pair should raise an error (one
+        that does gives its pair no value, see `batches`): a prediction that cannot be scored gets the worst value, a reference that cannot be drawn gets
         None, and both get a warning.
         """
 

@@ -2,6 +2,10 @@
 
 A batch goes through all metrics at once, so that they share its normal forms and drawings. No
 value depends on the batch, its neighbours or the process, so the number of workers cannot matter.
+
+A fault is a failure of ours: a metric raised an error, or its process ended or hung. It gives the item no
+value and a warning that begins with the code `fault`, and the run goes on. What a formula cannot do is
+no fault: the metrics score it.
 """
 
 from __future__ import annotations
@@ -10,13 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Pair
+from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, Pair
 from texlens.metrics.cache import DrawingStore
 from texlens.metrics.registry import build_metrics
 from texlens.records import Prediction
-from texlens.workers import map_in_workers
+from texlens.workers import WorkerFault, in_threads, run_each
 
 PAIRS_PER_BATCH = 64
+FAULT = "fault"
+"""The code with which the warning of a fault begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,8 @@ class ItemResult:
     """All results for one prediction.
 
     `values` has the keys of the configuration; `statistics` those of corpus metrics; `tokens` and `lines`
-    measure the reference: its LaTeX tokens, and the rows of its largest environment.
+    measure the reference: its LaTeX tokens, and the rows of its largest environment. `faults` are
+    the keys that have no value because of a fault.
     """
 
     values: dict[str, float | None]
@@ -41,6 +48,7 @@ class ItemResult:
     statistics: dict[str, tuple[float, ...]]
     tokens: int
     lines: int
+    faults: tuple[str, ...] = ()
 
 
 class BatchScorer:
@@ -57,8 +65,13 @@ class BatchScorer:
 
     def score(self, predictions: Sequence[Prediction]) -> list[ItemResult]:
         """One result a prediction, in order."""
-        pairs = [Pair.of(p.gt, p.pred, id=p.id, extra=p.extra) for p in predictions]
-        by_metric = [metric.score_items(pairs, self.drawings) for metric in self.metrics]
+        try:
+            pairs = [Pair.of(p.gt, p.pred, id=p.id, extra=p.extra) for p in predictions]
+        except Exception as error:
+            if len(predictions) > 1:
+                return [self.score([prediction])[0] for prediction in predictions]
+            return [faulty(self.config, _described(error))]
+        by_metric = [_score_items(metric, pairs, self.drawings) for metric in self.metrics]
         return [
             self._merge(pair, [scores[i] for scores in by_metric]) for i, pair in enumerate(pairs)
         ]
@@ -69,33 +82,67 @@ class BatchScorer:
         matches = {m.keys[0]: m.explain(pair, self.drawings) for m in self.metrics}
         return {key: match for key, match in matches.items() if match is not None}
 
-    def _merge(self, pair: Pair, scores: Sequence[ItemScore]) -> ItemResult:
-        found = {key: value for score in scores for key, value in score.values.items()}
+    def _merge(self, pair: Pair, scores: Sequence[ItemScore | Exception]) -> ItemResult:
+        found: dict[str, float | None] = {}
+        warnings: list[str] = []
+        statistics: dict[str, tuple[float, ...]] = {}
+        faults: list[str] = []
+        for metric, score in zip(self.metrics, scores, strict=True):
+            if isinstance(score, Exception):
+                faults += [key for key in metric.keys if key in self.config.keys]
+                warnings.append(f"{FAULT}: {metric.keys[0]}: {_described(score)}")
+                continue
+            found |= score.values
+            warnings += score.warnings
+            if score.statistics:
+                statistics[metric.keys[0]] = score.statistics
         values = {key: found.get(key) for key in self.config.keys}
-        warnings = dict.fromkeys(warning for score in scores for warning in score.warnings)
-        statistics = {
-            metric.keys[0]: score.statistics
-            for metric, score in zip(self.metrics, scores, strict=True)
-            if score.statistics
-        }
-        tokens = pair.gt_tokens
-        return ItemResult(values, tuple(warnings), statistics, len(tokens), _lines(tokens))
+        tokens, once = pair.gt_tokens, tuple(dict.fromkeys(warnings))
+        return ItemResult(values, once, statistics, len(tokens), _lines(tokens), tuple(faults))
+
+
+def _score_items(
+    metric: Metric, pairs: Sequence[Pair], drawings: Drawings
+) -> list[ItemScore | Exception]:
+    """The scores of a metric; where it raises an error, that of each pair that it fails on."""
+    try:
+        return list(metric.score_items(pairs, drawings))
+    except Exception as error:
+        if len(pairs) == 1:
+            return [error]
+    return [_score_items(metric, [pair], drawings)[0] for pair in pairs]
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+def faulty(config: ScoringConfig, reason: str) -> ItemResult:
+    """The result of an item that has no value at all because of a fault."""
+    nothing = dict.fromkeys(config.keys)
+    return ItemResult(nothing, (f"{FAULT}: {reason}",), {}, 0, 1, config.keys)
 
 
 def score_batches(
     predictions: Sequence[Prediction], config: ScoringConfig, *, workers: int = 1
 ) -> Iterator[ItemResult]:
-    """One result a prediction, in order, computed by `workers` processes.
+    """One result a prediction, in order, computed by `workers` processes; one batch in this process.
 
-    Raises TexlensError when a worker process dies.
+    Raises TexlensError when no worker process can be started.
     """
+    if len(predictions) <= PAIRS_PER_BATCH:
+        yield from BatchScorer(config).score(predictions)
+        return
     batches = [
         predictions[start : start + PAIRS_PER_BATCH]
         for start in range(0, len(predictions), PAIRS_PER_BATCH)
     ]
     make = partial(_batch_scorer, config)
-    for results in map_in_workers(make, batches, min(workers, len(batches))):
-        yield from results
+    for results in in_threads(partial(run_each, make), batches, min(workers, len(batches))):
+        for result in results:
+            if isinstance(result, WorkerFault):
+                result = faulty(config, f"the item {result}")
+            yield result
 
 
 def _batch_scorer(config: ScoringConfig) -> Callable[[Sequence[Prediction]], list[ItemResult]]:

@@ -42,9 +42,6 @@ _SCHEMA = """
         (key BLOB PRIMARY KEY, content BLOB NOT NULL, day INTEGER NOT NULL);
 """
 
-# Failures that another attempt, or another machine, may not have.
-_PASSING_FAILURES = frozenset(["fault"])
-
 
 def cache_folder() -> Path:
     """The folder of this user's caches: `TEXLENS_CACHE`, or the platform's usual place."""
@@ -79,7 +76,12 @@ class DrawingStore:
         return get_engine().signature
 
     def draw(self, formulas: Sequence[str]) -> list[Drawing | Failure]:
-        """The glyph boxes of each formula in display style, or why it cannot be drawn."""
+        """The glyph boxes of each formula in display style, or why it cannot be drawn.
+
+        Raises EngineFault where it is not known whether one can be drawn.
+        """
+        from texlens.engine import without_fault
+
         wanted = dict.fromkeys(formulas)
         found = {f: self._memory[f] for f in wanted if f in self._memory}
         missing = [f for f in wanted if f not in found]
@@ -89,7 +91,7 @@ class DrawingStore:
                 self._memory.clear()
             self._memory.update(fresh)
             found.update(fresh)
-        return [found[formula] for formula in formulas]
+        return without_fault([found[formula] for formula in formulas])
 
     def _draw_missing(self, formulas: Sequence[str]) -> dict[str, Drawing | Failure]:
         from texlens.engine import Drawing, get_engine
@@ -105,7 +107,7 @@ class DrawingStore:
                 {
                     keys[f]: _encode(result)
                     for f, result in fresh.items()
-                    if isinstance(result, Drawing) or result.kind not in _PASSING_FAILURES
+                    if isinstance(result, Drawing) or result.kind != "fault"
                 }
             )
         return drawn | fresh

@@ -36,8 +36,11 @@ class Column:
         statistics: Sequence[Sequence[float]],
     ) -> Column:
         """The column of a key: of its values, or for a corpus metric of its statistics."""
-        if isinstance(metric, CorpusMetric):
-            return cls(np.array(statistics), metric.from_totals)
+        width = max(map(len, statistics), default=0)
+        if isinstance(metric, CorpusMetric) and width:
+            # An item without statistics, because of a fault, adds nothing.
+            rows = [tuple(row) or (0.0,) * width for row in statistics]
+            return cls(np.array(rows), metric.from_totals)
         counted = [(0.0, 0.0) if value is None else (value, 1.0) for value in values]
         return cls(np.array(counted), _mean)
 

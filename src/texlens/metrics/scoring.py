@@ -20,6 +20,8 @@ SELF_TEST_SAMPLE = 20
 MANY = 100
 """From so many pairs on, a call in a notebook shows its progress."""
 MAX_UNDRAWABLE_SHARE = 0.01
+MAX_FAULT_SHARE = 0.001
+"""A scoring with a greater share of faults has failed."""
 
 # Upper ends of the groups of the breakdown.
 _TOKEN_GROUPS = (10, 25, 50, 100, 200)
@@ -51,6 +53,19 @@ class Scoring:
     breakdown: dict[str, tuple[Group, ...]]
     warnings: tuple[str, ...]
 
+    def check_faults(self) -> None:
+        """Raise TexlensError where more than 1 item in 1,000 has a fault of TexLens.
+
+        A command calls it last: what was scored is written all the same.
+        """
+        faults = max(score.n_faults for score in self.scores.values())
+        if faults > MAX_FAULT_SHARE * len(self.items):
+            raise TexlensError(
+                f"{faults} of {len(self.items)} items have no value in a metric because of faults of "
+                "TexLens, more than 1 in 1,000; please report the first warning with 'fault' in "
+                "items.jsonl."
+            )
+
 
 Pairs = tuple[str, str] | Mapping[str, object] | Prediction
 """A pair to score: (reference, prediction), a mapping with `gt` and `pred`, or a prediction."""
@@ -70,8 +85,7 @@ def score(
     Args:
         pairs: each a tuple (reference, prediction), a mapping with `gt` and `pred`, or a `Prediction`.
         metrics: the keys to compute (`texlens.metrics.registry.KEYS`); all when None.
-        workers: how many processes share the work; more than one needs the usual
-            `if __name__ == "__main__":` in a script.
+        workers: how many processes share the work.
         cdm_engine: what draws for `cdm`: `mathjax`, or `tex` where TeX is installed.
         cache: whether drawings are kept on disk for the next time.
         progress: whether to show a bar; None: in a notebook, for many pairs.
@@ -181,15 +195,18 @@ def _scores(
         value = column.value()
         items = tuple(result.values[key] for result in results)
         n = sum(item is not None for item in items)
+        faults = sum(key in result.faults for result in results)
+        counted = len(items) - faults
         scores[key] = Score(
             key=key,
             value=value,
             n=n,
-            n_truth_failed=0 if metrics[key].unavailable() else len(items) - n,
+            n_truth_failed=0 if metrics[key].unavailable() else counted - n,
             ci=None if value is None else interval(values),
             signature=f"{metrics[key].signature(key)}|{BOOTSTRAP_SIGNATURE}",
             items=items,
-            value_lower=None if value is None else value * n / len(items),
+            value_lower=None if value is None else value * n / counted,
+            n_faults=faults,
         )
     return scores
 
@@ -237,6 +254,12 @@ def _run_warnings(
     for metric in dict.fromkeys(metrics.values()):
         if reason := metric.unavailable():
             yield f"No value for {', '.join(metric.keys)}: {reason}."
+    for key, score in scores.items():
+        if score.n_faults:
+            yield (
+                f"{score.n_faults} of {n} items have no {key} because of faults of TexLens: see "
+                "'fault' in the warnings of items.jsonl."
+            )
     failed = max((score.n_truth_failed for score in scores.values()), default=0)
     if failed > MAX_UNDRAWABLE_SHARE * n:
         yield (

@@ -34,7 +34,8 @@ def markdown(scoring: Scoring, *, signatures: bool = True) -> str:
 
 
 def metrics_table(scores: Mapping[str, Score]) -> Table:
-    """One row per metric: value, 95 % interval, items that count, references not drawn."""
+    """One row per metric: value, 95 % interval, items that count, references not drawn, faults."""
+    faults = any(score.n_faults for score in scores.values())
     rows = tuple(
         (
             key,
@@ -42,10 +43,12 @@ def metrics_table(scores: Mapping[str, Score]) -> Table:
             f"{score.ci[0]:.4f} - {score.ci[1]:.4f}" if score.ci else "",
             str(score.n),
             str(score.n_truth_failed or ""),
+            *([str(score.n_faults or "")] if faults else []),
         )
         for key, score in scores.items()
     )
-    return Table("", ("metric", "value", "95 % interval", "n", "references not drawn"), rows)
+    columns = ("metric", "value", "95 % interval", "n", "references not drawn")
+    return Table("", (*columns, "faults") if faults else columns, rows)
 
 
 def breakdown_tables(scoring: Scoring) -> list[Table]:

@@ -44,12 +44,14 @@ class KatexValidity(Metric):
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value a pair."""
-        from texlens.latex import katex_valid
+        from texlens.engine import get_engine, without_fault
+        from texlens.latex import formula_of
 
-        valid = katex_valid([pair.pred for pair in pairs])
+        formulas = [formula_of(pair.pred) for pair in pairs]
+        failures = without_fault(get_engine().parse(formulas))
         return [
-            ItemScore({"katex_valid": float(ok and bool(pair.pred.strip()))})
-            for pair, ok in zip(pairs, valid, strict=True)
+            ItemScore({"katex_valid": float(bool(formula and pair.pred.strip()) and not failure)})
+            for pair, formula, failure in zip(pairs, formulas, failures, strict=True)
         ]
 
 
