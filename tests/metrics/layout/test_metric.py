@@ -174,6 +174,22 @@ def test_explain_marks_what_differs() -> None:
     assert Layout().explain(Pair.of("a", r"\frac"), STORE) is None
 
 
+@pytest.mark.parametrize(
+    ("gt", "pred", "red"),
+    [
+        (r"a=b\qquad c=d", "a=bc=d", "c"),
+        (r"\bigl(x\bigr)", "(x)", "()"),
+        (r"A\setminus B", r"A\backslash B", "∖"),
+        (r"[\begin{array}{r}a\\bcd\end{array}]", r"[\begin{array}{l}a\\bcd\end{array}]", "a"),
+    ],
+)
+def test_explain_marks_what_differs_in_style(gt: str, pred: str, red: str) -> None:
+    match = Layout().explain(Pair.of(gt, pred), STORE)
+    assert match is not None
+    side = match.reference
+    assert "".join(b.char for b, ok in zip(side.boxes, side.matched, strict=True) if not ok) == red
+
+
 def test_signature_names_what_was_changed() -> None:
     assert "revision:" in Layout().signature("layout")
     assert "engine:mathjax" in Layout().signature("layout")

@@ -211,6 +211,11 @@ def pair_opened_by(a: Symbol, b: Symbol) -> tuple[Symbol, Symbol]:
     return a, b
 
 
+def looks_the_same(a: Item, b: Item) -> bool:
+    """Whether two items differ in nothing that costs."""
+    return a.symbol == b.symbol and not any(traits_changed(a, b))
+
+
 def traits_changed(a: Item, b: Item) -> Iterator[tuple[str, ...]]:
     """The kinds of change, besides the symbol, between two items that stand for each other."""
     same = a.symbol[:2] == b.symbol[:2]

@@ -24,7 +24,7 @@ from math import exp
 from texlens.engine import Drawing, Failure
 from texlens.latex import formula_of
 from texlens.metrics.base import Drawings, ItemScore, Match, Metric, Pair, Side
-from texlens.metrics.layout.alignment import Aligner, Costs, Errors
+from texlens.metrics.layout.alignment import Aligner, Costs, Errors, looks_the_same
 from texlens.metrics.layout.items import Item
 from texlens.metrics.layout.sequence import reading_sequence
 
@@ -80,7 +80,7 @@ class Layout(Metric):
         ]
 
     def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
-        """The boxes that show the same sign in both renderings; None where one cannot be drawn."""
+        """The boxes that show the same sign in the same way; None where one cannot be drawn."""
         (reference,), (prediction,) = self._draw([pair], drawings)
         if isinstance(reference, Failure) or isinstance(prediction, Failure):
             return None
@@ -88,7 +88,7 @@ class Layout(Metric):
         partners = tuple(
             partner
             for i, j in self.aligner.compare(first, second).steps
-            if i >= 0 and j >= 0 and first[i].symbol == second[j].symbol
+            if i >= 0 and j >= 0 and looks_the_same(first[i], second[j])
             for partner in zip(first[i].boxes, second[j].boxes, strict=False)
         )
         return Match(
