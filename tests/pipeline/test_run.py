@@ -8,11 +8,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import layouts
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from texlens.cli.pipeline import pipeline as command
+from texlens.data.reports import REPORTS
 from texlens.errors import InputError
 from texlens.evaluate import run as evaluation
 from texlens.pipeline.config import PipelineConfig
@@ -140,19 +142,123 @@ def test_a_set_without_test_items_is_named(document: dict[str, Any], tmp_path: P
         run_pipeline(changed(document, sets=sets), tmp_path / "out", quiet=True)
 
 
-@pytest.mark.parametrize("name", ["pipeline_quick", "pipeline_full"])
-def test_shipped_pipelines_are_whole(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "sets", "stages"),
+    [
+        ("pipeline_quick", 4, ["stage1", "stage2", "grpo"]),
+        ("pipeline_full", 4, ["stage1", "stage2", "grpo"]),
+        ("pipeline_qwen_ocr", 4, ["stage1", "stage2"]),
+        ("pipeline_grpo_3b", 1, ["grpo"]),
+        ("pipeline_grpo_7b", 1, ["grpo"]),
+    ],
+)
+def test_shipped_pipelines_are_whole(
+    name: str, sets: int, stages: list[str], tmp_path: Path
+) -> None:
     config = load_recipe(name, PipelineConfig)
     assert recipe_names()[name] == config.description != ""
-    assert [stage.name for stage in config.stages] == ["stage1", "stage2", "grpo"]
-    assert len(config.sets) == 4
+    assert [stage.name for stage in config.stages] == stages
+    assert len(config.sets) == sets
     if name == "pipeline_quick":
         assert "no claim" in config.heading
         assert not any(plan.files for plan in config.sets.values())
-    else:  # its corpora are missing, which is an error before the first step
-        with pytest.raises(InputError, match=r"no 'data/CROHME', which the set 'handwritten'"):
+    elif any(plan.files for plan in config.sets.values()):
+        # Its corpora are missing, which is an error before the first step.
+        with pytest.raises(InputError, match=r"no 'data/.*', which the set 'handwritten'"):
             run_pipeline(config, tmp_path / "out", quiet=True)
         assert not (tmp_path / "out").exists()
+
+
+def test_the_sets_of_a_report_are_those_that_data_prepare_makes() -> None:
+    for pipeline, report in (("pipeline_qwen_ocr", "qwen-ocr"), ("pipeline_grpo_3b", "latex-ocr")):
+        config = load_recipe(pipeline, PipelineConfig)
+        for (_, plan), one in zip(config.sets.items(), REPORTS[report].sets.values(), strict=True):
+            assert (plan.source, plan.subset, plan.order) == (one.corpus, one.subset, one.order)
+            assert plan.sizes in (one.sizes, None)  # None: the corpus's own, which are the report's
+            assert plan.seed == 42
+
+
+# The shipped recipes at the shape of the embedded model.
+SMALL_RUN = {
+    "eval_steps": 100, "eval_loss_steps": None, "save_steps": 50, "logging_steps": 1, "report_to": [], "prompt_config": {},
+    "dataloader_num_workers": 0, "gradient_checkpointing": False, "max_length": 1024, "precision": "float32",
+}  # fmt: skip
+SMALL_GRPO = {
+    "max_steps": 1, "quantisation": None, "optim": "adamw_torch", "precision": "float32", "num_generations": 2,
+    "per_device_train_batch_size": 4, "gradient_accumulation_steps": 1, "eval_steps": 100, "save_steps": 50,
+    "report_to": [], "prompt_config": {"max_new_tokens": 60}, "gradient_checkpointing": False, "max_prompt_length": 900,
+}  # fmt: skip
+
+
+def run_recipe(name: str, out: Path, changes: dict[str, Any]) -> Path:
+    """The report's folder of a shipped pipeline, run with changes by the command."""
+    arguments = [
+        part for key, value in changes.items() for part in ("--set", f"{key}={json.dumps(value)}")
+    ]
+    result = CliRunner().invoke(
+        command, [name, "--out", str(out), *arguments], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    assert (out / "report" / "results.md").read_text().strip() in result.stdout
+    return out / "report"
+
+
+def assert_every_table_is_filled(report: Path, models: list[str], measures: list[str]) -> None:
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert page.index("data:image/svg+xml") < page.index("<table>")  # it opens with a picture
+    results = (report / "results.md").read_text(encoding="utf-8")
+    document = json.loads((report / "compare.json").read_text())
+    for found in document["sets"].values():
+        assert list(found["models"]) == models
+        for model in found["models"].values():
+            for key in measures:
+                assert key in results
+                assert model["metrics"][key]["value"] is not None
+                assert model["metrics"][key]["ci"] is not None
+    assert "n/a" not in results
+
+
+@pytest.mark.slow
+def test_the_qwen_ocr_report_in_miniature(tmp_path: Path) -> None:
+    layouts.latex_formulas(tmp_path / "latex-formulas", rows=40)
+    layouts.linxy(tmp_path / "linxy", (20, 2, 2))
+    layouts.hme100k_as_distributed(tmp_path / "HME100K", train=20, first=300)
+    layouts.unimer_zip(tmp_path / "unimer")
+    files = {
+        "printed": ["latex-formulas"], "handwritten": ["linxy", "HME100K"], "pix2tex": ["unimer"], "screen": ["unimer"],
+    }  # fmt: skip
+    changes: dict[str, Any] = {
+        f"sets.{name}.files": [str(tmp_path / one) for one in places]
+        for name, places in files.items()
+    }
+    changes |= {f"sets.{name}.sizes": [12, 2, 3] for name in ("printed", "handwritten")}
+    changes |= {f"sets.{name}.sizes": [0, 0, 3] for name in ("pix2tex", "screen")}
+    changes |= {"model": None, "workers": 1, "reading.max_new_tokens": 40}
+    changes["stages.0.settings"] = SMALL_RUN | {"max_steps": 2, "schedule_steps": 3}
+    changes["stages.1.settings"] = SMALL_RUN | {
+        "max_steps": 2, "schedule_start": 2, "schedule_steps": 6,
+    }  # fmt: skip
+    report = run_recipe("pipeline_qwen_ocr", tmp_path / "out", changes)
+    assert_every_table_is_filled(
+        report,
+        ["base", "stage1", "stage2"],
+        ["bleu_unimer", "edit_unimer", "cdm", "exprate_cdm"],
+    )
+
+
+@pytest.mark.slow
+def test_the_grpo_report_in_miniature(tmp_path: Path, pdflatex: str) -> None:
+    layouts.unsloth(tmp_path / "unsloth", train=20, test=4)
+    changes = {
+        "model": None, "workers": 1, "sets.latex_ocr.files": [str(tmp_path / "unsloth")], "sets.latex_ocr.sizes": [12, 2, 3],
+        "reading.max_new_tokens": 40, "reading.prompt": "plain", "stages.0.settings": SMALL_GRPO,
+    }  # fmt: skip
+    report = run_recipe("pipeline_grpo_3b", tmp_path / "out", changes)
+    assert_every_table_is_filled(
+        report, ["base", "grpo"], ["rouge_l", "brace_valid", "katex_valid", "compiles"]
+    )
+    merged = tmp_path / "out" / "stages" / "grpo_merged"
+    assert (merged / "model.safetensors").is_file()
 
 
 @pytest.mark.slow

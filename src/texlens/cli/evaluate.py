@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,14 @@ from texlens.errors import InputError
 
 
 @click.command()
-@click.option("--data", type=PATH, help="A Parquet file: id, image, latex_formula.")
-@click.option("--suite", "suite_file", type=PATH, help="A YAML file of models and sets instead.")
+@click.option(
+    "--data", type=PATH,
+    help="A Parquet file: id, image, latex_formula. For --suite unimer: UniMER-Test.",
+)  # fmt: skip
+@click.option(
+    "--suite", "suite_file", type=PATH, metavar="FILE|unimer",
+    help="A YAML file of models and sets instead; or the four parts of UniMER-Test.",
+)  # fmt: skip
 @out_option
 @click.option(
     "--recogniser", metavar="MODULE:FACTORY",
@@ -43,6 +51,7 @@ def evaluate(
 
     To continue an interrupted run, give the same command again. --suite takes a YAML
     file: `models` (name, model, adapter, recogniser), `sets` (name, data, limit), and `metrics`.
+    --suite unimer reads all of UniMER-Test with one model, from the hub or from --data.
     """
     from texlens.evaluate.recognisers import load_recogniser
     from texlens.evaluate.run import DataSet
@@ -52,9 +61,27 @@ def evaluate(
     from texlens.metrics.registry import check_keys
 
     document: dict[str, Any]
-    if recogniser is not None and (model_options.names_a_model or suite_file is not None):
+    is_unimer = suite_file == Path("unimer")
+    if recogniser is not None and (
+        model_options.names_a_model or (suite_file is not None and not is_unimer)
+    ):
         raise InputError("Give --recogniser without --suite, --model, --adapter and --endpoint.")
-    if suite_file is not None and data is None and not model_options.names_a_model:
+    if is_unimer:
+        from texlens.evaluate.unimer import METRICS, evaluate_unimer, unimer_table
+
+        document = evaluate_unimer(
+            _name(recogniser, model_options),
+            partial(load_recogniser, recogniser) if recogniser else model_options.open,
+            out,
+            ScoringConfig(check_keys(names or METRICS)),
+            source=data,
+            limit=limit,
+            workers=workers,
+            force=force,
+            quiet=as_json,
+        )
+        table = unimer_table(document).markdown()
+    elif suite_file is not None and data is None and not model_options.names_a_model:
         suite = load_suite(suite_file)
         config = ScoringConfig(check_keys(names or suite.metrics))
         document = evaluate_suite(
@@ -86,3 +113,10 @@ def evaluate(
             "Give --data FILE, or --suite FILE without --data, --model, --adapter and --endpoint."
         )
     print_result(document, f"{table}\nWritten: {out}", as_json=as_json)
+
+
+def _name(recogniser: str | None, model_options: ModelOptions) -> str:
+    """A name for the folder and the tables of a suite's only model."""
+    values = model_options.values
+    name = recogniser or values["adapter"] or values["model"] or "embedded"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).name).lstrip(".-") or "model"

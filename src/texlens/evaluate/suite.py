@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -119,15 +120,36 @@ def evaluate_suite(
 
     Raises InputError as `evaluate` does; every data set is checked before the first model runs.
     """
+    return evaluate_sets(
+        {one.name: partial(one.open, batch_size) for one in suite.models},
+        {one.name: DataSet(one.data, one.limit) for one in suite.sets},
+        out,
+        config,
+        workers=workers,
+        force=force,
+        quiet=quiet,
+    )
+
+
+def evaluate_sets(
+    models: Mapping[str, Callable[[], Recogniser | ModelReader]],
+    sets: Mapping[str, DataSet],
+    out: Path,
+    config: ScoringConfig,
+    *,
+    workers: int = 1,
+    force: bool = False,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """What `evaluate_suite` does, for models by what opens them and data sets by name."""
     open_out_folder(out, marker=SUITE, force=force)
-    sets = {one.name: DataSet(one.data, one.limit) for one in suite.sets}
     for data in sets.values():
         data.count()
     results: dict[str, dict[str, Any]] = {name: {} for name in sets}
-    for one in suite.models:
-        open_recogniser = cache(partial(one.open, batch_size))
+    for model, opens in models.items():
+        open_recogniser = cache(opens)
         for name, data in sets.items():
-            folder = out / name / one.name
+            folder = out / name / model
             if (folder / MARKER).is_file() and not force:
                 run = read_json(folder / MARKER)
             else:
@@ -140,7 +162,7 @@ def evaluate_suite(
                     force=force,
                     quiet=quiet,
                 )
-            results[name][one.name] = {"n": run["n"], "metrics": run["metrics"]}
+            results[name][model] = {"n": run["n"], "metrics": run["metrics"]}
     document = {"results": results}
     write_text(out / "suite.md", suite_table(document))
     write_json(out / SUITE, document)

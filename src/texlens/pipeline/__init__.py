@@ -4,7 +4,7 @@ In: a `PipelineConfig`, from a YAML file such as `texlens/recipes/pipeline_quick
 folder with the data sets, the trained stages, their evaluations and one report.
 
 Read `config` first, then `run` (what happens, in order), `steps` (what is kept or resumed when the
-same command runs again) and `page` (the first page of the report).
+same command runs again), `page` (the first page of the report) and `chart` (its first picture).
 """
 
 from __future__ import annotations

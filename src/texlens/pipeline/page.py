@@ -9,15 +9,19 @@ from typing import Any
 from texlens.data.parquet import read_examples
 from texlens.data.preview import contact_sheet
 from texlens.evaluate.compare.comparison import PAGE
+from texlens.evaluate.compare.reported_figures import reported_tables
 from texlens.evaluate.compare.runs import ScoredRun
-from texlens.evaluate.compare.tables import overview_table
+from texlens.evaluate.compare.tables import names
 from texlens.images import data_address, encode_png
+from texlens.metrics.registry import goodness
 from texlens.pages import render_page
+from texlens.pipeline.chart import measures_chart
 from texlens.pipeline.config import PipelineConfig
 from texlens.runs import read_json, write_text
-from texlens.tables import Table
+from texlens.tables import Table, number
 
 INDEX = "index.html"
+RESULTS = "results.md"
 _PICTURES_SHOWN = 12  # of each set
 
 
@@ -27,7 +31,7 @@ def write_index(
     runs: Sequence[ScoredRun],
     steps: Sequence[dict[str, Any]],
 ) -> None:
-    """Write `report/index.html` into the folder of a finished pipeline.
+    """Write `report/index.html`, and its first table as `results.md`, for a finished pipeline.
 
     Args:
         out: the pipeline's folder.
@@ -35,12 +39,17 @@ def write_index(
         runs: its evaluations.
         steps: the records of its steps (`Steps.records`).
     """
+    chart = measures_chart(runs, config.shown)
+    results = _results_table(runs, config.shown)
+    write_text(out / "report" / RESULTS, results.markdown() + "\n")
     html = render_page(
         "texlens.pipeline",
         "index",
         title=config.description or "Pipeline",
         heading=config.heading,
-        overview=overview_table(runs),
+        chart=chart and data_address(chart),
+        results=results,
+        reported=reported_tables() if config.reported else [],
         compare=PAGE,
         data=_data_table(out, config),
         shared=_shared_table(out),
@@ -60,6 +69,28 @@ def write_index(
     write_text(out / "report" / INDEX, html)
 
 
+def _results_table(runs: Sequence[ScoredRun], keys: Sequence[str]) -> Table:
+    """Every model on every set, in the order of the stages, with the report's measures."""
+    rows = [
+        (run.set, run.model, str(run.document["n"]), *(_with_interval(run, key) for key in keys))
+        for name in names(run.set for run in runs)
+        for run in runs
+        if run.set == name
+    ]
+    note = "95 % bootstrap intervals over items in brackets."
+    if lower := [key for key in keys if goodness(key, 0.0) == 1.0]:
+        note += f" Lower is better: {', '.join(lower)}."
+    return Table("Results", ("set", "model", "n", *keys), tuple(rows), note)
+
+
+def _with_interval(run: ScoredRun, key: str) -> str:
+    value = run.value(key)
+    if value is None:
+        return number(None)
+    low, high = run.metrics[key]["ci"]
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
 def _data_table(out: Path, config: PipelineConfig) -> Table:
     rows = []
     for name, plan in config.sets.items():
@@ -67,8 +98,9 @@ def _data_table(out: Path, config: PipelineConfig) -> Table:
         counts = document["counts"]
         dropped = sum(n for reasons in document["dropped"].values() for n in reasons.values())
         cells = [str(counts.get(split, 0)) for split in ("train", "validation", "test")]
-        rows.append((name, plan.source, plan.kind, *cells, str(dropped)))
-    header = ("set", "source", "kind", "train", "validation", "test", "left out")
+        hub = ", ".join(origin["commit"][:12] for origin in document["hub"])
+        rows.append((name, plan.source, *cells, str(dropped), hub))
+    header = ("set", "source", "train", "validation", "test", "left out", "commit on the hub")
     return Table("Data", header, tuple(rows), "data/SET/dropped.jsonl lists the items left out.")
 
 

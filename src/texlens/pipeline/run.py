@@ -5,7 +5,7 @@ The folder of a pipeline:
     data/SET/               as from `texlens data prepare`
     audit/                  what the sets share with one another
     evaluations/SET/MODEL/  as from `texlens evaluate`; MODEL is `base` or the name of a stage
-    stages/STAGE/           as from `texlens train`
+    stages/STAGE/           as from `texlens train`; STAGE_merged as from `texlens merge`
     report/index.html       the report; beside it `compare.html`, `compare.md`, `compare.json`
     steps/                  the inputs and the state of each step (`texlens.pipeline.steps`)
 
@@ -33,6 +33,8 @@ from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.registry import check_keys
 from texlens.metrics.report.files import MARKER as SCORED
 from texlens.model.load import EMBEDDED
+from texlens.model.merge import MARKER as MERGED
+from texlens.model.merge import merge_adapter
 from texlens.pipeline.config import PipelineConfig, SetPlan, Stage
 from texlens.pipeline.page import write_index
 from texlens.pipeline.steps import Steps, hash_files
@@ -111,15 +113,19 @@ class _Pipeline:
 
     def prepare(self, name: str, plan: SetPlan, number: int) -> None:
         """Prepare a set. Each set has its own seed, so that no two have the same formulas."""
-        seed = self.config.seed * 1000 + number
-        options = plan.model_dump(include={"captions", "subset", "kind", "vary_ink", "count"})
-        source = open_corpus(plan.source, plan.files, seed=seed, **options)
-        sizes = plan.sizes or source.sizes
-        preparation = Preparation(source, sizes, seed, Limits(max_tokens=plan.max_tokens))
-        folder, files = self._data(name), hash_files(plan.all_files)
-        work = partial(
-            prepare, preparation, folder, workers=self.config.workers, quiet=self.steps.quiet
+        seed = self.config.seed * 1000 + number if plan.seed is None else plan.seed
+        options = plan.model_dump(
+            include={"captions", "subset", "kind", "vary_ink", "count", "revision"}
         )
+        limits = Limits(max_tokens=plan.max_tokens)
+        folder, files = self._data(name), hash_files(plan.all_files)
+
+        def work() -> None:
+            source = open_corpus(plan.source, plan.files, seed=seed, **options)
+            sizes = plan.sizes or source.sizes
+            preparation = Preparation(source, sizes, seed, limits, order=plan.order)
+            prepare(preparation, folder, workers=self.config.workers, quiet=self.steps.quiet)
+
         self.steps.run(
             f"prepare_{name}",
             {"plan": plan.model_dump(mode="json"), "seed": seed, "files": files},
@@ -206,7 +212,21 @@ class _Pipeline:
             return Weights(stage.name, str(out / "model"))
         merged = out / MERGED_BASE  # GRPO merges the adapter it starts from
         model = str(merged) if merged.is_dir() else start.model
-        return Weights(stage.name, model, str(out / "adapter"))
+        trained = Weights(stage.name, model, str(out / "adapter"))
+        return self.merge(trained) if stage.merge else trained
+
+    def merge(self, weights: Weights) -> Weights:
+        """Add a stage's adapter to its base, as `texlens merge` does."""
+        assert weights.adapter is not None
+        adapter = weights.adapter
+        out = self.out / "stages" / f"{weights.name}_merged"
+
+        def work() -> None:
+            open_out_folder(out, marker=MERGED, force=False)
+            merge_adapter(adapter, out, model=weights.model or EMBEDDED)
+
+        self.steps.run(f"merge_{weights.name}", {"weights": weights.hash()}, out / MERGED, work)
+        return Weights(weights.name, str(out))
 
     # ---- evaluating and comparing ---------------------------------------------------------------
 
@@ -214,7 +234,7 @@ class _Pipeline:
         """Read and score the test split of every set."""
         reading = self.config.reading
         scoring = ScoringConfig(check_keys(reading.metrics))
-        options = reading.model_dump(include={"batch_size", "constrained", "reread"})
+        options = reading.model_dump(exclude={"limit", "metrics"})
         open_reader = cache(partial(Reader, weights.model, weights.adapter, **options))
 
         def work(name: str) -> None:
