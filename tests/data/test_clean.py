@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from texlens.data import clean
 from texlens.data.clean import Limits, clean_chunk, hash_ink, ink_mask, to_grey
 from texlens.data.items import CleanItem, Drop, RawItem
 
@@ -115,3 +116,18 @@ def test_an_opaque_picture_keeps_its_bytes() -> None:
         one = outcome(item("x", picture))
         assert isinstance(one, CleanItem)
         assert one.image == picture
+
+
+def test_an_item_on_which_a_check_fails_is_a_fault_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = clean.normalize
+
+    def failing(text: str) -> str:
+        if text == "guilty":
+            raise IndexError("of ours")
+        return honest(text)
+
+    monkeypatch.setattr(clean, "normalize", failing)
+    outcomes = clean_chunk([item("x"), item("guilty"), item(r"\frac{")], Limits())
+    assert isinstance(outcomes[0], CleanItem)
+    assert outcomes[1] == Drop("a", "fault", "IndexError: of ours")
+    assert outcomes[2] == Drop("a", "valid", "does not parse (KaTeX)")

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import layouts
@@ -21,7 +22,8 @@ import pytest
 from texlens.data.chunks import Chunks
 from texlens.data.clean import Limits
 from texlens.data.corpora import open_corpus
-from texlens.data.corpora.base import Locator
+from texlens.data.corpora.base import Corpus, Locator
+from texlens.data.items import Drop, RawItem
 from texlens.data.parquet import read_examples
 from texlens.data.prepare import Preparation, prepare
 from texlens.errors import InputError
@@ -218,3 +220,32 @@ def test_a_disk_that_fills_is_one_sentence_and_can_be_resumed(large: Path, tmp_p
     subprocess.run(command(large, out, 1), check=True, capture_output=True, timeout=300)
     assert files(out) == files(whole)
     shutil.rmtree(out)
+
+
+@dataclass(frozen=True)
+class _Deadly(Corpus):
+    """A corpus of which one item ends the process that loads it."""
+
+    name = "deadly"
+    sizes = None
+    origins = ()
+
+    def locators(self) -> Iterator[Locator | Drop]:
+        return iter([Locator(str(n), (n,)) for n in range(7)])
+
+    def load(self, locators: Sequence[Locator]) -> Iterator[RawItem | Drop]:
+        for locator in locators:
+            if locator.id == "3":
+                os.kill(os.getpid(), signal.SIGKILL)
+            (n,) = locator.place
+            yield RawItem(locator.id, layouts.picture(n), f"x_{n}", "printed", "deadly")
+
+
+@pytest.mark.slow
+def test_an_item_that_ends_its_process_is_dropped_alone(tmp_path: Path) -> None:
+    document = prepare(Preparation(_Deadly(), (6, 0, 0), 0, Limits()), tmp_path / "out", quiet=True)
+    assert document["counts"] == {"train": 6}
+    (line,) = (tmp_path / "out" / "dropped.jsonl").read_text().splitlines()
+    assert json.loads(line) == {
+        "id": "3", "step": "fault", "reason": "the item ended its process (signal 9)",
+    }  # fmt: skip

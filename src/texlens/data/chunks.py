@@ -18,7 +18,7 @@ from texlens.data.clean import Limits, clean_chunk
 from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.items import CleanItem, Drop
 from texlens.runs import atomic_write, progress
-from texlens.workers import map_in_workers
+from texlens.workers import WorkerFault, map_in_workers, run_each
 
 ITEMS_A_CHUNK = 200
 
@@ -48,7 +48,9 @@ class Chunks:
         """Clean the items of these numbers, ascending, except the chunks that exist already."""
         parts = [numbers[n : n + ITEMS_A_CHUNK] for n in range(0, len(numbers), ITEMS_A_CHUNK)]
         jobs = progress(map(self._job, parts), total=len(parts), unit="chunks", quiet=quiet)
-        files = map_in_workers(partial(_cleaner, self.corpus, self.limits), jobs, workers)
+        make = partial(_cleaner, self.corpus, self.limits)
+        singly = partial(_clean_singly, self.corpus, self.limits)
+        files = map_in_workers(make, jobs, workers, instead=singly)
         self.rounds.append((numbers, list(files)))
 
     def _job(self, numbers: Sequence[int]) -> _Job:
@@ -77,12 +79,35 @@ def _cleaner(corpus: Corpus, limits: Limits) -> Callable[[_Job], Path]:
 
 def _clean_one(corpus: Corpus, limits: Limits, job: _Job) -> Path:
     path, locators = job
-    if path.exists():
-        return path
-    rows = [_as_row(outcome) for outcome in clean_chunk(list(corpus.load(locators)), limits)]
+    return path if path.exists() else _write(path, _clean(corpus, limits, locators))
+
+
+def _clean(corpus: Corpus, limits: Limits, locators: Sequence[Locator]) -> list[dict[str, Any]]:
+    return [_as_row(outcome) for outcome in clean_chunk(list(corpus.load(locators)), limits)]
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> Path:
     with atomic_write(path) as stream:
         pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), stream, compression="zstd")
     return path
+
+
+def _clean_singly(corpus: Corpus, limits: Limits, job: _Job) -> Path:
+    """Clean a chunk that ended its worker, each item alone; the guilty one is dropped."""
+    path, locators = job
+    rows: list[dict[str, Any]] = []
+    for locator in locators:
+        (row,) = run_each(partial(_row_cleaner, corpus, limits), [locator])
+        if isinstance(row, WorkerFault):
+            row = _as_row(Drop(locator.id, "fault", f"the item {row}"))
+        rows.append(row)
+    return _write(path, rows)
+
+
+def _row_cleaner(
+    corpus: Corpus, limits: Limits
+) -> Callable[[Sequence[Locator]], list[dict[str, Any]]]:
+    return partial(_clean, corpus, limits)
 
 
 def _as_row(outcome: CleanItem | Drop) -> dict[str, Any]:

@@ -20,8 +20,10 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from texlens.data.items import CleanItem, Drop, RawItem
+from texlens.engine import EngineFault, get_engine, without_fault
+from texlens.errors import TexlensError
 from texlens.images import dark_on_white, encode_png, ink_box
-from texlens.latex import formula_of, katex_valid, normalize, tokenize
+from texlens.latex import formula_of, normalize, tokenize
 
 # Ink differs from the background by at least half of what the picture's darkest (or lightest) pixel
 # does: a faint pencil on grey paper is ink, and the noise of JPEG around black print is not.
@@ -44,9 +46,24 @@ class Limits(BaseModel):
 
 
 def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> list[CleanItem | Drop]:
-    """Check items: one CleanItem or Drop for each, in order."""
+    """Check items: one CleanItem or Drop for each, in order.
+
+    An item on which a check itself fails is dropped at the step `fault`; the others go on.
+    """
+    try:
+        return _clean(items, limits)
+    except Exception as error:
+        if isinstance(error, TexlensError) and not isinstance(error, EngineFault):
+            raise  # about this machine, not an item
+        if len(items) == 1:
+            reason = f"{type(error).__name__}: {error}"[:300]
+            return [Drop(items[0].id, "fault", reason)]
+    return [outcome for item in items for outcome in clean_chunk([item], limits)]
+
+
+def _clean(items: Sequence[RawItem | Drop], limits: Limits) -> list[CleanItem | Drop]:
     outcomes = [item if isinstance(item, Drop) else _check(item, limits) for item in items]
-    _require(outcomes, katex_valid, "does not parse (KaTeX)")
+    _require(outcomes, _parse, "does not parse (KaTeX)")
     if limits.tex:
         from texlens.render.tex import compiles
 
@@ -54,6 +71,11 @@ def clean_chunk(items: Sequence[RawItem | Drop], limits: Limits) -> list[CleanIt
     if limits.verify != "none":
         _verify(outcomes, items, limits.verify == "all")
     return outcomes
+
+
+def _parse(formulas: Sequence[str]) -> list[bool]:
+    failures = without_fault(get_engine().parse(formulas))
+    return [failure is None for failure in failures]
 
 
 def _check(item: RawItem, limits: Limits) -> CleanItem | Drop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from texlens.engine import Box, Drawing, Failure, get_engine
+from texlens.engine import Box, Drawing, Failure, get_engine, without_fault
 from texlens.latex import formula_of
 
 # MathJax rounds lengths to a tenth of a thousandth; two routes to one place differ by a few.
@@ -16,8 +16,12 @@ def same_picture(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
 
     That is: equal characters in equal fonts with ink boxes at equal places, up to
     TOLERANCE_EM. The order of the boxes, empty space around the ink and the source do not matter.
+
+    Raises EngineFault where the engine failed.
     """
-    drawings = get_engine().draw([formula_of(text) for pair in pairs for text in pair])
+    drawings = without_fault(
+        get_engine().draw([formula_of(text) for pair in pairs for text in pair])
+    )
     return [
         None
         if isinstance(first, Failure)

@@ -253,7 +253,11 @@ def run_each(
 
 
 def map_in_workers(
-    make: Callable[[], Callable[[Job], Result]], jobs: Iterable[Job], workers: int
+    make: Callable[[], Callable[[Job], Result]],
+    jobs: Iterable[Job],
+    workers: int,
+    *,
+    instead: Callable[[Job], Result] | None = None,
 ) -> Iterator[Result]:
     """The result of every job, in the order of the jobs.
 
@@ -262,17 +266,23 @@ def map_in_workers(
             picklable; what is expensive to build or to send belongs here, not in the jobs.
         jobs: taken one by one, a few ahead of the results.
         workers: number of processes; 1 does the jobs in this process, as does a worker.
+        instead: called in this process for a job of which two processes died; with it one worker
+            too is a process of its own.
 
     Raises:
-        TexlensError: two processes died of the same job.
+        TexlensError: two processes died of the same job, and there is no `instead`.
     """
-    if workers <= 1 or in_worker():
+    if in_worker() or (workers <= 1 and instead is None):
         yield from map(make(), jobs)
         return
-    yield from in_threads(lambda job: _run_twice(make, job), jobs, workers)
+    yield from in_threads(lambda job: _run_twice(make, job, instead), jobs, max(1, workers))
 
 
-def _run_twice(make: Callable[[], Callable[[Job], Result]], job: Job) -> Result:
+def _run_twice(
+    make: Callable[[], Callable[[Job], Result]],
+    job: Job,
+    instead: Callable[[Job], Result] | None,
+) -> Result:
     try:
         return get_pool().run(make, job, seconds=None)
     except WorkerFault:
@@ -280,6 +290,8 @@ def _run_twice(make: Callable[[], Callable[[Job], Result]], job: Job) -> Result:
     try:
         return get_pool().run(make, job, seconds=None)
     except WorkerFault as fault:
+        if instead is not None:
+            return instead(job)
         raise TexlensError(
             f"A worker process {fault}, perhaps for lack of memory: run the same again with fewer "
             "--workers."
