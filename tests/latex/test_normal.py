@@ -18,12 +18,12 @@ FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitline
         # spaces, arguments, scripts, primes
         (r"\frac12", r"\frac { 1 } { 2 }"),
         ("x^2_1", "x _ { 1 } ^ { 2 }"),
-        (r"x_\mathrm{max}", r"x _ { \mathrm { m a x } }"),
+        (r"x_\mathrm{out}", r"x _ { \mathrm { o u t } }"),
         ("f''_1", r"f _ { 1 } ^ { \prime \prime }"),
         ("f'^2", r"f ^ { \prime 2 }"),
         ("^2x", "{ } ^ { 2 } x"),
         (r"x\sb1\sp2", "x _ { 1 } ^ { 2 }"),
-        (r"a\ b", r"a \ b"),
+        (r"a\ b~c", "a ~ b ~ c"),
         (r"x = 1 \, ~", "x = 1"),
         (r"\sum_a\nolimits^b", r"\sum _ a \nolimits ^ b"),
         # braces
@@ -49,8 +49,8 @@ FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitline
         # operators, fonts, infix commands
         (r"\operatorname{s i n}x", r"\sin x"),
         (r"\operatorname*{lim}_x", r"\lim _ { x }"),
-        (r"\mathop{\mathrm{Hom}}\nolimits(A)", r"\operatorname { H o m } ( A )"),
-        (r"\mathop{\rm colim}A", r"\operatorname* { c o l i m } A"),
+        (r"\mathop{\mathrm{Hom}}\nolimits+A", r"\operatorname { H o m } + A"),
+        (r"\mathop{\rm colim}A", r"\mathrm { c o l i m } \, A"),
         (r"\mathop{\mathrm{x}}", r"\mathop { \mathrm { x } }"),
         (r"{\rm d}x {\cal L}^{\bf 2}", r"\mathrm { d } x \mathcal { L } ^ { \mathbf { 2 } }"),
         (r"x \rm y", r"x \rm y"),
@@ -77,6 +77,40 @@ FORMULAS = (Path(__file__).parent / "formulas.txt").read_text("utf-8").splitline
         (r"\hspace{1 cm}x\label{eq:1}", r"\hspace {1cm} x"),
         (r"{\color{red} x}_1", r"{ \color {red} x } _ { 1 }"),
         (r"\unknown{a}{_b}x^1", r"\unknown { a } { _ b } x ^ { 1 }"),
+        # upright words
+        *(
+            (f"x = {word}y", r"x = ~ \mathrm { f o r ~ a l l } ~ y")
+            for word in (
+                r"\text{ for all }", r"\mbox{ for all }", r"\hbox{ for\ all }", r"\textrm{ for~all }",
+                r"\mathrm{~for~all~}", r"~\textnormal{for all}\ ", r"{\rm ~for~all~}",
+            )
+        ),
+        (r"{\text{ a b }}c{\rm ~de}^2", r"~ \mathrm { a ~ b } ~ c { ~ \mathrm { d e } } ^ { 2 }"),
+        (r"{a \over b \operatorname{Hom} c}", r"\frac { a } { b \, \mathrm { H o m } \, c }"),
+        (r"\text{a, b }c", r"\text {a, b} ~ c"),
+        (r"\frac{1}{x_{\mbox{a b}}}", r"\frac { 1 } { x _ { \mbox {a b} } }"),
+        (r"\text{R}^2 \bar{\textrm{x}}", r"\text {R} ^ { 2 } \bar { \text {x} }"),
+        (r"\textbf{ab} \textbf{a b}", r"\mathbf { a b } \textbf {a b}"),
+        (r"\text{ }a\text{}", r"\text { } a \text {}"),
+        (r"\boldsymbol{\text{ab}}", r"\boldsymbol { \text {ab} }"),
+        # operators
+        (r"x_{\text{max}}=\mathrm{sin}(x)", r"x _ { \max } = \sin ( x )"),
+        (r"a\,\mathrm{sin}\,x", r"a \sin x"),
+        (r"a\mathrm{sin}x-\mathrm{sin}x", r"a \mathrm { s i n } x - \mathrm { s i n } x"),
+        (r"=\mathrm{max}_x(a)", r"= \mathrm { m a x } _ { x } ( a )"),
+        (r"=\operatorname{Tr}(A)-B\operatorname{Tr}A", r"= \mathrm { T r } ( A ) - B \, \mathrm { T r } \, A"),
+        (r"-\operatorname{Tr}A", r"- \, \mathrm { T r } \, A"),
+        (r"e^{\operatorname{Tr}A}", r"e ^ { \operatorname { T r } A }"),
+        (r"\underline{\mathrm{lim}}", r"\underline { \mathrm { l i m } }"),
+        (r"{{a\le\mathrm{min}(x)}}", r"a \leq \min ( x )"),
+        (r"\tg x", r"\mathrm { t g } \, x"),
+        # chemistry
+        (r"\ce { SO_4^2- + Ba^{2+}  -> BaSO4 (v)}", r"\ce {SO4^{2-} + Ba^{2+} -> BaSO4 v}"),
+        (r"\ce{H2C\bond{2}CH2 + H^+ → C2H5^+ }", r"\ce {H2C=CH2 + H+ -> C2H5+}"),
+        (r"\ce{^14C + $n$ H_2O ->[\Delta] A_x}", r"\ce {^14C + $n$ H_2O ->[\Delta] A_{x}}"),
+        (r"\ce{^14C\bond{#}N}", r"\ce {^{14}C#N}"),
+        (r"x\ce{\frac{a}{b}  A}_1", r"x \ce {\frac{a}{b} A} _ { 1 }"),
+        (r"\pu{ 1.2e3  kJ//mol }", r"\pu {1.2e3 kJ//mol}"),
         # left alone
         (r"\def\a{x}\a_1", r"\def \a { x } \a _ 1"),
         ("x^2^3", "x ^ 2 ^ 3"),

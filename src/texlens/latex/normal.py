@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from texlens.latex import symbols
+from texlens.latex.chemistry import normal_chemistry
+from texlens.latex.cursor import AFTER_ATOM, MISPLACED, Cursor, Unparsable
 from texlens.latex.formula import strip, unwrap
 from texlens.latex.spelling import (
     part_delimiter,
@@ -22,12 +24,23 @@ from texlens.latex.spelling import (
     upright_operator,
 )
 from texlens.latex.tokens import (
+    CHEMISTRY,
     TEXT_COMMANDS,
     detokenize,
-    end_of_text,
     formulas_in_text,
     tokenize,
 )
+from texlens.latex.words import (
+    OF_TEXT_SIZE,
+    SPACE,
+    WORDS,
+    put_spaces_outside,
+    spell_words,
+    spelled_text,
+)
+
+REVISION = 2
+"""Increased with every change that gives a formula another normal form."""
 
 REVISION = 1
 """Increased with every change that gives a formula another normal form."""
@@ -37,10 +50,6 @@ REVISION = 1
 MAX_DEPTH = 200
 # So are longer ones: no picture shows so much, and the result must come within a second.
 MAX_TOKENS = 100_000
-
-
-class _Unparsable(Exception):
-    """Not LaTeX that this parser understands: the formula stays as it is."""
 
 
 def normalize(latex: str) -> str:
@@ -59,7 +68,7 @@ def normal_tokens(tokens: Sequence[str]) -> Sequence[str]:
         return tokens
     try:
         return _Parser(tokens).formula()
-    except _Unparsable:
+    except Unparsable:
         return tokens
 
 
@@ -70,24 +79,27 @@ _BOX = 2  # one box of class Ord, such as a fraction: braces make no difference 
 _GROUP = 3  # one group in braces
 _OTHER = 4
 _NO_ATOM = 5  # space or a switch: takes no scripts
+_SPACED = 6  # one box with space beside it: braces make no difference, unless scripts follow
 
 # Tokens that are copied, and their shape.
 _PLAIN = {
     **dict.fromkeys(symbols.SPACES | symbols.SWITCHES, _NO_ATOM),
     **dict.fromkeys(symbols.ORDINARY, _CHARACTER),
-    **dict.fromkeys(symbols.SYMBOLS, _OTHER),
+    **dict.fromkeys(symbols.SYMBOLS - symbols.OPERATORS_OF_KATEX.keys(), _OTHER),
 }
 _SCRIPTS = frozenset(["_", "^", "'", "\\sb", "\\sp"])
 _LIMITS = frozenset(["\\limits", "\\nolimits", "\\displaylimits"])
-_AFTER_ATOM = _SCRIPTS | _LIMITS
-# Where these occur and are not expected, the formula is broken.
-_MISPLACED = frozenset(["", "}", "&", "$", "#", "\\left", "\\right", "\\middle"]) | _AFTER_ATOM
-
 _END = frozenset([""])
 _END_OF_GROUP = frozenset(["}"])
 _END_OF_OPTION = frozenset(["]"])
 
 _ENVIRONMENTS = {f"\\begin{{{name}}}": name for name in symbols.CELLS | symbols.ALIGNED_CELLS}
+# Text in boxes of text size is not as large as that in other boxes where one of these shrinks it.
+_SHRINKING = (
+    symbols.commands("scriptstyle scriptscriptstyle") | symbols.INFIX.keys() | symbols.OTHER_INFIX
+)
+_SMALL = frozenset(["smallmatrix", "subarray"])
+_FRACTIONS = symbols.commands("frac dfrac tfrac binom dbinom tbinom")
 _TEXT_BOXES = frozenset(t for t in TEXT_COMMANDS if t.startswith("\\text") or t == "\\mbox")
 
 
@@ -102,14 +114,16 @@ def _without_braces(group: list[str]) -> list[str]:
     return group if lone_operator or not _HELD_BY_BRACES.isdisjoint(group) else group[1:-1]
 
 
-class _Parser:
+class _Parser(Cursor):
     """A recursive descent over the tokens that writes the normal form as it goes."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        self.tokens = [*tokens, ""]  # "" is the end
-        self.position = 0
+        super().__init__(tokens)
         self.depth = 0
+        self.accented = False  # whether an accent stands over this argument
         self.font = ""  # the font command in effect
+        # 0 for display style, 1 for text style, from 2 on smaller or unknown
+        self.smallness = 0 if _SHRINKING.isdisjoint(tokens) else 2
 
     @cached_property
     def closers(self) -> frozenset[str]:
@@ -127,15 +141,20 @@ class _Parser:
         ends_in_sign = inked and out[inked - 1] in symbols.BINARIES
         if ends_in_sign or not symbols.OTHER_INFIX.isdisjoint(out):
             inked = len(out)
-        # Without the space or the braces, the rest may have a shorter spelling.
+        # Without the space, the braces or `\over`, the rest may have another spelling.
         opened = self.tokens[0] == "{" and out[:1] != ["{"]
+        opened |= self.smallness > 0 and _SHRINKING.isdisjoint(out)
         return _Parser(out[:inked]).formula() if inked < len(out) or opened else out
 
-    def _list(self, stops: frozenset[str], *, sealed: bool) -> tuple[list[str], int]:
+    def _list(
+        self, stops: frozenset[str], *, sealed: bool, edges: bool | None = True
+    ) -> tuple[list[str], int]:
         """Parse atoms up to one of `stops`, without taking it; return their tokens and shape.
 
         A list is sealed if braces around its whole content make no difference outside. Then such
         braces are removed, and a font switch at its start becomes a command with an argument.
+        `edges` is whether its first and last atom have no neighbour; None where the atoms around the
+        list may become neighbours.
         """
         self._descend()
         tokens = self.tokens
@@ -145,6 +164,7 @@ class _Parser:
         outer_font = self.font
         numerator: list[str] = []
         numerator_shape = _NOTHING
+        has_words = False
         declares = False  # there is a switch here, other than a font at the start
         while (token := tokens[self.position]) not in stops:
             start = len(out)
@@ -154,9 +174,11 @@ class _Parser:
                 atom = _CHARACTER
             elif token in symbols.INFIX or token in symbols.OTHER_INFIX:
                 if infix:
-                    raise _Unparsable
+                    raise Unparsable
                 self.position += 1
                 infix = token
+                if has_words:
+                    self._spell_words(out, edges)
                 numerator, numerator_shape = out, shape
                 out = []
                 shape = _NOTHING
@@ -182,10 +204,13 @@ class _Parser:
                 atom = self._atom(out)
                 if len(out) == start:
                     continue
-            if tokens[self.position] in _AFTER_ATOM and atom != _NO_ATOM:
+                has_words = has_words or not WORDS.isdisjoint(out[start : start + 4])
+            if tokens[self.position] in AFTER_ATOM and atom != _NO_ATOM:
                 self._scripts(out)
                 atom = _OTHER
             shape = _OTHER if start or atom == _NO_ATOM else atom
+        if has_words and self._spell_words(out, edges):
+            shape = _OTHER
         self.depth -= 1
         self.font = outer_font
         if infix in symbols.INFIX and not declares:
@@ -199,15 +224,24 @@ class _Parser:
         elif shape == _GROUP and sealed:
             out = _without_braces(out)
             shape = _OTHER if out else _NOTHING
+            self._spell_words(out, edges)
         if font and out:
             out = [symbols.FONT_SWITCHES[font], "{", *out, "}"]
             shape = _CHARACTER if shape == _CHARACTER else _BOX
+            if font == "\\rm" and not outer_font and put_spaces_outside(out, 0):
+                shape = _SPACED
         return out, shape
+
+    def _spell_words(self, out: list[str], edges: bool | None) -> bool:
+        """Spell upright words in one way; return whether that changed one."""
+        if edges is None or self.font or WORDS.isdisjoint(out):
+            return False
+        return spell_words(out, edges=edges, full_size=self.smallness < 2)
 
     def _descend(self) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise _Unparsable
+            raise Unparsable
 
     def _atom(self, out: list[str]) -> int:
         """Parse one atom without its scripts, append its normal form, return its shape."""
@@ -222,10 +256,14 @@ class _Parser:
                 spell_spaced_arrow(out)
             return shape
         if token == "{":
-            content, shape = self._list(_END_OF_GROUP, sealed=True)
+            content, shape = self._list(_END_OF_GROUP, sealed=True, edges=None)
             self.position += 1
             # MathJax leaves out the italic correction of a letter in \mathit without braces.
-            if shape == _BOX or (shape == _CHARACTER and self.font != "\\mathit"):
+            if (
+                shape == _BOX
+                or (shape == _CHARACTER and self.font != "\\mathit")
+                or (shape == _SPACED and self.tokens[self.position] not in AFTER_ATOM)
+            ):
                 out += content
                 return shape
             out += ("{", *content, "}")
@@ -239,6 +277,9 @@ class _Parser:
             return self._environment(token, out)
         if token in TEXT_COMMANDS:
             return self._text(token, out)
+        if token in CHEMISTRY:
+            out += (token, "{", *normal_chemistry(token, self.text_group()), "}")
+            return _OTHER
         if token in symbols.SIZED_DELIMITERS:
             out.append(token)
             self._delimiter(out)
@@ -246,19 +287,22 @@ class _Parser:
         if token in symbols.DROPPED:
             return _NO_ATOM
         if token == "\\label":
-            self._drop_argument()
+            self.drop_argument()
             return _NO_ATOM
         return self._other(token, out)
 
     def _other(self, token: str, out: list[str]) -> int:
         """Parse rare and unknown tokens."""
-        if token in _MISPLACED or token[:5] == "\\end{":
-            raise _Unparsable
+        if token in MISPLACED or token[:5] == "\\end{":
+            raise Unparsable
+        if token in symbols.OPERATORS_OF_KATEX:
+            out += symbols.OPERATORS_OF_KATEX[token]
+            return _OTHER
         side, delimiter = part_delimiter(token)
         if side == "\\left":
             return self._delimited(delimiter, out)
         if side:
-            raise _Unparsable
+            raise Unparsable
         # `\neq` looks like `\not =`, which MathJax lets fonts change; \dots depends on what follows.
         is_not_equal = token == "\\not" and self.tokens[self.position] == "=" and not self.font
         if is_not_equal and out[-1:] != ["\\dots"]:
@@ -272,49 +316,51 @@ class _Parser:
         if token[0] == "\\":
             # Unknown: what follows may be its arguments, of whatever kind.
             while self.tokens[self.position][:1] == "{":
-                self._verbatim_group(out)
+                self.verbatim_group(out)
         return _OTHER
 
-    def _argument(self, *, sealed: bool = True) -> tuple[list[str], int]:
+    def _argument(self, *, sealed: bool = True, edges: bool | None = True) -> tuple[list[str], int]:
         """Parse an argument or a script: a group, or one atom without braces."""
         token = self.tokens[self.position]
         if token == "{":
             self.position += 1
-            content, shape = self._list(_END_OF_GROUP, sealed=sealed)
+            content, shape = self._list(_END_OF_GROUP, sealed=sealed, edges=edges)
             self.position += 1
             return content, shape
         content = []
         shape = self._atom(content)
         if shape == _NO_ATOM:
-            raise _Unparsable
+            raise Unparsable
         if shape == _GROUP:
             return content[1:-1], _OTHER
         return content, shape
 
     def _scripts(self, out: list[str]) -> None:
         """Parse limits, primes and scripts in any order; append them in the one order."""
+        outer, self.smallness = self.smallness, 2
         subscript: list[str] | None = None
         superscript: list[str] | None = None
         after_prime = False
-        while (token := self.tokens[self.position]) in _AFTER_ATOM:
+        while (token := self.tokens[self.position]) in AFTER_ATOM:
             self.position += 1
             if token == "_" or token == "\\sb":
                 if subscript is not None:
-                    raise _Unparsable
+                    raise Unparsable
                 subscript = self._argument()[0]
                 after_prime = False
             elif token in _LIMITS:
                 if subscript is not None or superscript is not None:
-                    raise _Unparsable
+                    raise Unparsable
                 out.append(token)
             else:
                 if superscript is not None and not after_prime:
-                    raise _Unparsable
+                    raise Unparsable
                 after_prime = token == "'"
                 if after_prime and self.font == "\\boldsymbol":
-                    raise _Unparsable  # MathJax makes this one bold, and not `^ { \prime }`
+                    raise Unparsable  # MathJax makes this one bold, and not `^ { \prime }`
                 superscript = superscript or []
                 superscript += ["\\prime"] if after_prime else self._argument()[0]
+        self.smallness = outer
         if subscript is not None:
             out += ("_", "{", *subscript, "}")
         if superscript is not None:
@@ -325,12 +371,18 @@ class _Parser:
         out.append(token)
         start = len(out)
         shape = _OTHER
-        outer_font = self.font
+        outer = self.font, self.smallness, self.accented
+        self.accented = token in symbols.ACCENTS
         if token in symbols.FONTS:
             self.font = token
+        elif token in _FRACTIONS:
+            self.smallness += 1
+        elif token not in symbols.ACCENTS:
+            self.smallness = 2
+        edges = True if token in _FRACTIONS or token == "\\sqrt" else None
         for letter in signature:
             if letter in "ak":
-                content, shape = self._argument(sealed=letter == "a")
+                content, shape = self._argument(sealed=letter == "a", edges=edges)
                 out += ("{", *content, "}")
             elif letter == "o":
                 if self.tokens[self.position] == "[":
@@ -339,10 +391,14 @@ class _Parser:
                     self.position += 1
                     out += ("[", *content, "]")
             elif letter == "r":
-                self._verbatim_group(out)
+                self.verbatim_group(out)
             else:
-                self._raw_token(out)
-        self.font = outer_font
+                self.raw_token(out)
+        self.font, self.smallness, self.accented = outer
+        if token == "\\mathrm" and not self.font:
+            has_script = self.tokens[self.position] in AFTER_ATOM
+            if put_spaces_outside(out, start - 1, has_script=has_script):
+                return _SPACED
         if token in symbols.FONTS and shape == _CHARACTER:
             return _CHARACTER
         if token in symbols.ACCENTS:
@@ -378,10 +434,10 @@ class _Parser:
         r"""Parse the delimiter after `\big` and similar commands."""
         token = self.tokens[self.position]
         if token == "{":
-            self._verbatim_group(out)
+            self.verbatim_group(out)
             return
-        if token in _MISPLACED:
-            raise _Unparsable
+        if token in MISPLACED:
+            raise Unparsable
         self.position += 1
         out.append(spelled_delimiter(token))
 
@@ -392,18 +448,20 @@ class _Parser:
         out.append(begin)
         end = "\\end" + begin[6:]
         if name is None:
-            self._verbatim(out, begin, end)
+            self.verbatim(out, begin, end)
             return _OTHER
         starts_formula = self.position == 1
         if self.tokens[self.position] == "[" and name in symbols.POSITIONED:
             out += self.tokens[self.position : self.position + 3]
             self.position += 3
             if out[-1] != "]":
-                raise _Unparsable
+                raise Unparsable
         alone = name in symbols.CELLS
         for _ in range(symbols.CELLS[name] if alone else symbols.ALIGNED_CELLS[name]):
-            self._verbatim_group(out)
+            self.verbatim_group(out)
+        outer, self.smallness = self.smallness, max(self.smallness, 2 if name in _SMALL else alone)
         columns = self._cells(end, out, alone=alone)
+        self.smallness = outer
         if not alone:
             is_formula = starts_formula and not self.tokens[self.position]
             out[start:] = spelled_display(name, columns, out[start:], is_formula)
@@ -417,7 +475,7 @@ class _Parser:
         row_before_is_empty = True
         while True:
             start = self.position
-            content, _ = self._list(stops, sealed=alone)
+            content, _ = self._list(stops, sealed=alone, edges=alone)
             if not content and self.position > start:
                 content = ["{", "}"]  # as the last row, `{}` counts as a row, and nothing does not
             out += content
@@ -439,56 +497,21 @@ class _Parser:
                 row = len(out)
 
     def _text(self, token: str, out: list[str]) -> int:
-        """Copy text; the formulas in it come to the normal form."""
+        """Parse text: its spelling becomes the one, and formulas in it come to the normal form."""
         out.append(token)
-        shape = _BOX if token in _TEXT_BOXES else _OTHER
         while self.tokens[self.position][:1] == "[":
-            self._raw_token(out)
-        if self.tokens[self.position] != "{":
-            raise _Unparsable
-        end = end_of_text(self.tokens, self.position)
-        if not self.tokens[end - 1]:
-            raise _Unparsable
-        for is_formula, part in formulas_in_text(self.tokens[self.position : end]):
-            out += ["$", *normal_tokens(part), "$"] if is_formula else part
-        self.position = end
-        return shape
-
-    def _raw_token(self, out: list[str]) -> None:
-        """Copy an argument that the tokeniser kept whole, and options before it."""
-        while (token := self.tokens[self.position])[:1] == "[" and len(token) > 1:
-            out.append(token)
-            self.position += 1
-        if len(token) < 2 or token[0] == "\\":
-            raise _Unparsable
-        out.append(token)
-        self.position += 1
-
-    def _drop_argument(self) -> None:
-        if self.tokens[self.position][:1] == "{":
-            self._verbatim_group([])
-        elif self.tokens[self.position] in _MISPLACED:
-            raise _Unparsable
-        else:
-            self.position += 1
-
-    def _verbatim_group(self, out: list[str]) -> None:
-        """Copy a group in braces as it is."""
-        token = self.tokens[self.position]
-        if token[:1] != "{":
-            raise _Unparsable
-        self.position += 1
-        out.append(token)
-        if token == "{":
-            self._verbatim(out, "{", "}")
-
-    def _verbatim(self, out: list[str], opening: str, closing: str) -> None:
-        """Copy tokens as they are, up to the one that closes the opening before them."""
-        depth = 1
-        while depth:
-            token = self.tokens[self.position]
-            if not token:
-                raise _Unparsable
-            self.position += 1
-            out.append(token)
-            depth += (token == opening) - (token == closing)
+            self.raw_token(out)
+        text: list[str] = []
+        for is_formula, part in formulas_in_text(self.text_group()):
+            text += ["$", *normal_tokens(part), "$"] if is_formula else part
+        has_script = self.tokens[self.position] in AFTER_ATOM
+        spelled = None
+        if self.font != "\\boldsymbol" and (self.smallness < 2 or token not in OF_TEXT_SIZE):
+            spelled = spelled_text(token, text, has_script=has_script, has_accent=self.accented)
+        if spelled is None:
+            out += ("{", *text, "}")
+            return _BOX if token in _TEXT_BOXES else _OTHER
+        out[-1:] = spelled
+        if SPACE in (spelled[0], spelled[-1]):
+            return _SPACED
+        return _CHARACTER if len(spelled) == 4 and spelled[0] in symbols.FONTS else _BOX

@@ -109,8 +109,7 @@ SYMBOLS: frozenset[str] = (
     )
 )
 
-# Commands that draw no atom: spaces, and switches that hold to the end of their group. `~` and `\ `
-# are two spaces: LaTeX's `~` ends with an empty atom.
+# Commands that draw no atom: spaces, and switches that hold to the end of their group.
 SPACES: frozenset[str] = frozenset(["~", "\\ "]) | commands(
     ", : ; ! quad qquad enspace enskip negmedspace negthickspace"
 )
@@ -130,9 +129,9 @@ SYNONYMS: dict[str, str] = _pairs(
     \vert |  \Vert \|  \lt <  \gt >  \ast *  \doublecap \Cap  \doublecup \Cup  \doteqdot \Doteq
     \gggtr \ggg  \llless \lll  \restriction \upharpoonright  \thinspace \,  \negthinspace \!
     \medspace \:  \> \:  \thickspace \;  \Bbb \mathbb  \bold \mathbf  \frak \mathfrak
-    \bm \boldsymbol
+    \bm \boldsymbol  \hbox \mbox  \nobreakspace ~
     """
-)
+) | {"\\ ": "~"}
 # Arrows between two thick spaces, and the command that is defined as that.
 SPACED_ARROWS: dict[str, str] = _pairs(
     r"\Longrightarrow \implies  \Longleftarrow \impliedby  \Longleftrightarrow \iff"
@@ -221,6 +220,11 @@ SIGNATURES: dict[str, str] = {
 }
 # Commands that make an operator of letters.
 OPERATORS: frozenset[str] = commands("mathop operatorname operatorname*")
+# Operators that KaTeX knows and LaTeX does not, as what they are.
+OPERATORS_OF_KATEX: dict[str, list[str]] = {
+    f"\\{name}": ["\\operatorname", "{", *name, "}"]
+    for name in _words("arctg arcctg ch cosec cotg ctg cth sh tg th")
+}
 # What `\operatorname` may be given that has a command of its own; with the star, one with limits.
 OPERATOR_NAMES: dict[str, list[str]] = {
     "\\operatorname": _words(

@@ -10,6 +10,8 @@ The token definition, used by the normal form, by the metrics over tokens and by
 - space in math is invisible and not a token, and neither is a comment;
 - in text mode (the argument of `\text`, `\mbox`, ...) space is visible: a run of it is the
   token `" "`, and everything else is one token a character, as in math;
+- in chemistry (the argument of mhchem's `\ce` and `\pu`) the same holds, and an arrow such as `->` or
+  `<=>` is one token;
 - an argument that is not a formula (a length, a colour, a label) is one token with its braces:
   `\hspace {1em}` is `\hspace`, `{1em}`; so is the length after `\kern`, and `\\[2pt]`.
 
@@ -27,7 +29,7 @@ _WS = r"[ \t\r\n\f\v]"
 
 
 # How the arguments of a command are read where they are not formulas, one letter an argument:
-# T text, L a length in braces, l a bare length, N a name or other raw text in braces,
+# T text, C chemistry, L a length in braces, l a bare length, N a name or other raw text in braces,
 # o an optional one in brackets, * a star that belongs to the command.
 _ARGUMENTS: dict[str, str] = {
     name: letters
@@ -37,6 +39,7 @@ _ARGUMENTS: dict[str, str] = {
             "text textrm textsf texttt textnormal textbf textmd textit textup textsl textsc emph",
         ),
         ("T", "mbox hbox vbox fbox llap rlap clap intertext shortintertext reflectbox angl"),
+        ("C", "ce pu"),
         ("ooT", "makebox framebox"),
         ("l", "kern mkern hskip mskip vskip raise lower moveleft moveright above"),
         ("L", "mspace"),
@@ -59,6 +62,10 @@ TEXT_COMMANDS = frozenset(
     for star in ("", "*")
     if letters.endswith("T") and (not star or letters.startswith("*"))
 )
+# Commands whose argument is chemistry in the language of mhchem, which sees every space.
+CHEMISTRY = frozenset(["\\ce", "\\pu"])
+VERBATIM_COMMANDS = TEXT_COMMANDS | CHEMISTRY
+"""Commands whose argument `detokenize` writes as it is, without spaces between the tokens."""
 
 _TOKEN = re.compile(
     r"\\(?:begin|end)\{[A-Za-z]+\*?\}"
@@ -89,7 +96,7 @@ _ARGUMENT = {
     "N": re.compile(rf"{_WS}*+(\{{[^{{}}]*\}})"),
     "o": re.compile(rf"{_WS}*+(\[[^][{{}}\\]*\])"),
     "*": re.compile(rf"{_WS}*+(\*)"),
-    "T": re.compile(rf"{_WS}*+(\{{)"),
+    **dict.fromkeys("TC", re.compile(rf"{_WS}*+(\{{)")),
 }
 _GAP = re.compile(rf"(\[{_LENGTH}{_WS}*+\])")
 _SPACE_RUN = re.compile(rf"{_WS}+")
@@ -97,6 +104,7 @@ _SPACE_RUN = re.compile(rf"{_WS}+")
 _TEXT_TOKEN = re.compile(
     rf"\\[A-Za-z]+|\\{_WS}|\\[^A-Za-z]|{_WS}+|[^ \t\r\n\f\v\\][\u0300-\u036f]*|\\"
 )
+_CHEMISTRY_TOKEN = re.compile(rf"<-->|<=>>|<<=>|<->|<=>|->|<-|{_TEXT_TOKEN.pattern}")
 _BETWEEN_BRACES = re.compile(r"(?:[^{}\\%]++|\\.|\\\Z|%[^\n]*+)*+", re.DOTALL)
 _COMMENT_IN_TEXT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*\n?[ \t]*")
 _MATH_IN_TEXT = re.compile(r"(?<!\\)(?:\\\\)*+(?P<math>\$(?:[^$\\]++|\\.)*+\$)", re.DOTALL)
@@ -140,10 +148,11 @@ def _arguments(latex: str, position: int, command: str, tokens: list[str]) -> in
         position = argument.end()
         if letter == "*":
             tokens[-1] += "*"
-        elif letter == "T":
+        elif letter in "TC":
             end = _end_of_group(latex, position)
             tokens.append("{")
-            tokens += _text_tokens(latex[position:end])
+            split = _text_tokens if letter == "T" else chemistry_tokens
+            tokens += split(latex[position:end])
             tokens += latex[end : end + 1]
             position = end + 1
         else:
@@ -192,6 +201,12 @@ def _plain_text_tokens(text: str) -> list[str]:
     return tokens
 
 
+def chemistry_tokens(text: str) -> list[str]:
+    """The tokens of chemistry. Space counts after a command too: mhchem reads it."""
+    found = _CHEMISTRY_TOKEN.findall(_COMMENT_IN_TEXT.sub(r"\1", text))
+    return [_SPACE_RUN.sub(" ", token) for token in found]
+
+
 def _is_word(token: str) -> bool:
     return token[0] == "\\" and token[-1].isascii() and token[-1].isalpha()
 
@@ -212,13 +227,14 @@ def spaced_words(tokens: Sequence[str]) -> list[str]:
         token = tokens[position]
         words.append("\\" if token == "\\ " else token)
         position += 1
-        if token in TEXT_COMMANDS:
+        if token in VERBATIM_COMMANDS:
             while position < len(tokens) and tokens[position][0] == "[":
                 words.append(tokens[position])
                 position += 1
             if tokens[position : position + 1] == ["{"]:
                 end = end_of_text(tokens, position)
-                words.append(_text(tokens[position:end]))
+                text = tokens[position:end]
+                words.append("".join(text) if token in CHEMISTRY else _text(text))
                 position = end
     if words and words[-1] == "\\":
         words.append("")

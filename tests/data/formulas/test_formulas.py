@@ -123,12 +123,12 @@ def test_recombined_formulas_are_new_and_valid() -> None:
 
 
 def test_variations_keep_the_structure_and_the_words() -> None:
-    formula = r"\frac { a _ { 1 } } { \mathrm { m a x } } + a ^ { 2 } = \beta"
+    formula = r"\frac { a _ { 1 } } { \mathrm { o u t } } + a ^ { 2 } = \beta"
     varied = {vary(formula, Random(seed)) for seed in range(50)}
     assert len(varied) > 20
     for text in varied:
         assert text == normalize(text)
-        assert r"\mathrm { m a x }" in text
+        assert r"\mathrm { o u t }" in text
         tokens = text.split()
         assert tokens[0] == r"\frac"
         assert len(tokens) == len(formula.split())

@@ -31,6 +31,7 @@ import '@mathjax/src/mjs/input/tex/textmacros/TextMacrosConfiguration.js';
 import '@mathjax/src/mjs/input/tex/unicode/UnicodeConfiguration.js';
 import '@mathjax/src/mjs/input/tex/upgreek/UpgreekConfiguration.js';
 import { SVG } from '@mathjax/src/mjs/output/svg.js';
+import { SvgTextNode } from '@mathjax/src/mjs/output/svg/Wrappers/TextNode.js';
 import { MathJaxTexFont } from '@mathjax/mathjax-tex-font/mjs/svg.js';
 import MISSING_GLYPHS from 'missing-glyphs';
 import { BoxReader, widthOfUnknown } from './boxes.js';
@@ -64,6 +65,23 @@ function define(name, text, count, optional) {
 }
 
 Object.assign(MathJaxTexFont.defaultChars.normal, MISSING_GLYPHS); // see glyphs.mjs
+
+// An f has its italic correction in a formula and not in a word: \mathrm{for} and \text{for} look the
+// same. (TeX leaves it out between the letters of a word, and keeps it after the last one.)
+const TEXT_FONTS = ['normal', 'bold', 'sans-serif', 'bold-sans-serif', 'monospace'];
+const INVISIBLE = 0.02; // em: the correction of a q
+const { computeBBox } = SvgTextNode.prototype;
+SvgTextNode.prototype.computeBBox = function (bbox, recompute) {
+  computeBBox.call(this, bbox, recompute);
+  const { node } = this.parent;
+  if (bbox.ic && TEXT_FONTS.includes(node.attributes.get('mathvariant')) && (bbox.ic < INVISIBLE || isInWord(node)))
+    bbox.ic = 0;
+};
+
+function isInWord(node) {
+  if (node.getText().length > 1) return true; // \inf
+  return node.isKind('mi') && node.parent?.isInferred && node.parent.childNodes.length > 1;
+}
 
 const adaptor = liteAdaptor();
 RegisterHTMLHandler(adaptor);
