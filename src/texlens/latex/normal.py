@@ -42,9 +42,6 @@ from texlens.latex.words import (
 REVISION = 2
 """Increased with every change that gives a formula another normal form."""
 
-REVISION = 1
-"""Increased with every change that gives a formula another normal form."""
-
 # Deeper formulas are left as they are. TeX itself gives up at 255 levels of grouping; the parser
 # needs up to four Python frames a level.
 MAX_DEPTH = 200
