@@ -50,10 +50,6 @@ def whites(parts: Sequence[Sequence[Box]]) -> list[float]:
     The unit is one em in a formula, and at the edge of a word a word space, of which more is no more.
     `UNKNOWN` before the first, and where a punctuation mark or an arrow separates them.
     """
-    letters = [
-        part[0].font == "normal" and len(part) == 1 and is_latin(part[0].char) for part in parts
-    ]
-    letters.append(False)  # after the last, and by index -1 before the first
     found = [UNKNOWN]
     for i, (before, after) in enumerate(pairwise(parts)):
         first = after[0]
@@ -61,17 +57,22 @@ def whites(parts: Sequence[Sequence[Box]]) -> list[float]:
             found.append(UNKNOWN)
             continue
         white = max(0.0, gap(before, after)) / first.scale
-        word_before = letters[i] and (letters[i + 1] or letters[i - 1])
-        if word_before or (letters[i + 1] and letters[i + 2]):
+        # Neighbouring boxes, whatever part they are of: how signs are grouped does not show.
+        around = (
+            before[-2] if len(before) > 1 else parts[i - 1][-1] if i else None,
+            before[-1],
+            first,
+            after[1] if len(after) > 1 else parts[i + 2][0] if i + 2 < len(parts) else None,
+        )
+        if any(is_letter(a) and is_letter(b) for a, b in pairwise(around)):
             white = min(white / WORD_SPACE, MOST_WORD_SPACES)
         found.append(white)
     return found
 
 
-@cache
-def is_latin(char: str) -> bool:
-    """Whether this is a letter of words."""
-    return char.isalpha() and char < "\u0370"
+def is_letter(box: Box | None) -> bool:
+    """Whether this is an upright Latin letter, as words have them."""
+    return box is not None and box.font == "normal" and box.char.isalpha() and box.char < "\u0370"
 
 
 def white_of_cells(before: Sequence[Box], after: Sequence[Box]) -> float:
