@@ -317,14 +317,6 @@ def array_as_matrix(tokens: Tokens, rng: Random) -> Tokens:
 
 
 @rule(keeps=True)
-def columns_aligned_left(tokens: Tokens, rng: Random) -> Tokens:
-    for i in commands(tokens, ["\\begin{array}"]):
-        for start, end in groups_after(tokens, i + 1, 1) or []:
-            tokens[start:end] = ["l" if t in ("c", "r") else t for t in tokens[start:end]]
-    return tokens
-
-
-@rule(keeps=True)
 def limits_said_aloud(tokens: Tokens, rng: Random) -> Tokens:
     places = {
         i for i in top_level(tokens)[:-1]
