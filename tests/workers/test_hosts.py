@@ -21,12 +21,15 @@ posix = pytest.mark.skipif(os.name == "nt", reason="development data absent")
 
 
 def everything() -> tuple[object, ...]:
-    """What users call that needs an engine."""
+    """What users call: check, score, render, read."""
     scores = texlens.score([PAIR], ["cdm", "layout", "rouge_l", "katex_valid"])
+    picture = render.png("x^2 + 1")
+    assert isinstance(picture, bytes)
     return (
         texlens.check(["a+b", r"\frac{"])[0].ok,
         *(score.value for score in scores.values()),
-        render.png("x^2"),
+        picture,
+        texlens.read(picture).latex,
     )
 
 
@@ -181,3 +184,27 @@ def test_ctrl_c_ends_the_wait_and_the_next_call_works(tmp_path: Path) -> None:
             print("interrupted", texlens.check(["a"])[0].ok)
     """
     assert run(script, tmp_path).stdout == "interrupted True\n"
+
+
+@pytest.mark.slow
+def test_in_a_notebook() -> None:
+    """A real Jupyter kernel, whose cells run inside an event loop, some with `await`."""
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    cells = [
+        "import asyncio, texlens; from texlens import render",
+        "picture = render.png('x^2 + 1'); print(texlens.check('a+b').ok)",
+        f"print(texlens.score([{PAIR!r}] * 100, ['layout', 'rouge_l'], workers=2)['layout'].n)",
+        "print((await asyncio.to_thread(texlens.read, picture)).latex == texlens.read(picture).latex)",
+        "import os; os.kill(__import__('texlens').workers.get_pool().pids[0], 9)",
+        "print(texlens.check('a+b').ok)",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    printed = "".join(
+        output.text
+        for cell in notebook.cells
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stdout"
+    )
+    assert printed == "True\n100\nTrue\nTrue\n"
