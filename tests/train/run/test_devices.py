@@ -10,8 +10,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from texlens.errors import InputError
+from texlens.train.run import processes
 from texlens.train.run.curves import read_log
 from texlens.train.sft.settings import SftConfig
 
@@ -62,6 +65,49 @@ def test_two_processes_give_the_curve_of_one(
         assert theirs["epoch"] == ours["epoch"]  # so many examples were taken
         assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-3)
         assert theirs["grad_norm"] == pytest.approx(ours["grad_norm"], rel=1e-2)
+
+
+@pytest.mark.slow
+def test_dev_pictures_are_read_with_sharded_weights(
+    tuning: Callable[..., SftConfig], pictures: Path, tmp_path: Path
+) -> None:
+    dev = [{"name": "printed", "parquet": str(pictures), "rows": [40, 60], "sample": 5}]
+    config = tuning(dev=dev, dev_metrics=["exact", "edit_tokens"])
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(config.document()), encoding="utf-8")
+    script = str(Path(__file__).with_name("sharded_reading.py"))
+    _run(["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29513",
+          script, str(recipe), str(tmp_path)])  # fmt: skip
+    assert len((tmp_path / "dev_printed.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("seen", "environment", "quantisation", "complaint"),
+    [
+        (4, {}, None, "--num_processes 4 -m texlens"),
+        (2, {"LOCAL_RANK": "2"}, None, "a process for GPU 2 of this machine, which has 2"),
+        (2, {"LOCAL_RANK": "1", "ACCELERATE_USE_FSDP": "true"}, "nf4", "cannot be spread"),
+        (1, {}, "nf4", None),
+        (2, {"LOCAL_RANK": "1"}, "nf4", None),
+    ],
+)
+def test_a_wrong_launch_is_named_before_anything_is_loaded(
+    seen: int, environment: dict[str, str], quantisation: str | None, complaint: str | None,
+    tuning: Callable[..., SftConfig], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: seen)
+    for name in ("LOCAL_RANK", "ACCELERATE_USE_FSDP"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    config = tuning(device="auto", quantisation=quantisation)
+    if complaint is None:
+        processes.check_launch(config)
+        return
+    with pytest.raises(InputError, match=complaint):
+        processes.check_launch(config)
+    processes.check_launch(tuning(device="cpu"))
 
 
 def _run(arguments: list[str]) -> None:

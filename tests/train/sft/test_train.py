@@ -6,7 +6,9 @@ import itertools
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from texlens.data.parquet import read_examples, write_examples
 from texlens.errors import InputError, TexlensError
 from texlens.train.run import schedule
 from texlens.train.run.adapters import load_for_training
@@ -84,7 +87,8 @@ def test_what_a_run_leaves(tuning: Tuning, pictures: Path, tmp_path: Path) -> No
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         "adapter", "best", "config.yaml", "curves.csv", "curves.png", "dataset.json", "log.jsonl",
-        "dev_printed.jsonl", "dev_handwritten.jsonl", "README.md", "run.json", "tensorboard",
+        "dev_printed.jsonl", "dev_handwritten.jsonl", "README.md", "run.json", "start.json",
+        "tensorboard",
     }  # fmt: skip
     assert (
         SftConfig.model_validate(yaml.safe_load((tmp_path / "config.yaml").read_text())) == config
@@ -125,6 +129,45 @@ def test_other_settings_do_not_go_on(tuning: Tuning, tmp_path: Path) -> None:
         ]
         == 2
     )
+
+
+def test_changed_data_or_processes_do_not_go_on(
+    tuning: Tuning, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied, out = tmp_path / "data.parquet", tmp_path / "run"
+    shutil.copy(pictures, copied)
+    config = tuning(data=[{"parquet": str(copied)}])
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(4, patch)
+        with pytest.raises(Killed):
+            train_sft(config, out)
+    before = (out / "dataset.json").read_text()
+    examples = list(read_examples(pictures))
+    write_examples(copied, [replace(examples[0], latex_formula="x"), *examples[1:]])
+    with pytest.raises(InputError, match=r"data\.parquet' has changed since the run"):
+        train_sft(config, out)
+    assert (out / "dataset.json").read_text() == before
+    shutil.copy(pictures, copied)
+    start = json.loads((out / "start.json").read_text())
+    (out / "start.json").write_text(json.dumps(start | {"number of processes": 2}))
+    with pytest.raises(InputError, match="started with another number of processes"):
+        train_sft(config, out)
+    (out / "start.json").write_text(json.dumps(start))
+    assert train_sft(config, out)["step"] == 8
+
+
+def test_a_run_that_no_longer_improves_ends(tuning: Tuning, pictures: Path, tmp_path: Path) -> None:
+    dev = [{"name": "printed", "parquet": str(pictures), "rows": [40, 50], "sample": 2}]
+    config = tuning(
+        dev=dev, dev_metrics=["exact"], eval_steps=2, early_stopping_patience=2, max_steps=30,
+        learning_rate=1e-12,
+    )  # fmt: skip
+    summary = train_sft(config, tmp_path)
+    assert (summary["best"]["step"], summary["step"]) == (0, 4)
+    evaluated = [r for r in read_log(tmp_path / "log.jsonl") if "printed_exact" in r]
+    assert [record["step"] for record in evaluated] == [0, 2, 4]
+    assert all(record["seconds_evaluation"] > 0 for record in evaluated)
+    assert "seconds_evaluation" not in summary["dev"]
 
 
 def test_a_budget_in_minutes_ends_the_run_and_the_learning_rate(

@@ -7,8 +7,10 @@ and only prompts with right and wrong answers are kept.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,6 +22,13 @@ from texlens.train.grpo.sampling import Sampling, sample_answers
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.rewards.functions import RewardSettings, score_completions
 from texlens.train.run.curves import append_log, read_log
+from texlens.train.run.processes import (
+    from_main,
+    is_main_process,
+    joined,
+    my_share,
+    process_count,
+)
 
 PASS_RATES = "prefilter.jsonl"
 _LOOKS_EQUAL = 1 - 1e-9  # of `layout`
@@ -39,7 +48,8 @@ def prefilter(
 
     An answer is right when its normal form is the reference's, or both render alike (`layout` 1).
     Writes `prefilter.jsonl` into `out`, one line per prompt: id, answers, right, temperature.
-    Prompts with a line are not answered again, so that a killed run can be resumed.
+    Prompts with a line are not answered again, so that a killed run can be resumed. The processes of a
+    run share the batches.
 
     Raises InputError when too few prompts are left for one step.
     """
@@ -49,24 +59,28 @@ def prefilter(
     random = torch.Generator().manual_seed(config.seed)
     order = torch.randperm(len(prompts), generator=random).tolist()[: limits.max_prompts]
     path, ids, table = out / PASS_RATES, prompts.ids, prompts.table()
-    known = {
-        record["id"]: record
-        for record in read_log(path)
-        if (record["answers"], record["temperature"]) == (count, config.temperature)
-    }
+    known = from_main(
+        {
+            record["id"]: record
+            for record in read_log(path)
+            if (record["answers"], record["temperature"]) == (count, config.temperature)
+        }
+    )
     batches = [order[first : first + size] for first in range(0, len(order), size)]
     missing = [
         (number, places)
         for number, places in enumerate(batches)
         if any(ids[place] not in known for place in places)
     ]
-    if missing:
+    if missing and is_main_process():
         write_json_lines(path, known.values())  # without the line that a kill cut short
     processor = loaded.processor
     text = processor.apply_chat_template(
         loaded.prompt_config.messages(), tokenize=False, add_generation_prompt=True
     )
-    for number, places in progress(missing, total=len(missing), unit="batches", quiet=quiet):
+
+    def answered(number: int, places: list[int]) -> list[dict[str, Any]]:
+        """The records of a batch of prompts."""
         torch.manual_seed(config.seed + number)  # the same answers in a run that was resumed
         rows = table[places]
         inputs = processor(
@@ -84,14 +98,23 @@ def prefilter(
             completion_ids=answers,
         )
         right = [s.exact or s.rewards["layout"] >= _LOOKS_EQUAL for s in scored]
-        for row, name in enumerate(rows["id"]):
-            record = {
+        return [
+            {
                 "id": name,
                 "answers": count,
                 "right": sum(right[row * count : (row + 1) * count]),
                 "temperature": config.temperature,
             }
-            if known.setdefault(name, record) is record:
+            for row, name in enumerate(rows["id"])
+        ]
+
+    processes = process_count()
+    rounds = [missing[first : first + processes] for first in range(0, len(missing), processes)]
+    quiet = quiet or not is_main_process()
+    for batches_at_once in progress(rounds, total=len(rounds), unit="batches", quiet=quiet):
+        mine = [answered(number, places) for number, places in my_share(batches_at_once)]
+        for record in itertools.chain.from_iterable(joined(mine, len(batches_at_once))):
+            if known.setdefault(record["id"], record) is record and is_main_process():
                 append_log(path, record)
     rates = [known[ids[place]]["right"] for place in order]
     kept = [place for place, rate in zip(order, rates, strict=True) if 0 < rate < count]

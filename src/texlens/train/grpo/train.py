@@ -27,8 +27,9 @@ from texlens.train.grpo.sampling import Sampling
 from texlens.train.grpo.settings import MERGED_BASE, GrpoConfig
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.rewards.functions import BatchRewards, RewardSettings
-from texlens.train.run.adapters import count_parameters, load_for_training, on_cpu
+from texlens.train.run.adapters import load_for_training, on_cpu
 from texlens.train.run.dev_evaluation import dev_evaluator
+from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder, save_weights, step_of
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.trl_trainers import run_training, trl_arguments
@@ -51,11 +52,13 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
     transformers.utils.logging.disable_progress_bar()
     _require_vllm(config)
     config = config.model_copy(update={"optim": _available_optimizer(config)})
+    connect(config)
     run = RunFolder(config, out, overwrite=overwrite)
     groups = config.groups_per_step(run.processes)
     dev = dev_evaluator(config)
     loaded = within_limit(_start(config, run), config.max_prompt_length)
-    prompts = prepare_prompts(config, loaded)
+    with local_main_first():
+        prompts = prepare_prompts(config, loaded)
     sampling, settings = sampling_and_rewards(config, loaded)
     if run.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
@@ -65,12 +68,10 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
             shutil.rmtree(out / PAGES, ignore_errors=True)
     began = time.monotonic()
     if config.prefilter is not None:
-        # The main process answers; the others wait, and then read its answers.
-        with PartialState().main_process_first():
-            prompts = prefilter(prompts, loaded, config, out, sampling=sampling, settings=settings)
+        prompts = prefilter(prompts, loaded, config, out, sampling=sampling, settings=settings)
     schedule = Schedule(config, steps_per_epoch=max(1, len(prompts) // groups))
     schedule.minutes = (time.monotonic() - began) / 60  # choosing prompts is part of the run
-    run.write_start(prompts.record, count_parameters(loaded.model))
+    run.write_start(prompts.record, loaded.model)
     checkpoint = run.last_checkpoint()
     completions = CompletionLog(
         out,

@@ -15,7 +15,8 @@ from texlens.model.load import Loaded
 from texlens.train.run.curves import log_line
 from texlens.train.run.dev_evaluation import DevEvaluator, values_by_name
 from texlens.train.run.optimizer_state import check_optimizer, load_optimizer
-from texlens.train.run.run_folder import RunFolder
+from texlens.train.run.processes import from_main
+from texlens.train.run.run_folder import EVALUATION_SECONDS, RunFolder
 from texlens.train.run.schedule import Schedule
 
 LOG_PREFIX = "texlens/"
@@ -29,6 +30,14 @@ _LOGGED = (
 _PRINT_EVERY_SECONDS = 60.0  # where there is no terminal for a progress bar
 
 
+def whole_state(trainer: Any, run: RunFolder) -> dict[str, Any] | None:
+    """All weights, gathered on the main process; None where every process has them anyway."""
+    if not run.is_sharded:
+        return None
+    state: dict[str, Any] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return state
+
+
 def add_callbacks(
     trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
 ) -> None:
@@ -36,15 +45,8 @@ def add_callbacks(
     if run.config.continue_optimizer:
         trainer.add_callback(_OptimizerCallback(run))
     trainer.add_callback(_ClockCallback(run, schedule))
-    if run.is_main_process and dev.sets:
-        if run.is_sharded:
-            print(
-                "The dev sets are not read while the weights are spread over processes: "
-                "`texlens evaluate` reads the finished weights.",
-                file=sys.stderr,
-            )
-        else:
-            trainer.add_callback(_DevCallback(trainer, run, loaded, schedule, dev))
+    if dev.sets:
+        trainer.add_callback(_DevCallback(trainer, run, loaded, schedule, dev))
     if run.is_main_process:
         trainer.add_callback(_LogCallback(run, schedule))
         if "tensorboard" in run.config.report_to:
@@ -107,17 +109,25 @@ class _EvaluationCallback(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step % self.every == 0:
             self._evaluate(args, state)
+            if self.should_stop():
+                control.should_training_stop = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step != self.last_step:
             self._evaluate(args, state)
 
+    def should_stop(self) -> bool:
+        """Whether the run is to end by what was found; all processes must come to the same."""
+        return False
+
     def _evaluate(self, args: Any, state: Any) -> None:
         self.last_step = step = state.global_step
         self.schedule.pause()
+        began = time.monotonic()
         values = self.values(step)
         if self.run.is_main_process:
-            self.run.append({"step": step, "minutes": round(self.schedule.minutes, 3)} | values)
+            record = {"step": step, "minutes": round(self.schedule.minutes, 3)} | values
+            self.run.append(record | {EVALUATION_SECONDS: round(time.monotonic() - began, 1)})
             # To the recipe's trackers; a control of its own, so that the step is still logged.
             reported = {f"eval_{name}": value for name, value in values.items()}
             self.trainer.callback_handler.on_log(args, state, TrainerControl(), reported)
@@ -125,7 +135,7 @@ class _EvaluationCallback(TrainerCallback):
 
 
 class _DevCallback(_EvaluationCallback):
-    """Reads the dev sets, and keeps the best weights."""
+    """Reads the dev sets, keeps the best weights, and stops a run that no longer improves."""
 
     def __init__(
         self, trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
@@ -134,9 +144,18 @@ class _DevCallback(_EvaluationCallback):
         self.loaded, self.dev = loaded, dev
 
     def values(self, step: int) -> dict[str, float]:
+        """The metrics of each set."""
         results = self.dev.evaluate(self.loaded, self.run.out)
-        self.run.keep_best(self.loaded, results, step)
+        if from_main(self.run.is_best(results)):
+            state = whole_state(self.trainer, self.run)  # a part of it is on each process
+            if self.run.is_main_process:
+                self.run.keep_best(self.loaded, results, step, state)
         return values_by_name(results)
+
+    def should_stop(self) -> bool:
+        """Whether the chosen metric has not improved for as many evaluations as the recipe allows."""
+        patience = self.run.config.early_stopping_patience
+        return patience is not None and from_main(self.run.evaluations_since_best()) >= patience
 
 
 class DevLossCallback(_EvaluationCallback):

@@ -11,7 +11,7 @@ from typing import Any
 
 from texlens.runs import atomic_write, write_text
 
-_NOT_PLOTTED = ("minutes", "pictures", "epoch")
+_NOT_PLOTTED = ("minutes", "pictures", "epoch", "seconds_evaluation")
 
 
 def append_log(path: Path, record: dict[str, Any]) -> None:

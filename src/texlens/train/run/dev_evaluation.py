@@ -22,6 +22,13 @@ from texlens.reading.sources import Item
 from texlens.records import Example, Prediction
 from texlens.train.run.adapters import is_small
 from texlens.train.run.examples import dev_examples
+from texlens.train.run.processes import (
+    from_main,
+    gathered_weights,
+    is_main_process,
+    joined,
+    my_share,
+)
 from texlens.train.run.settings import FineTuningConfig
 
 DevValues = dict[str, dict[str, float | None]]
@@ -32,7 +39,8 @@ class DevEvaluator:
     """The dev sets of a recipe, by name, and their metrics.
 
     `batch_size` is the number of pictures read at a time; None: the reader's own. `smallest` is the
-    least width and height of a framed picture.
+    least width and height of a framed picture. With `shared` the processes of a run share the reading:
+    all of them must evaluate, and all get the values.
     """
 
     def __init__(
@@ -42,10 +50,11 @@ class DevEvaluator:
         *,
         batch_size: int | None = None,
         smallest: tuple[int, int] = (0, 0),
+        shared: bool = False,
     ) -> None:
         self.scoring = ScoringConfig(check_keys(metrics)) if metrics else None
         self.sets = dict(sets) if metrics else {}
-        self.batch_size, self.smallest = batch_size, smallest
+        self.batch_size, self.smallest, self.shared = batch_size, smallest, shared
 
     def evaluate(self, loaded: Loaded, out: Path) -> DevValues:
         """Read and score every set; `out` gets the predictions as `dev_NAME.jsonl`.
@@ -55,31 +64,39 @@ class DevEvaluator:
         was_training = loaded.model.training
         loaded.model.eval()
         try:
-            # The network alone: constraints and reading again would hide what it has learnt.
-            copied = _for_reading(loaded)
-            reader = Reader(copied, batch_size=self.batch_size, constrained=False, reread=False)
-            if reader.frame is not None:
-                reader.frame = replace(reader.frame, smallest=self.smallest)
-            with _half_precision(copied.model):
-                return {
-                    name: self._evaluate(reader, name, examples, out)
-                    for name, examples in self.sets.items()
-                }
+            with gathered_weights(loaded.model):
+                # The network alone: constraints and reading again would hide what it has learnt.
+                copied = _for_reading(loaded)
+                reader = Reader(copied, batch_size=self.batch_size, constrained=False, reread=False)
+                if reader.frame is not None:
+                    reader.frame = replace(reader.frame, smallest=self.smallest)
+                with _half_precision(copied.model):
+                    answers = {
+                        name: self._read(reader, examples) for name, examples in self.sets.items()
+                    }
+            if not self.shared or is_main_process():
+                values = {name: self._score(name, latex, out) for name, latex in answers.items()}
+            else:
+                values = {}
+            return from_main(values) if self.shared else values
         finally:
             loaded.model.train(was_training)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def _evaluate(
-        self, reader: Reader, name: str, examples: Sequence[Example], out: Path
-    ) -> dict[str, float | None]:
-        assert self.scoring is not None
+    def _read(self, reader: Reader, examples: Sequence[Example]) -> list[str]:
+        """The LaTeX that the model reads in each picture, in normal form."""
         items = [Item(name=str(i), picture=e.image) for i, e in enumerate(examples)]
+        mine = my_share(items) if self.shared else items
+        answers = [reading.normal for reading in reader.read_many(mine)]
+        return joined(answers, len(items)) if self.shared else answers
+
+    def _score(self, name: str, answers: Sequence[str], out: Path) -> dict[str, float | None]:
+        """Score the answers to a set's pictures, and write them beside the references."""
+        assert self.scoring is not None
         predictions = [
-            Prediction(f"{i}", " ".join(normalize(example.latex_formula).split()), reading.normal)
-            for i, (example, reading) in enumerate(
-                zip(examples, reader.read_many(items), strict=True)
-            )
+            Prediction(f"{i}", " ".join(normalize(example.latex_formula).split()), latex)
+            for i, (example, latex) in enumerate(zip(self.sets[name], answers, strict=True))
         ]
         runs.write_json_lines(
             out / f"dev_{name}.jsonl",
@@ -95,6 +112,7 @@ def dev_evaluator(config: FineTuningConfig) -> DevEvaluator:
         {dev.name: dev_examples(dev) for dev in config.dev},
         config.dev_metrics,
         batch_size=config.per_device_eval_batch_size,
+        shared=True,
     )
 
 

@@ -13,22 +13,29 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from texlens import runs
 from texlens.errors import InputError
 from texlens.model.load import Loaded
+from texlens.train.run.adapters import count_parameters
 from texlens.train.run.curves import append_log, read_log, write_curves
 from texlens.train.run.dev_evaluation import DevValues, quality_of, values_by_name
 from texlens.train.run.model_card import write_card
 from texlens.train.run.optimizer_state import OPTIMIZER, check_optimizer
+from texlens.train.run.processes import is_main_process, process_count
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.settings import FineTuningConfig
 
+EVALUATION_SECONDS = "seconds_evaluation"
+"""The name in the log of the seconds that an evaluation took."""
+
 MARKER = "run.json"  # written last: a folder that has it is finished
 CHECKPOINTS = "checkpoints"
-_CONFIG, _LOG, _DATA = "config.yaml", "log.jsonl", "dataset.json"
+_CONFIG, _LOG, _DATA, _START = "config.yaml", "log.jsonl", "dataset.json", "start.json"
 _COMPLETE = "complete.json"
+_NOT_DEV = ("step", "minutes", EVALUATION_SECONDS)
 # Settings that may change when a run is resumed; all others decide its result.
 _CHANGEABLE = {
     "description", "logging_steps", "eval_steps", "save_steps", "dataloader_num_workers",
@@ -47,9 +54,9 @@ class RunFolder:
 
     def __init__(self, config: FineTuningConfig, out: Path, *, overwrite: bool = False) -> None:
         self.config, self.out, self.overwrite = config, out, overwrite
-        self.processes = int(os.environ.get("WORLD_SIZE", "1"))
-        self.is_main_process = os.environ.get("RANK", "0") == "0"
+        self.processes, self.is_main_process = process_count(), is_main_process()
         self.parameters: dict[str, int] = {}
+        self.revision: str | None = None
         if config.minutes is not None and self.processes > 1:
             raise InputError(
                 "A limit in minutes works with one process only, since several would stop at "
@@ -95,19 +102,40 @@ class RunFolder:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
         check_same_settings(self.out, before, self.config.document(), changeable=_CHANGEABLE)
 
-    def write_start(self, data: dict[str, Any], parameters: dict[str, int]) -> None:
-        """Write the resolved settings and the record of the data; with `overwrite`, into an empty folder."""
-        self.parameters = parameters
+    def write_start(self, data: dict[str, Any], network: torch.nn.Module) -> None:
+        """Write the resolved settings and the record of the data; with `overwrite`, into an empty folder.
+
+        Raises InputError when the run to be resumed had other data, processes, or a base of another
+        revision on the hub.
+        """
+        self.parameters = count_parameters(network)
+        self.revision = _revision(network)
+        start = {"number of processes": self.processes, "revision of the base": self.revision}
+        self._check_start(data, start)
         if not self.is_main_process:
             return
         if self.overwrite:
             for folder in (self.checkpoints, self.best, "adapter", "model", "tensorboard"):
                 shutil.rmtree(self.out / folder, ignore_errors=True)
-            for name in (MARKER, _CONFIG, _LOG, _DATA, OPTIMIZER):
+            for name in (MARKER, _CONFIG, _LOG, _DATA, _START, OPTIMIZER):
                 (self.out / name).unlink(missing_ok=True)
         document = yaml.safe_dump(self.config.document(), sort_keys=False, allow_unicode=True)
         runs.write_text(self.out / _CONFIG, document)
         runs.write_json(self.out / _DATA, data)
+        runs.write_json(self.out / _START, start)
+
+    def _check_start(self, data: dict[str, Any], start: dict[str, Any]) -> None:
+        """Compare data and start with those of the run to be resumed."""
+        if self.last_checkpoint() is None or not (self.out / _START).is_file():
+            return
+        before = runs.read_json(self.out / _DATA)
+        for was, now in zip(before["files"], data["files"], strict=True):
+            if was["sha256"] != now["sha256"]:
+                raise InputError(
+                    f"'{now['parquet']}' has changed since the run in '{self.out}' was started: "
+                    "restore it to resume the run, give another --out, or --force to start again."
+                )
+        check_same_settings(self.out, runs.read_json(self.out / _START), start, changeable=())
 
     def last_checkpoint(self) -> Path | None:
         """The last complete checkpoint; None when there is none to resume from."""
@@ -151,16 +179,28 @@ class RunFolder:
         """Plot the log so far."""
         write_curves(self.log(), self.out, sets=[dev.name for dev in self.config.dev])
 
-    def keep_best(self, loaded: Loaded, results: DevValues, step: int) -> None:
-        """Keep these weights in `best` if they are better than all before on the chosen dev set."""
-        metric = self.config.best_metric
-        assert metric is not None
-        quality = quality_of(results, metric)
+    def is_best(self, results: DevValues) -> bool:
+        """Whether the chosen metric on the chosen dev set is better than ever before."""
         before = self._best_record()
-        if before is None or quality > before["quality"]:
-            save_weights(loaded, self.best)
-            record = {"step": step, "metric": ".".join(metric), "quality": quality}
-            runs.write_json(self.best / "best.json", record | values_by_name(results))
+        return before is None or self._quality(results) > before["quality"]
+
+    def keep_best(
+        self, loaded: Loaded, results: DevValues, step: int, state: dict[str, Any] | None
+    ) -> None:
+        """Keep these weights in `best`; `state` as in `finish`."""
+        assert self.config.best_metric is not None
+        save_weights(loaded, self.best, state)
+        record = {"metric": ".".join(self.config.best_metric), "quality": self._quality(results)}
+        runs.write_json(self.best / "best.json", {"step": step} | record | values_by_name(results))
+
+    def evaluations_since_best(self) -> int:
+        """How often the dev sets were read after the step of the best weights."""
+        best, name = self._best_record(), ".".join(self.config.best_metric or ()).replace(".", "_")
+        return sum(name in record and record["step"] > best["step"] for record in self.log())
+
+    def _quality(self, results: DevValues) -> float:
+        assert self.config.best_metric is not None
+        return quality_of(results, self.config.best_metric)
 
     def _best_record(self) -> Any:
         path = self.best / "best.json"
@@ -178,7 +218,7 @@ class RunFolder:
         Returns the content of `run.json`.
         """
         dev = [
-            {name: value for name, value in record.items() if name not in ("step", "minutes")}
+            {name: value for name, value in record.items() if name not in _NOT_DEV}
             for record in self.log()
             if "loss" not in record
         ]
@@ -197,6 +237,7 @@ class RunFolder:
             "config": self.config.document(),
             "prompt_config": loaded.prompt_config.model_dump(mode="json"),
             "processes": self.processes,
+            "base_revision": self.revision,
             "versions": runs.provenance(*_VERSIONS),
         }
         if self.is_main_process:
@@ -220,6 +261,12 @@ def check_same_settings(
             f"The run in '{out}' was started with another {', '.join(other)}: give the same "
             "settings to resume it, another --out, or --force to start again."
         )
+
+
+def _revision(network: Any) -> str | None:
+    """The commit of a base from the hub; None for a folder."""
+    revision: str | None = getattr(network.config, "_commit_hash", None)
+    return revision
 
 
 def save_weights(loaded: Loaded, folder: Path, state: dict[str, Any] | None = None) -> None:

@@ -96,7 +96,8 @@ class FineTuningConfig(Settings):
     Every `eval_steps` steps, and at the start and the end, the dev sets are read and scored by
     `dev_metrics`. The weights that were best by `metric_for_best_model` are kept. It is written
     DEV_SET.METRIC, as in `printed.cdm`; None: the first dev set, and of its metrics cdm, exact or
-    the first.
+    the first. With `early_stopping_patience` a run ends after so many evaluations without a better
+    value.
     """
 
     description: str = ""
@@ -117,6 +118,7 @@ class FineTuningConfig(Settings):
     dev_metrics: tuple[str, ...] = ("exact", "edit_tokens", "cdm", "layout")
     eval_steps: int = Field(default=500, gt=0)
     metric_for_best_model: str | None = None
+    early_stopping_patience: int | None = Field(default=None, gt=0)
 
     max_steps: int | None = Field(default=None, gt=0)
     num_train_epochs: float | None = Field(default=None, gt=0)
@@ -168,6 +170,8 @@ class FineTuningConfig(Settings):
                 raise ValueError(
                     f"dev_metrics: '{key}' is no metric: choose from {', '.join(KEYS)}"
                 )
+        if self.early_stopping_patience is not None and not (self.dev and self.dev_metrics):
+            raise ValueError("early_stopping_patience needs dev sets and dev_metrics")
         names = [dev.name for dev in self.dev]
         if len(set(names)) < len(names):
             raise ValueError("two dev sets have one name")

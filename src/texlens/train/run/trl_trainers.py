@@ -13,7 +13,7 @@ from transformers import PrinterCallback
 
 from texlens.model.load import Loaded
 from texlens.train.run.adapters import on_cpu, precision_of
-from texlens.train.run.callbacks import add_callbacks
+from texlens.train.run.callbacks import add_callbacks, whole_state
 from texlens.train.run.dev_evaluation import DevEvaluator
 from texlens.train.run.optimizer_state import optimizer_tensors, save_optimizer
 from texlens.train.run.run_folder import RunFolder
@@ -74,7 +74,7 @@ def run_training(
     add_callbacks(trainer, run, loaded, schedule, dev)
     trainer.train(resume_from_checkpoint=run.resume(schedule))
     step = trainer.state.global_step
-    state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if run.is_sharded else None
+    state = whole_state(trainer, run)
     if run.config.save_optimizer:
         tensors = optimizer_tensors(trainer.model, trainer.optimizer)
         if run.is_main_process:

@@ -15,11 +15,12 @@ import transformers
 from trl.trainer.sft_config import SFTConfig as TrlConfig
 
 from texlens.model.load import Loaded
-from texlens.train.run.adapters import count_parameters, load_for_training
+from texlens.train.run.adapters import load_for_training
 from texlens.train.run.callbacks import DevLossCallback
 from texlens.train.run.dev_evaluation import dev_evaluator
 from texlens.train.run.loader_processes import start_method
 from texlens.train.run.prepared import prepare_examples
+from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.settings import DataFile
@@ -49,10 +50,12 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
         TexlensError: the loss is not a number.
     """
     transformers.utils.logging.disable_progress_bar()
+    connect(config)
     run = RunFolder(config, out, overwrite=overwrite)
     dev = dev_evaluator(config)
     loaded = load_for_training(config)
-    data = prepare_examples(config.data, loaded, max_length=config.max_length)
+    with local_main_first():
+        data = prepare_examples(config.data, loaded, max_length=config.max_length)
     collator = AnswerCollator(loaded, data.prompt)
     check_batches(collator, data)
     losses = _dev_loss(config, loaded, collator)
@@ -65,7 +68,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
         seed=config.seed,
     )
     padding = round(sampler.padding(config.per_device_train_batch_size), 4)
-    run.write_start(data.record | {"padding": padding}, count_parameters(loaded.model))
+    run.write_start(data.record | {"padding": padding}, loaded.model)
     schedule = Schedule(config, steps_per_epoch=-(-len(sampler) // per_step))
     workers = config.dataloader_num_workers
     arguments = trl_arguments(
@@ -81,7 +84,6 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,  # nothing is truncated
         ddp_find_unused_parameters=False,
-        ddp_timeout=4 * 3600,  # seconds that the others wait while the first reads the dev sets
     )
     trainer = FormulaSftTrainer(
         sampler=sampler,
@@ -105,6 +107,9 @@ def _dev_loss(config: SftConfig, loaded: Loaded, collator: AnswerCollator) -> De
     sets = {}
     for dev in config.dev:
         files = [DataFile(parquet=dev.parquet, rows=dev.rows)]
-        sets[dev.name] = prepare_examples(files, loaded, max_length=config.max_length, quiet=True)
+        with local_main_first():
+            sets[dev.name] = prepare_examples(
+                files, loaded, max_length=config.max_length, quiet=True
+            )
     batch_size = config.per_device_eval_batch_size or _LOSS_BATCH_SIZE
     return DevLoss(sets, collator, batch_size=batch_size)
