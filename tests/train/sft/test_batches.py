@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +15,14 @@ from texlens.data.parquet import read_examples, write_examples
 from texlens.errors import InputError, TexlensError
 from texlens.model.load import load_model
 from texlens.reading import Reader
+from texlens.reading.pictures.framing import frame_for
 from texlens.records import Example
 from texlens.train.run.examples import dev_examples
 from texlens.train.run.prepared import FineTuningData, prepare_examples
 from texlens.train.run.settings import DataFile, DevSet
+from texlens.train.sft.augmentation import PictureAugmenter
 from texlens.train.sft.batches import IGNORED, AnswerCollator, LengthGroupedSampler, check_batches
+from texlens.train.sft.settings import TrainingAugmentation
 
 Spy = Callable[[Reader, bytes], tuple[dict[str, torch.Tensor], tuple[int, ...]]]
 
@@ -86,6 +91,41 @@ def test_a_picture_and_the_places_kept_for_it_must_agree(
     wrong["columns"] += 1
     with pytest.raises(TexlensError, match="visual tokens, but"):
         collator([wrong])
+
+
+@pytest.mark.parametrize("is_framed", [True, False])
+def test_pictures_are_augmented_anew_for_each_batch_and_the_same_after_a_kill(
+    model_folder: Path, pictures: Path, is_framed: bool
+) -> None:
+    loaded = load_model(model_folder, device="cpu")
+    if not is_framed:
+        general = loaded.prompt_config.model_copy(update={"pixels_per_em": None})
+        loaded = replace(loaded, prompt_config=general)
+    frame = frame_for(loaded.prompt_config, loaded.processor.image_processor)
+    data = prepare_examples([DataFile(parquet=pictures)], loaded, max_length=2000, quiet=True)
+    rows = [data.table[i] for i in range(8)]
+
+    def batch(chosen: list[Any], **shares: float) -> dict[str, torch.Tensor]:
+        settings = TrainingAugmentation(**shares)
+        augmenter = PictureAugmenter(settings, frame, seed=3)
+        return AnswerCollator(loaded, data.prompt, augmenter)(chosen)
+
+    plain = AnswerCollator(loaded, data.prompt)(rows)
+    never, always, again = batch(rows), batch(rows, photo=1.0), batch(rows, photo=1.0)
+    for name, tensor in plain.items():
+        assert torch.equal(tensor, never[name])
+        assert torch.equal(always[name], again[name])
+    answers = [labels[labels != IGNORED].tolist() for labels in always["labels"]]
+    assert answers == [row["answer"] for row in rows]
+    assert not (
+        always["pixel_values"].shape == plain["pixel_values"].shape
+        and torch.equal(always["pixel_values"], plain["pixel_values"])
+    )
+    first, other = batch(rows[:1], photo=1.0), batch(rows[:2], photo=1.0)  # other batches
+    count = int(first["image_grid_thw"].prod())
+    assert not torch.equal(first["pixel_values"], other["pixel_values"][:count])
+    visual = (always["input_ids"] == loaded.processor.image_token_id).sum(1)
+    assert torch.equal(visual, always["image_grid_thw"].prod(1) // 4)
 
 
 def test_what_cannot_be_learnt_from_is_left_out_and_counted(

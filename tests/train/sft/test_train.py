@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from texlens.data.parquet import read_examples, write_examples
 from texlens.errors import InputError, TexlensError
 from texlens.train.run import schedule
-from texlens.train.run.adapters import load_for_training
+from texlens.train.run.adapters import load_for_training, module_of
 from texlens.train.run.curves import read_log
 from texlens.train.run.prepared import prepare_examples
 from texlens.train.run.settings import DataFile
@@ -248,6 +248,21 @@ def test_the_loss_on_dev_sets_is_the_mean_over_examples(
     assert (
         summary["dev_at_start"].keys() == summary["dev"].keys() == {"printed_exact", "printed_loss"}
     )
+
+
+def test_modules_have_rates_of_their_own(tuning: Tuning, tmp_path: Path) -> None:
+    config = tuning(
+        max_steps=2, learning_rates={"vision": 1e-12, "merger": 1e-12}, warmup_ratio=0,
+        augmentation={"photo": 1, "strength": 0.3},
+    )  # fmt: skip
+    train_sft(config, tmp_path)
+    moved = {module_of(name): False for name in adapter(tmp_path)}
+    for name, weight in adapter(tmp_path).items():
+        if "lora_B" in name:  # 0 at the start
+            moved[module_of(name)] |= bool(weight.abs().max() > 1e-6)
+    assert moved == {"language_model": True, "vision": False, "merger": False}
+    with pytest.raises(ValueError, match="merger is not among the trainable_modules"):
+        tuning(trainable_modules=["vision"], learning_rates={"merger": 1e-3})
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_one_sentence(

@@ -90,6 +90,8 @@ class FineTuningConfig(Settings):
     as the run, unless `schedule_steps` gives another length: then the run is a part of it, from step
     `schedule_start` on.
 
+    `learning_rates` gives some of the trainable modules another rate than `learning_rate`.
+
     With `save_optimizer` the optimiser's state is kept beside the last weights. A run with
     `continue_optimizer` starts with the state beside its `adapter`, where otherwise it starts anew.
 
@@ -127,6 +129,7 @@ class FineTuningConfig(Settings):
     per_device_eval_batch_size: int | None = Field(default=None, gt=0)  # None: 8, or 64 if small
     gradient_accumulation_steps: int = Field(default=2, gt=0)
     learning_rate: float = Field(default=5e-5, gt=0)
+    learning_rates: dict[ModuleName, float] = Field(default_factory=dict)
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
     schedule_steps: int | None = Field(default=None, gt=0)
@@ -150,6 +153,10 @@ class FineTuningConfig(Settings):
             )
         if self.quantisation is not None and self.lora is None:
             raise ValueError("weights of 4 bits cannot be trained: give lora, or no quantisation")
+        if others := set(self.learning_rates) - set(self.trainable_modules):
+            raise ValueError(
+                f"learning_rates: {', '.join(sorted(others))} is not among the trainable_modules"
+            )
         if self.schedule_steps is None and self.schedule_start:
             raise ValueError("schedule_start needs schedule_steps, the length of the schedule")
         if self.schedule_steps is not None and self.max_steps is None:

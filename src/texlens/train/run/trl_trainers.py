@@ -7,17 +7,20 @@ and `train.grpo.trainer`; pyproject.toml pins TRL to the minor version they were
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from transformers import PrinterCallback
 
 from texlens.model.load import Loaded
-from texlens.train.run.adapters import on_cpu, precision_of
+from texlens.train.run.adapters import module_of, on_cpu, precision_of
 from texlens.train.run.callbacks import add_callbacks, whole_state
 from texlens.train.run.dev_evaluation import DevEvaluator
 from texlens.train.run.optimizer_state import optimizer_tensors, save_optimizer
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
+from texlens.train.run.settings import ModuleName
 
 TrlConfig = TypeVar("TrlConfig")
 
@@ -26,6 +29,22 @@ class RunTrainer:
     """To be inherited from before a trainer of TRL: the learning rate of a run, and no model card."""
 
     schedule: Schedule | None = None  # None: TRL's own learning rate
+    learning_rates: Mapping[ModuleName, float] = MappingProxyType({})  # of modules with their own
+
+    def create_optimizer(self, *arguments: Any) -> Any:
+        """Extends `Trainer.create_optimizer`: modules with a rate of their own are groups of their own."""
+        optimizer: Any = super().create_optimizer(*arguments)  # type: ignore[misc]
+        names = {parameter: name for name, parameter in self.model.named_parameters()}  # type: ignore[attr-defined]
+        groups: list[dict[str, Any]] = []
+        for group in optimizer.param_groups if self.learning_rates else ():
+            by_module: dict[ModuleName, list[Any]] = {}
+            for parameter in group["params"]:
+                by_module.setdefault(module_of(names[parameter]), []).append(parameter)
+            for module, parameters in by_module.items():
+                rate = self.learning_rates.get(module, group["lr"])
+                groups.append(group | {"params": parameters, "lr": rate})
+        optimizer.param_groups[:] = groups or optimizer.param_groups
+        return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Replaces `Trainer.create_scheduler`, which knows no run that is limited by minutes."""
@@ -69,7 +88,7 @@ def run_training(
     trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
 ) -> dict[str, Any]:
     """Train from the last complete checkpoint to the end; the content of `run.json`."""
-    trainer.schedule = schedule
+    trainer.schedule, trainer.learning_rates = schedule, run.config.learning_rates
     trainer.remove_callback(PrinterCallback)  # the log callback prints
     add_callbacks(trainer, run, loaded, schedule, dev)
     trainer.train(resume_from_checkpoint=run.resume(schedule))

@@ -16,6 +16,7 @@ from texlens.model.load import Loaded
 from texlens.model.prompt import Prompt
 from texlens.reading.pictures.opening import open_picture
 from texlens.train.run.prepared import FineTuningData
+from texlens.train.sft.augmentation import PictureAugmenter
 
 IGNORED = -100  # the label of a token without loss
 _STEPS_SORTED_TOGETHER = 50
@@ -93,10 +94,14 @@ class AnswerCollator:
     """Examples to the tensors of a batch: prompt, visual tokens and answer, padded on the right.
 
     Only the answer and its end token have labels. It opens the pictures, so that it can run in the
-    data loader's processes, ahead of need.
+    data loader's processes, ahead of need. An augmented picture can have other visual tokens than the
+    picture itself.
     """
 
-    def __init__(self, loaded: Loaded, prompt: Prompt) -> None:
+    def __init__(
+        self, loaded: Loaded, prompt: Prompt, augmenter: PictureAugmenter | None = None
+    ) -> None:
+        self.augmenter = augmenter
         processor = loaded.processor
         self.image_processor = processor.image_processor
         self.size = {
@@ -115,18 +120,22 @@ class AnswerCollator:
         (batch, 3).
         """
         pictures = [open_picture(row["picture"]) for row in rows]
+        if self.augmenter is not None:
+            pictures = self.augmenter(pictures, [row["id"] for row in rows])
         processed = self.image_processor(images=pictures, size=self.size, return_tensors="pt")
         grids = processed["image_grid_thw"][:, 1:] // self.image_processor.merge_size
-        ids = np.full((len(rows), max(row["length"] for row in rows)), self.pad, dtype=np.int64)
-        mask, labels = np.zeros_like(ids), np.full_like(ids, IGNORED)
-        for place, (row, grid) in enumerate(zip(rows, grids.tolist(), strict=True)):
-            if grid != [row["rows"], row["columns"]]:
+        sequences = []
+        for row, grid in zip(rows, grids.tolist(), strict=True):
+            if self.augmenter is None and grid != [row["rows"], row["columns"]]:
                 raise TexlensError(
                     f"The picture of '{row['id']}' has {grid[0]} x {grid[1]} visual tokens, but "
                     f"{row['rows']} x {row['columns']} were expected; please report this."
                 )
             visual = [self.image_token] * (grid[0] * grid[1])
-            sequence = [*self.before, *visual, *self.after, *row["answer"]]
+            sequences.append([*self.before, *visual, *self.after, *row["answer"]])
+        ids = np.full((len(rows), max(map(len, sequences))), self.pad, dtype=np.int64)
+        mask, labels = np.zeros_like(ids), np.full_like(ids, IGNORED)
+        for place, (row, sequence) in enumerate(zip(rows, sequences, strict=True)):
             start = len(sequence) - len(row["answer"])
             ids[place, : len(sequence)] = sequence
             mask[place, : len(sequence)] = 1

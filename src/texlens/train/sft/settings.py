@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from texlens.train.run.config import Settings
 from texlens.train.run.settings import FineTuningConfig
+
+
+class TrainingAugmentation(Settings):
+    """How often pictures are augmented as a scan, a screen capture or a photo, and how strongly.
+
+    What is left to 1 stays as it is. See `data.pictures.augmentation`.
+    """
+
+    scan: float = Field(default=0.0, ge=0, le=1)
+    screen: float = Field(default=0.0, ge=0, le=1)
+    photo: float = Field(default=0.0, ge=0, le=1)
+    strength: float = Field(default=0.5, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> TrainingAugmentation:
+        if self.scan + self.screen + self.photo > 1:
+            raise ValueError("the shares of scan, screen and photo are more than 1 together")
+        return self
 
 
 class SftConfig(FineTuningConfig):
@@ -17,10 +36,12 @@ class SftConfig(FineTuningConfig):
     open pictures ahead of need; 0 opens them in the training loop.
 
     Every `eval_loss_steps` steps, and at the start and the end, the loss on all rows of the dev sets is
-    computed (`sft.dev_loss`); None: never.
+    computed (`sft.dev_loss`); None: never. `augmentation` changes the training pictures in a new way each
+    time they are used.
     """
 
     job: Literal["sft"] = "sft"
     max_length: int = Field(default=4096, gt=0)
     dataloader_num_workers: int = Field(default=1, ge=0)
     eval_loss_steps: int | None = Field(default=None, gt=0)
+    augmentation: TrainingAugmentation | None = None

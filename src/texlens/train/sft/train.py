@@ -15,16 +15,18 @@ import transformers
 from trl.trainer.sft_config import SFTConfig as TrlConfig
 
 from texlens.model.load import Loaded
+from texlens.reading.pictures.framing import frame_for
 from texlens.train.run.adapters import load_for_training
 from texlens.train.run.callbacks import DevLossCallback
 from texlens.train.run.dev_evaluation import dev_evaluator
 from texlens.train.run.loader_processes import start_method
-from texlens.train.run.prepared import prepare_examples
+from texlens.train.run.prepared import FineTuningData, prepare_examples
 from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.settings import DataFile
 from texlens.train.run.trl_trainers import run_training, trl_arguments
+from texlens.train.sft.augmentation import PictureAugmenter
 from texlens.train.sft.batches import AnswerCollator, LengthGroupedSampler, check_batches
 from texlens.train.sft.dev_loss import DevLoss
 from texlens.train.sft.settings import SftConfig
@@ -89,7 +91,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
         sampler=sampler,
         model=loaded.model,
         args=arguments,
-        data_collator=collator,
+        data_collator=_training_collator(config, loaded, data, collator),
         train_dataset=data.table,
         processing_class=loaded.processor,
     )
@@ -98,6 +100,17 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
             DevLossCallback(trainer, run, schedule, config.eval_loss_steps, losses.evaluate)
         )
     return run_training(trainer, run, loaded, schedule, dev)
+
+
+def _training_collator(
+    config: SftConfig, loaded: Loaded, data: FineTuningData, plain: AnswerCollator
+) -> AnswerCollator:
+    """The collator of training batches: the plain one, or one that augments the pictures."""
+    if config.augmentation is None:
+        return plain
+    frame = frame_for(loaded.prompt_config, loaded.processor.image_processor)
+    augmenter = PictureAugmenter(config.augmentation, frame, seed=config.seed)
+    return AnswerCollator(loaded, data.prompt, augmenter)
 
 
 def _dev_loss(config: SftConfig, loaded: Loaded, collator: AnswerCollator) -> DevLoss | None:
