@@ -66,6 +66,8 @@ def test_there_is_one_line_without_idle_spaces() -> None:
         ),
         (r"\text { if  so } x", r"\text{ if so }x"),
         (r"\text {if $x _ { 1 } ^ { \prime } = 2$ so}", r"\text{if $x_{1}' = 2$ so}"),
+        (r"\ce {SO4^{2-} + $n$ Ba^{2+} -> A}", r"\ce{SO4^{2-} + $n$ Ba^{2+} -> A}"),
+        (r"\ce {$ H A _ o $ - > $ H A $ _ w}", r"\ce{$ H A _ o $ - > $ H A $ _ w}"),
         (r"a = - b + ( - c ) - d , - e \leq + f", "a = -b + (-c) - d, -e \\leq +f"),
         (r"f ^ { \prime \prime } ( x ) + g ^ { \prime 2 }", r"f''(x) + g^{\prime2}"),
         (r"\boldsymbol { x ^ { \prime } }", r"\boldsymbol{x^{\prime}}"),

@@ -72,9 +72,10 @@ def _with_primes(tokens: list[str]) -> list[str]:
 
 
 def _joined(tokens: list[str]) -> str:
-    words = [
-        _MATH_IN_TEXT.sub(_compact_math, w) if w[:1] == "{" else w for w in spaced_words(tokens)
-    ]
+    words = spaced_words(tokens)
+    for place in range(1, len(words)):
+        if words[place - 1] in TEXT_COMMANDS:
+            words[place] = _MATH_IN_TEXT.sub(_compact_math, words[place])
     written: list[str] = []
     ends = _ends_of_columns(words)
     for place, word in enumerate(words):
