@@ -53,6 +53,8 @@ def accepts(grammar: LLMatcher, formula: str) -> bool:
         r"\left( a \over b \right)",
         r"\begin{array} { l } \\ \hline [ a ] \\ \end{array}",
         r"\cfrac { 1 } { 2 + \cfrac 1 x }",
+        r"\ce {^{14}C=CH2 + N#N -> SO4^{2-} + NH4+ + CO2 ^} \pu {1.2 m/s}",
+        r"x \ce {Fe^{III}Cl3 <=>[H2O] A_{x}^{2+} + (^{238}_{92}U) \alpha -C v}",
     ],
 )
 def test_a_formula_is_accepted(grammar: LLMatcher, formula: str) -> None:
@@ -67,6 +69,8 @@ def test_a_formula_is_accepted(grammar: LLMatcher, formula: str) -> None:
         r"x ^ 1 ^ 2",
         r"x ' ^ 2",
         r"a & b",
+        r"\ce {a & b}",
+        r"\ce {A^{2}^{3}}",
         r"{ a & b }",
         r"\begin{array} { c } \left( a & b",
         r"{ a \\ b }",

@@ -29,7 +29,11 @@ class Cursor:
             self.position += 1
         if len(token) < 2 or token[0] == "\\":
             raise Unparsable
-        out.append(token)
+        self.copy_token(out)
+
+    def copy_token(self, out: list[str]) -> None:
+        """Copy the next token."""
+        out.append(self.tokens[self.position])
         self.position += 1
 
     def drop_argument(self) -> None:

@@ -18,6 +18,7 @@ from texlens.latex.formula import strip, unwrap
 from texlens.latex.spelling import (
     part_delimiter,
     spell_spaced_arrow,
+    spelled_columns,
     spelled_delimiter,
     spelled_display,
     spelled_operator,
@@ -28,6 +29,7 @@ from texlens.latex.tokens import (
     TEXT_COMMANDS,
     detokenize,
     formulas_in_text,
+    is_raw_argument,
     tokenize,
 )
 from texlens.latex.words import (
@@ -391,6 +393,8 @@ class _Parser(Cursor):
                 self.verbatim_group(out)
             else:
                 self.raw_token(out)
+                if token in symbols.BARE_LENGTHS:
+                    out[-1] = out[-1].strip("{}")
         self.font, self.smallness, self.accented = outer
         if token == "\\mathrm" and not self.font:
             has_script = self.tokens[self.position] in AFTER_ATOM
@@ -455,7 +459,9 @@ class _Parser(Cursor):
                 raise Unparsable
         alone = name in symbols.CELLS
         for _ in range(symbols.CELLS[name] if alone else symbols.ALIGNED_CELLS[name]):
+            at = len(out)
             self.verbatim_group(out)
+            out[at:] = spelled_columns(out[at:])
         outer, self.smallness = self.smallness, max(self.smallness, 2 if name in _SMALL else alone)
         columns = self._cells(end, out, alone=alone)
         self.smallness = outer
@@ -496,8 +502,8 @@ class _Parser(Cursor):
     def _text(self, token: str, out: list[str]) -> int:
         """Parse text: its spelling becomes the one, and formulas in it come to the normal form."""
         out.append(token)
-        while self.tokens[self.position][:1] == "[":
-            self.raw_token(out)
+        while is_raw_argument(self.tokens[self.position]):
+            self.copy_token(out)
         text: list[str] = []
         for is_formula, part in formulas_in_text(self.text_group()):
             text += ["$", *normal_tokens(part), "$"] if is_formula else part

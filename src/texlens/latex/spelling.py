@@ -75,3 +75,29 @@ def spell_spaced_arrow(tokens: list[str]) -> None:
         name = symbols.SPACED_ARROWS.get(tokens[-2])
         if name:
             tokens[-3:] = [name]
+
+
+_MAX_COLUMNS = 100
+
+
+def spelled_columns(tokens: list[str]) -> list[str]:
+    r"""Write out repeated columns of an array: `* { 2 } { r c }` is `r c r c`."""
+    while "*" in tokens:
+        star = tokens.index("*")
+        count_end = _end_of_braces(tokens, star + 1)
+        end = _end_of_braces(tokens, count_end)
+        digits = "".join(tokens[star + 2 : count_end - 1])
+        if not end or not digits.isdecimal() or int(digits) * (end - count_end) > _MAX_COLUMNS:
+            break
+        tokens = [*tokens[:star], *tokens[count_end + 1 : end - 1] * int(digits), *tokens[end:]]
+    return tokens
+
+
+def _end_of_braces(tokens: list[str], start: int) -> int:
+    """The place after the group that starts here; 0 if none does."""
+    depth = 0
+    for place in range(start, len(tokens)):
+        depth += (tokens[place] == "{") - (tokens[place] == "}")
+        if not depth:
+            return place + 1 if place > start else 0
+    return 0

@@ -189,7 +189,8 @@ ACCENTS: frozenset[str] = commands(_ACCENTS)
 # Commands that make an Ord box of their own, as braces do. (`\boldsymbol{=}` is a relation.)
 BOXES: frozenset[str] = commands(f"{_FONTS} {_ACCENTS} frac dfrac tfrac sqrt binom dbinom tbinom")
 # Commands that draw no atom and have a length or a colour as their argument.
-NO_ATOMS: frozenset[str] = commands("color hspace hspace* mspace kern mkern hskip mskip")
+BARE_LENGTHS: frozenset[str] = commands("kern mkern hskip mskip")
+NO_ATOMS: frozenset[str] = commands("color hspace hspace* mspace") | BARE_LENGTHS
 # Commands with arguments, one letter each: a formula, k formula whose braces matter, o
 # formula in brackets (optional), r tokens left alone, t one token that the tokeniser keeps whole.
 SIGNATURES: dict[str, str] = {
@@ -258,5 +259,5 @@ DISPLAYS: dict[str, str] = _pairs(
 DEFINITIONS: frozenset[str] = commands(
     "def edef gdef xdef let futurelet newcommand renewcommand providecommand global long "
     "DeclareMathOperator newenvironment renewenvironment catcode csname expandafter noexpand "
-    "begingroup endgroup bgroup egroup makeatletter require verb char"
+    "begingroup endgroup bgroup egroup makeatletter require verb char buildrel"
 )

@@ -13,7 +13,8 @@ The token definition, used by the normal form, by the metrics over tokens and by
 - in chemistry (the argument of mhchem's `\ce` and `\pu`) the same holds, and an arrow such as `->` or
   `<=>` is one token;
 - an argument that is not a formula (a length, a colour, a label) is one token with its braces:
-  `\hspace {1em}` is `\hspace`, `{1em}`; so is the length after `\kern`, and `\\[2pt]`.
+  `\hspace {1em}` is `\hspace`, `{1em}`; so is the length after `\kern`, and `\\[2pt]`;
+- so is a parameter in a definition: `#1`.
 
 `tokenize` loses nothing but space and comments, and `tokenize(detokenize(tokens)) == tokens`.
 """
@@ -29,7 +30,7 @@ _WS = r"[ \t\r\n\f\v]"
 
 
 # How the arguments of a command are read where they are not formulas, one letter an argument:
-# T text, C chemistry, L a length in braces, l a bare length, N a name or other raw text in braces,
+# T text, C chemistry, L a length in braces, l a length that needs no braces, n a number, N a name or other raw text in braces,
 # o an optional one in brackets, * a star that belongs to the command.
 _ARGUMENTS: dict[str, str] = {
     name: letters
@@ -38,7 +39,7 @@ _ARGUMENTS: dict[str, str] = {
             "T",
             "text textrm textsf texttt textnormal textbf textmd textit textup textsl textsc emph",
         ),
-        ("T", "mbox hbox vbox fbox llap rlap clap intertext shortintertext reflectbox angl"),
+        ("T", "mbox hbox vbox fbox llap rlap clap intertext shortintertext reflectbox angl sout"),
         ("C", "ce pu"),
         ("ooT", "makebox framebox"),
         ("l", "kern mkern hskip mskip vskip raise lower moveleft moveright above"),
@@ -46,6 +47,9 @@ _ARGUMENTS: dict[str, str] = {
         ("*L", "hspace vspace"),
         ("oN", "color textcolor mathcolor arrayrulecolor label ref eqref cite url href cline"),
         ("oN", "htmlClass htmlId htmlStyle htmlData class style cssId unicode includegraphics"),
+        ("N", "skew enclose"),
+        ("NNNN", "genfrac"),
+        ("n", "char"),
         ("oNT", "colorbox"),
         ("oNNT", "fcolorbox"),
         ("NNN", "definecolor"),
@@ -72,6 +76,7 @@ _TOKEN = re.compile(
     r"|\\(?:left|right|middle)(?:\\[A-Za-z]+|\\[^A-Za-z]|[^ \t\r\n\f\v\\{}A-Za-z])"
     r"|\\[A-Za-z]+"
     r"|\\[^A-Za-z]"
+    r"|#[1-9]"
     r"|[^ \t\r\n\f\v\\][\u0300-\u036f]*"
     r"|\\"
 )
@@ -82,6 +87,7 @@ _SPECIAL = re.compile(
     rf"|\\(?P<command>{'|'.join(sorted(_ARGUMENTS, reverse=True))})(?![A-Za-z])"
     rf"|\\(?P<edge>begin|end){_WS}+\{{(?P<environment>[A-Za-z]+\*?)\}}"
     rf"|\\(?P<side>left|right|middle){_WS}+(?P<delimiter>\\(?:[A-Za-z]+|[^A-Za-z])|[^ \t\r\n\f\v\\{{}}A-Za-z])"
+    rf"|\\begin{_WS}*+\{{(?P<columns>(?:alignat\*?|alignedat))\}}{_WS}*+\{{{_WS}*+(?P<count>[0-9]+){_WS}*+\}}"
     r"|(?P<newline>\\\\\*?)(?=\[|(?<=\*))"
     r"|(?P<control_space>\\(?:[\t\r\n\f\v]|\Z))"
     r")"
@@ -92,8 +98,9 @@ _UNIT = rf"(?:{'|'.join(rf'{unit[0]}{_WS}*+{unit[1]}' for unit in _UNITS)})"
 _LENGTH = rf"{_WS}*+(?:[-+]{_WS}*+)?(?:{_DIGITS}++(?:[.,]{_WS}*+{_DIGITS}*+)?|[.,]{_WS}*+{_DIGITS}++){_UNIT}"
 _ARGUMENT = {
     "L": re.compile(rf"{_WS}*+(\{{{_LENGTH}{_WS}*+\}})"),
-    "l": re.compile(rf"({_LENGTH})"),
-    "N": re.compile(rf"{_WS}*+(\{{[^{{}}]*\}})"),
+    "l": re.compile(rf"({_LENGTH}|{_WS}*+\{{{_LENGTH}{_WS}*+\}})"),
+    "n": re.compile(rf"{_WS}*+(\"[0-9A-F]+|'[0-7]+|[0-9]+|`\\?.)"),
+    "N": re.compile(rf"{_WS}*+(\{{(?:[^{{}}\\]++|\\.)*+\}})", re.DOTALL),
     "o": re.compile(rf"{_WS}*+(\[[^][{{}}\\]*\])"),
     "*": re.compile(rf"{_WS}*+(\*)"),
     **dict.fromkeys("TC", re.compile(rf"{_WS}*+(\{{)")),
@@ -122,6 +129,8 @@ def tokenize(latex: str) -> list[str]:
         position = special.end()
         if command := special["command"]:
             position = _arguments(latex, position, command, tokens)
+        elif special["columns"]:
+            tokens += (f"\\begin{{{special['columns']}}}", f"{{{special['count']}}}")
         elif special["edge"]:
             tokens.append(f"\\{special['edge']}{{{special['environment']}}}")
         elif special["side"]:
@@ -228,7 +237,7 @@ def spaced_words(tokens: Sequence[str]) -> list[str]:
         words.append("\\" if token == "\\ " else token)
         position += 1
         if token in VERBATIM_COMMANDS:
-            while position < len(tokens) and tokens[position][0] == "[":
+            while position < len(tokens) and is_raw_argument(tokens[position]):
                 words.append(tokens[position])
                 position += 1
             if tokens[position : position + 1] == ["{"]:
@@ -239,6 +248,11 @@ def spaced_words(tokens: Sequence[str]) -> list[str]:
     if words and words[-1] == "\\":
         words.append("")
     return words
+
+
+def is_raw_argument(token: str) -> bool:
+    """Whether a token is a whole argument in brackets or braces."""
+    return token[:1] == "[" or (token[:1] == "{" and len(token) > 1)
 
 
 def end_of_text(tokens: Sequence[str], start: int) -> int:
