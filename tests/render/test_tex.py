@@ -159,3 +159,13 @@ def test_without_tex_the_error_names_what_to_install(monkeypatch: pytest.MonkeyP
 def test_versions_of_tex_and_pdfium(pdflatex: str) -> None:
     assert re.fullmatch(r"pdftex:\d[\d.]+(,(texlive|miktex):[\w.]+)?", tex_version())
     assert re.fullmatch(r"pdfium:\d+", pdfium_version())
+
+
+@needs_tex
+def test_chemistry_is_set_by_mhchem_beside_other_formulas() -> None:
+    formulas = [r"\ce{SO4^{2-} -> S v}", r"a^2", r"\ce{H2O}"]
+    together = render_tex(formulas)
+    assert not any(isinstance(picture, Failure) for picture in together)
+    for formula, picture in zip(formulas, together, strict=True):
+        (alone,) = render_tex([formula])
+        assert np.array_equal(picture, alone)

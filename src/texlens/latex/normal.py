@@ -41,7 +41,7 @@ from texlens.latex.words import (
     spelled_text,
 )
 
-REVISION = 2
+REVISION = 3
 """Increased with every change that gives a formula another normal form."""
 
 # Deeper formulas are left as they are. TeX itself gives up at 255 levels of grouping; the parser

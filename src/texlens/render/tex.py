@@ -62,6 +62,10 @@ _OWN_SYMBOLS: Final = frozenset(
      "xcharter", "scholax", "stickstoo"]
 )  # fmt: skip
 
+# Loaded for formulas that use it alone: it changes what some other commands mean.
+_CHEMISTRY: Final = re.compile(r"\\(?:ce|pu)(?![A-Za-z])")
+_CHEMISTRY_PACKAGE: Final = r"\usepackage[version=4]{mhchem}"
+
 _MACROS: Final = r"""
 \providecommand\bm[1]{\boldsymbol{#1}}
 \providecommand\mathscr[1]{\mathcal{#1}}
@@ -136,20 +140,31 @@ _Setting = tuple[str, bool, str]
 def _typeset(formulas: Sequence[str], setting: _Setting) -> list[_Page]:
     pages: dict[int, _Page] = {}
     together: list[int] = []
+    chemistry: list[int] = []
     formulas = [formula_of(formula) for formula in formulas]
     for index, formula in enumerate(formulas):
         unusable = _unusable(formula)
         if unusable is not None:
             pages[index] = _Page(b"", 0, unusable)
         elif _alone(formula):
-            (pages[index],) = _run([formula], setting)
+            (pages[index],) = _run([formula], _setting_for(formula, setting))
+        elif _CHEMISTRY.search(formula):
+            chemistry.append(index)
         else:
             together.append(index)
-    for start in range(0, len(together), FORMULAS_PER_RUN):
-        batch = together[start : start + FORMULAS_PER_RUN]
-        made = _run([formulas[index] for index in batch], setting)
-        pages.update(zip(batch, made, strict=True))
+    for indices in (together, chemistry):
+        for start in range(0, len(indices), FORMULAS_PER_RUN):
+            batch = indices[start : start + FORMULAS_PER_RUN]
+            texts = [formulas[index] for index in batch]
+            made = _run(texts, _setting_for(texts[0], setting))
+            pages.update(zip(batch, made, strict=True))
     return [pages[index] for index in range(len(formulas))]
+
+
+def _setting_for(formula: str, setting: _Setting) -> _Setting:
+    """The setting with mhchem, if the formula needs it."""
+    font, display, packages = setting
+    return (font, display, packages + _CHEMISTRY_PACKAGE) if _CHEMISTRY.search(formula) else setting
 
 
 def _alone(formula: str) -> bool:

@@ -177,3 +177,21 @@ def test_parity_with_the_official_scores(
     assert len(differences) == 80
     assert sum(differences) / len(differences) <= 0.015
     assert sum(difference <= 0.05 for difference in differences) >= 0.95 * len(differences)
+
+
+def test_chemistry_is_compared_by_its_glyphs(drawings: Drawings) -> None:
+    reference = r"\ce{SO4^2- + Ba^2+ -> BaSO4 v}"
+    alike = (r"\ce{SO_4^{2-} + Ba^{2+} -> BaSO4 (v)}", r"\ce{SO4^2- +} \ce{Ba^2+ -> BaSO4 v}")
+    other = (r"\ce{SO4^2- + Ba^2+ -> BaSO3 v}", r"\ce{SO4 2- + Ba 2+ -> BaSO4}", r"\ce{SO4", "S")
+    pairs = [Pair.of(reference, text) for text in (*alike, *other)]
+    values = [item.values["cdm"] for item in Cdm().score_items(pairs, drawings)]
+    assert values[0] == values[1] == 1
+    assert values[2] == pytest.approx(16 / 17, abs=0.001)
+    assert all(value is not None and value < 1 for value in values[3:])
+    assert values[4] == 0
+    water = Pair.of(r"\mathrm{H_{2}O}", r"\ce{H2O}")
+    assert Cdm().score_items([water], drawings)[0].values["cdm"] == 1
+    explained = Cdm().explain(pairs[2], drawings)
+    assert explained is not None
+    assert explained.reference.matched.count(False) == 1
+    assert "chemistry:" in Cdm().signature("cdm")

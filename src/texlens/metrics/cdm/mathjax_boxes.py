@@ -287,8 +287,13 @@ def token_number(box: Box) -> int:
     return int(box.color[1:], 16) - 1 if _TOKEN_COLOUR.fullmatch(box.color) else -1
 
 
-def read_boxes(drawing: Drawing, tokens: Sequence[str]) -> Inked | None:
-    """The boxes of the colours in pixels, as a picture would show them; None without any."""
+def read_boxes(
+    drawing: Drawing, tokens: Sequence[str], owners: Sequence[int] | None = None
+) -> Inked | None:
+    """The boxes of the tokens in pixels, as a picture would show them; None without any.
+
+    `owners` are the numbers of the tokens that the boxes belong to; without them the colours are.
+    """
     boxes = drawing.boxes
     if not boxes:
         return None
@@ -299,5 +304,5 @@ def read_boxes(drawing: Drawing, tokens: Sequence[str]) -> Inked | None:
     corners = em * pixels + np.array([-1, -1, 0, 0]) + CROP_PADDING_PX
     sides = em[:, 2:].max(axis=0) * np.array([NARROWER, 1.0]) * PIXELS_PER_EM
     width, height = (sides - 1 + 2 * CROP_PADDING_PX).tolist()
-    numbers = np.array([token_number(box) for box in boxes])
+    numbers = np.array([token_number(box) for box in boxes] if owners is None else owners)
     return Inked.of(tokens, numbers, corners, width, height)

@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, Pair, Side
-from texlens.metrics.cdm import mathjax_boxes
+from texlens.metrics.cdm import chemistry, mathjax_boxes
+from texlens.metrics.cdm.chemistry import has_chemistry
 from texlens.metrics.cdm.matching import Inked, match
 from texlens.metrics.cdm.tokens import paint
 
@@ -54,22 +55,42 @@ class Cdm(Metric):
             from texlens.render.pdflatex import pdfium_version, tex_version
 
             drawn_by = f"{tex_version()},{pdfium_version()},dpi:{DPI}"
-        return {"tokens": "unimernet-5a2c80d", "engine": drawn_by}
+        return {
+            "tokens": "unimernet-5a2c80d",
+            "chemistry": chemistry.RULE,
+            "engine": drawn_by,
+        }
 
     def score_items(self, pairs: Sequence[Pair], drawings: Drawings) -> list[ItemScore]:
         """One value of each key a pair."""
-        inked = self._draw({text for pair in pairs for text in (pair.gt, pair.pred)}, drawings)
-        return [self._score(inked[pair.gt], inked[pair.pred]) for pair in pairs]
+        by_glyphs = [_has_chemistry(pair) for pair in pairs]
+        sides = [
+            {
+                text
+                for pair, is_so in zip(pairs, by_glyphs, strict=True)
+                if is_so == glyphs
+                for text in (pair.gt, pair.pred)
+            }
+            for glyphs in (False, True)
+        ]
+        inked = self._draw(sides[False], drawings), _glyphs(sides[True], drawings)
+        return [
+            self._score(inked[glyphs][pair.gt], inked[glyphs][pair.pred])
+            for pair, glyphs in zip(pairs, by_glyphs, strict=True)
+        ]
 
     def explain(self, pair: Pair, drawings: Drawings) -> Match | None:
         """The tokens of the two formulas that match, always on MathJax's drawings."""
-        inked = self._draw({pair.gt, pair.pred}, drawings)
+        by_glyphs = _has_chemistry(pair)
+        texts = {pair.gt, pair.pred}
+        inked = _glyphs(texts, drawings) if by_glyphs else self._draw(texts, drawings)
         gt, pred = inked[pair.gt], inked[pair.pred]
         if gt is None or pred is None:
             return None
         partners = match(gt, pred).partners
-        first = _side(pair.gt, [gt.numbers[i] for i, _ in partners], drawings)
-        second = _side(pair.pred, [pred.numbers[j] for _, j in partners], drawings)
+        side = _glyph_side if by_glyphs else _side
+        first = side(pair.gt, [gt.numbers[i] for i, _ in partners], drawings)
+        second = side(pair.pred, [pred.numbers[j] for _, j in partners], drawings)
         if first is None or second is None:
             return None
         boxes = zip(first[1], second[1], strict=True)
@@ -110,3 +131,24 @@ def _side(
     firsts = {number: index for index, number in reversed(list(enumerate(numbers)))}
     side = Side(latex, drawing.boxes, tuple(number in matched for number in numbers))
     return side, [firsts.get(number) for number in matched]
+
+
+def _has_chemistry(pair: Pair) -> bool:
+    return has_chemistry(pair.gt) or has_chemistry(pair.pred)
+
+
+def _glyphs(texts: set[str], drawings: Drawings) -> dict[str, Inked | None]:
+    ordered = sorted(texts)
+    return dict(zip(ordered, chemistry.draw(ordered, drawings), strict=True))
+
+
+def _glyph_side(
+    text: str, matched: Sequence[int], drawings: Drawings
+) -> tuple[Side, list[int | None]] | None:
+    """The rendering of a formula with chemistry, and for each matched glyph its box."""
+    found = chemistry.drawn([text], drawings)[0]
+    if found is None:
+        return None
+    latex, drawing = found
+    places = range(len(drawing.boxes))
+    return Side(latex, drawing.boxes, tuple(n in matched for n in places)), list(matched)
