@@ -43,28 +43,22 @@ def on_paper(picture: Image, paper: str = "white") -> Image:
     return Image.alpha_composite(ground, layered).convert("RGB")
 
 
-def paper_for(layered: Image) -> str:
-    """The paper on which the ink of a picture in RGBA can be seen: black for white ink."""
-    import numpy as np
-
-    visible = np.asarray(layered.getchannel("A")) >= 128
-    grey = np.asarray(layered.convert("L"))
-    white_ink = bool(visible.any() and not visible.all() and grey[visible].min() > _WHITE_ENOUGH)
-    return "black" if white_ink else "white"
-
-
 def dark_on_white(picture: Image) -> Image:
     """A picture with transparent parts as an opaque one (RGB), dark on white; others as they are."""
+    import numpy as np
     from PIL import ImageOps
 
     if not picture.has_transparency_data:
         return picture
     layered = picture.convert("RGBA")
-    if layered.getchannel("A").getextrema()[0] == 255:
+    alpha = np.asarray(layered.getchannel("A"))
+    if alpha.min() == 255:
         return picture
-    paper = paper_for(layered)
-    opaque = on_paper(layered, paper)
-    return ImageOps.invert(opaque) if paper == "black" else opaque
+    visible = alpha >= 128
+    light = visible.any() and np.asarray(layered.convert("L"))[visible].min() > _WHITE_ENOUGH
+    if light and not visible.all():  # white ink, which would be lost on white
+        return ImageOps.invert(on_paper(layered, "black"))
+    return on_paper(layered)
 
 
 def ink_box(ink: NDArray[np.bool_]) -> tuple[slice, slice] | None:

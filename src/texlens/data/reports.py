@@ -7,6 +7,7 @@ command prints and docs/reports.md explains.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,8 +140,12 @@ def prepare_report(
         for folder, one in REPORTS[name].sets.items()
     }
     documents = {}
-    for folder, plan in plans.items():
-        if not force and _is_done(plan, out / folder):
+    for number, (folder, plan) in enumerate(plans.items(), 1):
+        is_done = not force and _is_done(plan, out / folder)
+        if not quiet:
+            state = ": finished before" if is_done else ""
+            print(f"{folder} ({number} of {len(plans)}){state}", file=sys.stderr, flush=True)
+        if is_done:
             documents[folder] = read_json(out / folder / MARKER)
         else:
             documents[folder] = prepare(

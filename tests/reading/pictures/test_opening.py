@@ -95,10 +95,10 @@ def test_palette_with_transparency_lies_on_white() -> None:
     assert open_picture(data).getpixel((50, 25)) == (255, 255, 255)
 
 
-def test_white_ink_on_nothing_can_be_seen() -> None:
+def test_white_ink_on_nothing_becomes_dark_on_white() -> None:
     opened = open_picture(encoded(mark("RGBA", (0, 0, 0, 0), (255, 255, 255, 255)), "PNG"))
-    assert opened.getpixel((10, 7)) == (255, 255, 255)
-    assert opened.getpixel((50, 25)) == (0, 0, 0)
+    assert opened.getpixel((10, 7)) == (0, 0, 0)
+    assert opened.getpixel((50, 25)) == (255, 255, 255)
 
 
 def test_a_photo_is_turned_upright() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from texlens.errors import InputError
-from texlens.images import encode_png, on_paper, paper_for
+from texlens.images import dark_on_white, encode_png
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
@@ -29,9 +29,8 @@ KEPT_PIXELS = 16_000_000  # what is larger is shrunk as soon as it is decoded
 def open_picture(source: Path | bytes) -> Image.Image:
     """The first frame of a picture as an upright RGB image; transparent parts become white.
 
-    A picture of more than `KEPT_PIXELS` is shrunk by a whole number to no more than that.
-
-    A picture drawn in white on nothing is laid on black instead, where it can be seen.
+    A picture of more than `KEPT_PIXELS` is shrunk by a whole number to no more than that. White ink on
+    nothing becomes black ink on white.
 
     Raises InputError, naming what is wrong: no such file, not a picture, too large, cut short.
     """
@@ -135,10 +134,7 @@ def _deep_grey_shrunk(image: Image.Image, smaller: int) -> Image.Image:
 def _on_white(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return _from_deep_grey(image).convert("RGB")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layered = image.convert("RGBA")
-    return on_paper(layered, paper_for(layered))
+    return dark_on_white(image).convert("RGB")
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:
