@@ -11,6 +11,7 @@ from texlens.metrics.registry import goodness
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 _MARKERS = "osD^vP"
+_BEYOND = 0.03  # of an axis, beyond the values that a metric can have
 _SPREAD = 0.08  # between the sets at one model, so that their intervals do not cover one another
 
 
@@ -30,7 +31,7 @@ def measures_chart(runs: Sequence[ScoredRun], keys: Sequence[str]) -> bytes | No
         return None
     columns = min(len(keys), 4)
     rows = -(-len(keys) // columns)
-    with rc_context({"font.size": 9, "svg.hashsalt": "texlens"}):
+    with rc_context({"font.size": 9, "svg.hashsalt": "texlens", "svg.fonttype": "none"}):
         figure = Figure(figsize=(2.9 * columns, 2.6 * rows + 0.5), layout="constrained")
         panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for key, panel in zip(keys, panels, strict=False):
@@ -54,6 +55,8 @@ def measures_chart(runs: Sequence[ScoredRun], keys: Sequence[str]) -> bytes | No
             panel.set_title(f"{key} (lower is better)" if goodness(key, 0.0) == 1.0 else key)
             panel.set_xticks(range(len(models)), models)
             panel.set_xlim(-0.4, len(models) - 0.6)
+            bottom, top = panel.get_ylim()
+            panel.set_ylim(max(bottom, -_BEYOND), min(top, 1 + _BEYOND))
             panel.grid(axis="y", color="#dddddd", linewidth=0.6)
             panel.spines[["top", "right"]].set_visible(False)
         for panel in panels[len(keys) :]:
