@@ -11,7 +11,8 @@ from texlens.data.pictures.augmentation import AUGMENTATIONS, MEDIA, Medium, aug
 from texlens.errors import InputError
 
 Picture = NDArray[np.uint8]
-KEEP_SIZE = [name for name in AUGMENTATIONS if name not in ("rotation", "scale")]
+RESIZE = ("rotation", "scale", "box", "equation_number", "neighbours", "tight_crop")
+KEEP_SIZE = [name for name in AUGMENTATIONS if name not in RESIZE]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,25 @@ def test_geometry_fills_with_paper(page: Picture) -> None:
     for name in ("rotation", "perspective"):
         result = augment(cream, {name: 1.0}, rng())
         assert tuple(result[0, 0]) == (255, 255, 204)
+
+
+def test_a_tight_crop_loses_tips_and_no_bar(page: Picture) -> None:
+    bars = page.copy()
+    bars[10:12, 20:200] = 0  # a bar above
+    bars[20:50, 8:10] = 0  # a bar on the left
+    for seed in range(30):
+        cut = augment(bars, {"tight_crop": 1.0}, rng(seed))
+        assert (cut[0] == 0).sum() > 150
+        assert (cut[:, 0] == 0).sum() == 30
+
+
+def test_the_number_of_an_equation_is_far_from_its_ink(page: Picture) -> None:
+    for seed in range(8):
+        wide = augment(page, {"equation_number": 1.0}, rng(seed))
+        blank = np.flatnonzero((wide > 200).all(axis=0))
+        runs = np.split(blank, np.flatnonzero(np.diff(blank) > 1) + 1)
+        assert max(map(len, runs)) > 60
+        assert wide.shape[1] > page.shape[1] + 60
 
 
 @pytest.mark.parametrize("medium", MEDIA)

@@ -21,6 +21,7 @@ from texlens.train.pretrain.augmentation import (
     augmented,
     read_parquet,
 )
+from texlens.train.pretrain.looks import LOOKS, apply_looks
 from texlens.train.pretrain.settings import Augmentation, PictureSource
 
 
@@ -142,3 +143,36 @@ def test_a_full_pool_takes_nothing_more() -> None:
     assert pool.add(shard)
     assert not pool.add(shard)
     assert (pool.used, len(pool.offsets)) == (200, 1)
+
+
+def test_looks_change_some_pictures_and_stay_in_range() -> None:
+    ink = torch.zeros(64, 48, 96)
+    ink[:, 20:24, 10:80] = 1.0
+    tops, bottoms = torch.full((64, 1, 1), 20.0), torch.full((64, 1, 1), 24.0)
+    chosen = torch.ones(64, 1, 1)
+    chosen[:16] = 0
+    torch.manual_seed(3)
+    looked = apply_looks(ink, tops, bottoms, chosen, 1.0)
+    changed = (looked != ink).flatten(1).any(1)
+    assert not changed[:16].any()
+    assert 16 < changed[16:].sum() < 48
+    assert looked.min() >= 0
+    assert looked.max() <= 1
+    contrast = looked[:, 20:24, 10:80].mean((1, 2)) - looked[:, :16].mean((1, 2))
+    assert (contrast > 0.2).all()  # the bar is still there
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_each_look_grows_with_its_strength(name: str) -> None:
+    ink = torch.zeros(32, 48, 96)
+    ink[:, 20:30, 10:80:4] = 1.0
+    rows = torch.full((32, 1, 1), 20.0), torch.full((32, 1, 1), 30.0)
+
+    def distance(strength: float) -> float:
+        torch.manual_seed(5)
+        return float((LOOKS[name](ink, torch.full((32, 1, 1), strength), *rows) - ink).abs().mean())
+
+    if name in ("fewer_pixels", "halftone"):  # one factor for the batch; a pattern that cancels
+        assert distance(1.0) > 0
+    else:
+        assert distance(0.2) < distance(1.0)

@@ -57,7 +57,7 @@ def test_sources_are_drawn_by_their_shares(shards: Path) -> None:
 
 
 def test_what_does_not_fit_is_left_out_and_counted(shards: Path) -> None:
-    batches = batches_of(shards, [1.0], max_tokens=10, max_visual_tokens=40)
+    batches = batches_of(shards, [1.0], max_tokens=10, max_visual_tokens=10)
     assert batches.left_out["too long"] > 0
     assert batches.left_out["too large"] > 0
     drawable = len(batches) - sum(batches.left_out.values())

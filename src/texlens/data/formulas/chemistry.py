@@ -2,6 +2,7 @@ r"""Chemistry in mhchem's `\ce`: formulas, ions, isotopes, states, arrows, react
 
 from __future__ import annotations
 
+import re
 from random import Random
 from typing import Final
 
@@ -193,6 +194,33 @@ def chemistry(random: Random) -> str:
         return rf"[\ce{{{_ion(random)}}}] = {random.randrange(1, 10)}.{random.randrange(100)} \times 10^{{-{random.randrange(1, 12)}}}"
     left, right = _species(random), _species(random)
     return rf"K = \frac{{[\ce{{{left}}}]}}{{[\ce{{{right}}}]}}"
+
+
+_SYMBOL: Final = re.compile(r"(?<![\\A-Za-z])(?:[A-Z][a-z]?)+|(?<![0-9.{])[2-9](?![0-9.])")
+_ELEMENT: Final = re.compile(r"[A-Z][a-z]?")
+
+
+def vary_chemistry(formula: str, random: Random) -> str:
+    """The formula with some elements, the same ones everywhere, and some numbers replaced."""
+    names: dict[str, str] = {}
+
+    def element(match: re.Match[str]) -> str:
+        name = match[0]
+        if name not in _ELEMENTS:
+            return name
+        if name not in names:
+            names[name] = random.choice(_ELEMENTS) if random.random() < 0.3 else name
+        return names[name]
+
+    def symbol(match: re.Match[str]) -> str:
+        if match[0].isdigit():
+            return str(random.randrange(2, 10)) if random.random() < 0.35 else match[0]
+        # Words, such as the names of products, have letters that are no elements.
+        if not all(part in _ELEMENTS for part in _ELEMENT.findall(match[0])):
+            return match[0]
+        return _ELEMENT.sub(element, match[0])
+
+    return _SYMBOL.sub(symbol, formula)
 
 
 def _reaction(random: Random) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
+from texlens.data.formulas.chemistry import vary_chemistry
 from texlens.data.formulas.symbols import CLASS_OF, DIGITS, RELATIONS
 from texlens.data.formulas.tree import Item, Unparsable, groups, parse, text_of, tokens_of
 from texlens.errors import InputError
@@ -119,7 +120,12 @@ class Recombiner:
 
 
 def vary(formula: str, random: Random) -> str:
-    """The formula in normal form with symbols renamed; unchanged where it cannot be parsed."""
+    """The formula in normal form with symbols renamed; unchanged where it cannot be parsed.
+
+    Chemistry comes back as it is written, with other elements and numbers.
+    """
+    if r"\ce" in formula:
+        return vary_chemistry(formula, random)
     formula = normalize(formula)
     try:
         return normalize(text_of(_renamed(parse(formula), random)))

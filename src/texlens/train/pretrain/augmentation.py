@@ -27,6 +27,7 @@ from texlens.images import crop_to_ink
 from texlens.latex import normalize
 from texlens.model.tokenizer import TextEncoder
 from texlens.reading.pictures.type_size import type_size
+from texlens.train.pretrain.looks import apply_looks
 from texlens.train.pretrain.ranks import Ranks
 from texlens.train.pretrain.settings import Augmentation, PictureSource
 from texlens.train.run.examples import rows_of
@@ -225,8 +226,13 @@ def augmented(
     y = torch.arange(height, device=device, dtype=torch.float32)[None, :, None] + 0.5
     x = torch.arange(width, device=device, dtype=torch.float32)[None, None, :] + 0.5
     middle_y, middle_x = top + heights * scale / 2, left + widths * scale / 2
-    from_y = (y - top - (x - middle_x) * angle) / scale - 0.5
-    from_x = (x - left + (y - middle_y) * angle) / scale - 0.5
+    off_y, off_x = y - middle_y, x - middle_x
+    if change is not None and change.keystone:
+        # One side of the page is nearer: it is larger by up to this part.
+        away = 1 + touched * uniform(-1, 1) * change.keystone * off_x / (widths * scale)
+        off_y = off_y * away
+    from_y = (off_y - off_x * angle) / scale + heights / 2 - 0.5
+    from_x = (off_x + off_y * angle) / scale + widths / 2 - 0.5
 
     low_y, low_x = from_y.floor(), from_x.floor()
     part_y, part_x = from_y - low_y, from_x - low_x
@@ -242,6 +248,8 @@ def augmented(
             ink = ink + torch.where(inside, (255 - value) * weight, 0.0)
     ink = ink / 255
     if change is not None:
+        if change.looks:
+            ink = apply_looks(ink, top, top + heights * scale, touched, change.looks)
         ink = _soften(ink, touched * uniform(0, 1) * change.blur_pixels)
         low, high = (float(np.log(value)) for value in change.ink_gamma)
         gamma = (touched * uniform(low, high)).exp()

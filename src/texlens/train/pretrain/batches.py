@@ -14,6 +14,8 @@ from texlens.train.pretrain.augmentation import Encoded
 # white is computed.
 ROWS = (2, 3, 4, 5, 6, 8, 10, 13, 16)
 COLUMNS = (4, 8, 12, 16, 20, 24, 28, 32, 38, 44, 50, 60, 72, 88, 104)
+# A picture too large for any canvas is reduced, as a reader reduces it; smaller type is not legible.
+REDUCTIONS = (1.0, 0.8, 0.65, 0.5)
 
 _GROWTH = 1.08  # grouping a million pictures takes a while: not for every shard that comes
 
@@ -81,17 +83,20 @@ class Batches:
         shard = encoded.shard
         scale = self.pixels_per_em / shard.pixels_per_em
         margin = 2 * 5  # pixels, at the training scale
-        rows = np.ceil((shard.heights * scale + margin) / self.token_pixels)
-        columns = np.ceil((shard.widths * scale + margin) / self.token_pixels)
-        row = np.searchsorted(ROWS, rows)
-        column = np.searchsorted(COLUMNS, columns)
-        fits = (row < len(ROWS)) & (column < len(COLUMNS))
-        area = np.array((*ROWS, 0))[row] * np.array((*COLUMNS, 0))[column]
-        fits &= area <= self.max_visual_tokens
+        canvas = np.full(len(scale), -1)
+        for reduced in REDUCTIONS:
+            rows = np.ceil((shard.heights * scale * reduced + margin) / self.token_pixels)
+            columns = np.ceil((shard.widths * scale * reduced + margin) / self.token_pixels)
+            row, column = np.searchsorted(ROWS, rows), np.searchsorted(COLUMNS, columns)
+            fits = (row < len(ROWS)) & (column < len(COLUMNS))
+            area = np.array((*ROWS, 0))[row] * np.array((*COLUMNS, 0))[column]
+            fits &= area <= self.max_visual_tokens
+            canvas = np.where((canvas < 0) & fits, row * len(COLUMNS) + column, canvas)
+        fits = canvas >= 0
         short = (encoded.lengths <= self.max_tokens) & (encoded.lengths > 0)
         self.left_out["too large"] += int((~fits).sum())
         self.left_out["too long"] += int((fits & ~short).sum())
-        canvas = np.where(fits & short, row * len(COLUMNS) + column, -1)
+        canvas = np.where(short, canvas, -1)
         self._tokens.append(encoded.tokens)
         self._starts.append(encoded.starts + self._stored)
         self._lengths.append(encoded.lengths)

@@ -56,6 +56,10 @@ class Augmentation(Settings):
     noise: float = Field(default=0.06, ge=0)
     fade: float = Field(default=0.3, ge=0, lt=1)  # loss of contrast of ink, and half that of paper
     untouched: float = Field(default=0.25, ge=0, le=1)  # part of the pictures left as they are
+    keystone: float = Field(default=0.0, ge=0, le=0.5)  # perspective: how much larger one side is
+    looks: float = Field(
+        default=0.0, ge=0, le=2
+    )  # how often scans, screens and cameras; see looks.py
 
 
 class PretrainConfig(Settings):

@@ -64,11 +64,7 @@ class PdfTex:
         self, formulas: Sequence[str], style: Style, randoms: Sequence[Random]
     ) -> list[Rendered]:
         """See `Renderer`: the size of smooth pictures is random."""
-        packages = _PACKAGES
-        if style.font not in _OWN_SCRIPT:
-            packages += _SCRIPT
-        if any(r"\ce" in formula for formula in formulas):
-            packages += _CHEMISTRY
+        packages = packages_for(formulas, style.font)
         dpi = resolutions(style, randoms)
         pages = render_tex(
             formulas, font=style.font, dpi=dpi, display=style.display, packages=packages
@@ -77,6 +73,16 @@ class PdfTex:
             [page.message if isinstance(page, Failure) else page for page in pages],
             dpi, formulas, style, randoms,
         )  # fmt: skip
+
+
+def packages_for(formulas: Sequence[str], font: str) -> str:
+    """The end of the preamble: commands that formulas use beyond amsmath and amssymb."""
+    packages = _PACKAGES
+    if font not in _OWN_SCRIPT:
+        packages += _SCRIPT
+    if any(r"\ce" in formula for formula in formulas):
+        packages += _CHEMISTRY
+    return packages
 
 
 def resolutions(style: Style, randoms: Sequence[Random]) -> list[float]:
