@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import cache, cached_property, partial
 from typing import Any, TypeVar, cast
 
 from texlens.engine.boxes import Drawing, Failure, drawing_from_json
 from texlens.engine.fonts import bundle
 from texlens.engine.limits import failure_of, over_limit, within_glyphs
-from texlens.errors import TexlensError
 from texlens.workers import WorkerFault, get_pool, in_worker, run_each
 
 T = TypeVar("T")
@@ -48,16 +45,6 @@ class Engine:
         versions = self._versions()
         digest = hashlib.sha256(self._script.read_bytes()).hexdigest()[:12]
         return f"mathjax:{versions['mathjax']},katex:{versions['katex']},bundle:{digest}"
-
-    def warm_up(self) -> None:
-        """Start a worker with this engine, without waiting for it."""
-
-        def start() -> None:
-            with suppress(TexlensError, WorkerFault):  # whoever needs it gets the error
-                self._versions()
-
-        if not in_worker():
-            threading.Thread(target=start, daemon=True).start()
 
     def parse(self, formulas: Sequence[str]) -> list[Failure | None]:
         """Whether KaTeX parses each formula as display math: None, or the failure."""
