@@ -21,7 +21,6 @@ set `test`, by kind.
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
@@ -98,12 +97,10 @@ def fit(places: Sequence[str], model: str | None, backend: str) -> None:
     right = fit_regression([answer_features(reading) for reading in readings], outcomes)
     folder = Path(model) if model else EMBEDDED
     names = ", ".join(Path(place).name for place in places)
-    weights = (folder / "model.safetensors").read_bytes()
     Calibration(
         right=right,
         formula=formula,
         formula_from=formula_from,
-        fingerprint=hashlib.sha256(weights).hexdigest(),
         fitted_on=f"{names}; {len(readings)} readings, {sum(outcomes)} of them right; "
         f"{len(every)} pictures with a formula, {len(negative)} without",
     ).save(folder)

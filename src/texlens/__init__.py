@@ -16,7 +16,8 @@ from texlens.lazy import lazy_names
 if TYPE_CHECKING:
     from texlens.evaluate.compare import compare_systems
     from texlens.evaluate.recognisers import Recogniser
-    from texlens.latex import check, normalize, tokenize
+    from texlens.latex import check, tokenize
+    from texlens.latex.one_or_many import normalize
     from texlens.metrics import score
     from texlens.metrics.functions import (
         bleu,
@@ -42,7 +43,7 @@ _MODULES = {
     "exact_match": "texlens.metrics.functions",
     "expression_rate": "texlens.metrics.functions",
     "layout": "texlens.metrics.functions",
-    "normalize": "texlens.latex",
+    "normalize": "texlens.latex.one_or_many",
     "read": "texlens.reading",
     "rouge_l": "texlens.metrics.functions",
     "score": "texlens.metrics",

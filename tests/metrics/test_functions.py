@@ -81,6 +81,8 @@ def test_a_reference_that_cannot_be_rendered_has_no_value() -> None:
         (lambda: texlens.score([("a", "b")], 3), TypeError, "metrics must be keys, not int"),
         (lambda: texlens.check(3), TypeError, "answers must be a text"),
         (lambda: texlens.check(["a", None]), TypeError, r"answers\[1\] must be a text"),
+        (lambda: texlens.normalize(3), TypeError, "latex must be a text, .* not int"),
+        (lambda: texlens.normalize([3]), TypeError, r"latex\[0\] must be a text, not int"),
         (lambda: texlens.read(3), TypeError, "must be a path, .* not int"),
         (lambda: texlens.compare_systems(["a"]), TypeError, "systems must map names"),
     ],
@@ -90,6 +92,8 @@ def test_a_wrong_argument_is_named(call: Callable[[], Any], error: type, message
         call()
 
 
-def test_one_formula_is_checked_as_one() -> None:
+def test_one_formula_is_checked_and_normalised_as_one() -> None:
+    assert texlens.normalize(r"\frac{a}b") == r"\frac { a } { b }"
+    assert texlens.normalize(["a+b", "$x$"]) == ["a + b", "x"]
     assert texlens.check("a+b").ok
     assert [one.ok for one in texlens.check(["a+b", "{"])] == [True, False]

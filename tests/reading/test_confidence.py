@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import runpy
 import shutil
 from pathlib import Path
@@ -20,6 +19,7 @@ from texlens.reading.confidence import (
     Regression,
     answer_features,
     load_calibration,
+    weights_sha256,
 )
 from texlens.records import Reading, Token
 
@@ -44,8 +44,7 @@ def constant(chance: float) -> Regression:
 
 def calibration(right: float, formula: float) -> Calibration:
     return Calibration(
-        right=constant(right), formula=constant(formula), formula_from=0.5,
-        fingerprint="", fitted_on="nothing",
+        right=constant(right), formula=constant(formula), formula_from=0.5, fitted_on="nothing",
     )  # fmt: skip
 
 
@@ -86,7 +85,9 @@ def test_a_calibration_comes_back_from_its_file(tmp_path: Path) -> None:
     assert load_calibration(None) is None
     made = calibration(0.9, 0.8)
     made.save(tmp_path)
-    assert load_calibration(tmp_path) == made
+    found = load_calibration(tmp_path)
+    assert found is not None
+    assert found == made.model_copy(update={"fingerprint": weights_sha256(tmp_path)})
     (tmp_path / CONFIDENCE_FILE).write_text('{"right": 1}')
     with pytest.raises(InputError, match="not a calibration"):
         load_calibration(tmp_path)
@@ -111,6 +112,21 @@ def test_the_reader_reports_the_calibrated_confidence(model_folder: Path, tmp_pa
     assert (blank.confidence, blank.warnings) == (0.0, ("no_formula",))
 
 
+def test_a_calibration_of_other_weights_is_not_used(model_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    calibration(right=0.75, formula=0.9).save(folder)
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.warns(UserWarning, match="fitted to other weights"):
+        reader = Reader(folder, device="cpu")
+    assert reader.calibration is None
+    plain = Reader(model_folder, device="cpu").read(word("a+b"))
+    assert reader.read(word("a+b")).confidence == pytest.approx(plain.confidence, abs=0.01)
+
+
 def test_a_picture_without_formula_is_read_once(model_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
@@ -126,8 +142,7 @@ def test_a_picture_without_formula_is_read_once(model_folder: Path, tmp_path: Pa
 def test_the_embedded_calibration_belongs_to_the_embedded_weights() -> None:
     made = load_calibration(EMBEDDED)
     assert made is not None
-    weights = (EMBEDDED / "model.safetensors").read_bytes()
-    assert made.fingerprint == hashlib.sha256(weights).hexdigest(), (
+    assert made.fingerprint == weights_sha256(EMBEDDED), (
         "the weights have changed: run  python benchmarks/calibration.py fit"
     )
 

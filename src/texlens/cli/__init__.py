@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
@@ -71,6 +72,7 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
+    warnings.formatwarning = lambda message, *_: f"texlens: {message}\n"
     debug = "--debug" in sys.argv or bool(os.environ.get("TEXLENS_DEBUG"))
     try:
         # In this mode click returns the status of `ctx.exit`; commands return None.

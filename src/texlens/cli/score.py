@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +69,6 @@ def score(
     from texlens.metrics.scoring import score_predictions
     from texlens.runs import open_out_folder
 
-    warnings.formatwarning = lambda message, *_: f"texlens: {message}\n"
     if names is None and file is None:
         keys = tuple(key for key in KEYS if key != "compiles")  # TeX alone would take longer
     else:

@@ -5,13 +5,15 @@ Two logistic regressions (Platt scaling, 1999) on a few features of the answer e
 probability that the reading renders as the picture's formula, and the probability that the picture
 shows a formula that the model can read. (Features of the picture, such as the density of its
 glyphs, added nothing on dev.) The coefficients belong to one set of weights. They are stored beside
-them in `confidence.json`, which `benchmarks/calibration.py` writes (`regression.py` beside it fits). Without that file the
+them in `confidence.json` with a hash of the weights, and are not used with other weights; `benchmarks/calibration.py` writes it (`regression.py` beside it fits). Without that file the
 confidence is the geometric mean of the tokens' probabilities, and `no_formula` is not predicted.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,7 +51,7 @@ class Calibration(BaseModel):
         right: the probability that a reading is right.
         formula: the probability that the picture shows a formula.
         formula_from: below this probability a reading gets the warning `no_formula`.
-        fingerprint: the SHA-256 of the `model.safetensors` it was fitted to.
+        fingerprint: the SHA-256 of the weights it was fitted to (`weights_sha256`).
         fitted_on: the data it was fitted to, in words.
     """
 
@@ -58,7 +60,7 @@ class Calibration(BaseModel):
     right: Regression
     formula: Regression
     formula_from: float
-    fingerprint: str
+    fingerprint: str = ""
     fitted_on: str
 
     def has_formula(self, reading: Reading) -> bool:
@@ -74,21 +76,41 @@ class Calibration(BaseModel):
         return self.right.probability(answer_features(reading))
 
     def save(self, folder: Path) -> None:
-        """Write `confidence.json` into a model's folder."""
-        write_text(folder / CONFIDENCE_FILE, self.model_dump_json(indent=2) + "\n")
+        """Write `confidence.json` into a model's folder, with the hash of the weights there."""
+        tied = self.model_copy(update={"fingerprint": weights_sha256(folder)})
+        write_text(folder / CONFIDENCE_FILE, tied.model_dump_json(indent=2) + "\n")
 
 
 def load_calibration(folder: Path | None) -> Calibration | None:
     """The calibration in a model's folder, or None when it has none.
 
-    Raises InputError when the file is there but damaged.
+    One that was fitted to other weights gives a warning and None. Raises InputError when the file is
+    damaged.
     """
     if folder is None or not (path := folder / CONFIDENCE_FILE).is_file():
         return None
     try:
-        return Calibration.model_validate_json(read_text(path))
+        calibration = Calibration.model_validate_json(read_text(path))
     except ValidationError as error:
         raise InputError(f"'{path}' is not a calibration of a TexLens model.") from error
+    if calibration.fingerprint != weights_sha256(folder):
+        warnings.warn(
+            f"'{path}' was fitted to other weights than those beside it: confidence is not calibrated. "
+            "Fit it again, or delete it.",
+            stacklevel=2,
+        )
+        return None
+    return calibration
+
+
+def weights_sha256(folder: Path) -> str:
+    """The SHA-256 of the `.safetensors` files in a folder, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def answer_features(reading: Reading) -> dict[str, float]:

@@ -6,6 +6,7 @@ A system is a file of predictions, which is scored here, or a folder that `texle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -268,6 +269,11 @@ def _how_different(first: ScoredRun, second: ScoredRun) -> str:
     )
 
 
+def _without_version(run: ScoredRun, key: str) -> str:
+    """A signature without the version of TexLens: all that changes a number has its own revision."""
+    return re.sub(r"\|version:[^|]*", "", run.metrics[key]["signature"])
+
+
 def check_comparable(runs: Sequence[ScoredRun]) -> None:
     """Check that every column of a table has numbers of one kind.
 
@@ -292,7 +298,7 @@ def check_comparable(runs: Sequence[ScoredRun]) -> None:
             )
         for key, metric in run.metrics.items():
             other = signed.setdefault((run.set, key), run)
-            if other.metrics[key]["signature"] != metric["signature"]:
+            if _without_version(other, key) != _without_version(run, key):
                 raise InputError(
                     f"The {key} of '{other.source}' and '{run.source}' cannot be in one column, "
                     f"since their signatures differ: {other.metrics[key]['signature']} and "

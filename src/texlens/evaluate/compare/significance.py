@@ -47,7 +47,7 @@ class Value:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Difference:
     """One system's value minus another's: 95 % interval, the three p, and the items.
 
@@ -63,6 +63,13 @@ class Difference:
     wins: int
     losses: int
     ties: int
+
+    def __repr__(self) -> str:
+        low, high = self.ci
+        return (
+            f"Difference({self.value:+.4f} [{low:+.4f}, {high:+.4f}], p {self.p_holm:.4f}, "
+            f"{self.wins} wins, {self.losses} losses, {self.ties} ties)"
+        )
 
     @property
     def significant(self) -> bool:
