@@ -6,6 +6,7 @@ import atexit
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import Any, cast
 
@@ -44,6 +45,7 @@ class V8:
                 answers = json.loads(self._evaluate(f"texlens.{function}({parts})"))
                 return cast("list[Answer]", answers)
             except (JSTimeoutException, JSOOMException, JSEvalException) as error:
+                self._await_report()
                 self._discard()
                 if len(formulas) == 1:
                     return [[FAULT, _reason(error)]]
@@ -64,6 +66,14 @@ class V8:
             self._context.set_hard_memory_limit(MEMORY_BYTES)
             self._context.eval(self._script)
         return str(self._context.eval(code, timeout_sec=HANG_SECONDS))
+
+    def _await_report(self) -> None:
+        """V8 reports a stop a little later; a context that is closed before prints an error."""
+        for _ in range(2):
+            with suppress(JSEvalException):
+                if self._context is not None:
+                    self._context.eval("0", timeout_sec=0.3)
+                break
 
     def _discard(self) -> None:
         context, self._context = self._context, None
