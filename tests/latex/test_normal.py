@@ -131,6 +131,7 @@ def test_the_normal_form_of_any_text_is_its_own(text: str) -> None:
 
 
 @given(formulas)
+@example(r"{a \atop {a \over \operatorname{Hom}}}")
 def test_the_normal_form_of_a_formula_is_its_own(formula: str) -> None:
     once = normalize(formula)
     assert normalize(once) == once

@@ -176,6 +176,8 @@ class _Parser(Cursor):
                     raise Unparsable
                 self.position += 1
                 infix = token
+                # What stands above and below has no neighbours, whatever holds them together.
+                edges = True
                 if has_words:
                     self._spell_words(out, edges)
                 numerator, numerator_shape = out, shape
