@@ -23,6 +23,10 @@ Floats = npt.NDArray[np.float64]
 GRID = 56  # cells a side
 LOG_EMS = (-3.2, 2.4)  # what the grid spans, each way
 FAINTEST_INK = 224.0
+# More parts than these are halftones, noise or dots. What they would take is bounded: memory by the
+# number of parts that are looked at, time by a sample of them that says as much.
+_MOST_PARTS = 50_000
+_SAMPLE = 4_000
 _CANDIDATES = np.exp(np.arange(np.log(4.0), np.log(260.0), 0.02))  # pixels per em
 
 
@@ -31,6 +35,8 @@ def type_size(ink: npt.NDArray[Any]) -> float | None:
     heights, widths = glyph_sizes(ink)
     if heights.size == 0:
         return None
+    step = -(-heights.size // _SAMPLE)
+    heights, widths = heights[::step], widths[::step]
     table = _log_probabilities()
     scale = np.log(_CANDIDATES)
     rows = grid_cells(np.log(heights)[:, None] - scale)
@@ -42,7 +48,8 @@ def type_size(ink: npt.NDArray[Any]) -> float | None:
 def glyph_sizes(ink: npt.NDArray[Any]) -> tuple[Floats, Floats]:
     """Heights and widths in pixels of the connected parts that may be glyphs.
 
-    Left out are rules (more than six times as wide as high) and what is less than 3 pixels high.
+    Left out are rules (more than six times as wide as high), what is less than 3 pixels high, and
+    the parts after the first `_MOST_PARTS` from the top.
     """
     inked = ink < FAINTEST_INK
     if not inked.any():
@@ -50,8 +57,8 @@ def glyph_sizes(ink: npt.NDArray[Any]) -> tuple[Floats, Floats]:
     # Thin strokes in small type are never black: halfway from the usual ink to white, a stroke
     # holds together and its neighbours stay apart.
     level = (float(np.median(ink[inked])) + 255.0) / 2
-    labels, _ = ndimage.label(ink < level, structure=np.ones((3, 3), dtype=bool))
-    boxes = ndimage.find_objects(labels)
+    labels, count = ndimage.label(ink < level, structure=np.ones((3, 3), dtype=bool))
+    boxes = ndimage.find_objects(labels, max_label=min(count, _MOST_PARTS))
     heights = np.array([rows.stop - rows.start for rows, _ in boxes], dtype=np.float64)
     widths = np.array([columns.stop - columns.start for _, columns in boxes], dtype=np.float64)
     may_be_glyph = (heights >= 3) & (widths < 6 * heights)
