@@ -199,3 +199,10 @@ def test_real_formulas(shared_data: Path) -> None:
 
 def _is_drawn(formula: str) -> bool:
     return isinstance(get_engine().draw([formula])[0], Drawing)
+
+
+@pytest.mark.parametrize("name", ["matrix", "cases"])
+def test_what_is_nested_too_deeply_for_a_format_is_refused_in_a_sentence(name: str) -> None:
+    formula = rf"\begin{{{name}}}" * 99 + "x" + rf"\end{{{name}}}" * 99
+    with pytest.raises(InputError, match="nested too deeply"):
+        convert(formula, "docx")

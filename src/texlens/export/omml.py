@@ -66,7 +66,7 @@ def _math(tag: str, *children: Element, **properties: str | None) -> Element:
     given = {name: value for name, value in properties.items() if value is not None}
     if given:
         element.append(_math(f"{tag}Pr", *(_value(name, value) for name, value in given.items())))
-    element.extend(children)
+    element.extend(list(children))  # so that a RecursionError stays one
     return element
 
 

@@ -42,7 +42,7 @@ def from_tree(write: Callable[[Element], str], latex: str) -> str:
     try:
         return write(_made("mrow", _row(fromstring(text))))
     except RecursionError:
-        raise InputError(_cannot(latex, "is nested too deeply")) from None
+        raise InputError(cannot_convert(latex, "is nested too deeply")) from None
 
 
 def mathml(latex: str) -> str:
@@ -52,11 +52,12 @@ def mathml(latex: str) -> str:
         raise InputError("There is no formula to convert: it is empty.")
     (made,) = get_engine().mathml([formula])
     if isinstance(made, Failure):
-        raise InputError(_cannot(formula, made.message))
+        raise InputError(cannot_convert(formula, made.message))
     return made
 
 
-def _cannot(latex: str, reason: str) -> str:
+def cannot_convert(latex: str, reason: str) -> str:
+    """The message of an InputError: this formula cannot be converted, and why."""
     shown = " ".join(latex.split())
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     return f"The formula '{shown}' cannot be converted: {' '.join(reason.split()).rstrip('.')}."
@@ -104,7 +105,7 @@ def text_of(element: Element) -> str:
 
 def _made(tag: str, children: Iterable[Element], **attributes: str) -> Element:
     element = Element(tag, attributes)
-    element.extend(children)
+    element.extend(list(children))  # so that a RecursionError stays one
     return element
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 
-from texlens.errors import require_extra
+from texlens.errors import InputError, require_extra
 from texlens.export.omml import MATH, omml
+from texlens.export.tree import cannot_convert
 
 
 class WordDocument:
@@ -32,8 +33,13 @@ class WordDocument:
         """Add an equation on a line of its own. Raises InputError when it cannot be converted."""
         from docx.oxml import parse_xml
 
-        display = parse_xml(f'<m:oMathPara xmlns:m="{MATH}">{omml(latex)}</m:oMathPara>')
-        self._document.add_paragraph()._p.append(display)
+        equation = f'<m:oMathPara xmlns:m="{MATH}">{omml(latex)}</m:oMathPara>'
+        try:
+            # As deep as it will be in the document: what reads one allows 256 levels.
+            document = parse_xml(f"<document><body><p>{equation}</p></body></document>")
+        except SyntaxError:  # as lxml names it
+            raise InputError(cannot_convert(latex, "is nested too deeply for Word")) from None
+        self._document.add_paragraph()._p.append(document[0][0][0])
 
     def content(self) -> bytes:
         """The file."""
