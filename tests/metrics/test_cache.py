@@ -102,6 +102,13 @@ def test_where_no_file_can_be_kept_scoring_goes_on(
         assert isinstance(DrawingStore().draw(["x"])[0], Drawing)
 
 
+def test_without_shared_memory_the_file_is_used_all_the_same(folder: Path) -> None:
+    # As on a network file system: the file of the shared memory cannot be opened.
+    (folder / "c.sqlite-shm").mkdir()
+    DiskCache(folder / "c.sqlite").put({b"key": b"content"})
+    assert DiskCache(folder / "c.sqlite").get([b"key"]) == {b"key": b"content"}
+
+
 def test_the_file_is_bounded_and_the_oldest_go_first(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,8 @@
 
 The file is `drawings.sqlite` in the user's cache folder (`TEXLENS_CACHE` names another). A row is
 keyed by the engine's signature and the formula, so that a new engine never gets an old drawing.
-Several processes may use it at once. It holds at most `MAX_BYTES`; beyond that the least recently
+Several processes may use it at once; they read while one writes, by SQLite's write-ahead log, except
+on network file systems, which lack the shared memory that it needs. It holds at most `MAX_BYTES`; beyond that the least recently
 used drawings are deleted. A damaged file is deleted with a warning, and where no file can be
 written everything works without: the cache only saves time.
 """
@@ -36,7 +37,6 @@ _BUSY_SECONDS = 10.0
 _DAY = 86_400
 # `synchronous=OFF`: a lost cache costs nothing but time.
 _SCHEMA = """
-    PRAGMA journal_mode=WAL;
     PRAGMA synchronous=OFF;
     CREATE TABLE IF NOT EXISTS drawings
         (key BLOB PRIMARY KEY, content BLOB NOT NULL, day INTEGER NOT NULL);
@@ -204,8 +204,23 @@ class DiskCache:
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:
+    try:
+        return _opened(path, "PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError:
+        # Its first access decides how a file is locked, and without sharing it needs no shared memory.
+        return _opened(
+            path,
+            "PRAGMA locking_mode=EXCLUSIVE",
+            "PRAGMA journal_mode=DELETE",
+            "PRAGMA locking_mode=NORMAL",
+        )
+
+
+def _opened(path: Path | str, *settings: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
     try:
+        for setting in settings:
+            connection.execute(setting).fetchall()
         connection.executescript(_SCHEMA)
     except sqlite3.Error:
         connection.close()
