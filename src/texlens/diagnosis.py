@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import platform
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -39,14 +42,43 @@ def diagnose() -> list[Finding]:
         ("model", ("torch", "transformers", "peft")),
         ("train", ("trl", "accelerate", "datasets")),
     ):
-        missing = [name for name in modules if importlib.util.find_spec(name) is None]
-        detail = f"pip install 'texlens[{extra}]'" if missing else _versions(modules)
-        findings.append(Finding(f"extra '{extra}'", not missing, detail))
+        findings.append(extra_finding(extra, modules))
     findings.append(_accelerator())
     pdflatex = shutil.which("pdflatex")
     detail = pdflatex or "optional: rendering by TeX"
     findings.append(Finding("pdflatex", pdflatex is not None, detail))
     return findings
+
+
+def extra_finding(extra: str, modules: tuple[str, ...]) -> Finding:
+    """Whether the modules of an extra can be imported."""
+    what, versions = f"extra '{extra}'", []
+    for name in modules:
+        if importlib.util.find_spec(name) is None:
+            return Finding(what, False, f"pip install 'texlens[{extra}]'")
+        try:
+            versions.append(f"{name} {_version(name)}")
+        except (Exception, SystemExit) as error:  # what cannot be imported is as good as absent
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            return Finding(what, False, f"'{name}' is installed and cannot be imported: {reason}")
+    return Finding(what, True, ", ".join(versions))
+
+
+def _version(name: str) -> str:
+    """The version of a module, which is imported; that of the package it came from, whichever it is."""
+    unheard = io.StringIO()
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(unheard),
+        contextlib.redirect_stderr(unheard),
+    ):
+        warnings.simplefilter("ignore")
+        module = importlib.import_module(name)
+    own = getattr(module, "__version__", None)
+    if own is not None:
+        return str(own)
+    packages = metadata.packages_distributions().get(name, [])
+    return metadata.version(packages[0]) if packages else "of no known version"
 
 
 def _tried(what: str, part: Callable[[], str]) -> Finding:
@@ -77,15 +109,10 @@ def _picture() -> str:
 
 
 def _accelerator() -> Finding:
-    if importlib.util.find_spec("torch") is None:
+    try:
+        import torch
+    except (Exception, SystemExit):  # the extra 'model' says why
         return Finding("GPU", False, "optional: needs the extra 'model'")
-    import torch
-
     if torch.cuda.is_available():
         return Finding("GPU", True, torch.cuda.get_device_name())
     return Finding("GPU", False, "optional: everything runs on the CPU, training slowly")
-
-
-def _versions(modules: tuple[str, ...]) -> str:
-    names = {"cv2": "opencv-python-headless", "docx": "python-docx"}
-    return ", ".join(f"{name} {metadata.version(names.get(name, name))}" for name in modules)
