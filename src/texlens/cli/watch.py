@@ -24,8 +24,9 @@ from texlens.runs import write_text
 )  # fmt: skip
 @click.option("--copy", is_flag=True, help="Copy each formula to the clipboard.")
 @click.option(
-    "--out", type=PATH, metavar="DIR", help="Write each formula into this folder, as PICTURE.tex."
-)
+    "--out", type=PATH, metavar="DIR",
+    help="Write each formula into this folder, as PICTURE.tex; PICTURE-2.tex if that exists.",
+)  # fmt: skip
 @model_options
 def watch(
     folder: Path, form: str, copy: bool, out: Path | None, model_options: ModelOptions
@@ -52,7 +53,15 @@ def watch(
             if text is not None and copy:
                 copy_text(text)
             if text is not None and out is not None:
-                name = Path(item.name).with_suffix(FORMATS[form].suffix).name
-                write_text(out / name, text + "\n")
+                write_text(_new_file(out, item.name, FORMATS[form].suffix), text + "\n")
     noun = "picture" if tally.count == 1 else "pictures"
     print(f"{tally.count} {noun} read, {tally.failed} failed.", file=sys.stderr)
+
+
+def _new_file(out: Path, picture: str, suffix: str) -> Path:
+    """The file for a picture's formula: one that is not there yet."""
+    path, number = out / f"{Path(picture).stem}{suffix}", 1
+    while path.exists():
+        number += 1
+        path = out / f"{Path(picture).stem}-{number}{suffix}"
+    return path
