@@ -49,6 +49,7 @@ WARNINGS = {
     "no_formula": "The model found no formula.",
     "no_answer": "The model's output does not have the expected form.",
     "no_logprobs": "The model's server returned no probabilities.",
+    "fault": "TexLens failed on this picture.",
 }
 """The codes in `Reading.warnings`, each with a sentence for users."""
 
@@ -105,6 +106,18 @@ class Reading:
         if self.error is not None:
             record["error"] = self.error
         return record
+
+
+def faulty(name: str, error: Exception) -> Reading:
+    """The reading of a picture on which TexLens failed."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    sentence = f"TexLens failed on '{name}' ({reason}): please report it."
+    return Reading(name, "", 0.0, warnings=("fault",), error=sentence)
+
+
+def is_fault(reading: Reading) -> bool:
+    """Whether there is no reading because of a fault of TexLens."""
+    return "fault" in reading.warnings
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from texlens.errors import InputError
+from texlens.errors import InputError, TexlensError
 from texlens.latex import katex_valid
 from texlens.reading import Reader
 from texlens.reading.sources import Item
@@ -218,3 +218,25 @@ def test_an_adapter_is_used(model_folder: Path, tmp_path: Path) -> None:
     assert [r.latex for r in plain.read_many(some)] != [r.latex for r in adapted.read_many(some)]
     for image, reading in zip(some, adapted.read_many(some), strict=True):
         assert adapted.read(image).latex == reading.latex
+
+
+def test_a_fault_costs_one_picture(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = reader.backend.decode
+
+    def fails_on_one(images: list[Image.Image], *rest: Any) -> Any:
+        if any(image.width > 600 for image in images):
+            raise IndexError("list index out of range")
+        return decode(images, *rest)
+
+    some = pictures(7)
+    monkeypatch.setattr(reader.backend, "decode", fails_on_one)
+    monkeypatch.setattr(reader, "frame", None)
+    plain = [reading.latex for reading in reader.read_many(some)]
+    readings = list(reader.read_many([*some[:3], Image.new("RGB", (700, 40)), *some[3:]]))
+    assert [reading.latex for place, reading in enumerate(readings) if place != 3] == plain
+    assert readings[3].warnings == ("fault",)
+    assert readings[3].error == (
+        "TexLens failed on 'picture 4' (IndexError: list index out of range): please report it."
+    )
+    with pytest.raises(TexlensError, match="No picture can be read"):
+        list(reader.read_many([Image.new("RGB", (700, 40))] * 8))

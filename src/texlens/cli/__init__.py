@@ -88,6 +88,12 @@ def main() -> None:
             raise
         print(f"texlens: {error}", file=sys.stderr)
         status = error.exit_status
+    except OSError as error:  # a full disk, a folder that is gone, a file that may not be written
+        if debug:
+            raise
+        where = f"'{error.filename}': " if error.filename else ""
+        print(f"texlens: {where}{error.strerror or error}.", file=sys.stderr)
+        status = 1
     except Exception as error:
         if debug:
             raise

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from texlens.data.parquet import count_examples, read_examples
-from texlens.errors import InputError
+from texlens.errors import InputError, TexlensError
 from texlens.evaluate.recognisers import (
     ModelReader,
     Recognised,
@@ -34,7 +34,7 @@ from texlens.metrics.predictions import PREDICTIONS, prediction_record, read_pre
 from texlens.metrics.registry import KEYS
 from texlens.metrics.report.files import MARKER, write_scoring
 from texlens.metrics.report.page import scoring_page
-from texlens.metrics.scoring import score_predictions
+from texlens.metrics.scoring import MAX_FAULT_SHARE, score_predictions
 from texlens.reading.pictures.opening import picture_for_browsers
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction, Reading
@@ -147,7 +147,18 @@ def evaluate(
         },
     )
     scoring.check_faults()
+    _check_faults(predictions)
     return document
+
+
+def _check_faults(predictions: Sequence[Prediction]) -> None:
+    """Raise TexlensError where TexLens failed on more than 1 picture in 1,000."""
+    faults = sum("fault" in prediction.extra.get("warnings", ()) for prediction in predictions)
+    if faults > MAX_FAULT_SHARE * len(predictions):
+        raise TexlensError(
+            f"{faults} of {len(predictions)} pictures have no reading because of faults of TexLens, more "
+            f"than 1 in 1,000; please report the first 'error' in {PREDICTIONS}."
+        )
 
 
 def pictures_for_browsers(data: DataSet, ids: Iterable[str]) -> Mapping[str, bytes | None]:

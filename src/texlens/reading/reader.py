@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from texlens.errors import InputError
+from texlens.engine import EngineFault
+from texlens.errors import InputError, TexlensError
 from texlens.latex import katex_valid
 from texlens.model.load import Loaded, Quantisation
 from texlens.model.prompt_config import PromptConfig
@@ -25,11 +27,14 @@ from texlens.reading.pictures.framing import NoInk, open_framed
 from texlens.reading.pictures.opening import near_size
 from texlens.reading.sources import Item, Picture, as_item
 from texlens.reading.views import View, best, further_views
-from texlens.records import Reading, Token
+from texlens.records import Reading, Token, faulty, is_fault
 
 if TYPE_CHECKING:
     from texlens.reading.decoding.constraints import Constraint
 
+_log = logging.getLogger(__name__)
+
+_GIVES_UP_AFTER = 8  # pictures: where all have a fault, it is not theirs
 _WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
 
 
@@ -145,14 +150,32 @@ class Reader:
     def read_many(self, pictures: Iterable[Picture]) -> Iterator[Reading]:
         """Read pictures in batches of similar size; one reading each, in their order.
 
-        A picture that cannot be opened gives a reading with an `error`; the others are still read.
+        A picture that cannot be opened gives a reading with an `error`; the others are still read. So
+        does one on which TexLens fails: its reading has the warning `fault`.
+
+        Raises TexlensError when TexLens fails on every picture, eight or more.
         """
         remaining = (as_item(picture, number) for number, picture in enumerate(pictures, start=1))
         batches = 1  # the first readings come soon, later ones in better sorted windows
         while window := list(islice(remaining, self.batch_size * batches)):
             batches = min(2 * batches, _WINDOW_BATCHES)
-            for reading in self._read_window(window):
-                yield in_both_forms(self._calibrated(reading))
+            readings = self._isolated(window)
+            if len(window) >= _GIVES_UP_AFTER and all(map(is_fault, readings)):
+                raise TexlensError(f"No picture can be read. The first: {readings[0].error}")
+            yield from readings
+
+    def _isolated(self, window: Sequence[Item]) -> list[Reading]:
+        """The readings of a window. A fault of TexLens costs the picture that causes it, no other."""
+        try:
+            return [in_both_forms(self._calibrated(one)) for one in self._read_window(window)]
+        except Exception as error:  # a picture may find any mistake of ours
+            if isinstance(error, TexlensError) and not isinstance(error, EngineFault):
+                raise  # not caused by a picture
+            if len(window) == 1:
+                _log.debug("A fault of TexLens.", exc_info=True)
+                return [faulty(window[0].name, error)]
+        half = len(window) // 2
+        return self._isolated(window[:half]) + self._isolated(window[half:])
 
     def _read_window(self, window: Sequence[Item]) -> list[Reading]:
         prepared = [self._prepare(item) for item in window]

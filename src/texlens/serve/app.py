@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from texlens import __version__
 from texlens.errors import TexlensError
-from texlens.records import WARNINGS, Reading
+from texlens.records import WARNINGS, Reading, is_fault
 from texlens.serve.auth import AccessPolicy, AuthMiddleware
 from texlens.serve.body import BodyMiddleware
 from texlens.serve.completions import ChatRequest, completion, completion_stream, picture_of
@@ -89,6 +89,7 @@ def create_app(
             gone.cancel()
         if all(reading.error for reading in readings):
             status = pictures[0].status if pictures[0].item.error else 422
+            status = 500 if is_fault(readings[0]) else status
             raise HTTPException(status, str(readings[0].error))
         return readings
 

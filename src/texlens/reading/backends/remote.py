@@ -34,7 +34,7 @@ from texlens.reading.answers import in_both_forms, parse_response
 from texlens.reading.pictures.framing import Frame, NoInk, open_framed
 from texlens.reading.pictures.opening import as_png
 from texlens.reading.sources import Item, Picture, as_item
-from texlens.records import Reading, Token
+from texlens.records import Reading, Token, faulty
 
 TOKEN_VARIABLE = "TEXLENS_API_KEY"
 _RETRIES = 6  # after 0.5, 1, 2, 4, 8 and 8 seconds, or as the server asks
@@ -142,6 +142,10 @@ class RemoteReader:
             reading = replace(reading, warnings=("no_formula",))
         except InputError as problem:
             reading = replace(reading, error=str(problem))
+        except TexlensError:
+            raise
+        except Exception as error:  # a picture may find any mistake of ours
+            reading = faulty(item.name, error)
         return replace(reading, seconds=time.perf_counter() - start)
 
     def _prepared(self, picture: Path | bytes | Image.Image) -> bytes:
