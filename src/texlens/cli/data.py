@@ -1,4 +1,4 @@
-"""`texlens data`: prepare, render, audit and preview data sets."""
+"""`texlens data`: prepare, render, audit, preview and label data sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import click
 from click.core import ParameterSource
 
+from texlens.cli.data_label import label
 from texlens.cli.options import PATH, POSITIVE, force_option, json_option, out_option, print_result
 from texlens.data.items import FORMATS, Format
 from texlens.records import Kind
@@ -15,11 +16,13 @@ from texlens.records import Kind
 
 @click.group()
 def data() -> None:
-    """Prepare, render, audit and preview data sets."""
+    """Prepare, render, audit, preview and label data sets."""
     from texlens.errors import require_extra
 
     require_extra("Preparing data", "data", "pyarrow", "cv2")
 
+
+data.add_command(label)
 
 _WORKERS = click.option(
     "--workers", type=POSITIVE, default=1, help="Processes; the result is the same for any number."

@@ -103,13 +103,7 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
     `id`, `image` and `latex_formula` must be there; other columns may be.
     Raises InputError for another file.
     """
-    try:
-        table = open_parquet(path)
-    except OSError as error:
-        reason = "it is a folder" if path.is_dir() else error.strerror or "it cannot be read"
-        raise InputError(f"Cannot read '{path}': {reason}.") from error
-    except pa.ArrowInvalid as error:
-        raise InputError(f"'{path}' is not a Parquet file.") from error
+    table = _opened(path)
     names = table.schema_arrow.names
     missing = [name for name in _REQUIRED if name not in names]
     if missing:
@@ -132,5 +126,16 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
 
 
 def count_examples(path: Path) -> int:
-    """The number of rows, from the file's footer."""
-    return int(pq.ParquetFile(path).metadata.num_rows)
+    """The number of rows, from the file's footer. Raises InputError for another file."""
+    return int(_opened(path).metadata.num_rows)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    """The file, or an InputError that says why it cannot be read."""
+    try:
+        return open_parquet(path)
+    except OSError as error:
+        reason = "it is a folder" if path.is_dir() else error.strerror or "it cannot be read"
+        raise InputError(f"Cannot read '{path}': {reason}.") from error
+    except pa.ArrowInvalid as error:
+        raise InputError(f"'{path}' is not a Parquet file.") from error

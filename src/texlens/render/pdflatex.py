@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from texlens.errors import TexlensError
 
@@ -42,11 +42,14 @@ PAGE_MACROS: Final = r"""
 """
 
 
+PageFormat = Literal["pdf", "dvi"]
+
+
 @dataclass(frozen=True, slots=True)
 class TexRun:
-    """The result of one run: the PDF, empty if there is none, and the log."""
+    """The result of one run: the pages as a file, empty if there is none, and the log."""
 
-    pdf: bytes
+    pages: bytes
     log: str
     timed_out: bool = False
 
@@ -95,8 +98,10 @@ def require_tex() -> str:
     return path
 
 
-def run_pdflatex(document: str, seconds: float) -> TexRun:
+def run_pdflatex(document: str, seconds: float, page_format: PageFormat = "pdf") -> TexRun:
     """Typeset a document within a time limit; errors in it do not stop the run.
+
+    A DVI file holds the place of every character and rule, as TeX computed it.
 
     Raises TexlensError when TeX is not installed.
     """
@@ -114,7 +119,13 @@ def run_pdflatex(document: str, seconds: float) -> TexRun:
         }
         try:
             subprocess.run(
-                [pdflatex, "-interaction=batchmode", "-no-shell-escape", "batch.tex"],
+                [
+                    pdflatex,
+                    "-interaction=batchmode",
+                    "-no-shell-escape",
+                    f"-output-format={page_format}",
+                    "batch.tex",
+                ],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -125,9 +136,9 @@ def run_pdflatex(document: str, seconds: float) -> TexRun:
             )
         except subprocess.TimeoutExpired:
             return TexRun(b"", "", timed_out=True)
-        pdf, log = Path(folder, "batch.pdf"), Path(folder, "batch.log")
+        pages, log = Path(folder, f"batch.{page_format}"), Path(folder, "batch.log")
         return TexRun(
-            pdf.read_bytes() if pdf.exists() else b"",
+            pages.read_bytes() if pages.exists() else b"",
             log.read_text(encoding="utf-8", errors="replace") if log.exists() else "",
         )
 

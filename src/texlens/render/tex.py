@@ -10,14 +10,21 @@ is kept out of the batch, or runs alone, or is found when the rest runs again wi
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from texlens.engine import Failure
 from texlens.latex import braces_balanced, formula_of
-from texlens.render.pdflatex import PAGE_MACROS, open_pdf, rasterise, run_pdflatex, tex_available
+from texlens.render.pdflatex import (
+    PAGE_MACROS,
+    PageFormat,
+    open_pdf,
+    rasterise,
+    run_pdflatex,
+    tex_available,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +119,7 @@ def render_tex(
         KeyError: `font` is unknown.
     """
     resolutions = [dpi] * len(formulas) if isinstance(dpi, float | int) else list(dpi)
-    return _rasterise(_typeset(formulas, (font, display, packages)), resolutions)
+    return _rasterise(_typeset(formulas, font, display, packages), resolutions)
 
 
 def compiles(
@@ -121,33 +128,45 @@ def compiles(
     """Whether TeX accepts each formula without an error; all None when TeX is not installed."""
     if not tex_available():
         return [None] * len(formulas)
-    return [page.error is None for page in _typeset(formulas, (font, display, ""))]
+    return [page.error is None for page in _typeset(formulas, font, display)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
-    """The page of a PDF that shows a formula, or the formula's error."""
+class TypesetPage:
+    """The page that shows a formula, in a file of many pages, or the formula's error.
 
-    pdf: bytes
+    Attributes:
+        file: of the pages, in the format that was asked for; empty where there is none.
+        number: of the page in it, from 0.
+        error: TeX's first error; the page may still exist.
+    """
+
+    file: bytes
     number: int
     error: str | None
 
 
-# A font of `FONTS`, whether formulas are in display style, and the end of the preamble.
-_Setting = tuple[str, bool, str]
+def typeset(
+    formulas: Sequence[str],
+    document: Callable[[Sequence[str]], str],
+    page_format: PageFormat = "pdf",
+) -> list[TypesetPage]:
+    """Typeset formulas, hundreds in one run; one page each.
 
-
-def _typeset(formulas: Sequence[str], setting: _Setting) -> list[_Page]:
-    pages: dict[int, _Page] = {}
+    `document` makes the source for several formulas: one page each, by `\\formulapage` or with the
+    same marks in the log.
+    """
+    pages: dict[int, TypesetPage] = {}
     together: list[int] = []
     chemistry: list[int] = []
     formulas = [formula_of(formula) for formula in formulas]
+    job = _Job(document, page_format)
     for index, formula in enumerate(formulas):
         unusable = _unusable(formula)
         if unusable is not None:
-            pages[index] = _Page(b"", 0, unusable)
+            pages[index] = TypesetPage(b"", 0, unusable)
         elif _alone(formula):
-            (pages[index],) = _run([formula], _setting_for(formula, setting))
+            (pages[index],) = job.run([formula])
         elif _CHEMISTRY.search(formula):
             chemistry.append(index)
         else:
@@ -155,16 +174,15 @@ def _typeset(formulas: Sequence[str], setting: _Setting) -> list[_Page]:
     for indices in (together, chemistry):
         for start in range(0, len(indices), FORMULAS_PER_RUN):
             batch = indices[start : start + FORMULAS_PER_RUN]
-            texts = [formulas[index] for index in batch]
-            made = _run(texts, _setting_for(texts[0], setting))
+            made = job.run([formulas[index] for index in batch])
             pages.update(zip(batch, made, strict=True))
     return [pages[index] for index in range(len(formulas))]
 
 
-def _setting_for(formula: str, setting: _Setting) -> _Setting:
-    """The setting with mhchem, if the formula needs it."""
-    font, display, packages = setting
-    return (font, display, packages + _CHEMISTRY_PACKAGE) if _CHEMISTRY.search(formula) else setting
+def _typeset(
+    formulas: Sequence[str], font: str, display: bool, packages: str = ""
+) -> list[TypesetPage]:
+    return typeset(formulas, lambda batch: _document(batch, font, display, packages))
 
 
 def _alone(formula: str) -> bool:
@@ -188,32 +206,41 @@ def _unusable(formula: str) -> str | None:
     return None if braces_balanced(formula) else "braces do not match"
 
 
-def _run(formulas: list[str], setting: _Setting) -> list[_Page]:
-    """Run TeX over the formulas, again without a formula that ended the run early."""
-    if not formulas:
-        return []
-    count = len(formulas)
-    seconds = SECONDS_TO_START + SECONDS_PER_FORMULA * count
-    run = run_pdflatex(_document(formulas, setting), seconds)
-    log = run.log
-    written = re.search(r"^Output written on .*\((\d+) page", log, re.M)
-    if written and int(written[1]) == count and f"@@end {count - 1}@@" in log:
-        return [_Page(run.pdf, number, error) for number, error in enumerate(_errors(log, count))]
-    begun = [int(number) for number in re.findall(r"@@begin (\d+)@@", log)]
-    if count == 1 or not (begun or run.timed_out):  # in the latter case the preamble failed
-        return [_Page(b"", 0, _first_error(log) or "TeX stopped in this formula")] * count
-    if run.timed_out or f"@@end {count - 1}@@" in log:  # too slow, or a page too many: whose?
-        middle = count // 2
-        return _run(formulas[:middle], setting) + _run(formulas[middle:], setting)
-    guilty = begun[-1]
-    error = _errors(log, count)[guilty] or "TeX stopped in this formula"
-    before, after = formulas[:guilty], formulas[guilty + 1 :]
-    return [*_run(before, setting), _Page(b"", 0, error), *_run(after, setting)]
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What stays the same from run to run."""
+
+    document: Callable[[Sequence[str]], str]
+    page_format: PageFormat
+
+    def run(self, formulas: list[str]) -> list[TypesetPage]:
+        """Run TeX over the formulas, again without a formula that ended the run early."""
+        if not formulas:
+            return []
+        count = len(formulas)
+        seconds = SECONDS_TO_START + SECONDS_PER_FORMULA * count
+        run = run_pdflatex(self.document(formulas), seconds, self.page_format)
+        log = run.log
+        written = re.search(r"^Output written on .*\((\d+) page", log, re.M)
+        if written and int(written[1]) == count and f"@@end {count - 1}@@" in log:
+            errors = enumerate(_errors(log, count))
+            return [TypesetPage(run.pages, number, error) for number, error in errors]
+        begun = [int(number) for number in re.findall(r"@@begin (\d+)@@", log)]
+        if count == 1 or not (begun or run.timed_out):  # in the latter case the preamble failed
+            return [TypesetPage(b"", 0, _first_error(log) or "TeX stopped in this formula")] * count
+        if run.timed_out or f"@@end {count - 1}@@" in log:  # too slow, or a page too many: whose?
+            middle = count // 2
+            return self.run(formulas[:middle]) + self.run(formulas[middle:])
+        guilty = begun[-1]
+        error = _errors(log, count)[guilty] or "TeX stopped in this formula"
+        before, after = formulas[:guilty], formulas[guilty + 1 :]
+        return [*self.run(before), TypesetPage(b"", 0, error), *self.run(after)]
 
 
-def _document(formulas: Sequence[str], setting: _Setting) -> str:
-    font, display, packages = setting
+def _document(formulas: Sequence[str], font: str, display: bool, packages: str) -> str:
     symbols = "amsmath" if font in _OWN_SYMBOLS else "amsmath,amssymb"
+    if any(map(_CHEMISTRY.search, formulas)):
+        packages += _CHEMISTRY_PACKAGE
     style = r"\displaystyle " if display else ""
     pages = [rf"\formulapage{{{n}}}{{${style}{formula}$}}" for n, formula in enumerate(formulas)]
     return "\n".join(
@@ -241,7 +268,9 @@ def _first_error(log: str) -> str | None:
     return (match[1] or match[2]).strip() if match else None
 
 
-def _rasterise(pages: Sequence[_Page], dpi: Sequence[float]) -> list[NDArray[np.uint8] | Failure]:
+def _rasterise(
+    pages: Sequence[TypesetPage], dpi: Sequence[float]
+) -> list[NDArray[np.uint8] | Failure]:
     """Every page in grey, 0 black and 255 white, or its failure."""
     pictures: list[NDArray[np.uint8] | Failure] = []
     with ExitStack() as stack:
@@ -250,9 +279,9 @@ def _rasterise(pages: Sequence[_Page], dpi: Sequence[float]) -> list[NDArray[np.
             if page.error is not None:
                 pictures.append(Failure(page.error, None, "tex"))
                 continue
-            if id(page.pdf) not in documents:
-                documents[id(page.pdf)] = stack.enter_context(open_pdf(page.pdf))
-            document = documents[id(page.pdf)]
+            if id(page.file) not in documents:
+                documents[id(page.file)] = stack.enter_context(open_pdf(page.file))
+            document = documents[id(page.file)]
             pixels = rasterise(document, page.number, resolution, MAX_PIXELS, grayscale=True)
             pictures.append(Failure(pixels, None, "tex") if isinstance(pixels, str) else pixels)
     return pictures

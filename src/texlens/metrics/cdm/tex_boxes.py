@@ -113,8 +113,8 @@ def _draw_batch(formulas: Sequence[Painted]) -> list[Inked | None]:
     )
     run = run_pdflatex(document, SECONDS_PER_RUN)
     done = [int(number) for number in re.findall(r"@@end (\d+)@@", run.log)]
-    if run.pdf and done == list(range(len(formulas))):
-        return _read_pages(run.pdf, formulas)
+    if run.pages and done == list(range(len(formulas))):
+        return _read_pages(run.pages, formulas)
     if len(formulas) == 1:
         return [_draw_alone(formulas[0])]
     middle = len(formulas) // 2
@@ -129,7 +129,7 @@ def _draw_alone(formula: Painted) -> Inked | None:
         preamble += "\\usepackage{CJK}\n"
         body = _CJK_OPENING + body + _CJK_CLOSING
     document = f"{preamble}\\begin{{document}}\n{body}\\end{{document}}\n"
-    pdf = run_pdflatex(document, SECONDS_PER_RUN).pdf
+    pdf = run_pdflatex(document, SECONDS_PER_RUN).pages
     return _read_pages(pdf, [formula])[0] if pdf else None
 
 
