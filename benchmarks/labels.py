@@ -19,6 +19,9 @@ import json
 import random
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +36,9 @@ from texlens.data.labels.pages import FormulaPage, formula_pages
 from texlens.data.labels.proving import ACCEPT, Case, Prover
 from texlens.data.parquet import read_examples
 from texlens.latex import detokenize, tokenize
-from texlens.metrics import score
-from texlens.records import Example
+from texlens.metrics.batches import ScoringConfig
+from texlens.metrics.scoring import score_predictions
+from texlens.records import Example, Prediction
 from texlens.runs import write_json_lines
 
 SEED = 0
@@ -49,29 +53,36 @@ LOOK_ALIKE = (
 )
 
 
-def folds(examples: list[Example], readings: dict[str, list[str]], count: int):
-    """Yield each fold's examples, cases with their proofs, glyphs and labels as drawn."""
+Fold = tuple[list[dict], list[tuple], dict[bool, list[tuple[Grey, Grey | None]]]]
+
+
+def run_fold(
+    examples: list[Example], readings: dict[str, list[str]], count: int, number: int
+) -> Fold:
+    """A row for each example of a fold, the near misses of its labels, and pictures to look at."""
     order = list(examples)
     random.Random(SEED).shuffle(order)
-    for number in range(count):
-        mine = order[number::count]
-        others = [e for place, e in enumerate(order) if place % count != number]
-        glyphs = GlyphTable()
-        known = typeset_known([(e.image, e.latex_formula) for e in others], glyphs)
-        for _ in range(2):
-            learn(known, glyphs)
-        cases = [Case(e.id, grey_picture(e.image), readings[e.id]) for e in mine]
-        prover = Prover(glyphs)
-        prover.prove(cases, edit=False)
-        proved = [(c.picture, c.latex) for c in cases if c.latex]
-        pages = formula_pages([latex for _, latex in proved])
-        more = [(p, g) for (p, _), g in zip(proved, pages, strict=True) if not isinstance(g, str)]
-        learn([*known, *more], glyphs)
-        prover.prove([case for case in cases if not case.latex], edit=True)
-        labels = formula_pages([shown(e.latex_formula) for e in mine])
-        glyphs.add(c.glyph for p in labels if not isinstance(p, str) for c in p.characters)
-        yield mine, cases, glyphs, labels
-        print(f"fold {number}: {np.mean([c.latex is not None for c in cases]):.3f}", flush=True)
+    mine = order[number::count]
+    others = [e for place, e in enumerate(order) if place % count != number]
+    glyphs = GlyphTable()
+    known = typeset_known([(e.image, e.latex_formula) for e in others], glyphs)
+    for _ in range(2):
+        learn(known, glyphs)
+    cases = [Case(e.id, grey_picture(e.image), readings[e.id]) for e in mine]
+    prover = Prover(glyphs)
+    prover.prove(cases, edit=False)
+    proved = [(c.picture, c.latex) for c in cases if c.latex]
+    pages = formula_pages([latex for _, latex in proved])
+    more = [(p, g) for (p, _), g in zip(proved, pages, strict=True) if not isinstance(g, str)]
+    learn([*known, *more], glyphs)
+    again = [Case(c.id, c.picture, c.readings) for c in cases if not c.latex]
+    prover.prove(again, edit=True)
+    second = {case.id: case for case in again}
+    cases = [second.get(case.id, case) for case in cases]
+    labels = formula_pages([shown(e.latex_formula) for e in mine])
+    glyphs.add(c.glyph for p in labels if not isinstance(p, str) for c in p.characters)
+    print(f"fold {number}: {np.mean([c.latex is not None for c in cases]):.3f}", flush=True)
+    return judge(mine, cases, glyphs, labels)
 
 
 def near_misses(
@@ -92,6 +103,51 @@ def near_misses(
         (detokenize([*tokens[:p], *new, *tokens[p + 1 :]]), tokens[p], " ".join(new))
         for p, new in changed
     ]
+
+
+def judge(
+    mine: list[Example], cases: list[Case], glyphs: GlyphTable, labels: list[FormulaPage | str]
+) -> Fold:
+    records, misses, shown_pages = [], [], {True: [], False: []}
+    rng = random.Random(SEED)
+    pages = formula_pages([case.latex or "" for case in cases])
+    glyphs.add(c.glyph for p in pages if not isinstance(p, str) for c in p.characters)
+    trials = []
+    for example, case, page, label in zip(mine, cases, pages, labels, strict=True):
+        label_fits = None
+        if not isinstance(label, str):
+            label_fits = compare(case.picture, label, glyphs, ACCEPT)
+        same = case.latex and label_fits and same_drawing(page, label, glyphs)
+        records.append(
+            {
+                "id": example.id,
+                "tokens": len(tokenize(shown(example.latex_formula))),
+                "label": shown(example.latex_formula),
+                "latex": case.latex,
+                "score": case.score if np.isfinite(case.score) else None,
+                "pixels": case.pixels,
+                "reading": case.reading,
+                "first": case.readings[0] if case.readings else "",
+                "label_score": label_fits.score
+                if label_fits and np.isfinite(label_fits.score)
+                else None,
+                "same_drawing": bool(same),
+            }
+        )
+        part = shown_pages[case.latex is not None]
+        if len(part) < 20:
+            part.append((case.picture, draw(page, glyphs) if case.latex else None))
+        if label_fits and label_fits.score < ACCEPT:
+            trials += [
+                (case.picture, label, *miss) for miss in near_misses(example, label, glyphs, rng)
+            ]
+    drawn = formula_pages([trial[2] for trial in trials])
+    glyphs.add(c.glyph for p in drawn if not isinstance(p, str) for c in p.characters)
+    for (picture, label, formula, was, new), page in zip(trials, drawn, strict=True):
+        if not isinstance(page, str) and not same_drawing(page, label, glyphs):
+            found = compare(picture, page, glyphs, ACCEPT).score
+            misses.append((found, was, new, formula))
+    return records, misses, shown_pages
 
 
 def same_drawing(one: FormulaPage, other: FormulaPage, glyphs: GlyphTable) -> bool:
@@ -119,6 +175,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     examples = [e for file in args.files for e in read_examples(file) if e.latex_formula]
@@ -132,55 +189,24 @@ def main() -> None:
                 readings[record["id"]] = record["readings"]
     start = time.perf_counter()
     records, misses, shown_pages = [], [], {True: [], False: []}
-    rng = random.Random(SEED)
-    for mine, cases, glyphs, labels in folds(examples, readings, args.folds):
-        pages = formula_pages([case.latex or "" for case in cases])
-        glyphs.add(c.glyph for p in pages if not isinstance(p, str) for c in p.characters)
-        trials = []
-        for example, case, page, label in zip(mine, cases, pages, labels, strict=True):
-            label_fits = None
-            if not isinstance(label, str):
-                label_fits = compare(case.picture, label, glyphs, ACCEPT)
-            same = case.latex and label_fits and same_drawing(page, label, glyphs)
-            records.append(
-                {
-                    "id": example.id,
-                    "tokens": len(tokenize(shown(example.latex_formula))),
-                    "label": shown(example.latex_formula),
-                    "latex": case.latex,
-                    "score": case.score if np.isfinite(case.score) else None,
-                    "pixels": case.pixels,
-                    "reading": case.reading,
-                    "first": readings[example.id][0],
-                    "label_score": label_fits.score
-                    if label_fits and np.isfinite(label_fits.score)
-                    else None,
-                    "same_drawing": bool(same),
-                }
-            )
-            part = shown_pages[case.latex is not None]
-            if len(part) < 20:
-                part.append((case.picture, draw(page, glyphs) if case.latex else None))
-            if label_fits and label_fits.score < ACCEPT:
-                trials += [
-                    (case.picture, label, *miss)
-                    for miss in near_misses(example, label, glyphs, rng)
-                ]
-        drawn = formula_pages([trial[2] for trial in trials])
-        glyphs.add(c.glyph for p in drawn if not isinstance(p, str) for c in p.characters)
-        for (picture, label, formula, was, new), page in zip(trials, drawn, strict=True):
-            if not isinstance(page, str) and not same_drawing(page, label, glyphs):
-                found = compare(picture, page, glyphs, ACCEPT).score
-                misses.append((found, was, new, formula))
+    run = partial(run_fold, examples, readings, args.folds)
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        for some, more, pictures in pool.map(run, range(args.folds)):
+            records += some
+            misses += more
+            for is_accepted, part in pictures.items():
+                shown_pages[is_accepted] += part
     seconds = time.perf_counter() - start
     accepted = [r for r in records if r["latex"]]
     pairs = [(r["label"], r["latex"]) for r in accepted]
-    for record, pair in zip(accepted, pairs, strict=True):
-        record["layout"] = score([pair], ["layout"])["layout"].value
+    predictions = [Prediction(str(number), *pair) for number, pair in enumerate(pairs)]
+    scoring = score_predictions(predictions, ScoringConfig(("layout",)), quiet=True)
+    for record, item in zip(accepted, scoring.items, strict=True):
+        record["layout"] = item.values["layout"]
     write_json_lines(args.out / "rows.jsonl", records)
     write_json_lines(args.out / "near_misses.jsonl", sorted(misses)[:200])
     for is_accepted, pictures in shown_pages.items():
-        sheet(pictures).save(args.out / ("accepted.png" if is_accepted else "refused.png"))
+        sheet(pictures[:20]).save(args.out / ("accepted.png" if is_accepted else "refused.png"))
     report(records, accepted, misses, seconds)
 
 

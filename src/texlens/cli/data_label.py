@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     help="Sampled readings of each picture beside the likeliest.",
 )  # fmt: skip
 @click.option(
-    "--rounds", type=POSITIVE, default=2,
-    help="From the second on, small changes of refused readings are tried too.",
+    "--rounds", type=POSITIVE, default=3,
+    help="From the third on, small changes of refused readings are tried too.",
 )  # fmt: skip
 @click.option(
     "--accept", type=float, default=1.0, show_default=True,

@@ -4,7 +4,7 @@ import numpy as np
 
 from texlens.data.labels.drawing import compare, draw
 from texlens.data.labels.glyphs import PIXELS_PER_SP, Bitmap, GlyphTable
-from texlens.data.labels.learning import learn
+from texlens.data.labels.learning import glyph_kinds, learn
 from texlens.data.labels.pages import FormulaPage
 from texlens.render.dvi import Character, Glyph
 
@@ -75,3 +75,16 @@ def test_two_pictures_teach_nothing() -> None:
     pages = _pages(2)
     table = _table(wrong)
     assert learn([(draw(page, _table(true)), page) for page in pages], table) == 0
+
+
+def test_a_glyph_depends_on_script_and_font() -> None:
+    assert glyph_kinds(r"a ^ { a _ b } \mathbf { a + \frac { c } 2 } a") == {
+        ("a", 0, ""),
+        ("a", 1, ""),
+        ("b", 2, ""),
+        ("a", 0, r"\mathbf"),
+        ("+", 0, r"\mathbf"),
+        ("\\frac", 0, r"\mathbf"),
+        ("c", 0, r"\mathbf"),
+        ("2", 0, r"\mathbf"),
+    }

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from texlens.data.labels.drawing import Grey
 from texlens.data.labels.edits import shown
 from texlens.data.labels.glyphs import GlyphTable
-from texlens.data.labels.learning import learn
+from texlens.data.labels.learning import GlyphKind, glyph_kinds, learn
 from texlens.data.labels.pages import FormulaPage, formula_pages
 from texlens.data.labels.proving import ACCEPT, Case, Prover
 from texlens.data.parquet import count_examples, read_examples
@@ -51,7 +51,8 @@ from texlens.runs import (
 from texlens.workers import map_in_workers
 
 CHUNK: Final = 500  # pictures that one worker takes at a time
-LEARN_FROM: Final = 8000  # pictures, drawn at random: each adds less than the one before
+_EACH: Final = 12  # pictures that are to show a glyph, out of which it is learnt
+_READING_ROUNDS: Final = 2
 _LEARN_STEPS: Final = 2  # a better bitmap puts more pictures to the right size
 _DONE: Final = "label.json"
 
@@ -76,15 +77,15 @@ class Labelling:
         pictures: Parquet files; rows that have a `latex_formula` teach the glyphs, the others get
             labels.
         accept: the score below which a formula is proved, see `drawing.Difference`.
-        rounds: the first tries the readings, each later one also small changes of what was refused,
-            with the glyphs learnt from what was proved before.
+        rounds: each tries what was refused with the glyphs learnt from what was proved before, the
+            first two the readings, later ones also small changes of them, which takes longer.
         limit: the number of pictures to label; None: all.
         seed: of the choice of pictures to learn from.
     """
 
     pictures: Sequence[Path]
     accept: float = ACCEPT
-    rounds: int = 2
+    rounds: int = 3
     limit: int | None = None
     seed: int = 0
 
@@ -196,13 +197,26 @@ def _learn(
             if formula:
                 known.append((example.image, formula))
     random.Random(job.seed).shuffle(known)
+    known = _various(known)
     glyphs = GlyphTable()
     if before.exists():
         glyphs.load(before)
-    pages = typeset_known(known[:LEARN_FROM], glyphs)
+    pages = typeset_known(known, glyphs)
     for _ in range(_LEARN_STEPS):
         learn(pages, glyphs)
     glyphs.save(table)
+
+
+def _various(known: list[tuple[bytes, str]]) -> list[tuple[bytes, str]]:
+    """Those that show something which fewer than `_EACH` before them show."""
+    shown_by: Counter[GlyphKind] = Counter()
+    kept = []
+    for image, formula in known:
+        kinds = glyph_kinds(formula)
+        if any(shown_by[kind] < _EACH for kind in kinds):
+            shown_by.update(kinds)
+            kept.append((image, formula))
+    return kept
 
 
 def typeset_known(
@@ -243,7 +257,7 @@ def _prove(
         ]
         for first in range(0, len(todo), CHUNK)
     ]
-    make = partial(_worker, out / f"glyphs-{number}.npz", job.accept, number > 1)
+    make = partial(_worker, out / f"glyphs-{number}.npz", job.accept, number > _READING_ROUNDS)
     with path.open("a", encoding="utf-8") as file:
         for records in progress(
             map_in_workers(make, chunks, workers), total=len(chunks), unit="chunks", quiet=quiet

@@ -19,6 +19,7 @@ from scipy import signal
 from texlens.data.labels.drawing import EDGE, Grey, Placed, Sheet, crop, in_levels, place
 from texlens.data.labels.glyphs import Bitmap, GlyphTable, Mask
 from texlens.data.labels.pages import FormulaPage
+from texlens.latex import tokenize
 from texlens.render.dvi import Glyph
 
 FEWEST: Final = 3  # pictures that must show a glyph before its bitmap is learnt
@@ -31,6 +32,38 @@ _TRIED: Final = 4  # flips, by their promise, before none is found to help
 _Parity = tuple[int, int]
 _Window = npt.NDArray[np.float32]
 _Median = tuple[_Parity, npt.NDArray[np.float64], int]
+
+
+GlyphKind = tuple[str, int, str]
+"""What decides a glyph: the token, in how many scripts it is (at most 2), the font command around."""
+
+_FONTS: Final = frozenset(
+    {"\\mathbf", "\\mathrm", "\\mathcal", "\\mathsf", "\\mathit", "\\mathtt", "\\boldsymbol"}
+)
+
+
+def glyph_kinds(latex: str) -> set[GlyphKind]:
+    """The kinds of glyphs that a formula shows, about."""
+    kinds: set[GlyphKind] = set()
+    groups: list[tuple[int, str]] = []
+    level, font = 0, ""
+    script, next_font = 0, ""
+    for token in tokenize(latex):
+        if token in ("^", "_"):
+            script = 1
+            continue
+        if token in _FONTS:
+            next_font = token
+            continue
+        if token == "{":
+            groups.append((level, font))
+            level, font = level + script, next_font or font
+        elif token == "}":
+            level, font = groups.pop() if groups else (0, "")
+        else:
+            kinds.add((token, min(level + script, 2), next_font or font))
+        script, next_font = 0, ""
+    return kinds
 
 
 def learn(
