@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from texlens import runs
 from texlens.errors import InputError
 from texlens.runs import begin_or_resume, write_text
 
@@ -36,3 +37,13 @@ def test_files_have_the_permissions_that_the_umask_leaves(
         assert os.umask(umask) == umask
     finally:
         os.umask(before)
+
+
+def test_progress_of_slow_work_has_a_rate_from_the_first_item(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_LOG_EVERY_SECONDS", 0.0)
+    assert list(runs.progress("ab", total=2, unit="chunks")) == ["a", "b"]
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("1/2 chunks, ")
+    assert second.endswith("about 0 min left")

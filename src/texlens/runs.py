@@ -153,7 +153,7 @@ def progress(
         yield from tqdm(items, total=total, unit=f" {unit}")
         return
     start = last = time.monotonic()
-    for done, item in enumerate(items):
+    for done, item in enumerate(items, 1):
         now = time.monotonic()
         if now - last > _LOG_EVERY_SECONDS:
             last = now
