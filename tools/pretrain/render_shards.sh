@@ -1,23 +1,38 @@
 #!/bin/sh
-# Render the shards of recipe pretrain_print: render_shards.sh LISTS DATA. On a machine without TeX the
-# pictures are MathJax's, in the fonts of texlens-fonts: write them to DATA/mathjax_shards there, and
-# DATA/tex_shards where TeX is installed.
+# Render the shards of a pretraining run:
+#
+#     render_shards.sh KIND LISTS OUT PICTURES SEED [WORKERS]
+#
+# KIND is what renders: mathjax (anywhere), tex (needs TeX Live), browser (KaTeX, MathJax and native MathML
+# in Chromium), dev (MathJax; formulas that no run trains on). LISTS is what formula_lists.py wrote. The
+# same command goes on where it stopped. The second generation's shards are
+#
+#     where TeX and Chromium are:  render_shards.sh browser LISTS data/browser_shards 60000 2003
+#                                  render_shards.sh tex     LISTS data/tex_shards     40000 2002
+#     where the training runs:     render_shards.sh mathjax LISTS data/mathjax_shards 1200000 2004 60
+#                                  render_shards.sh dev     LISTS data/dev_shards     2000 2005
 set -eu
-lists=$1 data=$2
-dev= train=
-for source in varied:3:arxiv_display varied:2.5:arxiv_inline varied:1.5:arxiv_hep_short \
-    varied:1:school_k12 varied:0.5:school_handwritten_captions varied:0.3:differential_equations \
-    varied:0.2:logic_and_types varied:1:stacks_formulas_train; do
-    dev="$dev --source ${source%:*}:$lists/${source##*:}.dev.txt"
-    train="$train --source ${source%:*}:$lists/${source##*:}.txt"
+kind=$1 lists=$2 out=$3 pictures=$4 seed=$5 workers=${6:-1}
+suffix=txt
+case $kind in
+mathjax) renderers=mathjax ;;
+tex) renderers=pdftex ;;
+browser) renderers=katex:4,mathjax-chtml:2,mathjax-svg:1,mathml:5 ;;
+dev) renderers=mathjax suffix=dev.txt ;;
+*) echo "KIND is mathjax, tex, browser or dev." >&2 && exit 2 ;;
+esac
+# No formula is rendered as a list has it: numbers, names and operators are replaced.
+sources=
+for one in 16:arxiv_display 12:arxiv_inline 4:arxiv_hep_short 8:school_k12 \
+    5:school_handwritten_captions 3:differential_equations 1.5:logic_and_types \
+    4:stacks_formulas_train 3:chemistry_reactions; do
+    sources="$sources --source varied:${one%:*}:$lists/${one#*:}.$suffix"
 done
-if command -v pdflatex >/dev/null; then
-    texlens data render --out "$data/tex_shards" --pictures 150000 --per-shard 3000 --seed 101 \
-        --max-tokens 300 $(echo "$train" | sed 's/varied/list/g') --source grammar:1.5 \
-        --source "recombine:4:$lists/im2latex_train.txt" --source "recombine:2:$lists/arxiv_display.txt"
-else
-    texlens data render --out "$data/dev_shards" --pictures 500 --per-shard 500 --seed 7 $dev
-    texlens data render --out "$data/mathjax_shards" --pictures 1258000 --seed 11 --max-tokens 300 $train \
-        --source "recombine:2:$lists/im2latex_train.txt" --source "recombine:1.5:$lists/arxiv_display.txt" \
-        --source grammar:1
-fi
+[ "$kind" = dev ] || sources="$sources --source recombine:4:$lists/im2latex_train.txt"
+for one in grammar:2 words:4 named:2 units:4 degrees:2 boxed:4 money:3 cases:3 matrix:4 aligned:3 \
+    nested:3 roots:2 long:1.5 single:2 number:1.5 plain:2.5 school:3 chemistry:5 rare:5; do
+    sources="$sources --source $one"
+done
+# shellcheck disable=SC2086
+texlens data render --out "$out" --pictures "$pictures" --per-shard 1000 --seed "$seed" \
+    --max-tokens 300 --workers "$workers" --renderers "$renderers" $sources

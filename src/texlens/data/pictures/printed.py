@@ -27,7 +27,7 @@ from texlens.errors import InputError
 from texlens.latex import normalize
 
 FORMULAS_PER_STYLE: Final = 96  # pictures of one batch share a font
-MAX_PIXELS_PER_EM: Final = 32.0  # larger pictures are reduced: no model reads type in this size
+MAX_PIXELS_PER_EM: Final = 26.0  # larger pictures are reduced: a shard stays small
 # Spaces count in chemistry: it is rendered as it is written, everything else in normal form.
 _CHEMISTRY: Final = re.compile(r"\\(?:ce|pu)(?![A-Za-z])")
 _TRIES: Final = 10_000  # to sample a formula that is short enough
@@ -38,7 +38,11 @@ Weights = tuple[tuple[str, float], ...]  # of renderers
 
 def _renderers_as_json(renderers: Weights) -> dict[str, Any]:
     """What decides the pictures: the renderers, and the fonts of MathJax, which vary by machine."""
-    return {"renderers": dict(renderers), "mathjax_fonts": fonts()}
+    return {
+        "renderers": dict(renderers),
+        "mathjax_fonts": fonts(),
+        "max_pixels_per_em": MAX_PIXELS_PER_EM,
+    }
 
 
 def default_renderers() -> Weights:
