@@ -16,12 +16,13 @@ from texlens.data.items import SPLITS, Sizes, Split
 from texlens.data.orders import ORDERS, UnimerDraw, qwen_ocr_printed
 from texlens.data.sampling import Choice, Queues, by_hash, choose, missing
 from texlens.data.split import Key
+from texlens.errors import InputError
 
 
 def locators(
     n: int, splits: tuple[Split | None, ...] = (None,), source: str = "a"
 ) -> list[Locator]:
-    return [Locator(f"{source}{i}", (i, "x"), splits[i % len(splits)], source) for i in range(n)]
+    return [Locator(f"{source}{i}", ("f", "x"), splits[i % len(splits)], source) for i in range(n)]
 
 
 def sampled(queues: Queues, sizes: Sizes, keys: Mapping[int, Key | None]) -> tuple[Choice, int]:
@@ -88,6 +89,7 @@ def test_too_few_items_give_what_there_is() -> None:
     choice, cleaned = sampled(by_hash(locators(12), 1), (20, 5, 4), distinct(12))
     assert counts(choice) == {"train": 3, "validation": 5, "test": 4}
     assert cleaned == 12
+    assert sampled(by_hash([], 1), (20, 5, 4), {}) == (Choice(), 0)
 
 
 @given(
@@ -145,10 +147,14 @@ def test_pictures_out_of_domain_are_those_of_the_report_s_scripts() -> None:
     """As load_datasets.py of qwen-ocr draws them: one generator for both subsets."""
     random = Random(42)
     spe, sce = (random.sample(range(n), 100) for n in (6762, 4742))
-    assert ORDERS["qwen_ocr_spe"](locators(6762), 42)["a", "test"][:100] == spe
-    assert ORDERS["qwen_ocr_sce"](locators(4742), 42)["a", "test"][:100] == sce
-    few = UnimerDraw()(locators(30), 42)["a", "test"]
+    source = "unimer-spe"
+    for order, n, drawn in (("qwen_ocr_spe", 6762, spe), ("qwen_ocr_sce", 4742, sce)):
+        queues = ORDERS[order](locators(n, source=source), 42)
+        assert queues[source, "test"][:100] == drawn
+    few = UnimerDraw()(locators(30, source=source), 42)[source, "test"]
     assert sorted(few) == list(range(30))
+    with pytest.raises(InputError, match="are for 'unimer' alone"):
+        UnimerDraw()(locators(30), 42)
 
 
 def test_handwritten_rows_are_of_the_training_part() -> None:

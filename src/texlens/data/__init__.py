@@ -4,9 +4,10 @@ In: a corpus in the layout of its authors, a list of formulas, or nothing. Out: 
 in Parquet, `dropped.jsonl` and `dataset.json`), shards of pictures for pretraining, an audit.
 
 Read `items` (the records) and `prepare` (the path from a corpus to a data set) first. On that path
-are `corpora` (one module a corpus), `clean` (the checks of an item), `split` and `formats` (forms
-for other trainers). `formulas` makes formulas and `pictures` renders them. `audit` and `preview`
-look at data sets; `parquet` reads and writes files.
+are `corpora` (one module a corpus), `chunks` (cleaning in parallel) and `clean` (the checks of an
+item), `sampling` and `orders` (which items), `split`, `formats` (forms for other trainers) and
+`card`. `reports` makes all data of the two reports. `formulas` makes formulas and `pictures` renders
+them. `audit` and `preview` look at data sets; `parquet` reads and writes files.
 """
 
 from __future__ import annotations

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texlens.data.corpora.base import Locator
-from texlens.data.items import SPLITS
+from texlens.data.items import SPLITS, Split
 from texlens.data.sampling import Order, Queues, by_hash
+from texlens.errors import InputError
 
 Numbers = NDArray[np.int64]
 
@@ -48,7 +49,7 @@ def qwen_ocr_handwritten(locators: Sequence[Locator], seed: int) -> Queues:
 
     The report draws CROHME's rows with this seed, and HME100K's without any.
     """
-    queues: dict[tuple[str, str], list[int]] = {}
+    queues: dict[tuple[str, Split], list[int]] = {}
     for source in sorted({locator.source for locator in locators}):
         numbers = [
             number
@@ -57,7 +58,7 @@ def qwen_ocr_handwritten(locators: Sequence[Locator], seed: int) -> Queues:
         ]
         shuffled = _shuffled(np.array(numbers, dtype=np.int64), seed).tolist()
         queues |= {(source, split): shuffled for split in SPLITS}
-    return queues  # type: ignore[return-value]  # its keys are splits
+    return queues
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,11 @@ class UnimerDraw:
     earlier: tuple[int, ...] = ()
 
     def __call__(self, locators: Sequence[Locator], seed: int) -> Queues:
-        """The same queue for every split."""
+        """The same queue for every split. Raises InputError for another corpus."""
+        if any(not locator.source.startswith("unimer-") for locator in locators):
+            raise InputError(
+                "The orders of the report's sets out of domain are for 'unimer' alone."
+            )
         random = Random(seed)
         for size in self.earlier:
             random.sample(range(size), min(_DRAWN, size))

@@ -98,7 +98,7 @@ def choose(queues: Queues, sizes: Sizes, cleaned: Mapping[int, Key | None]) -> C
 
     sources = sorted({source for source, _ in queues})
     for split, size in reversed(list(zip(SPLITS, sizes, strict=True))):
-        wanted = [size // len(sources) + (n < size % len(sources)) for n in range(len(sources))]
+        wanted = _equal_parts(size, len(sources))
         places = [0] * len(sources)
         while any(wanted):
             used_up = []
@@ -120,12 +120,17 @@ def choose(queues: Queues, sizes: Sizes, cleaned: Mapping[int, Key | None]) -> C
                 break
             for n in used_up:
                 wanted[n] = 0
-            for rank, n in enumerate(others):
-                wanted[n] += short // len(others) + (rank < short % len(others))
+            for n, more in zip(others, _equal_parts(short, len(others)), strict=True):
+                wanted[n] += more
         for n, source in enumerate(sources):
             if wanted[n] and places[n] < len(queues[source, split]):
                 choice.lacking[source, split] = wanted[n]
     return choice
+
+
+def _equal_parts(size: int, parts: int) -> list[int]:
+    """A number as a sum of equal parts; the remainder goes to the first of them."""
+    return [size // parts + (n < size % parts) for n in range(parts)]
 
 
 def missing(queues: Queues, choice: Choice, cleaned: Mapping[int, Key | None]) -> list[int]:

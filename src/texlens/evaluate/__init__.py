@@ -3,8 +3,8 @@
 In: a recogniser and a Parquet file of examples. Out: a folder with predictions, metrics and a page.
 
 `recognisers` is the interface of all that reads, `run` evaluates one recogniser on one set, `suite` several
-models on several sets, `demo` the pictures that come with the package. `compare` puts predictions of several
-systems side by side.
+models on several sets, `unimer` one model on UniMER-Test, `demo` the pictures that come with the package.
+`compare` puts predictions of several systems side by side.
 """
 
 from __future__ import annotations
