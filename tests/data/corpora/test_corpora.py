@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -9,9 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import layouts
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from texlens.data.corpora import open_corpus
 from texlens.data.corpora.base import Corpus
@@ -141,6 +144,19 @@ def test_hme100k(tmp_path: Path, pickled: bool) -> None:
     assert [item.latex for item in items] == layouts.FORMULAS[:5]
     assert [item.split for item in items] == ["train"] * 3 + ["test"] * 2
     assert drops["train/train_99.jpg"] == "is a caption without a picture"
+
+
+def test_arrays_of_a_pickle_are_in_bgr(tmp_path: Path) -> None:
+    """OpenCV's order of the channels, in which they were stored."""
+    red = np.zeros((8, 9, 3), np.uint8)
+    red[..., 2] = 255
+    (tmp_path / "images.pkl").write_bytes(pickle.dumps({"a.b_0": red}))
+    (tmp_path / "caption.txt").write_text("a.b_0.jpg x ^ 2\n")
+    (item,), drops = everything(open_corpus("hme100k", [tmp_path]))
+    assert drops == {}
+    assert (item.id, item.latex, item.split) == ("a.b_0", "x ^ 2", None)
+    with Image.open(io.BytesIO(item.image)) as picture:
+        assert picture.getpixel((4, 4)) == (255, 0, 0)
 
 
 def test_hme100k_as_distributed(tmp_path: Path) -> None:
