@@ -180,7 +180,7 @@ def test_workers_and_kills_change_no_byte(large: Path, tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     process = subprocess.Popen(command(large, killed, 1), start_new_session=True)
     deadline = time.monotonic() + 120
-    while not list((killed / ".work").glob("chunk-000001*.parquet")):
+    while not list((killed / ".work").glob("chunk-0000200-*.parquet")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -249,3 +249,16 @@ def test_an_item_that_ends_its_process_is_dropped_alone(tmp_path: Path) -> None:
     assert json.loads(line) == {
         "id": "3", "step": "fault", "reason": "the item ended its process (signal 9)",
     }  # fmt: skip
+
+
+def test_relative_paths_hold_for_workers_that_were_started_elsewhere(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a notebook that changes its working directory between two calls."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copytree(corpus, tmp_path / name / "corpus")
+        monkeypatch.chdir(tmp_path / name)
+        document = prepare(plan_for(Path("corpus")), Path("out"), quiet=True)
+        assert document["counts"] == {"train": 4}
+        assert (tmp_path / name / "out" / "train.parquet").is_file()

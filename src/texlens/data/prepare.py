@@ -3,12 +3,12 @@
 A run's folder while it works:
 
     .work/settings.json      the settings; a run is resumed with the same settings only
-    .work/chunk-000012-8f1c2a9d.parquet   the outcome of up to 200 items
+    .work/chunk-0002400-8f1c2a9d.parquet   the outcome of up to 200 items
 
-A chunk is written atomically and named by its number and a digest of its locators, so that the
-chunks of a corpus whose list of items changed in between are not used. Chunks do not depend on one
-another nor on the number of workers, so a run that was killed resumes from the chunks that exist,
-and ends with the same bytes as one that was not. `dataset.json` is written last: a folder that has
+A chunk is written atomically and named by the number of its first item and a digest of its locators,
+so that the chunks of a corpus whose list of items changed in between are not used. Chunks do not
+depend on one another nor on the number of workers, so a run that was killed resumes from the chunks
+that exist, and ends with the same bytes as one that was not. `dataset.json` is written last: a folder that has
 it is finished.
 """
 
@@ -103,7 +103,7 @@ def prepare(
         located = list(preparation.corpus.locators())
         drops = [one for one in located if isinstance(one, Drop)]
         locators = [one for one in located if isinstance(one, Locator)]
-        chunks = Chunks(preparation.corpus, preparation.limits, work, locators)
+        chunks = Chunks(preparation.corpus, preparation.limits, work.absolute(), locators)
         outcomes = _sample(preparation, chunks, workers, quiet)
         document = _finish(preparation, out, chunks, drops, outcomes)
     except InputError:

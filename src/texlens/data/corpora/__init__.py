@@ -136,6 +136,8 @@ def open_corpus(
     """
     if name not in CORPORA:
         raise InputError(f"There is no corpus '{name}': choose among {', '.join(CORPORA)}.")
+    # Worker processes may have been started in another working directory.
+    paths = [path.absolute() for path in paths]
     for option, value, corpora in (
         ("--captions", captions, ("crohme", "hmer", "folder")),
         ("--subset", subset, tuple(_SUBSETS)),
