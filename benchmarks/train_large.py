@@ -1,350 +1,198 @@
-"""How well does training fill an accelerator at the shapes that Qwen released?
+"""How well do `texlens train sft` and `texlens train grpo` fill a GPU at the shapes that Qwen released?
 
-    python benchmarks/train_large.py [--model Qwen/Qwen2.5-VL-3B-Instruct] [--out FOLDER]
-    OMP_NUM_THREADS=1 python benchmarks/train_large.py --model src/texlens/assets/small --tiny
+    python benchmarks/train_large.py --data im2latex_train.parquet --out FOLDER [--runs sft fast grpo trl]
+    python benchmarks/train_large.py --data ... --model src/texlens/assets/small --out FOLDER --steps 4
 
-Weights are random, pictures are noise and answers are random tokens of fixed length: speed and
-memory depend on shapes alone. As in the shipped recipes, LoRA of rank 8 lies on the linear layers
-of the language model, the vision tower and the merger, in float32 over frozen bfloat16 weights, or
-over a language model of 4 bits (nf4, double quantisation) where bitsandbytes is installed. AdamW;
-vision attention batched by length; loss on the answers' tokens, computed in parts.
-
-For each setting: examples/s, tokens/s (all tokens of the sequences), TFLOP/s of all operations that
-PyTorch counts in a step, the driver's busy percentage, the peak of allocated memory, and beside it
-what `--dry-run` estimates. Writes train_large.json into --out, or $OUT.
-Needs torch, transformers and peft; not the rest of TexLens' dependencies.
+The commands themselves are run, on real pictures and a model with random weights (`texlens train
+random-weights`): speed and memory depend on shapes alone. Beside them, in the same run, plain TRL with
+the same data, LoRA and batch. For each: examples/s and seconds a step after the first steps, the
+driver's median busy percentage over the same time, the most memory in use, and the share of the card's
+peak that the matrix products of the language model make up.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
-import platform
+import shutil
 import statistics
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
+PEAK_TFLOPS = 989  # of an H100 SXM in bfloat16, dense, by its data sheet
+PLAIN_TRL = """
+import io, sys, time, json
 import torch
-from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
-from torch.utils.flop_counter import FlopCounterMode
+from datasets import Dataset, Features, Image, List, Value
+from peft import LoraConfig
+from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+from texlens.data.parquet import read_examples
+from texlens.model.processor import load_processor
 
-from texlens.model.qwen_shapes import model_config
-from texlens.model.vision_attention import batch_vision_attention
-from texlens.train.plan.memory import Batch, Training, activation_bytes
+model, data, steps, log = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+def rows():
+    for example in read_examples(data, 2500):
+        user = [{"role": "user", "content": "Extract the formulas in the image, and output in Latex format."}]
+        answer = [{"role": "assistant", "content": example.latex_formula}]
+        yield {"prompt": user, "completion": answer, "images": [{"bytes": example.image, "path": None}]}
+table = Dataset.from_list(list(rows())).cast_column("images", List(Image()))
+class Times(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        with open(log, "a") as stream:
+            stream.write(json.dumps({"step": state.global_step, "time": time.time()}) + "\\n")
+cuda = torch.cuda.is_available()
+network = Qwen2_5_VLForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16 if cuda else torch.float32)
+layers = r"model\\.language_model\\.layers\\.\\d+\\.(self_attn\\.[qkvo]_proj|mlp\\.(gate|up|down)_proj)"
+trainer = SFTTrainer(
+    model=network, train_dataset=table, processing_class=load_processor(model), callbacks=[Times()],
+    peft_config=LoraConfig(r=8, lora_alpha=16, target_modules=layers, task_type="CAUSAL_LM"),
+    args=SFTConfig(output_dir=log + ".out", per_device_train_batch_size=4, gradient_accumulation_steps=2,
+                   max_steps=steps, bf16=cuda, gradient_checkpointing=False, save_strategy="no", report_to=[],
+                   max_length=None, dataloader_num_workers=4 if cuda else 0, use_cpu=not cuda),
+)
+trainer.train()
+"""
 
-PROMPT = 30  # tokens of the system's and the user's sentences and of the chat form
-RANK = 8
-LOSS_PART = 512  # answer tokens whose logits exist together
+
+class Card:
+    """The driver's view of the first GPU, sampled beside a run: (time, busy percent, MiB in use)."""
+
+    def __init__(self) -> None:
+        query = "--query-gpu=utilization.gpu,memory.used"
+        command = ["nvidia-smi", "-i", "0", query, "--format=csv,noheader,nounits", "-lms", "200"]
+        self.process = None
+        if shutil.which("nvidia-smi"):
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.began = time.time()
+
+    def stop(self, since: float) -> dict[str, float]:
+        """The median busy percentage since a time, and the most memory in use."""
+        if self.process is None:
+            return {}
+        self.process.terminate()
+        lines = self.process.communicate()[0].splitlines()
+        samples = [[float(cell) for cell in line.split(",")] for line in lines if "," in line]
+        late = samples[int((since - self.began) / 0.2) :]
+        return {
+            "busy_percent": statistics.median(busy for busy, _ in late) if late else 0.0,
+            "peak_gib": max(used for _, used in samples) / 1024,
+        }
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One way to train: `side` gives a picture's patches (height, width)."""
-
-    name: str
-    quantised: bool
-    checkpointing: bool
-    examples: int
-    side: tuple[int, int]
-    answer: int
-
-
-# A formula of a line (112 x 560 pixels: 80 visual tokens) and the largest picture that the
-# recipes let through (504 x 504 pixels: 324 visual tokens).
-LINE, LARGEST = (8, 40), (36, 36)
+def run(command: list[str], log: Path) -> tuple[float, float]:
+    """Run a command; its seconds, and the time it began."""
+    began = time.time()
+    with log.open("w") as stream:
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        tail = "\n".join(log.read_text().splitlines()[-12:])
+        raise RuntimeError(f"{' '.join(command[:5])} ... failed:\n{tail}")
+    return time.time() - began, began
 
 
-def settings(tiny: bool) -> list[Setting]:
-    if tiny:
-        return [
-            Setting("line, batch 2", False, False, 2, (4, 20), 20),
-            Setting("line, batch 2, checkpointing", False, True, 2, (4, 20), 20),
-            Setting("line, batch 2, nf4", True, False, 2, (4, 20), 20),
-        ]
-    found = []
-    for quantised in (False, True):
-        for checkpointing, examples, side, answer in (
-            (False, 4, LINE, 100),
-            (True, 4, LINE, 100),
-            (True, 16, LINE, 100),
-            (False, 16, LINE, 100),
-            (True, 64, LINE, 100),
-            (True, 4, LARGEST, 512),
-            (True, 16, LARGEST, 512),
-        ):
-            name = f"{'line' if side == LINE else 'largest'}, batch {examples}"
-            name += ", checkpointing" if checkpointing else ""
-            name += ", nf4" if quantised else ""
-            found.append(Setting(name, quantised, checkpointing, examples, side, answer))
+def texlens_run(name: str, arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
+    """One run of the product's own command, and what its log says."""
+    out = arguments.out / name
+    shutil.rmtree(out, ignore_errors=True)
+    job, recipe, changes = RUNS[name]
+    settings = {
+        "model": model, "data.0.parquet": arguments.data, "dev": "[]", "report_to": "[]",
+        "metric_for_best_model": "null", "max_steps": arguments.steps, "save_steps": 100_000,
+        "logging_steps": 1,
+    }  # fmt: skip
+    settings |= changes
+    command = [sys.executable, "-m", "texlens", "train", job, recipe, "--out", str(out)]
+    for key, value in (settings | dict(pair.split("=", 1) for pair in arguments.set)).items():
+        command += ["--set", f"{key}={value}"]
+    card = Card()
+    seconds, began = run(command, arguments.out / f"{name}.txt")
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    late = steps[len(steps) // 2 :]
+    first = steps[len(steps) // 2 - 1]
+    minutes = late[-1]["minutes"] - first["minutes"]
+    config = json.loads((out / "run.json").read_text())["config"]
+    per_step = config["per_device_train_batch_size"] * config["gradient_accumulation_steps"]
+    found: dict[str, Any] = {
+        "seconds": round(seconds, 1),
+        "examples_per_step": per_step,
+        "seconds_per_step": round(60 * minutes / len(late), 4),
+        "examples_per_second": round(per_step * len(late) / (60 * minutes), 2),
+        "loss": late[-1]["loss"],
+    }
+    training = 60 * (steps[-1]["minutes"] - first["minutes"])
+    found |= card.stop(began + seconds - training - 5)
+    for key in ("seconds_sampling", "seconds_rewards", "tokens"):
+        if key in late[-1]:
+            found[key] = round(statistics.mean(line[key] for line in late), 3)
+    if job == "sft":
+        data = json.loads((out / "dataset.json").read_text())
+        tokens = data["tokens"]["median"] * found["examples_per_second"]
+        # Forward and backward to the inputs: frozen weights have no gradients of their own.
+        found["tokens_per_second"] = round(tokens)
+        found["tflops"] = round(tokens * 4 * arguments.weights / 1e12, 1)
+        found["share_of_peak"] = round(found["tflops"] / PEAK_TFLOPS, 4)
+    if (out / "probe.json").is_file():
+        found["probe"] = json.loads((out / "probe.json").read_text())
     return found
 
 
-def build(config: Any, device: torch.device, quantised: bool) -> Any:
-    """A network of random bfloat16 weights on the device, with LoRA on all its parts."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import Qwen2_5_VLForConditionalGeneration
-
-    config._attn_implementation = "sdpa"
-    torch.manual_seed(0)
-    with device:
-        network = Qwen2_5_VLForConditionalGeneration._from_config(config, dtype=torch.bfloat16)
-    if quantised:
-        quantise(network.model.language_model, device)
-        network.is_loaded_in_4bit = True
-    batch_vision_attention(network)
-    network.requires_grad_(False)
-    lora = LoraConfig(
-        r=RANK,
-        target_modules=(
-            r".*language_model.*\.[qkvo]_proj|.*\.(gate|up|down)_proj"
-            r"|.*visual.*\.(qkv|proj)|.*merger\.mlp\.[02]"
-        ),
-    )
-    return get_peft_model(network, lora).train()
+def trl_run(arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
+    """Plain TRL, eight examples a step."""
+    script, log = arguments.out / "plain_trl.py", arguments.out / "plain_trl.jsonl"
+    script.write_text(PLAIN_TRL)
+    log.unlink(missing_ok=True)
+    card = Card()
+    command = [sys.executable, str(script), str(model), str(arguments.data)]
+    seconds, _ = run([*command, str(arguments.steps), str(log)], arguments.out / "plain_trl.txt")
+    times = [json.loads(line)["time"] for line in log.read_text().splitlines()]
+    middle = len(times) // 2
+    step = (times[-1] - times[middle]) / (len(times) - 1 - middle)
+    found: dict[str, Any] = {"seconds": round(seconds, 1), "seconds_per_step": round(step, 4)}
+    found["examples_per_second"] = round(8 / step, 2)
+    return found | card.stop(times[middle])
 
 
-def quantise(module: Any, device: torch.device) -> None:
-    """Put every linear layer of the module into 4 bits, as `load_in_4bit` does."""
-    import bitsandbytes
-
-    for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is torch.nn.Linear:
-                four = bitsandbytes.nn.Linear4bit(
-                    child.in_features,
-                    child.out_features,
-                    bias=child.bias is not None,
-                    compute_dtype=torch.bfloat16,
-                    compress_statistics=True,
-                    quant_type="nf4",
-                    device="meta",
-                )
-                four.weight = bitsandbytes.nn.Params4bit(
-                    child.weight.data, requires_grad=False, compress_statistics=True,
-                    quant_type="nf4",
-                )  # fmt: skip
-                four.bias = child.bias
-                setattr(parent, name, four.to(device))
-
-
-def make_batch(config: Any, setting: Setting, device: torch.device) -> dict[str, torch.Tensor]:
-    """Noise in the form of a training batch: equal pictures, equal lengths, a full mask."""
-    rows, columns = setting.side
-    merge, vision = config.vision_config.spatial_merge_size, config.vision_config
-    visual = rows * columns // merge**2
-    length = PROMPT + visual + setting.answer
-    plain = min(1000, config.text_config.vocab_size // 4)
-    tokens = torch.randint(1, plain, (setting.examples, length), device=device)
-    tokens[:, 4] = config.vision_start_token_id
-    tokens[:, 5 : 5 + visual] = config.image_token_id
-    tokens[:, 5 + visual] = config.vision_end_token_id
-    width = 3 * vision.temporal_patch_size * vision.patch_size**2
-    return {
-        "input_ids": tokens,
-        "attention_mask": torch.ones_like(tokens),
-        "mm_token_type_ids": (tokens == config.image_token_id).int(),
-        "pixel_values": torch.randn(setting.examples * rows * columns, width, device=device),
-        "image_grid_thw": torch.tensor([[1, rows, columns]] * setting.examples, device=device),
-    }
-
-
-def step(network: Any, optimizer: Any, batch: dict[str, torch.Tensor], answer: int) -> torch.Tensor:
-    """Forward, loss on the answer's tokens, backward, update."""
-    device = batch["input_ids"].device
-    base = network.get_base_model()
-    with torch.autocast(device.type, torch.bfloat16):
-        hidden = base.model(**batch, use_cache=False).last_hidden_state[:, -answer - 1 : -1]
-        targets = batch["input_ids"][:, -answer:]
-        parts = zip(
-            hidden.flatten(0, 1).split(LOSS_PART), targets.flatten().split(LOSS_PART), strict=True
-        )
-        # A part's logits are computed again for the backward pass, not kept.
-        losses = [checkpoint(part_loss, base, *part, use_reentrant=False) for part in parts]
-        loss = torch.stack(losses).sum() / targets.numel()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_([p for p in network.parameters() if p.requires_grad], 1.0)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return loss.detach()
-
-
-def part_loss(base: Any, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return functional.cross_entropy(base.lm_head(hidden).float(), targets, reduction="sum")
-
-
-def measure(
-    network: Any, config: Any, setting: Setting, device: torch.device, seconds: float
-) -> Any:
-    """Run steps for about `seconds`; the figures of one setting."""
-    on_gpu = device.type == "cuda"
-    network.gradient_checkpointing_disable()
-    if setting.checkpointing:
-        network.gradient_checkpointing_enable(
-            gradient_checkpointing_kwargs={"use_reentrant": False}
-        )
-        network.enable_input_require_grads()
-    trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=5e-5, fused=on_gpu)
-    batch = make_batch(config, setting, device)
-
-    def wait() -> None:
-        if on_gpu:
-            torch.cuda.synchronize()
-
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
-    resident = torch.cuda.memory_allocated() if on_gpu else 0
-    for _ in range(2):
-        step(network, optimizer, batch, setting.answer)
-    with FlopCounterMode(display=False) as counter:
-        loss = step(network, optimizer, batch, setting.answer)
-    flops = counter.get_total_flops()
-    wait()
-    times: list[float] = []
-    busy = BusySampler() if on_gpu else None
-    began = time.perf_counter()
-    while time.perf_counter() - began < seconds or len(times) < 5:
-        start = time.perf_counter()
-        loss = step(network, optimizer, batch, setting.answer)
-        wait()
-        times.append(time.perf_counter() - start)
-    median = statistics.median(times)
-    length = batch["input_ids"].shape[1]
-    patches = setting.side[0] * setting.side[1]
-    cost_batch = Batch(setting.examples, length, patches, setting.answer)
-    training = Training("lora", "lora", "lora", checkpointing=setting.checkpointing)
-    loss_bytes = LOSS_PART * config.text_config.vocab_size * 14
-    figures: dict[str, Any] = {
-        "steps": len(times),
-        "seconds_a_step": median,
-        "examples_per_second": setting.examples / median,
-        "tokens_per_second": setting.examples * length / median,
-        "tokens_a_sequence": length,
-        "trained_parameters": sum(p.numel() for p in trained),
-        "loss": loss.item(),
-        "tflops_per_second": flops / median / 1e12,
-    }
-    if on_gpu and busy is not None:
-        figures["busy_percent"] = busy.stop()
-        gib = 2**30
-        figures["peak_gib"] = torch.cuda.max_memory_allocated() / gib
-        figures["resident_gib"] = resident / gib
-        estimate = resident + 12 * figures["trained_parameters"]
-        figures["estimated_peak_gib"] = (
-            estimate + activation_bytes(config, cost_batch, training, loss_bytes)
-        ) / gib
-    return figures
-
-
-class BusySampler:
-    """The driver's busy percentage, sampled beside the run."""
-
-    def __init__(self) -> None:
-        command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
-        try:
-            self.process: Any = subprocess.Popen(
-                [*command, "-lms", "200"], stdout=subprocess.PIPE, text=True
-            )
-        except OSError:
-            self.process = None
-
-    def stop(self) -> float | None:
-        """End the sampling; the mean, or None without the driver's tool."""
-        if self.process is None:
-            return None
-        self.process.terminate()
-        values = [int(line) for line in self.process.communicate()[0].split() if line.isdigit()]
-        return statistics.mean(values) if values else None
+# What is run: the job, its recipe, and what differs from the recipe.
+RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "sft": ("sft", "sft_printed_3b", {"schedule_steps": "null", "eval_loss_steps": "null"}),
+    "fast": ("sft", "sft_printed_3b_fast", {"num_train_epochs": "null", "eval_loss_steps": "null"}),
+    "grpo": ("grpo", "grpo_3b", {"prompt_config.max_new_tokens": 200, "data.0.rows": "[0,400]"}),
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="Qwen/Qwen2.5-VL-3B-Instruct")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="Parquet of pictures with LaTeX")
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", ".")))
-    parser.add_argument("--seconds", type=float, default=5.0, help="of timed steps a setting")
-    parser.add_argument("--budget", type=float, default=165.0, help="no setting begins after this")
-    parser.add_argument("--tiny", action="store_true", help="three small settings, for a CPU")
+    parser.add_argument("--model", default="Qwen/Qwen2.5-VL-3B-Instruct", help="the shape")
+    parser.add_argument("--weights-folder", type=Path, help="where the random weights are, or go")
+    parser.add_argument("--weights", type=float, default=2.77e9, help="of its decoder layers")
+    parser.add_argument("--runs", nargs="+", default=["sft", "fast", "trl", "grpo"])
+    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
-    began = time.perf_counter()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if find_spec("peft") is None:
-        sys.exit("peft is not installed: it puts LoRA on the model.")
-    with_nf4 = find_spec("bitsandbytes") is not None
-    report: dict[str, Any] = {
-        "model": arguments.model,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else platform.machine(),
-        "versions": {name: _version(name) for name in
-                     ("torch", "transformers", "peft", "bitsandbytes")},
-        "nf4": "run" if with_nf4 else "not run: bitsandbytes is not installed",
-        "settings": [],
-    }  # fmt: skip
-    print(f"{arguments.model} on {report['device']}, {report['versions']}", flush=True)
-    network, of_kind = None, None
-    for setting in settings(arguments.tiny):
-        if setting.quantised and not with_nf4:
-            continue
-        entry: dict[str, Any] = asdict(setting)
-        report["settings"].append(entry)
-        if time.perf_counter() - began > arguments.budget:
-            entry["failed"] = "left out: the time was used up"
-            continue
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    model = arguments.weights_folder or arguments.out / "model"
+    if not (model / "texlens.json").is_file():
+        command = [sys.executable, "-m", "texlens", "train", "random-weights", arguments.model]
+        run([*command, "--out", str(model), "--force"], arguments.out / "random_weights.txt")
+    report: dict[str, Any] = {"model": arguments.model, "steps": arguments.steps, "runs": {}}
+    for name in arguments.runs:
         try:
-            if of_kind is not setting.quantised:
-                network = None
-                empty()
-                start = time.perf_counter()
-                config = model_config(arguments.model)
-                network = build(config, device, setting.quantised)
-                of_kind = setting.quantised
-                print(f"built in {time.perf_counter() - start:.1f} s", flush=True)
-            entry |= measure(network, config, setting, device, arguments.seconds)
-        except torch.cuda.OutOfMemoryError:
-            entry["failed"] = "out of memory"
-        except Exception as error:
-            # One setting that fails must not cost the others their time on the machine.
-            entry["failed"] = f"{type(error).__name__}: {error}"
-        empty()
-        print(describe(entry), flush=True)
-        arguments.out.mkdir(parents=True, exist_ok=True)
+            found = (
+                trl_run(arguments, model) if name == "trl" else texlens_run(name, arguments, model)
+            )
+        except RuntimeError as error:  # one run that fails must not cost the others their time
+            found = {"failed": str(error)}
+        report["runs"][name] = found
+        print(name, json.dumps(found), flush=True)
         (arguments.out / "train_large.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(f"{time.perf_counter() - began:.0f} s in all; {arguments.out / 'train_large.json'}")
-
-
-def describe(entry: dict[str, Any]) -> str:
-    if "failed" in entry:
-        return f"{entry['name']:<40} {entry['failed']}"
-    line = (
-        f"{entry['name']:<40} {entry['examples_per_second']:7.2f} examples/s "
-        f"{entry['tokens_per_second']:9.0f} tokens/s"
-    )
-    line += f"  {entry['tflops_per_second']:.3g} TFLOP/s"
-    if "peak_gib" in entry:
-        line += f"  busy {entry['busy_percent']}, peak {entry['peak_gib']:.1f} GiB, estimated {entry['estimated_peak_gib']:.1f}"
-    return line
-
-
-def empty() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 if __name__ == "__main__":

@@ -81,6 +81,29 @@ def pretrain(
     click.echo(_pretrain_table(run(config, out, overwrite=force), out))
 
 
+@train.command("random-weights")
+@click.argument("shape")
+@click.option("--out", type=PATH, required=True, help="The folder to write.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the weights.")
+@click.option("--force", is_flag=True, help="Overwrite the model in the folder.")
+def random_weights(shape: str, out: Path, seed: int, force: bool) -> None:
+    """Write a model with random weights, to measure speed and memory of training.
+
+    SHAPE is Qwen/Qwen2.5-VL-3B-Instruct, Qwen/Qwen2.5-VL-7B-Instruct, or a folder with a
+    config.json. Nothing is fetched. What the model reads is noise.
+    """
+    from texlens.errors import require_extra
+
+    require_extra("Making a model", "model", "torch", "transformers")
+    from texlens import runs
+    from texlens.model.prompt_config import PROMPT_CONFIG_FILE
+    from texlens.model.random_weights import save_random_model
+
+    runs.open_out_folder(out, marker=PROMPT_CONFIG_FILE, force=force)
+    count = save_random_model(shape, out, seed=seed)
+    click.echo(f"{out}: {count:,} random weights in the shape of {shape}.")
+
+
 @train.command()
 @_run_options
 @_fine_tuning_options

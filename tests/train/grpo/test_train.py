@@ -101,7 +101,7 @@ def test_what_a_run_leaves(recipe: Recipe, short: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     summary = train_grpo(config, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "adapter", "best", "config.yaml", "curves.csv", "curves.png", "dataset.json", "log.jsonl",
+        "adapter", "best", "config.yaml", "curves.csv", "curves.png", "dataset.json", "log.jsonl", "start.json",
         "dev_printed.jsonl", "README.md", "run.json", "tensorboard", "rewards.jsonl", "completions",
     }  # fmt: skip
     resolved = yaml.safe_load((tmp_path / "config.yaml").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from texlens.model.load import Loaded, load_model
+from texlens.train.grpo.graphed_sampling import GraphedSampler
 from texlens.train.grpo.sampling import Sampling, lean_decoder, sample
 from texlens.train.grpo.trainer import (
     FormulaGrpoTrainer,
@@ -186,8 +188,22 @@ def test_one_pass_a_picture_gives_the_same_output_and_gradients(model_folder: Pa
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-3)
 
 
+def by_lean_pass(model: Any, *arguments: Any) -> list[list[int]]:
+    decoder = lean_decoder(model)
+    assert decoder is not None
+    return sample(decoder, *arguments)
+
+
+def by_fixed_cache(model: Any, *arguments: Any) -> list[list[int]]:
+    return GraphedSampler(model).sample(*arguments)
+
+
+Sampled = Callable[..., list[list[int]]]
+
+
+@pytest.mark.parametrize("sampled", [by_lean_pass, by_fixed_cache])
 def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
-    model_folder: Path,
+    model_folder: Path, sampled: Sampled
 ) -> None:
     loaded = loaded_in_fp32(model_folder)
     model = adapted(loaded.model)
@@ -197,17 +213,14 @@ def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
         logits = model(**inputs).logits[:, -1]
     logits[:, forbidden] = float("-inf")
     expected = (logits / 0.2).softmax(-1)
-    decoder = lean_decoder(model)
-    assert decoder is not None
     torch.manual_seed(0)
     count = 2000
-    answers = sample(
-        decoder, inputs, [0] * count + [1] * count, Sampling(0.2, 1, (10_000,), (forbidden,))
-    )
+    repeats = [0] * count + [1] * count
+    answers = sampled(model, inputs, repeats, Sampling(0.2, 1, (10_000,), (forbidden,)))
     for row in (0, 1):
-        sampled = Counter(answer[0] for answer in answers[row * count : (row + 1) * count])
+        counts = Counter(answer[0] for answer in answers[row * count : (row + 1) * count])
         frequencies = torch.zeros(expected.shape[1])
-        for token, times in sampled.items():
+        for token, times in counts.items():
             frequencies[token] = times / count
         # Half the summed difference of frequencies; for a right sampler it is about 0.02 here.
         distance = float((frequencies - expected[row]).abs().sum() / 2)
@@ -216,7 +229,10 @@ def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
     assert other > 0.2, "the two pictures must differ for this test to tell them apart"
 
 
-def test_sampled_answers_are_those_of_generate_when_it_is_cold(model_folder: Path) -> None:
+@pytest.mark.parametrize("sampled", [by_lean_pass, by_fixed_cache])
+def test_sampled_answers_are_those_of_generate_when_it_is_cold(
+    model_folder: Path, sampled: Sampled
+) -> None:
     """Near temperature 0 there is one answer a picture, end token included."""
     loaded = loaded_in_fp32(model_folder)
     model = adapted(loaded.model)
@@ -225,13 +241,11 @@ def test_sampled_answers_are_those_of_generate_when_it_is_cold(model_folder: Pat
     end = loaded.model.generation_config.eos_token_id
     with torch.inference_mode():
         written = model.generate(
-            **inputs, max_new_tokens=10, do_sample=False, suppress_tokens=[forbidden]
+            **inputs, max_new_tokens=40, do_sample=False, suppress_tokens=[forbidden]
         )[:, inputs["input_ids"].shape[1] :].tolist()
     expected = [row[: row.index(end) + 1] if end in row else row for row in written]
-    decoder = lean_decoder(model)
-    assert decoder is not None
     repeats = [0, 0, 1, 2, 2, 2, 3]
-    answers = sample(decoder, inputs, repeats, Sampling(1e-5, 10, (end,), (forbidden,)))
+    answers = sampled(model, inputs, repeats, Sampling(1e-5, 40, (end,), (forbidden,)))
     assert answers == [expected[row] for row in repeats]
     assert len({tuple(answer) for answer in expected}) > 1
 

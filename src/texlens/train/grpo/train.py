@@ -13,22 +13,32 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from accelerate import PartialState
+from torch import Tensor
 from trl.trainer.grpo_config import GRPOConfig as TrlConfig
+from trl.trainer.utils import add_fused_lm_head
 
 from texlens.errors import InputError
 from texlens.model.load import Loaded, load_model
 from texlens.model.merge import merged
 from texlens.train.grpo.completions import PAGES, RECORDS, CompletionLog
 from texlens.train.grpo.prefilter import PASS_RATES, prefilter
-from texlens.train.grpo.prompts import prepare_prompts, within_limit
+from texlens.train.grpo.prompts import Prompts, prepare_prompts, within_limit
 from texlens.train.grpo.sampling import Sampling
 from texlens.train.grpo.settings import MERGED_BASE, GrpoConfig
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.rewards.functions import BatchRewards, RewardSettings
-from texlens.train.run.adapters import load_for_training, on_cpu
+from texlens.train.run.adapters import (
+    base_model,
+    load_for_training,
+    on_cpu,
+    precision_of,
+)
 from texlens.train.run.dev_evaluation import dev_evaluator
+from texlens.train.run.prepared import column
+from texlens.train.run.probe import Split, choose_split, split_of_run
 from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder, save_weights, step_of
 from texlens.train.run.schedule import Schedule
@@ -85,6 +95,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
         schedule,
         max_completion_length=sampling.max_new_tokens,
         disable_tqdm=True,
+        **_split(config, run, loaded, prompts, sampling.max_new_tokens),
     )
     trainer = FormulaGrpoTrainer(
         model=loaded.model,
@@ -96,6 +107,35 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
         completions=completions,
     )
     return run_training(trainer, run, loaded, schedule, dev)
+
+
+def _split(
+    config: GrpoConfig, run: RunFolder, loaded: Loaded, prompts: Prompts, most_tokens: int
+) -> dict[str, Any]:
+    """How a step's answers go through the network: as the recipe says, or by a trial on a GPU."""
+    network = loaded.model
+
+    def longest(size: int) -> dict[str, Tensor]:
+        visual = column(prompts.data.table, "rows") * column(prompts.data.table, "columns")
+        length = prompts.data.prompt.length + int(visual.max()) + most_tokens
+        ids = torch.ones((size, length), dtype=torch.long, device=network.device)
+        places = torch.arange(length, device=network.device).expand(3, size, -1)
+        labels = torch.full_like(ids, -100)
+        labels[:, -most_tokens:] = 1
+        mask = torch.ones_like(ids)
+        return {"input_ids": ids, "attention_mask": mask, "position_ids": places, "labels": labels}
+
+    def loss(network: Any, batch: dict[str, Tensor]) -> Tensor:
+        with torch.autocast("cuda", torch.bfloat16, enabled=precision_of(config) == "bfloat16"):
+            log_probs: Tensor = network(**batch, fused_lm_head=True).log_probs
+        return -log_probs.mean()
+
+    def choose() -> Split:
+        # The trainer adds this head again, around this one.
+        add_fused_lm_head(base_model(network))
+        return choose_split(network, config.examples_per_step(), longest, loss)
+
+    return split_of_run(config, run, choose)
 
 
 def sampling_and_rewards(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, RewardSettings]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from texlens.train.grpo.completions import CompletionLog, PromptRecord
+from texlens.train.grpo.graphed_sampling import GraphedSampler
 from texlens.train.grpo.sampling import Sampling, lean_decoder, sample
 from texlens.train.rewards.functions import BatchRewards
 from texlens.train.run.callbacks import LOG_PREFIX
@@ -49,6 +51,7 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         super().__init__(model=model, reward_funcs=functions, **kwargs)
         encode_each_picture_once(model)
         self.rewards, self.sampling, self.completions = rewards, sampling, completions
+        self.graphed: GraphedSampler | None = None
 
     def _generate_single_turn(
         self,
@@ -63,18 +66,28 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         TRL's calls `generate`, which reads a picture and its prompt again for each answer.
         """
         start = time.perf_counter()
-        decoder = None
-        if not self.use_vllm:
-            decoder = lean_decoder(self.accelerator.unwrap_model(self.model))
-        if decoder is None:
+        sampler = self._sampler()
+        if sampler is None:
             answers = super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, *args, **kwargs
             )
         else:
             inputs, rows = self._different_prompts(prompt_ids, multimodal_fields)
-            answers = sample(decoder, inputs, rows, self.sampling), None
+            answers = sampler(inputs, rows, self.sampling), None
         self._log_mean({"seconds_sampling": time.perf_counter() - start})
         return answers
+
+    def _sampler(self) -> Any:
+        """What samples answers with the present weights; None: TRL's own way."""
+        if self.use_vllm or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            return None
+        network = self.accelerator.unwrap_model(self.model)
+        if self.accelerator.device.type == "cuda":
+            if self.graphed is None:
+                self.graphed = GraphedSampler(network)
+            return self.graphed.sample
+        decoder = lean_decoder(network)
+        return None if decoder is None else partial(sample, decoder)
 
     def _different_prompts(
         self, prompt_ids: Sequence[list[int]], multimodal_fields: dict[str, Any]

@@ -159,6 +159,11 @@ def attention_of(config: FineTuningConfig) -> str:
     return "flash_attention_2" if works else "sdpa"
 
 
+def base_model(network: Any) -> Any:
+    """The Qwen2.5-VL in a PEFT model; a plain one is returned as it is."""
+    return network.get_base_model() if hasattr(network, "peft_config") else network
+
+
 def base_source(config: FineTuningConfig) -> str:
     """The folder or hub name of a recipe's base."""
     return config.model or str(EMBEDDED)

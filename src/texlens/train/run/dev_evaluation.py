@@ -21,6 +21,7 @@ from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction
 from texlens.train.run.adapters import is_small
+from texlens.train.run.compiled import without_compilation
 from texlens.train.run.examples import dev_examples
 from texlens.train.run.processes import (
     from_main,
@@ -70,7 +71,7 @@ class DevEvaluator:
                 reader = Reader(copied, batch_size=self.batch_size, constrained=False, reread=False)
                 if reader.frame is not None:
                     reader.frame = replace(reader.frame, smallest=self.smallest)
-                with _half_precision(copied.model):
+                with _half_precision(copied.model), without_compilation(copied.model):
                     answers = {
                         name: self._read(reader, examples) for name, examples in self.sets.items()
                     }

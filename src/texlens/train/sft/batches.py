@@ -14,8 +14,11 @@ from torch.utils.data import Sampler
 from texlens.errors import TexlensError
 from texlens.model.load import Loaded
 from texlens.model.prompt import Prompt
+from texlens.reading.decoding.positions import prompt_positions
 from texlens.reading.pictures.opening import open_picture
+from texlens.train.run.graphed import padded_length
 from texlens.train.run.prepared import FineTuningData
+from texlens.train.run.vision_features import VisionFeatures
 from texlens.train.sft.augmentation import PictureAugmenter
 
 IGNORED = -100  # the label of a token without loss
@@ -93,15 +96,20 @@ class LengthGroupedSampler(Sampler[int]):
 class AnswerCollator:
     """Examples to the tensors of a batch: prompt, visual tokens and answer, padded on the right.
 
-    Only the answer and its end token have labels. It opens the pictures, so that it can run in the
-    data loader's processes, ahead of need. An augmented picture can have other visual tokens than the
-    picture itself.
+    Only the answer and its end token have labels. It opens the pictures, or reads their `features`,
+    so that it can run in the data loader's processes, ahead of need. An augmented picture can have
+    other visual tokens than the picture itself.
     """
 
     def __init__(
-        self, loaded: Loaded, prompt: Prompt, augmenter: PictureAugmenter | None = None
+        self,
+        loaded: Loaded,
+        prompt: Prompt,
+        *,
+        augmenter: PictureAugmenter | None = None,
+        features: VisionFeatures | None = None,
     ) -> None:
-        self.augmenter = augmenter
+        self.augmenter, self.features = augmenter, features
         processor = loaded.processor
         self.image_processor = processor.image_processor
         self.size = {
@@ -115,39 +123,55 @@ class AnswerCollator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """The batch of these rows of a `FineTuningData` table.
 
-        `input_ids`, `attention_mask`, `labels`, `mm_token_type_ids` (1 on visual tokens), each
-        (batch, longest); `pixel_values` (patches of all pictures, values); `image_grid_thw`
-        (batch, 3).
+        `input_ids` and `labels`, each (batch, longest); `position_ids` (3, batch, longest); and
+        `visual_features` (visual tokens of all pictures, width), or `pixel_values` (patches of all
+        pictures, values) and `image_grid_thw` (batch, 3). There is no mask: padding stands on the
+        right, where causal attention never looks. Positions are found here, in the data loader's
+        processes, since the network finds them picture by picture.
         """
+        visible, grids = self._visible(rows)
+        sequences = []
+        for row, grid in zip(rows, grids, strict=True):
+            visual = [self.image_token] * (grid[0] * grid[1])
+            sequences.append([*self.before, *visual, *self.after, *row["answer"]])
+        longest = padded_length(max(map(len, sequences)))
+        ids = np.full((len(rows), longest), self.pad, dtype=np.int64)
+        labels = np.full_like(ids, IGNORED)
+        positions = np.zeros((3, *ids.shape), dtype=np.int64)
+        for place, (row, grid, sequence) in enumerate(zip(rows, grids, sequences, strict=True)):
+            start = len(sequence) - len(row["answer"])
+            ids[place, : len(sequence)] = sequence
+            after = len(self.after) + len(row["answer"])
+            positions[:, place, : len(sequence)] = prompt_positions(
+                len(self.before), grid[0], grid[1], after
+            )
+            labels[place, start : len(sequence)] = row["answer"]
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "position_ids": torch.from_numpy(positions),
+            "labels": torch.from_numpy(labels),
+        } | visible
+
+    def _visible(
+        self, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[dict[str, Tensor], list[list[int]]]:
+        """What the network sees of the pictures, and the rows and columns of their visual tokens."""
+        expected = [[row["rows"], row["columns"]] for row in rows]
+        if self.features is not None:
+            seen = torch.cat([self.features[row["place"]] for row in rows])
+            return {"visual_features": seen}, expected
         pictures = [open_picture(row["picture"]) for row in rows]
         if self.augmenter is not None:
             pictures = self.augmenter(pictures, [row["id"] for row in rows])
         processed = self.image_processor(images=pictures, size=self.size, return_tensors="pt")
-        grids = processed["image_grid_thw"][:, 1:] // self.image_processor.merge_size
-        sequences = []
-        for row, grid in zip(rows, grids.tolist(), strict=True):
-            if self.augmenter is None and grid != [row["rows"], row["columns"]]:
+        grids = (processed["image_grid_thw"][:, 1:] // self.image_processor.merge_size).tolist()
+        for row, grid, size in zip(rows, grids, expected, strict=True):
+            if self.augmenter is None and grid != size:
                 raise TexlensError(
                     f"The picture of '{row['id']}' has {grid[0]} x {grid[1]} visual tokens, but "
-                    f"{row['rows']} x {row['columns']} were expected; please report this."
+                    f"{size[0]} x {size[1]} were expected; please report this."
                 )
-            visual = [self.image_token] * (grid[0] * grid[1])
-            sequences.append([*self.before, *visual, *self.after, *row["answer"]])
-        ids = np.full((len(rows), max(map(len, sequences))), self.pad, dtype=np.int64)
-        mask, labels = np.zeros_like(ids), np.full_like(ids, IGNORED)
-        for place, (row, sequence) in enumerate(zip(rows, sequences, strict=True)):
-            start = len(sequence) - len(row["answer"])
-            ids[place, : len(sequence)] = sequence
-            mask[place, : len(sequence)] = 1
-            labels[place, start : len(sequence)] = row["answer"]
-        return {
-            "input_ids": torch.from_numpy(ids),
-            "attention_mask": torch.from_numpy(mask),
-            "labels": torch.from_numpy(labels),
-            "mm_token_type_ids": torch.from_numpy((ids == self.image_token).astype(np.int64)),
-            "pixel_values": processed["pixel_values"],
-            "image_grid_thw": processed["image_grid_thw"],
-        }
+        return {key: processed[key] for key in ("pixel_values", "image_grid_thw")}, grids
 
 
 def check_batches(collator: AnswerCollator, data: FineTuningData) -> None:

@@ -11,7 +11,7 @@ from texlens.train.run.settings import FineTuningConfig
 
 
 class TrainingAugmentation(Settings):
-    """How often pictures are augmented as a scan, a screen capture or a photo, and how strongly.
+    """How often pictures are augmented as a scan, a screen capture, a photo of paper or of a screen.
 
     What is left to 1 stays as it is. See `data.pictures.augmentation`.
     """
@@ -19,12 +19,13 @@ class TrainingAugmentation(Settings):
     scan: float = Field(default=0.0, ge=0, le=1)
     screen: float = Field(default=0.0, ge=0, le=1)
     photo: float = Field(default=0.0, ge=0, le=1)
+    screen_photo: float = Field(default=0.0, ge=0, le=1)
     strength: float = Field(default=0.5, gt=0, le=1)
 
     @model_validator(mode="after")
     def _shares_fit(self) -> TrainingAugmentation:
-        if self.scan + self.screen + self.photo > 1:
-            raise ValueError("the shares of scan, screen and photo are more than 1 together")
+        if self.scan + self.screen + self.photo + self.screen_photo > 1:
+            raise ValueError("the shares of the four media are more than 1 together")
         return self
 
 
@@ -34,6 +35,9 @@ class SftConfig(FineTuningConfig):
     A sequence (prompt, visual tokens, answer) longer than `max_length` tokens is left out and
     counted; unlike TRL's `max_length` this one truncates nothing. `dataloader_num_workers` processes
     open pictures ahead of need; 0 opens them in the training loop.
+
+    `cache_vision_features` computes the visual tokens of all pictures before the run and keeps them on
+    disk (`run.vision_features`); it needs a frozen vision tower.
 
     Every `eval_loss_steps` steps, and at the start and the end, the loss on all rows of the dev sets is
     computed (`sft.dev_loss`); None: never. `augmentation` changes the training pictures in a new way each
@@ -45,3 +49,15 @@ class SftConfig(FineTuningConfig):
     dataloader_num_workers: int = Field(default=1, ge=0)
     eval_loss_steps: int | None = Field(default=None, gt=0)
     augmentation: TrainingAugmentation | None = None
+    cache_vision_features: bool = False
+
+    @model_validator(mode="after")
+    def _vision_is_frozen(self) -> SftConfig:
+        if self.cache_vision_features and set(self.trainable_modules) != {"language_model"}:
+            raise ValueError(
+                "cache_vision_features: vision tower and merger must be frozen: leave them out of "
+                "trainable_modules"
+            )
+        if self.cache_vision_features and self.augmentation is not None:
+            raise ValueError("cache_vision_features: augmented pictures are never the same twice")
+        return self

@@ -10,27 +10,37 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
+from torch import Tensor
 from trl.trainer.sft_config import SFTConfig as TrlConfig
+from trl.trainer.utils import add_fused_lm_head
 
 from texlens.model.load import Loaded
 from texlens.reading.pictures.framing import frame_for
-from texlens.train.run.adapters import load_for_training
+from texlens.train.run.adapters import (
+    base_model,
+    load_for_training,
+    precision_of,
+)
 from texlens.train.run.callbacks import DevLossCallback
+from texlens.train.run.compiled import make_fast
 from texlens.train.run.dev_evaluation import dev_evaluator
 from texlens.train.run.loader_processes import start_method
 from texlens.train.run.prepared import FineTuningData, prepare_examples
+from texlens.train.run.probe import Split, choose_split, split_of_run
 from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.settings import DataFile
 from texlens.train.run.trl_trainers import run_training, trl_arguments
+from texlens.train.run.vision_features import vision_features
 from texlens.train.sft.augmentation import PictureAugmenter
 from texlens.train.sft.batches import AnswerCollator, LengthGroupedSampler, check_batches
 from texlens.train.sft.dev_loss import DevLoss
 from texlens.train.sft.settings import SftConfig
-from texlens.train.sft.trainer import FormulaSftTrainer
+from texlens.train.sft.trainer import FormulaSftTrainer, answer_log_probs
 
 _LOSS_BATCH_SIZE = 8
 
@@ -58,9 +68,16 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     loaded = load_for_training(config)
     with local_main_first():
         data = prepare_examples(config.data, loaded, max_length=config.max_length)
-    collator = AnswerCollator(loaded, data.prompt)
+    losses = _dev_loss(config, loaded, AnswerCollator(loaded, data.prompt))
+    features = None
+    if config.cache_vision_features:
+        with local_main_first():
+            features = vision_features(loaded, data)
+        data.table = data.table.add_column("place", np.arange(len(data.table)))
+    collator = AnswerCollator(loaded, data.prompt, features=features)
     check_batches(collator, data)
-    losses = _dev_loss(config, loaded, collator)
+    split = _split(config, run, loaded, data, collator)
+    make_fast(loaded.model, config, checkpointing=split["gradient_checkpointing"])
     per_step = config.examples_per_step(run.processes)
     sampler = LengthGroupedSampler(
         data.lengths,
@@ -69,7 +86,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
         examples_per_step=per_step,
         seed=config.seed,
     )
-    padding = round(sampler.padding(config.per_device_train_batch_size), 4)
+    padding = round(sampler.padding(split["per_device_train_batch_size"]), 4)
     run.write_start(data.record | {"padding": padding}, loaded.model)
     schedule = Schedule(config, steps_per_epoch=-(-len(sampler) // per_step))
     workers = config.dataloader_num_workers
@@ -86,6 +103,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,  # nothing is truncated
         ddp_find_unused_parameters=False,
+        **split,
     )
     trainer = FormulaSftTrainer(
         sampler=sampler,
@@ -110,7 +128,34 @@ def _training_collator(
         return plain
     frame = frame_for(loaded.prompt_config, loaded.processor.image_processor)
     augmenter = PictureAugmenter(config.augmentation, frame, seed=config.seed)
-    return AnswerCollator(loaded, data.prompt, augmenter)
+    return AnswerCollator(loaded, data.prompt, augmenter=augmenter)
+
+
+def _split(
+    config: SftConfig,
+    run: RunFolder,
+    loaded: Loaded,
+    data: FineTuningData,
+    collator: AnswerCollator,
+) -> dict[str, Any]:
+    """How a step goes through the network: as the recipe says, or by a trial on a GPU."""
+
+    def longest(size: int) -> dict[str, Tensor]:
+        rows = np.argsort(data.lengths, kind="stable")[-size:]
+        batch = collator([data.table[int(row)] for row in rows])
+        return {name: tensor.to(loaded.model.device) for name, tensor in batch.items()}
+
+    def loss(network: Any, batch: dict[str, Tensor]) -> Tensor:
+        with torch.autocast("cuda", torch.bfloat16, enabled=precision_of(config) == "bfloat16"):
+            outputs = answer_log_probs(network, network, batch)
+        return -outputs.log_probs.sum() / outputs.label_mask.sum()
+
+    def choose() -> Split:
+        # The trainer adds this head again, around this one.
+        add_fused_lm_head(base_model(loaded.model), outputs=("log_probs", "is_top1"))
+        return choose_split(loaded.model, config.examples_per_step(), longest, loss)
+
+    return split_of_run(config, run, choose)
 
 
 def _dev_loss(config: SftConfig, loaded: Loaded, collator: AnswerCollator) -> DevLoss | None:

@@ -1,0 +1,59 @@
+"""The repeated layers of a network, compiled once each kind: fewer and larger kernels a step.
+
+A step of the 3B starts some fifteen thousand small kernels, and on a fast GPU it is their starting
+that takes the time. `torch.compile` on one layer fuses most of them; all layers of a kind share the
+result. Compiled layers serve training alone: generation, whose shapes change with every token, runs
+on the layers as they are (`without_compilation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+    Qwen2_5_VLDecoderLayer,
+)
+
+from texlens.train.run.adapters import on_cpu
+from texlens.train.run.graphed import graph_language_model
+from texlens.train.run.settings import FineTuningConfig
+
+
+def make_fast(network: torch.nn.Module, config: FineTuningConfig, *, checkpointing: bool) -> None:
+    """Compile and record the network of a run, as far as its recipe wants it and it can be done."""
+    if on_cpu(config):
+        return
+    if config.compile:
+        compile_layers(network)
+    dropout = config.lora is not None and config.lora.lora_dropout > 0
+    if config.cuda_graphs and not config.compile and not checkpointing and not dropout:
+        graph_language_model(network)
+
+
+def compile_layers(network: torch.nn.Module) -> None:
+    """Compile the decoder layers of a Qwen2.5-VL, in place, for batches of any shape."""
+    # One graph serves all layers; without this their number would count as its variants.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
+    for module in network.modules():
+        if isinstance(module, Qwen2_5_VLDecoderLayer):
+            module.compile(dynamic=True)
+
+
+@contextmanager
+def without_compilation(network: torch.nn.Module) -> Iterator[None]:
+    """Run the layers of a network as they were before `compile_layers`."""
+    compiled: list[tuple[Any, Any]] = [
+        (module, module._compiled_call_impl)
+        for module in network.modules()
+        if module._compiled_call_impl is not None
+    ]
+    for module, _ in compiled:
+        module._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for module, call in compiled:
+            module._compiled_call_impl = call

@@ -1,0 +1,68 @@
+"""Compiled layers compute the same losses and gradients; shapes and splits of a step are sensible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from texlens.train.run.adapters import load_for_training
+from texlens.train.run.compiled import compile_layers, without_compilation
+from texlens.train.run.graphed import padded_length
+from texlens.train.run.prepared import prepare_examples
+from texlens.train.run.probe import _ways
+from texlens.train.sft.batches import AnswerCollator
+from texlens.train.sft.settings import SftConfig
+
+
+@given(st.integers(1, 5000))
+def test_padding_adds_at_most_an_eighth_and_leaves_few_lengths(longest: int) -> None:
+    padded = padded_length(longest)
+    assert longest <= padded < longest + max(16, longest / 8 + 1)
+    assert padded_length(padded) == padded
+
+
+def test_few_lengths_occur() -> None:
+    assert len({padded_length(length) for length in range(50, 1025)}) < 40
+
+
+def test_a_step_is_tried_whole_first_and_one_by_one_last() -> None:
+    ways = list(_ways(8))
+    assert ways == [(8, False), (4, False), (8, True), (4, True), (2, True), (1, True)]
+    assert list(_ways(1)) == [(1, False), (1, True)]
+
+
+@pytest.mark.slow
+def test_compiled_layers_have_the_same_losses_and_gradients(
+    tuning: Callable[..., SftConfig],
+) -> None:
+    config = tuning(lora={"r": 4, "lora_alpha": 8}, trainable_modules=["language_model"])
+    loaded = load_for_training(config)
+    data = prepare_examples(config.data, loaded, max_length=config.max_length, quiet=True)
+    batch = AnswerCollator(loaded, data.prompt)([data.table[place] for place in (3, 8)])
+    network = loaded.model.train()
+    trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    for name, parameter in trained.items():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+
+    def loss_and_gradients() -> tuple[float, dict[str, torch.Tensor]]:
+        network.zero_grad(set_to_none=True)
+        loss = network(**batch).loss
+        loss.backward()
+        return float(loss), {n: p.grad.clone() for n, p in trained.items() if p.grad is not None}
+
+    plain, gradients = loss_and_gradients()
+    compile_layers(network)
+    compiled, others = loss_and_gradients()
+    assert compiled == pytest.approx(plain, rel=1e-5)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(others[name], gradient, rtol=1e-3, atol=1e-5)
+    layer = network.get_base_model().model.language_model.layers[0]
+    assert layer._compiled_call_impl is not None
+    with without_compilation(network):
+        assert layer._compiled_call_impl is None
+    assert layer._compiled_call_impl is not None
