@@ -97,7 +97,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"'{path}' is not a whole zip file ({error}): fetch it again, or unpack it."
+            f"'{path}' is not a whole zip file ({error}): delete it and fetch it again."
         ) from error
 
 

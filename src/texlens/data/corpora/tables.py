@@ -110,7 +110,7 @@ def _open(file: Path) -> Any:
         table = open_parquet(file)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(
-            f"'{file}' is not a readable Parquet file ({error}): fetch it again."
+            f"'{file}' is not a readable Parquet file ({error}): delete it and fetch it again."
         ) from error
     names = table.schema_arrow.names
     if "image" not in names or _text_column(names) is None:
@@ -152,8 +152,8 @@ class _Rows:
             return next(self._batches)
         except (OSError, pa.ArrowException, StopIteration) as error:
             raise TexlensError(
-                f"'{self._file}' is damaged in row group {self._group}: fetch it again, and run the "
-                "same command to go on."
+                f"'{self._file}' is damaged in row group {self._group}: delete it and fetch it again, "
+                "then run the same command to go on."
             ) from error
 
     def at(self, row: int) -> tuple[Any, Any]:
