@@ -48,7 +48,7 @@ CORPORA: dict[str, str | None] = {
     "unseen-fonts": None,
 }
 
-# The folder of a repository that has the corpus; None where it is the subset's.
+# The folder of a repository that has the corpus, where it is not named after the subset.
 _PARTS = {
     "latex-formulas": "cleaned_formulas",
     "crohme": "human_handwrite",
@@ -134,27 +134,9 @@ def open_corpus(
         InputError: a name or an option does not fit, or there is no such corpus at a path.
         TexlensError: the corpus could not be fetched.
     """
-    if name not in CORPORA:
-        raise InputError(f"There is no corpus '{name}': choose among {', '.join(CORPORA)}.")
+    _check_options(name, paths, captions, subset, count, revision)
     # Worker processes may have been started in another working directory.
     paths = [path.absolute() for path in paths]
-    for option, value, corpora in (
-        ("--captions", captions, ("crohme", "hmer", "folder")),
-        ("--subset", subset, tuple(_SUBSETS)),
-        ("--count", count, ("synthetic", "unseen-fonts")),
-    ):
-        if value is not None and name not in corpora:
-            raise InputError(
-                f"{option} has no meaning for '{name}', only for {', '.join(corpora)}."
-            )
-    if name in _SUBSETS and subset not in (*_SUBSETS[name], None):
-        raise InputError(f"'{name}' has no subset '{subset}': {', '.join(_SUBSETS[name])}.")
-    if name == "unimer" and subset is None:
-        raise InputError(f"'unimer' needs --subset: {', '.join(_SUBSETS[name])}.")
-    if count is not None and count < 1:
-        raise InputError(f"The count is {count}: give at least 1.")
-    if revision is not None and (paths or CORPORA[name] is None):
-        raise InputError("--revision is for a corpus that is fetched from the hub.")
     if name == "synthetic":
         return Synthetic(kind, tuple(paths), count, seed)
     if name == "unseen-fonts":
@@ -163,9 +145,9 @@ def open_corpus(
         return UnseenFonts(count, seed)
     if name == "hmer":
         return _hmer(paths, captions, vary_ink, seed)
-    if len(paths) > 1:
-        raise InputError(f"'{name}' takes one --from, not {len(paths)}.")
-    part = _PARTS.get(name, subset or "human_handwrite")
+    if name == "linxy-latex-ocr":
+        subset = subset or "human_handwrite"
+    part = _PARTS.get(name, subset or "")
     if paths:
         path, origins = paths[0], origin_of(paths[0])
     else:
@@ -198,6 +180,37 @@ def open_corpus(
             return ParquetCorpus(name, path) if _is_parquet(path) else Im2latex.open(path)
         case _:
             return Folder.open(path, captions, kind)
+
+
+def _check_options(
+    name: str,
+    paths: Sequence[Path],
+    captions: Path | None,
+    subset: str | None,
+    count: int | None,
+    revision: str | None,
+) -> None:
+    if name not in CORPORA:
+        raise InputError(f"There is no corpus '{name}': choose among {', '.join(CORPORA)}.")
+    for option, value, corpora in (
+        ("--captions", captions, ("crohme", "hmer", "folder")),
+        ("--subset", subset, tuple(_SUBSETS)),
+        ("--count", count, ("synthetic", "unseen-fonts")),
+    ):
+        if value is not None and name not in corpora:
+            raise InputError(
+                f"{option} has no meaning for '{name}', only for {', '.join(corpora)}."
+            )
+    if name in _SUBSETS and subset not in (*_SUBSETS[name], None):
+        raise InputError(f"'{name}' has no subset '{subset}': {', '.join(_SUBSETS[name])}.")
+    if name == "unimer" and subset is None:
+        raise InputError(f"'unimer' needs --subset: {', '.join(_SUBSETS[name])}.")
+    if count is not None and count < 1:
+        raise InputError(f"The count is {count}: give at least 1.")
+    if revision is not None and (paths or CORPORA[name] is None):
+        raise InputError("--revision is for a corpus that is fetched from the hub.")
+    if len(paths) > 1 and name not in ("synthetic", "unseen-fonts", "hmer"):
+        raise InputError(f"'{name}' takes one --from, not {len(paths)}.")
 
 
 def _fetch(name: str, part: str, revision: str | None) -> tuple[Path, tuple[Origin, ...]]:
