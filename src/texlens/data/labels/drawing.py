@@ -32,6 +32,8 @@ _WINDOW: Final = 5
 # pixels may stand in either.
 _UNSURE: Final = 0.04
 _MOST_UNSURE: Final = 24
+# The same for a whole page: down and across, in pixels at 200 dpi.
+_SHIFTS: Final = ((0.0, 0.0), (0.03, 0.0), (-0.03, 0.0), (0.0, 0.03), (0.0, -0.03))
 
 
 @dataclass(slots=True)
@@ -64,13 +66,20 @@ class Difference:
     where: tuple[int, int] = (0, 0)
 
 
-def place(page: FormulaPage, glyphs: GlyphTable) -> list[Placed]:
-    """The ink of a page in pixels at 200 dpi; row 0 is the first below the page's lower edge."""
+def place(
+    page: FormulaPage, glyphs: GlyphTable, shift: tuple[float, float] = (0.0, 0.0)
+) -> list[Placed]:
+    """The ink of a page in pixels at 200 dpi; row 0 is the first below the page's lower edge.
+
+    `shift` moves the whole page by parts of a pixel, down and across.
+    """
     placed = []
+    lower, left = shift
     for glyph, x, y in page.characters:
         bitmap = glyphs[glyph]
         if bitmap.ink.size:
-            across, down = x * PIXELS_PER_SP + 0.5, (y - page.height) * PIXELS_PER_SP + 0.5
+            across = x * PIXELS_PER_SP + 0.5 + left
+            down = (y - page.height) * PIXELS_PER_SP + 0.5 + lower
             row, column = math.floor(down), math.floor(across)
             others = tuple(
                 (bitmap.top + r, bitmap.left + c)
@@ -80,11 +89,11 @@ def place(page: FormulaPage, glyphs: GlyphTable) -> list[Placed]:
             )
             placed.append(Placed(row + bitmap.top, column + bitmap.left, bitmap.ink, glyph, others))
     for x, y, width, height in page.rules:
-        left, right = x * PIXELS_PER_SP, (x + width) * PIXELS_PER_SP
-        lower = (y - page.height) * PIXELS_PER_SP
-        upper = lower - height * PIXELS_PER_SP
-        row, column = math.floor(upper), math.floor(left)
-        ink = np.ones((math.floor(lower) - row + 1, math.floor(right) - column + 1), bool)
+        start = x * PIXELS_PER_SP + left
+        bottom = (y - page.height) * PIXELS_PER_SP + lower
+        row, column = math.floor(bottom - height * PIXELS_PER_SP), math.floor(start)
+        end = math.floor(start + width * PIXELS_PER_SP)
+        ink = np.ones((math.floor(bottom) - row + 1, end - column + 1), bool)
         placed.append(Placed(row, column, ink, None))
     return placed
 
@@ -177,18 +186,23 @@ def draw(page: FormulaPage, glyphs: GlyphTable) -> Grey | None:
 def compare(picture: Grey, page: FormulaPage, glyphs: GlyphTable, accept: float) -> Difference:
     """How the drawn formula differs from a picture in 16 levels.
 
-    Glyphs that may stand in either of two pixels are moved where the picture differs around them,
-    until the score is below `accept`.
+    The page, and then glyphs that may stand in either of two pixels, are moved where the picture
+    differs around them, until the score is below `accept`.
     """
-    placed = place(page, glyphs)
-    if not placed:
-        return Difference(math.inf, picture.size)
-    sheet = Sheet.of(placed)
-    halved = sheet.halved()
-    found = _difference(residual(picture, halved), picture)
-    if found.score < accept or _far_off(picture, halved):
-        return found
-    unsure = [piece for piece in placed if piece.other_places]
+    best: tuple[Difference, Sheet] | None = None
+    for shift in _SHIFTS:
+        placed = place(page, glyphs, shift)
+        if not placed:
+            return Difference(math.inf, picture.size)
+        sheet = Sheet.of(placed)
+        found = _difference(residual(picture, sheet.halved()), picture)
+        if found.score < accept or _far_off(picture, sheet.halved()):
+            return found
+        if best is None or (found.score, found.pixels) < (best[0].score, best[0].pixels):
+            best = found, sheet
+    assert best is not None
+    found, sheet = best
+    unsure = [piece for piece in sheet.placed if piece.other_places]
     for piece in unsure if len(unsure) <= _MOST_UNSURE else []:
         if found.score < accept:
             break

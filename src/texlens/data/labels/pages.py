@@ -16,8 +16,10 @@ from texlens.render.dvi import Character, DviPage, Rule, read_dvi
 from texlens.render.tex import TypesetPage, typeset
 
 # A display wider than the line shrinks, as TeX shrinks it. The page holds its height and depth in a
-# special, since DVI has no sizes of boxes. The pictures were typeset without amsmath: its dots, roots
-# and accents differ. What readings need of it is defined by what LaTeX itself has.
+# special, since DVI has no sizes of boxes. What a broken formula leaves outside its box is thrown away
+# by the output routine, or it would become one page too many. The pictures were typeset without
+# amsmath: its dots and accents differ, and they show a \binom as its two arguments. What readings use
+# of it is defined by what LaTeX itself has.
 _PREAMBLE: Final = r"""
 \documentclass[10pt]{article}
 \hbadness=10000 \vbadness=10000 \hfuzz=\maxdimen \vfuzz=\maxdimen
@@ -25,20 +27,10 @@ _PREAMBLE: Final = r"""
 \newcommand\operatorname{\@ifstar{\@limitsoperator}{\@plainoperator}}
 \newcommand\@plainoperator[1]{\mathop{\operator@font #1}\nolimits}
 \newcommand\@limitsoperator[1]{\mathop{\operator@font #1}}
-\renewenvironment{matrix}{\null\,\vcenter\bgroup\let\\\cr\normalbaselines\m@th
-  \ialign\bgroup\hfil$##$\hfil&&\quad\hfil$##$\hfil\crcr
-  \mathstrut\crcr\noalign{\kern-\baselineskip}}%
-  {\crcr\mathstrut\crcr\noalign{\kern-\baselineskip}\egroup\egroup\,}
-\renewenvironment{pmatrix}{\left(\begin{matrix}}{\end{matrix}\right)}
-\newenvironment{bmatrix}{\left[\begin{matrix}}{\end{matrix}\right]}
-\newenvironment{vmatrix}{\left|\begin{matrix}}{\end{matrix}\right|}
 \newenvironment{aligned}{\begin{array}{rlrlrlrlrl}}{\end{array}}
-\renewenvironment{cases}{\left\{\,\vcenter\bgroup\let\\\cr\normalbaselines\m@th
-  \ialign\bgroup$##\hfil$&\quad##\hfil\crcr}{\crcr\egroup\egroup\right.}
 \makeatother
 \newcommand\dfrac[2]{{\displaystyle\frac{#1}{#2}}}
 \newcommand\tfrac[2]{{\textstyle\frac{#1}{#2}}}
-\newcommand\binom[2]{{#1\choose#2}}
 \newcommand\text[1]{\mbox{#1}}
 \newcommand\boldsymbol[1]{\mbox{\boldmath$#1$}}
 \newcommand\overset[2]{\stackrel{#1}{#2}}
@@ -54,6 +46,7 @@ _PREAMBLE: Final = r"""
   \setbox\formulabox\vbox{\noindent\par}%
   \immediate\write-1{@@end #1@@}}
 \begin{document}
+\output={\setbox0\box255 \deadcycles=0 }
 """
 # TeX takes a bracket or star that begins a row for an argument of the line break before it.
 _ROW_OPENING: Final = re.compile(r"(?<=\\\\)(?=\s+[\[*])")
