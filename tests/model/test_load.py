@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 
 from texlens.errors import InputError
 from texlens.model.load import load_model
@@ -31,6 +38,43 @@ def test_a_model_without_safetensors(model_folder: Path, tmp_path: Path) -> None
     (folder / "model.safetensors").unlink()
     with pytest.raises(InputError, match="no weights in safetensors form"):
         load_model(folder)
+
+
+def test_weights_that_were_cut_short(model_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(10_000)
+    with pytest.raises(InputError, match="are damaged or cut short"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "complaint"),
+    [
+        (GatedRepoError, "is gated: accept its licence at https://huggingface.co/some/model"),
+        (RepositoryNotFoundError, "The hub has no model 'some/model' that you may see"),
+        (LocalEntryNotFoundError, "the hub could not be reached"),
+        (None, "the disk of the hub's cache is full"),
+    ],
+)
+def test_what_the_hub_refuses_is_named(
+    kind: Any, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers raises an OSError, whose cause is the hub's error."""
+
+    def refuse(source: str) -> None:
+        if kind is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        try:
+            raise kind.__new__(kind)
+        except Exception as error:
+            raise OSError(f"{source} cannot be loaded") from error
+
+    monkeypatch.setattr("texlens.model.processor.load_processor", refuse)
+    with pytest.raises(InputError, match=complaint) as raised:
+        load_model("some/model")
+    assert "\n" not in str(raised.value)
 
 
 def test_another_kind_of_model(model_folder: Path, tmp_path: Path) -> None:

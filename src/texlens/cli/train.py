@@ -50,7 +50,7 @@ _fine_tuning_options = options(
         "--devices", type=POSITIVE, default=1, help="With --dry-run: the number of devices."
     ),
     click.option(
-        "--layout", type=click.Choice(["ddp", "fsdp2", "zero2"]), default="ddp",
+        "--layout", type=click.Choice(["ddp", "fsdp2"]), default="ddp",
         help="With --dry-run: how the devices share the work.",
     ),
     json_option(),

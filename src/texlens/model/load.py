@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
@@ -71,6 +72,7 @@ def load_model(
         read_config(Path(source))
     place = _device(device)
     kind = _dtype(dtype, place)
+    from safetensors import SafetensorError
     from transformers import Qwen2_5_VLForConditionalGeneration
 
     from texlens.model.processor import load_processor
@@ -94,7 +96,7 @@ def load_model(
         network = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             source, use_safetensors=True, trust_remote_code=False, **options
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(_why_not(source, error)) from error
     if adapter_source is not None:
         network = _with_adapter(network, adapter_source, train_adapter)
@@ -153,26 +155,58 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def _why_not(source: str, error: Exception) -> str:
     """Why a model could not be loaded, in one sentence."""
-    folder = Path(source)
-    if not folder.is_dir():
+    folder, kinds, text = Path(source), _kinds(error), " ".join(str(error).split())
+    if "OutOfMemoryError" in kinds:
+        return f"The model '{source}' does not fit into the memory of the device: {text[:100]}"
+    if "No space left on device" in text or getattr(error, "errno", None) == errno.ENOSPC:
         return (
-            f"The model '{source}' is not in the local cache and could not be fetched from the "
-            "hub: give --model a local folder, or check the name and the network."
+            f"The model '{source}' could not be fetched: the disk of the hub's cache is full. Make "
+            "room, or set HF_HOME to a folder on another disk."
+        )
+    if "GatedRepoError" in kinds:
+        return (
+            f"The model '{source}' is gated: accept its licence at https://huggingface.co/{source} "
+            "and log in with `hf auth login`."
+        )
+    if "SafetensorError" in kinds:
+        return (
+            f"The weights of '{source}' are damaged or cut short ({text[:100]}): copy or fetch them "
+            "again."
+        )
+    if not folder.is_dir():
+        if "RepositoryNotFoundError" in kinds:
+            return (
+                f"The hub has no model '{source}' that you may see: check the name, or log in with "
+                "`hf auth login`."
+            )
+        return (
+            f"The model '{source}' is not in the local cache, and the hub could not be reached: give "
+            "--model a local folder, or check the network."
         )
     if not any(folder.glob("*.safetensors")):
         return f"The folder '{source}' has no weights in safetensors form (other forms are unsafe)."
-    return f"The model in '{source}' cannot be loaded: {' '.join(str(error).split())[:200]}"
+    return f"The model in '{source}' cannot be loaded: {text[:200]}"
+
+
+def _kinds(error: BaseException | None) -> set[str]:
+    """The names of the classes of an error and of what caused it."""
+    kinds: set[str] = set()
+    while error is not None:
+        kinds |= {kind.__name__ for kind in type(error).__mro__}
+        error = error.__cause__ or error.__context__
+    return kinds
 
 
 def _with_adapter(network: Any, adapter: str, trainable: bool) -> Any:
     require_extra("Loading an adapter", "model", "peft")
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     try:
         return PeftModel.from_pretrained(
             network, adapter, is_trainable=trainable, use_safetensors=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"The adapter '{adapter}' cannot be used with this model: "
             f"{' '.join(str(error).split())[:200]}"

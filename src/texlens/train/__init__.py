@@ -24,15 +24,21 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 def fine_tune(
     config: SftConfig | GrpoConfig, out: Path, *, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Train by a recipe of either kind: `train_sft` or `train_grpo`."""
-    if config.job == "grpo":
-        from texlens.train.grpo.train import train_grpo
+    """Train by a recipe of either kind: `train_sft` or `train_grpo`.
 
-        return train_grpo(config, out, overwrite=overwrite)
-    if config.dataloader_num_workers:
+    Raises TexlensError, beside what they raise, when memory or disk are used up.
+    """
+    if config.job == "sft" and config.dataloader_num_workers:
         from texlens.train.run.loader_processes import start_ahead
 
         start_ahead()
-    from texlens.train.sft.train import train_sft
+    from texlens.train.run.failures import named_failures
 
-    return train_sft(config, out, overwrite=overwrite)
+    with named_failures(out):
+        if config.job == "grpo":
+            from texlens.train.grpo.train import train_grpo
+
+            return train_grpo(config, out, overwrite=overwrite)
+        from texlens.train.sft.train import train_sft
+
+        return train_sft(config, out, overwrite=overwrite)

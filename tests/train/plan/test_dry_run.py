@@ -105,12 +105,9 @@ def test_full_training_holds_its_weights_in_float32(base: str) -> None:
 def test_devices_share_what_the_layout_says() -> None:
     settings = ("sft_printed_3b", "lora=")
     one = sft(*settings).memory
-    ddp, zero2, fsdp2 = (
-        sft(*settings, devices=4, layout=layout).memory for layout in ("ddp", "zero2", "fsdp2")
-    )
+    ddp, fsdp2 = (sft(*settings, devices=4, layout=layout).memory for layout in ("ddp", "fsdp2"))
     assert (ddp.weights, ddp.optimizer) == (one.weights, one.optimizer)
-    assert zero2.weights == one.weights
-    assert zero2.optimizer == fsdp2.optimizer == one.optimizer / 4
+    assert fsdp2.optimizer == one.optimizer / 4
     assert one.weights / 4 < fsdp2.weights < one.weights / 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import math
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 
 from texlens.data.parquet import read_examples, write_examples
 from texlens.errors import InputError, TexlensError
+from texlens.train import fine_tune
 from texlens.train.run import schedule
 from texlens.train.run.adapters import load_for_training, module_of
 from texlens.train.run.curves import read_log
@@ -154,6 +156,41 @@ def test_changed_data_or_processes_do_not_go_on(
         train_sft(config, out)
     (out / "start.json").write_text(json.dumps(start))
     assert train_sft(config, out)["step"] == 8
+
+
+@pytest.mark.parametrize(
+    ("failure", "complaint"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), "memory of the GPU is used up: halve"),
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: make room for"),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+            "data loader died",
+        ),
+    ],
+)
+def test_a_failure_of_the_machine_is_one_sentence_and_the_run_goes_on(
+    failure: Exception, complaint: str, tuning: Tuning, tmp_path: Path
+) -> None:
+    config = tuning(lora={"r": 4, "lora_alpha": 8})
+    honest = FormulaSftTrainer.training_step
+
+    def failing(trainer: FormulaSftTrainer, *arguments: Any, **settings: Any) -> torch.Tensor:
+        if trainer.state.global_step == 4:
+            raise failure
+        loss: torch.Tensor = honest(trainer, *arguments, **settings)
+        return loss
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FormulaSftTrainer, "training_step", failing)
+        with pytest.raises(TexlensError, match=complaint) as raised:
+            fine_tune(config, tmp_path)
+    assert "\n" not in str(raised.value)
+    # As the sentence advises: smaller parts of the same steps.
+    smaller = tuning(
+        lora={"r": 4, "lora_alpha": 8}, per_device_train_batch_size=1, gradient_accumulation_steps=4
+    )
+    assert fine_tune(smaller, tmp_path)["step"] == 8
 
 
 def test_a_run_that_no_longer_improves_ends(tuning: Tuning, pictures: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ from texlens.train.run.probe import Split, choose_split, split_of_run
 from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder, save_weights, step_of
 from texlens.train.run.schedule import Schedule
-from texlens.train.run.trl_trainers import run_training, trl_arguments
+from texlens.train.run.trl_trainers import available_optimizer, run_training, trl_arguments
 
 
 def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
     """
     transformers.utils.logging.disable_progress_bar()
     _require_vllm(config)
-    config = config.model_copy(update={"optim": _available_optimizer(config)})
+    config = config.model_copy(update={"optim": available_optimizer(config)})
     connect(config)
     run = RunFolder(config, out, overwrite=overwrite)
     groups = config.groups_per_step(run.processes)
@@ -177,17 +176,6 @@ def _start(config: GrpoConfig, run: RunFolder) -> Loaded:
         PartialState().wait_for_everyone()
         changes |= {"model": str(folder), "adapter": None}
     return load_for_training(config.model_copy(update=changes))
-
-
-def _available_optimizer(config: GrpoConfig) -> str:
-    """The recipe's optimiser, or plain AdamW where bitsandbytes is not installed."""
-    if "8bit" in config.optim and importlib.util.find_spec("bitsandbytes") is None:
-        print(
-            f"{config.optim} needs bitsandbytes, which is not installed: plain AdamW instead.",
-            file=sys.stderr,
-        )
-        return "adamw_torch"
-    return config.optim
 
 
 def _require_vllm(config: GrpoConfig) -> None:

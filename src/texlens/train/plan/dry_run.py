@@ -40,7 +40,7 @@ from texlens.train.run.adapters import (
 )
 from texlens.train.run.settings import FineTuningConfig, ModuleName
 
-Layout = Literal["ddp", "fsdp2", "zero2"]
+Layout = Literal["ddp", "fsdp2"]
 """How several devices share the work, as the files of `texlens/train/launch` set it up."""
 
 MODULES: tuple[ModuleName, ...] = ("language_model", "vision", "merger")
@@ -202,8 +202,8 @@ class DryRun:
 
         Trained weights have a gradient of their own precision and the optimiser's state; in full
         fine-tuning autocast keeps a copy of them in the precision of the arithmetic. DDP holds the
-        gradients once more, in the buckets that it sends. ZeRO-2 splits gradients and optimiser
-        over the devices; FSDP2 the weights too, but for the widest layer, which is gathered whole.
+        gradients once more, in the buckets that it sends. FSDP2 splits gradients, optimiser and
+        weights over the devices, but for the widest layer, which is gathered whole.
         """
         config, devices = self.config, self.devices
         weights = widest = 0.0
@@ -224,8 +224,7 @@ class DryRun:
             gradients *= 2
         elif devices > 1:
             gradients, optimizer = gradients / devices, optimizer / devices
-            if self.layout == "fsdp2":
-                weights = weights / devices + widest
+            weights = weights / devices + widest
         activations, checkpointed = (
             activation_bytes(
                 self.network.config,

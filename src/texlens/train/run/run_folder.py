@@ -7,6 +7,7 @@ which is last; a run is finished once it has its `run.json`.
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import shutil
 from collections.abc import Container
@@ -39,7 +40,7 @@ _NOT_DEV = ("step", "minutes", EVALUATION_SECONDS)
 # Settings that may change when a run is resumed; all others decide its result.
 _CHANGEABLE = {
     "description", "logging_steps", "eval_steps", "save_steps", "dataloader_num_workers",
-    "report_to",
+    "report_to", "gradient_checkpointing", "per_device_eval_batch_size",
 }  # fmt: skip
 _VERSIONS = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
 
@@ -74,9 +75,8 @@ class RunFolder:
 
     @property
     def is_sharded(self) -> bool:
-        """Whether each process holds only a part of the weights (FSDP, DeepSpeed)."""
-        flags = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
-        return any(os.environ.get(flag, "false") == "true" for flag in flags)
+        """Whether each process holds only a part of the weights (FSDP)."""
+        return os.environ.get("ACCELERATE_USE_FSDP", "false") == "true"
 
     @property
     def checkpoints(self) -> Path:
@@ -100,7 +100,11 @@ class RunFolder:
         if self.last_checkpoint() is None or not path.is_file():
             return
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        check_same_settings(self.out, before, self.config.document(), changeable=_CHANGEABLE)
+        changeable = _CHANGEABLE
+        split = ("per_device_train_batch_size", "gradient_accumulation_steps")
+        if math.prod(before.get(name, 0) for name in split) == self.config.examples_per_step():
+            changeable = changeable | set(split)  # the same steps, in other parts
+        check_same_settings(self.out, before, self.config.document(), changeable=changeable)
 
     def write_start(self, data: dict[str, Any], network: torch.nn.Module) -> None:
         """Write the resolved settings and the record of the data; with `overwrite`, into an empty folder.

@@ -7,6 +7,8 @@ and `train.grpo.trainer`; pyproject.toml pins TRL to the minor version they were
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -58,6 +60,17 @@ class RunTrainer:
 
     def create_model_card(self, *arguments: Any, **settings: Any) -> None:
         """Replaces TRL's model card, written at every checkpoint: a run writes its own."""
+
+
+def available_optimizer(config: FineTuningConfig) -> str:
+    """The recipe's optimiser, or plain AdamW where bitsandbytes is not installed."""
+    if "8bit" in config.optim and importlib.util.find_spec("bitsandbytes") is None:
+        print(
+            f"{config.optim} needs bitsandbytes, which is not installed: plain AdamW instead.",
+            file=sys.stderr,
+        )
+        return "adamw_torch"
+    return config.optim
 
 
 def trl_arguments(

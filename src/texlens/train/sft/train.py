@@ -34,7 +34,7 @@ from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
 from texlens.train.run.settings import DataFile
-from texlens.train.run.trl_trainers import run_training, trl_arguments
+from texlens.train.run.trl_trainers import available_optimizer, run_training, trl_arguments
 from texlens.train.run.vision_features import vision_features
 from texlens.train.sft.augmentation import PictureAugmenter
 from texlens.train.sft.batches import AnswerCollator, LengthGroupedSampler, check_batches
@@ -62,6 +62,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
         TexlensError: the loss is not a number.
     """
     transformers.utils.logging.disable_progress_bar()
+    config = config.model_copy(update={"optim": available_optimizer(config)})
     connect(config)
     run = RunFolder(config, out, overwrite=overwrite)
     dev = dev_evaluator(config)
