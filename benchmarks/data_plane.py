@@ -9,7 +9,8 @@ again. Memory is the sum of RssAnon over the process and all below it, sampled e
 mapped files, which the system can drop at any time, are not in it.
 
 Prints rows a second of preparing, the peak of that sum while preparing and while training, and the
-seconds from the start of the second command to its first step.
+seconds from the start of the second command to its first step, by the clock and of the processor time
+of the training process alone, which on a busy machine is far less.
 """
 
 from __future__ import annotations
@@ -90,17 +91,27 @@ def anonymous_bytes(process: int) -> int:
     return total
 
 
-def watch(command: list[str], until: Callable[[], bool]) -> tuple[float, int]:
-    """Run a command until a condition holds, and kill it; its seconds and its peak of memory."""
-    start, peak = time.perf_counter(), 0
+def processor_seconds(process: int) -> float:
+    """The processor time of a process so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def watch(command: list[str], until: Callable[[], bool]) -> tuple[float, float, int]:
+    """Run a command until a condition holds, and kill it.
+
+    Returns its seconds by the clock, those of its processor time, and its peak of memory.
+    """
+    start, peak, used = time.perf_counter(), 0, 0.0
     process = subprocess.Popen(command, start_new_session=True)
     try:
         while process.poll() is None and not until():
             peak = max(peak, anonymous_bytes(process.pid))
+            used = processor_seconds(process.pid)
             time.sleep(0.1)
         if process.poll() not in (None, 0):
             sys.exit(f"The run ended with exit status {process.returncode}.")
-        return time.perf_counter() - start, peak
+        return time.perf_counter() - start, used, peak
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -133,7 +144,7 @@ def main() -> None:
     command += ["--out", str(out)]
     gib = 2**30
     prepared = out / "dataset.json"
-    seconds, peak = watch(command, prepared.is_file)
+    seconds, used, peak = watch(command, prepared.is_file)
     print(
         f"{arguments.rows:,} rows ({data.stat().st_size / gib:.2f} GiB): start and preparing "
         f"{seconds:.1f} s, peak of anonymous memory {peak / gib:.2f} GiB",
@@ -143,10 +154,10 @@ def main() -> None:
     def steps() -> int:
         return max((record["step"] for record in read_log(out / "log.jsonl")), default=0)
 
-    seconds, peak = watch(command, lambda: steps() >= CHECKPOINT + 10)
+    seconds, used, peak = watch(command, lambda: steps() >= CHECKPOINT + 10)
     print(
-        f"prepared before: {seconds:.1f} s to step {CHECKPOINT + 10}, with {arguments.workers} "
-        f"workers peak of anonymous memory {peak / gib:.2f} GiB",
+        f"prepared before: {seconds:.1f} s to step {CHECKPOINT + 10} ({used:.1f} s of processor "
+        f"time), with {arguments.workers} workers peak of anonymous memory {peak / gib:.2f} GiB",
         flush=True,
     )
     # The log is cut back to the checkpoint first; then comes the first step.
@@ -156,8 +167,11 @@ def main() -> None:
         reached.append(steps() <= CHECKPOINT or (bool(reached) and reached[-1]))
         return reached[-1] and steps() > CHECKPOINT
 
-    seconds, peak = watch(command, first_step)
-    print(f"resumed after a kill: first step after {seconds:.1f} s, peak {peak / gib:.2f} GiB")
+    seconds, used, peak = watch(command, first_step)
+    print(
+        f"resumed after a kill: first step after {seconds:.1f} s ({used:.1f} s of processor time), "
+        f"peak {peak / gib:.2f} GiB; load average {os.getloadavg()[0]:.1f}"
+    )
     if arguments.folder is None:
         shutil.rmtree(folder)
 

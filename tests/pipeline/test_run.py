@@ -19,6 +19,7 @@ from texlens.errors import InputError
 from texlens.evaluate import run as evaluation
 from texlens.pipeline.config import PipelineConfig
 from texlens.pipeline.run import run_pipeline
+from texlens.runs import read_json
 from texlens.train.run.config import load_recipe, recipe_names
 
 SETTINGS = {
@@ -134,6 +135,17 @@ def test_mistakes_are_found_before_anything_is_done(
         file.write_text(yaml.safe_dump(document))
         with pytest.raises(InputError, match=complaint):
             load_recipe(str(file), PipelineConfig, {key: value})
+
+
+def test_the_best_weights_of_a_stage_can_go_on(document: dict[str, Any], tmp_path: Path) -> None:
+    """Their metric is accepted before the data is prepared, when the sets are only planned."""
+    config = changed(document, stage={"metric_for_best_model": "printed.exact"})
+    config = config.model_copy(
+        update={"stages": (config.stages[0].model_copy(update={"best": True}),)}
+    )
+    run_pipeline(config, tmp_path, quiet=True)
+    about = read_json(tmp_path / "evaluations" / "printed" / "stage1" / "metrics.json")["run"]
+    assert about["model"].endswith("with " + str(tmp_path / "stages" / "stage1" / "best"))
 
 
 def test_a_set_without_test_items_is_named(document: dict[str, Any], tmp_path: Path) -> None:

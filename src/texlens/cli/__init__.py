@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("data", "Prepare, audit and preview data sets."),
     "train": ("train", "Train a model."),
     "recipes": ("train", "List the training recipes."),
+    "trial": ("trial", "Try training and reading on this machine, in minutes."),
     "merge": ("merge", "Merge a LoRA adapter into its base."),
     "evaluate": ("evaluate", "Run a model over a data set and score it."),
     "compare": ("compare", "Compare evaluations side by side."),

@@ -52,6 +52,7 @@ class Stage(Settings):
     `rehearse` gives further sets and the share of an epoch that each of them makes. `settings`
     change the recipe. Model, adapter, data, dev sets and seed come from the pipeline. `merge`: what
     is evaluated, and what the next stage starts from, is the model with the adapter merged into it.
+    `best`: it is the best weights by the recipe's `metric_for_best_model`, not the last ones.
     """
 
     name: Name
@@ -61,6 +62,7 @@ class Stage(Settings):
     rehearse: dict[str, float] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     merge: bool = False
+    best: bool = False
 
     @property
     def sets(self) -> tuple[str, ...]:

@@ -174,8 +174,7 @@ class _Pipeline:
         dev = [
             {"name": name.replace("_", ""), "parquet": str(self._split(name, "validation"))}
             for name in self.config.sets
-            if (self._data(name) / PREPARED).is_file()
-            and self._dataset(name)["counts"].get("validation")
+            if self._has_validation(name)
         ]
         changes: dict[str, Any] = {
             "model": start.model,
@@ -187,6 +186,13 @@ class _Pipeline:
         }
         kind: type[SftConfig | GrpoConfig] = SftConfig if stage.job == "sft" else GrpoConfig
         return load_recipe(stage.recipe, kind, changes | stage.settings)
+
+    def _has_validation(self, name: str) -> bool:
+        """Whether a set has validation items, by its plan where it is not prepared yet."""
+        if (self._data(name) / PREPARED).is_file():
+            return bool(self._dataset(name)["counts"].get("validation"))
+        sizes = self.config.sets[name].sizes
+        return sizes is None or sizes[1] > 0
 
     def train(self, stage: Stage, start: Weights) -> Weights:
         """Train a stage from the weights of the previous one."""
@@ -208,11 +214,12 @@ class _Pipeline:
             out / TRAINED,
             work,
         )
+        chosen = "best" if stage.best else "model" if recipe.lora is None else "adapter"
         if recipe.lora is None:
-            return Weights(stage.name, str(out / "model"))
+            return Weights(stage.name, str(out / chosen))
         merged = out / MERGED_BASE  # GRPO merges the adapter it starts from
         model = str(merged) if merged.is_dir() else start.model
-        trained = Weights(stage.name, model, str(out / "adapter"))
+        trained = Weights(stage.name, model, str(out / chosen))
         return self.merge(trained) if stage.merge else trained
 
     def merge(self, weights: Weights) -> Weights:

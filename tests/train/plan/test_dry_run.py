@@ -70,6 +70,8 @@ def test_recipes_have_the_shapes_that_qwen_released(recipe: str) -> None:
     assert run.memory.total < 24e9  # what README promises of one card
     assert run.lengths is None
     assert run.steps == run.config.max_steps
+    times = 2 + (run.steps - 1) // run.config.eval_steps
+    assert f"dev: 200 + 100 pictures are read {times} times" in dry_run_text(run)
     assert "Missing data" in dry_run_text(run)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from texlens.tables import markdown_table
+from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.plan.dry_run import RESERVED, DryRun
 
 _GIB = 2**30
@@ -84,7 +85,22 @@ def _data(run: DryRun) -> str:
         about = "about " if run.lengths is not None and run.lengths.unusable else ""
         lines.append(f"an epoch has {about}{run.examples_an_epoch:,} examples")
     lines.append(f"steps: {'not known' if run.steps is None else f'{run.steps:,}'}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_evaluations(run)])
+
+
+def _evaluations(run: DryRun) -> list[str]:
+    """How often the dev sets are read, and the start model answers prompts: with no training meanwhile."""
+    config, lines = run.config, []
+    if config.dev and config.dev_metrics and run.steps is not None:
+        times = 2 + (run.steps - 1) // config.eval_steps
+        sizes = [str(dev.sample or "all") for dev in config.dev]
+        lines.append(f"dev: {' + '.join(sizes)} pictures are read {times} times")
+    if isinstance(config, GrpoConfig) and config.prefilter is not None:
+        prompts = config.prefilter.max_prompts or "all"
+        lines.append(
+            f"prefilter: {prompts} prompts are answered {config.prefilter.num_generations} times each"
+        )
+    return lines
 
 
 def _memory(run: DryRun) -> str:

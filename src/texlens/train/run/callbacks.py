@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl
 
 from texlens.errors import TexlensError
 from texlens.model.load import Loaded
-from texlens.train.run.curves import log_line
+from texlens.train.run.curves import log_line, read_log
 from texlens.train.run.dev_evaluation import DevEvaluator, values_by_name
 from texlens.train.run.optimizer_state import check_optimizer, load_optimizer
 from texlens.train.run.processes import from_main
@@ -27,6 +27,7 @@ _LOGGED = (
     "loss", "grad_norm", "learning_rate", "mean_token_accuracy", "epoch", "kl", "entropy",
     "clip_ratio/region_mean", "step_time",
 )  # fmt: skip
+_READINGS_SHOWN = 50
 _PRINT_EVERY_SECONDS = 60.0  # where there is no terminal for a progress bar
 
 
@@ -116,6 +117,9 @@ class _EvaluationCallback(TrainerCallback):
         if state.global_step != self.last_step:
             self._evaluate(args, state)
 
+    def show(self, step: int) -> None:
+        """Send more than values to the recipe's trackers."""
+
     def should_stop(self) -> bool:
         """Whether the run is to end by what was found; all processes must come to the same."""
         return False
@@ -131,6 +135,7 @@ class _EvaluationCallback(TrainerCallback):
             # To the recipe's trackers; a control of its own, so that the step is still logged.
             reported = {f"eval_{name}": value for name, value in values.items()}
             self.trainer.callback_handler.on_log(args, state, TrainerControl(), reported)
+            self.show(step)
             self.run.write_curves()
 
 
@@ -151,6 +156,21 @@ class _DevCallback(_EvaluationCallback):
             if self.run.is_main_process:
                 self.run.keep_best(self.loaded, results, step, state)
         return values_by_name(results)
+
+    def show(self, step: int) -> None:
+        """Show the first readings of each set as a table in Weights & Biases."""
+        if "wandb" not in self.run.config.report_to:
+            return
+        import wandb
+
+        for name in self.dev.sets:
+            readings = read_log(self.run.out / f"dev_{name}.jsonl")[:_READINGS_SHOWN]
+            table = wandb.Table(
+                columns=["id", "reference", "prediction"],
+                data=[[r["id"], r["gt"], r["pred"]] for r in readings],
+            )
+            # On the axis that transformers' callback gives to all values.
+            wandb.log({f"readings/{name}": table, "train/global_step": step})
 
     def should_stop(self) -> bool:
         """Whether the chosen metric has not improved for as many evaluations as the recipe allows."""

@@ -13,7 +13,7 @@ from texlens.train.run.settings import FineTuningConfig
 class TrainingAugmentation(Settings):
     """How often pictures are augmented as a scan, a screen capture, a photo of paper or of a screen.
 
-    What is left to 1 stays as it is. See `data.pictures.augmentation`.
+    The media are those of `data.pictures.augmentation`. What is left to 1 stays as it is.
     """
 
     scan: float = Field(default=0.0, ge=0, le=1)
