@@ -15,6 +15,17 @@ from texlens.latex import symbols
 from texlens.latex.chemistry import normal_chemistry
 from texlens.latex.cursor import AFTER_ATOM, MISPLACED, Cursor, Unparsable
 from texlens.latex.formula import strip, unwrap
+from texlens.latex.shapes import (
+    BOX,
+    CHARACTER,
+    GROUP,
+    NO_ATOM,
+    NOTHING,
+    OTHER,
+    PLAIN,
+    SPACED,
+    without_braces,
+)
 from texlens.latex.spelling import (
     part_delimiter,
     spell_spaced_arrow,
@@ -71,21 +82,6 @@ def normal_tokens(tokens: Sequence[str]) -> Sequence[str]:
         return tokens
 
 
-# The shape of a list of atoms, as far as braces around it matter.
-_NOTHING = 0
-_CHARACTER = 1  # one ordinary symbol: braces around it make no difference
-_BOX = 2  # one box of class Ord, such as a fraction: braces make no difference either
-_GROUP = 3  # one group in braces
-_OTHER = 4
-_NO_ATOM = 5  # space or a switch: takes no scripts
-_SPACED = 6  # one box with space beside it: braces make no difference, unless scripts follow
-
-# Tokens that are copied, and their shape.
-_PLAIN = {
-    **dict.fromkeys(symbols.SPACES | symbols.SWITCHES, _NO_ATOM),
-    **dict.fromkeys(symbols.ORDINARY, _CHARACTER),
-    **dict.fromkeys(symbols.SYMBOLS - symbols.OPERATORS_OF_KATEX.keys(), _OTHER),
-}
 _SCRIPTS = frozenset(["_", "^", "'", "\\sb", "\\sp"])
 _LIMITS = frozenset(["\\limits", "\\nolimits", "\\displaylimits"])
 _END = frozenset([""])
@@ -100,17 +96,6 @@ _SHRINKING = (
 _SMALL = frozenset(["smallmatrix", "subarray"])
 _FRACTIONS = symbols.commands("frac dfrac tfrac binom dbinom tbinom")
 _TEXT_BOXES = frozenset(t for t in TEXT_COMMANDS if t.startswith("\\text") or t == "\\mbox")
-
-
-# The effect of these ends with the braces: glue stretches, and a group has one infix command.
-_HELD_BY_BRACES = symbols.GLUE | symbols.OTHER_INFIX | symbols.INFIX.keys()
-
-
-def _without_braces(group: list[str]) -> list[str]:
-    """The content of a group, unless the braces make a difference."""
-    # MathJax looks through a line above at an operator alone.
-    lone_operator = len(group) == 3 and group[1] in symbols.SYMBOLS
-    return group if lone_operator or not _HELD_BY_BRACES.isdisjoint(group) else group[1:-1]
 
 
 class _Parser(Cursor):
@@ -158,11 +143,11 @@ class _Parser(Cursor):
         self._descend()
         tokens = self.tokens
         out: list[str] = []
-        shape = _NOTHING
+        shape = NOTHING
         font = infix = ""
         outer_font = self.font
         numerator: list[str] = []
-        numerator_shape = _NOTHING
+        numerator_shape = NOTHING
         has_words = False
         declares = False  # there is a switch here, other than a font at the start
         while (token := tokens[self.position]) not in stops:
@@ -170,7 +155,7 @@ class _Parser(Cursor):
             if token in symbols.ORDINARY:
                 self.position += 1
                 out.append(token)
-                atom = _CHARACTER
+                atom = CHARACTER
             elif token in symbols.INFIX or token in symbols.OTHER_INFIX:
                 if infix:
                     raise Unparsable
@@ -182,7 +167,7 @@ class _Parser(Cursor):
                     self._spell_words(out, edges)
                 numerator, numerator_shape = out, shape
                 out = []
-                shape = _NOTHING
+                shape = NOTHING
                 continue
             elif token in symbols.FONT_SWITCHES and sealed and not (out or infix or font):
                 self.position += 1
@@ -191,13 +176,13 @@ class _Parser(Cursor):
                 continue
             elif token in _SCRIPTS:
                 out += ("{", "}")  # the empty atom that TeX puts there
-                atom = _OTHER
+                atom = OTHER
             elif token[:2] == "\\\\":
                 if "\\\\" in stops:
                     break
                 self.position += 1
                 out.append(token)
-                atom = _NO_ATOM
+                atom = NO_ATOM
             else:
                 if token in symbols.DECLARATIONS:
                     declares = True
@@ -206,31 +191,31 @@ class _Parser(Cursor):
                 if len(out) == start:
                     continue
                 has_words = has_words or not WORDS.isdisjoint(out[start : start + 4])
-            if tokens[self.position] in AFTER_ATOM and atom != _NO_ATOM:
+            if tokens[self.position] in AFTER_ATOM and atom != NO_ATOM:
                 self._scripts(out)
-                atom = _OTHER
-            shape = _OTHER if start or atom == _NO_ATOM else atom
+                atom = OTHER
+            shape = OTHER if start or atom == NO_ATOM else atom
         if has_words and self._spell_words(out, edges):
-            shape = _OTHER
+            shape = OTHER
         self.depth -= 1
         self.font = outer_font
         if infix in symbols.INFIX and not declares:
-            above = _without_braces(numerator) if numerator_shape == _GROUP else numerator
-            below = _without_braces(out) if shape == _GROUP else out
+            above = without_braces(numerator) if numerator_shape == GROUP else numerator
+            below = without_braces(out) if shape == GROUP else out
             out = [symbols.INFIX[infix], "{", *above, "}", "{", *below, "}"]
-            shape = _BOX
+            shape = BOX
         elif infix:
             out = [*numerator, infix, *out]
-            shape = _OTHER
-        elif shape == _GROUP and sealed:
-            out = _without_braces(out)
-            shape = _OTHER if out else _NOTHING
+            shape = OTHER
+        elif shape == GROUP and sealed:
+            out = without_braces(out)
+            shape = OTHER if out else NOTHING
             self._spell_words(out, edges)
         if font and out:
             out = [symbols.FONT_SWITCHES[font], "{", *out, "}"]
-            shape = _CHARACTER if shape == _CHARACTER else _BOX
+            shape = CHARACTER if shape == CHARACTER else BOX
             if font == "\\rm" and not outer_font and put_spaces_outside(out, 0):
-                shape = _SPACED
+                shape = SPACED
         return out, shape
 
     def _spell_words(self, out: list[str], edges: bool | None) -> bool:
@@ -251,7 +236,7 @@ class _Parser(Cursor):
         if token > "\x7f" and not self.font:
             token = symbols.UNICODE.get(token, token)
         token = symbols.SYNONYMS.get(token, token)
-        if (shape := _PLAIN.get(token, -1)) >= 0:
+        if (shape := PLAIN.get(token, -1)) >= 0:
             out.append(token)
             if token == "\\;":
                 spell_spaced_arrow(out)
@@ -261,14 +246,14 @@ class _Parser(Cursor):
             self.position += 1
             # MathJax leaves out the italic correction of a letter in \mathit without braces.
             if (
-                shape == _BOX
-                or (shape == _CHARACTER and self.font != "\\mathit")
-                or (shape == _SPACED and self.tokens[self.position] not in AFTER_ATOM)
+                shape == BOX
+                or (shape == CHARACTER and self.font != "\\mathit")
+                or (shape == SPACED and self.tokens[self.position] not in AFTER_ATOM)
             ):
                 out += content
                 return shape
             out += ("{", *content, "}")
-            return _GROUP
+            return GROUP
         if signature := symbols.SIGNATURES.get(token):
             self._descend()
             shape = self._command(token, signature, out)
@@ -280,16 +265,16 @@ class _Parser(Cursor):
             return self._text(token, out)
         if token in CHEMISTRY:
             out += (token, "{", *normal_chemistry(token, self.text_group()), "}")
-            return _OTHER
+            return OTHER
         if token in symbols.SIZED_DELIMITERS:
             out.append(token)
             self._delimiter(out)
-            return _OTHER
+            return OTHER
         if token in symbols.DROPPED:
-            return _NO_ATOM
+            return NO_ATOM
         if token == "\\label":
             self.drop_argument()
-            return _NO_ATOM
+            return NO_ATOM
         return self._other(token, out)
 
     def _other(self, token: str, out: list[str]) -> int:
@@ -298,7 +283,7 @@ class _Parser(Cursor):
             raise Unparsable
         if token in symbols.OPERATORS_OF_KATEX:
             out += symbols.OPERATORS_OF_KATEX[token]
-            return _OTHER
+            return OTHER
         side, delimiter = part_delimiter(token)
         if side == "\\left":
             return self._delimited(delimiter, out)
@@ -309,16 +294,16 @@ class _Parser(Cursor):
         if is_not_equal and out[-1:] != ["\\dots"]:
             self.position += 1
             out.append("\\neq")
-            return _OTHER
+            return OTHER
         if token == "\\dag" or token == "\\ddag":
             out += ("{", "\\dagger" if token == "\\dag" else "\\ddagger", "}")
-            return _GROUP
+            return GROUP
         out.append(token)
         if token[0] == "\\":
             # Unknown: what follows may be its arguments, of whatever kind.
             while self.tokens[self.position][:1] == "{":
                 self.verbatim_group(out)
-        return _OTHER
+        return OTHER
 
     def _argument(self, *, sealed: bool = True, edges: bool | None = True) -> tuple[list[str], int]:
         """Parse an argument or a script: a group, or one atom without braces."""
@@ -330,10 +315,10 @@ class _Parser(Cursor):
             return content, shape
         content = []
         shape = self._atom(content)
-        if shape == _NO_ATOM:
+        if shape == NO_ATOM:
             raise Unparsable
-        if shape == _GROUP:
-            return content[1:-1], _OTHER
+        if shape == GROUP:
+            return content[1:-1], OTHER
         return content, shape
 
     def _scripts(self, out: list[str]) -> None:
@@ -371,7 +356,7 @@ class _Parser(Cursor):
         """Parse the arguments of a known command; `symbols.SIGNATURES` explains the letters."""
         out.append(token)
         start = len(out)
-        shape = _OTHER
+        shape = OTHER
         outer = self.font, self.smallness, self.accented
         self.accented = token in symbols.ACCENTS
         if token in symbols.FONTS:
@@ -401,16 +386,16 @@ class _Parser(Cursor):
         if token == "\\mathrm" and not self.font:
             has_script = self.tokens[self.position] in AFTER_ATOM
             if put_spaces_outside(out, start - 1, has_script=has_script):
-                return _SPACED
-        if token in symbols.FONTS and shape == _CHARACTER:
-            return _CHARACTER
+                return SPACED
+        if token in symbols.FONTS and shape == CHARACTER:
+            return CHARACTER
         if token in symbols.ACCENTS:
             # MathJax spaces a relation with a line below it as a relation; TeX does not.
-            return _BOX if out[start + 1] in symbols.ORDINARY or shape == _BOX else _OTHER
+            return BOX if out[start + 1] in symbols.ORDINARY or shape == BOX else OTHER
         if token in symbols.BOXES:
-            return _BOX
+            return BOX
         if token in symbols.NO_ATOMS:
-            return _NO_ATOM
+            return NO_ATOM
         if token in symbols.OPERATORS:
             command = out[start - 1 :]
             upright = upright_operator(command)
@@ -419,7 +404,7 @@ class _Parser(Cursor):
                 self.position += no_limits
                 command = ["\\operatorname" if no_limits else "\\operatorname*", "{", *upright, "}"]
             out[start - 1 :] = spelled_operator(command)
-        return _OTHER
+        return OTHER
 
     def _delimited(self, delimiter: str, out: list[str]) -> int:
         r"""Parse `\left` with its delimiter to `\right` with its own."""
@@ -427,7 +412,7 @@ class _Parser(Cursor):
         while True:
             out.append(side + spelled_delimiter(delimiter))
             if side == "\\right":
-                return _OTHER
+                return OTHER
             content, _ = self._list(self.closers, sealed=False)
             out += content
             side, delimiter = part_delimiter(self.tokens[self.position])
@@ -452,7 +437,7 @@ class _Parser(Cursor):
         end = "\\end" + begin[6:]
         if name is None:
             self.verbatim(out, begin, end)
-            return _OTHER
+            return OTHER
         starts_formula = self.position == 1
         if self.tokens[self.position] == "[" and name in symbols.POSITIONED:
             out += self.tokens[self.position : self.position + 3]
@@ -470,7 +455,7 @@ class _Parser(Cursor):
         if not alone:
             is_formula = starts_formula and not self.tokens[self.position]
             out[start:] = spelled_display(name, columns, out[start:], is_formula)
-        return _BOX if name == "array" else _OTHER
+        return BOX if name == "array" else OTHER
 
     def _cells(self, end: str, out: list[str], *, alone: bool) -> int:
         """Parse the cells of an environment through its end; return the number of columns."""
@@ -515,8 +500,8 @@ class _Parser(Cursor):
             spelled = spelled_text(token, text, has_script=has_script, has_accent=self.accented)
         if spelled is None:
             out += ("{", *text, "}")
-            return _BOX if token in _TEXT_BOXES else _OTHER
+            return BOX if token in _TEXT_BOXES else OTHER
         out[-1:] = spelled
         if SPACE in (spelled[0], spelled[-1]):
-            return _SPACED
-        return _CHARACTER if len(spelled) == 4 and spelled[0] in symbols.FONTS else _BOX
+            return SPACED
+        return CHARACTER if len(spelled) == 4 and spelled[0] in symbols.FONTS else BOX
