@@ -83,7 +83,7 @@ def png(
 
 def png_many(
     formulas: Sequence[str],
-    size: Size = DEFAULT_SIZE,
+    size: Size | Sequence[Size] = DEFAULT_SIZE,
     *,
     display: bool = True,
     background: str = "#fff",
@@ -93,7 +93,7 @@ def png_many(
 
     Args:
         formulas: LaTeX, with or without math delimiters and display environments.
-        size: the size of each picture.
+        size: the size of all pictures, or one for each formula.
         display: display style, else text style.
         background: a colour; "" makes the background transparent.
         font: one of `texlens.engine.fonts()`.
@@ -102,12 +102,14 @@ def png_many(
         InputError: the size is not valid, or the font is not installed.
     """
     engine = get_engine(font)  # an unknown font is an error here, not in a worker
-    render = partial(_rasteriser, engine.font, size, display, background)
+    sizes = [size] * len(formulas) if isinstance(size, Size) else size
+    jobs = list(zip(formulas, sizes, strict=True))
+    render = partial(_rasteriser, engine.font, display, background)
     if in_worker():
-        return render()(formulas)
+        return render()(jobs)
     results: list[bytes | Failure] = []
-    for start in range(0, len(formulas), _FORMULAS_A_JOB):
-        found = run_each(render, formulas[start : start + _FORMULAS_A_JOB])
+    for start in range(0, len(jobs), _FORMULAS_A_JOB):
+        found = run_each(render, jobs[start : start + _FORMULAS_A_JOB])
         results += [
             Failure(str(r), None, "fault") if isinstance(r, WorkerFault) else r for r in found
         ]
@@ -115,13 +117,16 @@ def png_many(
 
 
 def _rasteriser(
-    font: str, size: Size, display: bool, background: str
-) -> Callable[[Sequence[str]], list[bytes | Failure]]:
+    font: str, display: bool, background: str
+) -> Callable[[Sequence[tuple[str, Size]]], list[bytes | Failure]]:
     """In a worker, since resvg too could end its process: what renders formulas."""
 
-    def render(formulas: Sequence[str]) -> list[bytes | Failure]:
-        shapes = _shapes(get_engine(font), formulas, display)
-        return [s if isinstance(s, Failure) else _rasterised(s, size, background) for s in shapes]
+    def render(jobs: Sequence[tuple[str, Size]]) -> list[bytes | Failure]:
+        shapes = _shapes(get_engine(font), [formula for formula, _ in jobs], display)
+        return [
+            shape if isinstance(shape, Failure) else _rasterised(shape, size, background)
+            for shape, (_, size) in zip(shapes, jobs, strict=True)
+        ]
 
     return render
 

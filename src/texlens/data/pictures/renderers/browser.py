@@ -2,8 +2,8 @@
 
 One browser stays open in each process, with one page for each renderer and font. A batch is laid out
 as cells on its page and photographed once; the picture is cut by the cells' boxes. A page that hangs
-or a browser that dies costs a restart: the batch is rendered again, in halves, and a formula that
-stops the browser twice is dropped.
+or a browser that dies costs a restart: the batch is rendered again, then in halves, and the formula
+that stops the browser is dropped.
 """
 
 from __future__ import annotations
@@ -155,14 +155,17 @@ def photograph(formulas: Sequence[str], style: Style) -> list[Shot | str]:
 
 
 def _photograph(formulas: list[str], style: Style, tries: int = 2) -> list[Shot | str]:
+    """One page of formulas; again after a failure, then in halves until one formula is the cause."""
     try:
         return _browser().photograph(formulas, style)
     except BrowserFailure as failure:
         close_browser()
-        if len(formulas) > 1:
-            middle = len(formulas) // 2
-            return _photograph(formulas[:middle], style) + _photograph(formulas[middle:], style)
-        return _photograph(formulas, style, tries - 1) if tries > 1 else [str(failure)]
+        if tries > 1:
+            return _photograph(formulas, style, tries - 1)
+        if len(formulas) == 1:
+            return [str(failure)]
+    middle = len(formulas) // 2
+    return _photograph(formulas[:middle], style, 1) + _photograph(formulas[middle:], style, 1)
 
 
 class _Browser:

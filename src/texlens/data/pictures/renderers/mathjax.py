@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from random import Random
 from typing import Final
 
+import cv2
 import numpy as np
-from PIL import Image
 
 from texlens.data.pictures.renderers.base import Grey, Rendered, Style
 from texlens.data.pictures.renderers.pdftex import (
@@ -17,7 +16,8 @@ from texlens.data.pictures.renderers.pdftex import (
     finished,
     resolutions,
 )
-from texlens.engine import fonts
+from texlens.engine import Failure, fonts
+from texlens.render import Size, png_many
 
 # MathJax's fonts, by weight; the first three are shaped like TeX's Computer Modern.
 MATHJAX_FONTS: Final[dict[str, int]] = {"tex": 6, "newcm": 4, "modern": 3, "stix2": 4, "termes": 3}
@@ -44,17 +44,13 @@ class MathJax:
     ) -> list[Rendered]:
         """See `Renderer`: the size of smooth pictures is random."""
         dpi = resolutions(style, randoms)
+        sizes = [Size(em_px=one * EM_INCHES) for one in dpi]
         pages = [
-            _page(formula, resolution * EM_INCHES, style)
-            for formula, resolution in zip(formulas, dpi, strict=True)
+            one.message if isinstance(one, Failure) else _grey(one)
+            for one in png_many(formulas, sizes, display=style.display, font=style.font)
         ]
         return finished(pages, dpi, formulas, style, randoms)
 
 
-def _page(formula: str, pixels_per_em: float, style: Style) -> Grey | str:
-    from texlens.render import Size, png
-
-    page = png(formula, Size(em_px=pixels_per_em), display=style.display, font=style.font)
-    if isinstance(page, bytes):
-        return np.asarray(Image.open(io.BytesIO(page)).convert("L"))
-    return page.message
+def _grey(png: bytes) -> Grey:
+    return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
