@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from texlens import runs
 from texlens.errors import InputError
-from texlens.runs import begin_or_resume, write_text
+from texlens.runs import (
+    atomic_write,
+    begin_or_resume,
+    check_out_file,
+    open_out_folder,
+    write_text,
+)
 
 
 def test_a_run_is_resumed_with_the_same_settings_only(tmp_path: Path) -> None:
@@ -47,3 +55,25 @@ def test_progress_of_slow_work_has_a_rate_from_the_first_item(
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("1/2 chunks, ")
     assert second.endswith("about 0 min left")
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    out, file = tmp_path / "out", tmp_path / "file.json"
+    out.mkdir()
+    code = (
+        "import sys, os; from pathlib import Path; from texlens.runs import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as stream: os._exit(9)"
+    )
+    for path in (out / "a", file, tmp_path / "other.json"):
+        subprocess.run([sys.executable, "-c", code, path], check=False)
+    with atomic_write(out / "b"):
+        assert len(list(out.iterdir())) == 2
+        check_out_file(file, force=False)
+        open_out_folder(out, marker="marker", force=False)
+        assert len(list(out.iterdir())) == 1
+    assert [path.name for path in out.iterdir()] == ["b"]
+    others = [path.name for path in tmp_path.iterdir() if path.is_file()]
+    assert len(others) == 1
+    assert others[0].startswith(".other.json.")

@@ -6,6 +6,7 @@ A folder counts as finished when its marker file exists; a command writes that f
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import platform
@@ -34,6 +35,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
+            _lock(handle)
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -43,6 +45,32 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _lock(handle: int) -> bool:
+    """Hold a file as long as this process lives; whether no other one does.
+
+    Windows has no such locks, and does not let a file go that a process has open.
+    """
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held, or a file system without locks
+        return False
+    return True
+
+
+def _remove_abandoned(parts: Iterable[Path]) -> None:
+    """Remove the temporary files of processes that were killed."""
+    for part in parts:
+        with contextlib.suppress(OSError):
+            with part.open("rb") as stream:
+                is_abandoned = _lock(stream.fileno())
+            if is_abandoned:
+                part.unlink()
 
 
 def _umask() -> int:
@@ -104,6 +132,7 @@ def open_out_folder(out: Path, *, marker: str, force: bool) -> Path:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"Cannot make the folder '{out}': {error.strerror}.") from error
+    _remove_abandoned(out.rglob(".*.part"))
     if force:
         (out / marker).unlink(missing_ok=True)
     return out
@@ -115,6 +144,7 @@ def check_out_file(path: Path, *, force: bool) -> None:
         raise InputError(f"'{path}' is a folder: give --out a file.")
     if path.exists() and not force:
         raise InputError(f"'{path}' exists: give another --out, or --force.")
+    _remove_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
 
 
 def begin_or_resume(record: Path, settings: dict[str, Any]) -> None:
