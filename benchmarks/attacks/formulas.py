@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,13 +164,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("attacks.jsonl"))
     arguments = parser.parse_args()
-    name = f"formulas, seed {arguments.seed}"
-    print(
-        attack(
-            name, arguments.count, BLOCK,
-            lambda numbers: attack_block(numbers, arguments.seed), arguments.out,
-        )
-    )  # fmt: skip
+    block = partial(attack_block, seed=arguments.seed)
+    sums = attack(f"formulas, seed {arguments.seed}", arguments.count, BLOCK, block, arguments.out)
+    sys.exit(1 if sums["failures"] else 0)
 
 
 if __name__ == "__main__":

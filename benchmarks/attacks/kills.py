@@ -55,6 +55,7 @@ def write_inputs(folder: Path) -> None:
         for n, (a, b) in enumerate(pairwise(FORMULAS))
     ]
     (folder / "predictions.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    (folder / "formulas.txt").write_text("\n".join(FORMULAS) + "\n", "utf-8")
     image = next(iter(pictures.values()))
     examples = [Example(str(n), image, formula) for n, formula in enumerate(FORMULAS[:60])]
     write_examples(folder / "set.parquet", examples)
@@ -179,10 +180,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("attacks.jsonl"))
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    failures = 0
     for name in arguments.commands or names:
         block = partial(attack_block, name=name, seed=arguments.seed, state={})
         label = f"kills of {name}, seed {arguments.seed}"
-        print(label, attack(label, arguments.kills, IN_A_ROW, block, arguments.out), flush=True)
+        sums = attack(label, arguments.kills, IN_A_ROW, block, arguments.out)
+        failures += sums["failures"]
+    sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

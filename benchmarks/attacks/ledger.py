@@ -64,7 +64,9 @@ def attack(
         for failure in record["failures"]:
             print(f"    {failure}"[:400], flush=True)
         print(f"{name} {numbers.stop}/{total}, {record['seconds']} s", flush=True)
-    return summed(records)
+    sums = summed(records)
+    print(f"{name}: {sums}", flush=True)
+    return sums
 
 
 def summed(records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import argparse
 import io
 import random
 import struct
+import sys
 import tempfile
 import zlib
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ from texlens.reading import Reader
 from texlens.reading.sources import Item
 
 BLOCK = 100
+MOST_MB = 700
 # Each format with modes that Pillow writes in it.
 MODES = {
     "PNG": ("1", "L", "LA", "I;16", "I", "P", "PA", "RGB", "RGBA"),
@@ -229,7 +231,8 @@ def main() -> None:
     )
     name = f"pictures, seed {arguments.seed}, {arguments.backend}"
     block = partial(attack_block, seed=arguments.seed, reader=reader)
-    print(attack(name, arguments.count, BLOCK, block, arguments.out))
+    sums = attack(name, arguments.count, BLOCK, block, arguments.out)
+    sys.exit(1 if sums["failures"] or sums["peak_mb"] > MOST_MB else 0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ recogniser of another package takes a few lines (docs/evaluate.md has pix2tex an
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections import deque
@@ -80,9 +81,9 @@ def load_recogniser(reference: str) -> Recogniser:
     module_name, colon, factory_name = reference.partition(":")
     if not (module_name and colon and factory_name):
         raise InputError(f"A recogniser is named as module:factory, not '{reference}'.")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.insert(0, here)
     try:
         recogniser = getattr(importlib.import_module(module_name), factory_name)()
     except Exception as error:  # the code of a user may raise anything

@@ -10,12 +10,13 @@ no fault: the metrics score it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, Pair
-from texlens.metrics.cache import DrawingStore
+from texlens.metrics.cache import DrawingStore, cache_works
 from texlens.metrics.registry import build_metrics
 from texlens.records import Prediction
 from texlens.workers import WorkerFault, in_threads, run_each
@@ -137,7 +138,7 @@ def score_batches(
         predictions[start : start + PAIRS_PER_BATCH]
         for start in range(0, len(predictions), PAIRS_PER_BATCH)
     ]
-    make = partial(_batch_scorer, config)
+    make = partial(_batch_scorer, replace(config, cache=config.cache and cache_works()))
     for results in in_threads(partial(run_each, make), batches, min(workers, len(batches))):
         for result in results:
             if isinstance(result, WorkerFault):
@@ -146,6 +147,8 @@ def score_batches(
 
 
 def _batch_scorer(config: ScoringConfig) -> Callable[[Sequence[Prediction]], list[ItemResult]]:
+    # This runs in a worker. The process that started it has warned already.
+    warnings.filterwarnings("ignore", message="The cache ")
     return BatchScorer(config).score
 
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from texlens.engine import Drawing, Failure
 
+_FILE = "drawings.sqlite"
 MAX_BYTES = 512 * 2**20
 _KEPT_AFTER_EVICTION = 0.8
 _IN_MEMORY = 4096
@@ -54,6 +55,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "texlens"
 
 
+def cache_works() -> bool:
+    """Whether drawings can be kept on disk. Warns where not."""
+    return DiskCache(cache_folder() / _FILE).works
+
+
 class DrawingStore:
     """Draws formulas with the engine of this process, started when needed, and caches them.
 
@@ -66,7 +72,7 @@ class DrawingStore:
 
     @cached_property
     def _disk(self) -> DiskCache | None:
-        return DiskCache(cache_folder() / "drawings.sqlite") if self._on_disk else None
+        return DiskCache(cache_folder() / _FILE) if self._on_disk else None
 
     @cached_property
     def signature(self) -> str:
@@ -132,6 +138,7 @@ class DiskCache:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.works = True
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = _connect(path)
@@ -189,7 +196,7 @@ class DiskCache:
 
     def _recover(self, error: Exception) -> None:
         """Go on without the file, which is deleted where it is damaged: the next process makes one."""
-        problem = "cannot be used"
+        problem, self.works = "cannot be used", False
         self._connection = _connect(":memory:")
         if type(error) is sqlite3.DatabaseError:  # the subclasses stand for locked or full
             problem = "is damaged and was deleted"
