@@ -13,6 +13,7 @@ estimate of memory, and figures of a report. All other values have no verdict.
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections.abc import Callable, Iterable
@@ -210,7 +211,8 @@ class _Run:
                 corpus = open_corpus("synthetic", (), seed=1, kind=kind, count=count)
                 sizes = (training, 0, trial.pictures)
                 preparation = Preparation(corpus, sizes, 1, Limits(max_tokens=60))
-                prepare(preparation, folder / kind, quiet=self.quiet, force=True)
+                workers = min(8, os.cpu_count() or 1)
+                prepare(preparation, folder / kind, workers=workers, quiet=self.quiet, force=True)
             write_examples(self.test, read_examples(folder / "printed" / "test.parquet"))
         else:
             rows = list(read_examples(trial.data, trial.pictures + training))

@@ -32,6 +32,7 @@ from texlens.train.grpo.train import train_grpo
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.rewards.functions import BatchRewards, ScoredCompletion
 from texlens.train.run import run_folder as tuning_run
+from texlens.train.run import trl_trainers
 from texlens.train.run.curves import read_log
 from texlens.train.run.run_folder import save_weights
 from texlens.train.sft.settings import SftConfig
@@ -271,10 +272,10 @@ def test_a_base_of_4_bits_is_trained_on_the_cpu(recipe: Recipe, tmp_path: Path) 
 def test_without_bitsandbytes_plain_adamw_takes_over_and_says_so(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(grpo.importlib.util, "find_spec", lambda name: None)
-    assert grpo._available_optimizer(recipe(optim="paged_adamw_8bit")) == "adamw_torch"
+    monkeypatch.setattr(trl_trainers.importlib.util, "find_spec", lambda name: None)
+    assert trl_trainers.available_optimizer(recipe(optim="paged_adamw_8bit")) == "adamw_torch"
     assert "plain AdamW" in capsys.readouterr().err
-    assert grpo._available_optimizer(recipe()) == "adamw_torch"
+    assert trl_trainers.available_optimizer(recipe()) == "adamw_torch"
     assert capsys.readouterr().err == ""
 
 

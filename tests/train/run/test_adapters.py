@@ -115,6 +115,24 @@ def test_adapter_on_base_merged_and_stock_read_the_same(
             assert tuple(answer[: len(tokens)]) == tokens
 
 
+def test_an_adapter_is_merged_in_float32_before_full_fine_tuning(
+    tuning: Tuning, tmp_path: Path
+) -> None:
+    train_sft(tuning(max_steps=2, trainable_modules=["language_model"]), tmp_path / "run")
+    settings: dict[str, Any] = {
+        "lora": None, "adapter": str(tmp_path / "run" / "adapter"),
+        "trainable_modules": ["language_model"],
+    }  # fmt: skip
+    full, half = (
+        dict(load_for_training(tuning(precision=p, **settings)).model.named_parameters())
+        for p in ("float32", "bfloat16")
+    )
+    for name, weight in half.items():
+        trained = weight.requires_grad
+        assert weight.dtype == (torch.float32 if trained else torch.bfloat16)
+        assert torch.equal(weight, full[name] if trained else full[name].bfloat16())
+
+
 def test_a_merged_model_keeps_the_type_of_its_base(tuning: Tuning, tmp_path: Path) -> None:
     half = tmp_path / "half"
     loaded = load_model(tuning().model, device="cpu")

@@ -47,10 +47,12 @@ def load_for_training(config: FineTuningConfig) -> Loaded:
     require_extra("Fine-tuning", "train", "trl", "peft", "accelerate", "datasets")
     # Old names of settings that the libraries still use among themselves.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\b")
+    # An adapter is merged in float32: in bfloat16 most of a small update is lost.
+    is_merged = config.lora is None and config.adapter is not None
     start = load_model(
         config.model,
         config.adapter,
-        dtype=precision_of(config),
+        dtype="float32" if is_merged else precision_of(config),
         device=training_device(config.device),
         quantisation=config.quantisation,
         train_adapter=config.lora is not None,
@@ -61,6 +63,9 @@ def load_for_training(config: FineTuningConfig) -> Loaded:
     if config.lora is None:
         network = merged(network)
         mark_trainable(network, config.trainable_modules)
+        for parameter in network.parameters() if is_merged else ():
+            if not parameter.requires_grad:
+                parameter.data = parameter.data.to(getattr(torch, precision_of(config)))
     elif config.adapter is None:
         from peft import get_peft_model
 
