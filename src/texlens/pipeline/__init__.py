@@ -5,6 +5,7 @@ folder with the data sets, the trained stages, their evaluations and one report.
 
 Read `config` first, then `run` (what happens, in order), `steps` (what is kept or resumed when the
 same command runs again), `page` (the first page of the report) and `chart` (its first picture).
+`trial` is another command: every step once, short, to see whether a machine is ready.
 """
 
 from __future__ import annotations
