@@ -30,7 +30,7 @@ from PIL import Image
 from texlens.data.parquet import write_examples
 from texlens.data.pictures.augmentation import Picture, augment
 from texlens.data.pictures.renderers import BROWSER_RENDERERS, Style
-from texlens.data.pictures.renderers.browser import photograph
+from texlens.data.pictures.renderers.browser import close_browser, photograph
 from texlens.data.pictures.renderers.pdftex import EM_INCHES, packages_for
 from texlens.engine import Failure
 from texlens.images import crop_to_ink, encode_png
@@ -178,6 +178,7 @@ def main() -> None:
         pictures = pictures_of(rows, formulas)
         for at, picture in enumerate(pictures):
             if isinstance(picture, str):  # on a busy machine a limit of time may be the cause
+                close_browser()
                 (pictures[at],) = pictures_of([rows[at]], [formulas[at]])
         pixels = hashlib.sha256()
         examples = []

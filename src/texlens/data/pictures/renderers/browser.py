@@ -68,6 +68,7 @@ FORMULAS_PER_PAGE: Final = 48
 _SECONDS: Final = 120.0  # for a page to load, and for a batch, on a machine that is busy
 _MAX_SIDE: Final = 8000  # device pixels of one picture of a page: Chromium's surfaces end at 16,384
 _PAGES: Final = 6  # open at a time
+_LOADS: Final = 8  # of a page, until all its fonts are there
 _IGNORED: Final = frozenset(
     "\u2061\u2062\u2063\u2064\u200b\u200c\u200d\u2060\ufeff\ufe0e\u00a0 \n\t"
 )
@@ -272,8 +273,12 @@ class _Browser:
             page = self._context.new_page()
             path = Path(self._folder.name, f"{'-'.join(key).replace(' ', '-')}.html")
             path.write_text(_html(style), encoding="utf-8")
-            page.goto(path.as_uri(), timeout=_SECONDS * 1000)
-            page.evaluate("texlens.ready()")
+            for _ in range(_LOADS):
+                page.goto(path.as_uri(), timeout=_SECONDS * 1000)
+                if page.evaluate("texlens.ready()"):
+                    break
+            else:
+                raise BrowserFailure("MathJax did not load its fonts")
             self._pages[key] = page, self._context.new_cdp_session(page)
         self._pages[key] = self._pages.pop(key)  # used last
         return self._pages[key]

@@ -5,12 +5,19 @@
 // pixels, the size of type, the characters shown, and whether MathJax took some from another font.
 
 const texlens = {
+  // Whether all fonts are there. MathJax's extension for chemistry, which loads beside the font, can
+  // come too early for it on a busy machine; its arrows are then missing as long as the page lives.
   async ready() {
-    if (texlensPage.renderer.startsWith('mathjax')) await MathJax.startup.promise;
+    if (texlensPage.renderer.startsWith('mathjax')) {
+      await MathJax.startup.promise;
+      const [probe] = await this.render(['\\ce{A <=> B ->[x] C <- D <=>> E}'], { size: 16, width: 900, display: true });
+      return !probe.error && !probe.foreign;
+    }
     if (texlensPage.renderer === 'mathml') {
       const face = new FontFace('page', `url("${texlensPage.fontAddress}")`);
       document.fonts.add(await face.load());
     }
+    return true;
   },
 
   typeset: {
