@@ -65,15 +65,17 @@ def tex_available() -> bool:
     return shutil.which("pdflatex") is not None
 
 
-@cache
 def tex_version() -> str:
     """The versions of pdfTeX and of its TeX distribution: `pdftex:1.40.24,texlive:2022`.
 
     `pdftex:none` where there is none.
     """
     path = shutil.which("pdflatex")
-    if path is None:
-        return "pdftex:none"
+    return "pdftex:none" if path is None else _version_of(path)
+
+
+@cache
+def _version_of(path: str) -> str:
     banner = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
     engine = re.search(r"pdfTeX [\d.]+-[\d.]+-(?P<pdftex>[\d.]+)", banner)
     distribution = re.search(r"\((?P<name>TeX Live|MiKTeX) (?P<year>[\w.]+)", banner)
