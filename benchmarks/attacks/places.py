@@ -205,7 +205,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("attacks.jsonl"))
     parser.add_argument("--only", choices=PLACES, nargs="*", default=list(PLACES))
     arguments = parser.parse_args()
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    # An empty entry would be the working directory, without which Python does not start.
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(HERE), os.environ.get("PYTHONPATH")])
+    )
     failures: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder)
