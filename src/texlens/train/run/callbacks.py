@@ -131,7 +131,7 @@ class _EvaluationCallback(TrainerCallback):
         values = self.values(step)
         if self.run.is_main_process:
             record = {"step": step, "minutes": round(self.schedule.minutes, 3)} | values
-            self.run.append(record | {EVALUATION_SECONDS: round(time.monotonic() - began, 1)})
+            self.run.append(record | {EVALUATION_SECONDS: round(time.monotonic() - began, 4)})
             # To the recipe's trackers; a control of its own, so that the step is still logged.
             reported = {f"eval_{name}": value for name, value in values.items()}
             self.trainer.callback_handler.on_log(args, state, TrainerControl(), reported)
