@@ -154,7 +154,7 @@ def rouge_l(reference: str, prediction: str) -> PairScore: ...
 @overload
 def rouge_l(reference: Texts, prediction: Texts) -> Score: ...
 def rouge_l(reference: str | Texts, prediction: str | Texts) -> PairScore | Score:
-    """ROUGE-L as the qwen-ocr report computes it, higher is better. Raises as `cdm`."""
+    """ROUGE-L as the GRPO report (Small Model, Big Equations) computes it, higher is better. Raises as `cdm`."""
     return _metric("rouge_l", reference, prediction)
 
 
