@@ -69,11 +69,16 @@ def merged(network: Any) -> Any:
     layers: list[Any] = [module for module in network.modules() if isinstance(module, LoraLayer)]
     for layer in layers:
         weight = layer.get_base_layer().weight
-        for name in layer.active_adapters:
-            # PEFT's own merge adds in the weights' type: a small update is lost in bfloat16.
-            delta = layer.get_delta_weight(name).float()
-            weight.data = (weight.data.float() + delta).to(weight.dtype)
+        weight.data = with_adapters(layer, weight.data)
     return network.unload()
+
+
+def with_adapters(layer: Any, weight: Any) -> Any:
+    """The matrix (out, in) of a PEFT layer with its active adapters added, in the matrix's type."""
+    for name in layer.active_adapters:
+        # PEFT's own merge adds in the weights' type: a small update is lost in bfloat16.
+        weight = (weight.float() + layer.get_delta_weight(name).float()).to(weight.dtype)
+    return weight
 
 
 def base_of(adapter: str | Path) -> str:

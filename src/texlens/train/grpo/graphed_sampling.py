@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
+from texlens.model.merge import with_adapters
 from texlens.reading.decoding.positions import prompt_positions
-from texlens.train.grpo.sampling import Sampling
+from texlens.train.grpo.sampling import Sampling, up_to_end
 from texlens.train.run.adapters import base_model
 
 _SLOTS = 64  # caches grow in such steps, so that few sizes occur
@@ -111,11 +112,7 @@ class GraphedSampler:
         for original, copied in self.adapted:
             layer = getattr(original, "base_layer", original)
             weight = _plain_weight(layer).to(copied.weight.dtype)
-            for name in getattr(original, "active_adapters", ()):
-                into, out = original.lora_A[name].weight, original.lora_B[name].weight
-                change = torch.mm(out.float(), into.float()) * original.scaling[name]
-                weight = (weight.float() + change).to(copied.weight.dtype)
-            copied.weight.copy_(weight)
+            copied.weight.copy_(weight if layer is original else with_adapters(original, weight))
 
     # ---- prompts --------------------------------------------------------------------------------
 
@@ -283,8 +280,7 @@ class GraphedSampler:
         """Take the answers as they are now, each up to its end token."""
         written = state.written[:, : int(state.count)].tolist()
         for place, tokens in zip(places, written, strict=True):
-            ends = [index for index, token in enumerate(tokens) if token in sampling.end_tokens]
-            answers[place] = tokens[: ends[0] + 1] if ends else tokens
+            answers[place] = up_to_end(tokens, sampling.end_tokens)
 
 
 def _plain_weight(layer: Any) -> Tensor:

@@ -20,6 +20,7 @@ from texlens.model.merge import merged
 from texlens.reading.decoding import lean_forward as lean
 from texlens.reading.decoding.generation import DecodingConfig, GenerationBatch, generate
 from texlens.reading.decoding.greedy import Decoder
+from texlens.train.run.adapters import base_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,10 @@ def lean_decoder(model: Any) -> Decoder | None:
 
     `model`: a Qwen2.5-VL, or a PEFT model around one, whose adapter is merged into a copy.
     """
-    is_adapted = hasattr(model, "peft_config")
-    plain = model.get_base_model() if is_adapted else model
+    plain = base_model(model)
     if plain.device.type != "cpu" or getattr(plain, "is_quantized", False):
         return None
-    if is_adapted:
+    if plain is not model:
         plain = merged(copy.deepcopy(model))
     return Decoder(plain, max_new_tokens=0) if lean.is_supported(plain) else None
 
@@ -71,11 +71,11 @@ def sample_answers(
             repetition_penalty=1.0,
             suppress_tokens=list(sampling.forbidden_tokens) or None,
         )[:, inputs["input_ids"].shape[1] :]
-    return [_up_to_end(row, sampling.end_tokens) for row in generated.tolist()]
+    return [up_to_end(row, sampling.end_tokens) for row in generated.tolist()]
 
 
-def _up_to_end(tokens: list[int], end_tokens: Sequence[int]) -> list[int]:
-    """A row of `generate` without what follows its end token."""
+def up_to_end(tokens: list[int], end_tokens: Sequence[int]) -> list[int]:
+    """The tokens of an answer without what follows its end token."""
     ends = [place for place, token in enumerate(tokens) if token in end_tokens]
     return tokens[: ends[0] + 1] if ends else tokens
 
