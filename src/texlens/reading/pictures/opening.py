@@ -1,7 +1,7 @@
 """Opening a picture of any kind: checked by its header, then upright, in RGB, on white.
 
 Nothing is decoded before the size in the header is checked, so a small file cannot take more memory
-than `MAX_PIXELS` needs. Only formats of pictures are tried; SVG and PDF are no input.
+than `MAX_PIXELS` need. Only formats of pictures are tried; SVG and PDF are no input.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from texlens.errors import InputError
 from texlens.images import dark_on_white, encode_png
@@ -21,9 +21,23 @@ from texlens.images import dark_on_white, encode_png
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 50_000_000
+# What Pillow holds of a picture while it decodes: least of a JPEG, which it shrinks at once, and up to
+# four copies of a WebP.
+MAX_PIXELS_BY_FORMAT = {"JPEG": 64_000_000, "TIFF": 36_000_000, "WEBP": 25_000_000}
 MAX_FILE_BYTES = 256 * 2**20
 KEPT_PIXELS = 16_000_000  # what is larger is shrunk as soon as it is decoded
+
+# How a picture is turned upright, by the orientation in its Exif data (Exif 2.32, tag 0x0112).
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def open_picture(source: Path | bytes) -> Image.Image:
@@ -43,12 +57,15 @@ def open_picture(source: Path | bytes) -> Image.Image:
             # Of large pictures (MAX_PIXELS is our limit) and of oddities that do not matter here.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                _check_size(image.width, image.height, name)
+                _check_size(image, name)
                 smaller = _shrinking(image.width, image.height)
                 if smaller > 1:  # a JPEG can be decoded at half its size, or less
                     image.draft(None, (image.width // smaller, image.height // smaller))
-                ImageOps.exif_transpose(image, in_place=True)
-                return _on_white(_within_limits(image))
+                image.load()  # a TIFF turns itself upright here, and then has no orientation
+                turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+                small = _within_limits(image)
+                upright = small if turn is None else small.transpose(turn)
+                return _on_white(upright)
     except (UnidentifiedImageError, SyntaxError) as error:
         raise InputError(
             f"{name} is not a picture that TexLens reads (PNG, JPEG, WebP, TIFF, BMP or GIF)."
@@ -92,10 +109,11 @@ def _read(path: Path) -> bytes:
         raise InputError(f"Cannot read '{path}': {error.strerror}.") from error
 
 
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > MAX_PIXELS:
+def _check_size(image: Image.Image, name: str) -> None:
+    most = MAX_PIXELS_BY_FORMAT.get(image.format or "", MAX_PIXELS)
+    if image.width * image.height > most:
         raise InputError(
-            f"{name} is {width:,} x {height:,} pixels, more than the {MAX_PIXELS:,} allowed: "
+            f"{name} is {image.width:,} x {image.height:,} pixels, more than the {most:,} allowed: "
             "crop it to the formula."
         )
 
@@ -110,7 +128,7 @@ def _within_limits(image: Image.Image) -> Image.Image:
     smaller = _shrinking(image.width, image.height)
     if smaller <= 1:
         return image
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith("I;16"):
         return _deep_grey_shrunk(image, smaller)
     if image.mode in ("P", "PA", "1"):
         transparent = image.mode == "PA" or "transparency" in image.info
@@ -119,16 +137,14 @@ def _within_limits(image: Image.Image) -> Image.Image:
 
 
 def _deep_grey_shrunk(image: Image.Image, smaller: int) -> Image.Image:
-    """Means over squares of pixels, in the values that the picture has."""
+    """Means over squares of 16-bit pixels, which Pillow cannot reduce."""
     values = np.asarray(image)
     rows, columns = (length // smaller * smaller for length in values.shape)
     total = np.zeros((rows // smaller, columns // smaller), dtype=np.float32)
     for row in range(smaller):
         for column in range(smaller):
             total += values[row:rows:smaller, column:columns:smaller]
-    mean = total / smaller**2
-    # Mode I keeps the meaning of the range, which mode F would lose.
-    return Image.fromarray(mean if image.mode == "F" else np.rint(mean).astype(np.int32))
+    return Image.fromarray(np.rint(total / smaller**2).astype(np.int32))
 
 
 def _on_white(image: Image.Image) -> Image.Image:
