@@ -5,8 +5,9 @@
 FILE has one formula a line, or is one of the development corpora (`.tsv`, `.tsv.xz`: last column;
 `.parquet`: column latex_formula). Without one the tests' own formulas are used. Of the distinct
 formulas those that KaTeX accepts are rendered before and after; the same glyphs, fonts and places
-(0.003 em) are the same picture. Every exception is written out. `--tex N` also compares N formulas
-as pdflatex sets them, pixel by pixel.
+(0.003 em) are the same picture. Every exception is written out. `--rewrites N` takes, in place of the
+formulas, N of them rewritten by each rule of benchmarks/rewrites, as others spell them. `--tex N` also
+compares N formulas as pdflatex sets them, pixel by pixel.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rewrites import RULES
 from texlens.engine import get_engine
 from texlens.latex import formula_of, katex_valid, normalize, tokenize
 from texlens.render.compare import same_picture
@@ -40,6 +42,15 @@ def read(file: Path) -> list[str]:
     content = file.read_bytes()
     text = (lzma.decompress(content) if file.suffix == ".xz" else content).decode("utf-8")
     return [line.split("\t")[-1] for line in text.splitlines() if line.strip()]
+
+
+def rewritten(formulas: list[str], n: int) -> list[str]:
+    """`n` formulas in normal form rewritten by each rule, without those that a rule leaves alone."""
+    sample = random.Random(0).sample(formulas, min(n, len(formulas)))
+    tokens = [tokenize(normalize(formula)) for formula in sample]
+    rng = random.Random(0)
+    found = (rule.apply(formula, rng) for rule in RULES for formula in tokens)
+    return list(dict.fromkeys(formula for formula in found if formula is not None))
 
 
 def measure_speed(formulas: list[str]) -> None:
@@ -145,11 +156,14 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, default=[OWN])
     parser.add_argument("--exceptions", type=Path)
     parser.add_argument("--sample", type=int)
+    parser.add_argument("--rewrites", type=int)
     parser.add_argument("--tex", type=int, default=0)
     options = parser.parse_args()
     formulas = list(dict.fromkeys(formula for file in options.files for formula in read(file)))
     if options.sample is not None:
         formulas = random.Random(0).sample(formulas, min(options.sample, len(formulas)))
+    if options.rewrites is not None:
+        formulas = rewritten(formulas, options.rewrites)
     print(f"{platform.machine()}, Python {platform.python_version()}, {get_engine().signature}")
     measure_speed(formulas)
     measure_pictures(formulas, options.exceptions)

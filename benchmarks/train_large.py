@@ -1,6 +1,7 @@
 """How well do `texlens train sft` and `texlens train grpo` fill a GPU at the shapes that Qwen released?
 
     python benchmarks/train_large.py --data im2latex_train.parquet --out FOLDER [--runs sft fast grpo trl]
+    python benchmarks/train_large.py --data ... --out FOLDER --runs fast --devices 2 [--launch fsdp2]
     python benchmarks/train_large.py --data ... --model src/texlens/assets/small --out FOLDER --steps 4
 
 The commands themselves are run, on real pictures and a model with random weights (`texlens train
@@ -23,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+LAUNCH = Path(__file__).resolve().parents[1] / "src" / "texlens" / "train" / "launch"
 PEAK_TFLOPS = 989  # of an H100 SXM in bfloat16, dense, by its data sheet
 PLAIN_TRL = """
 import io, sys, time, json
@@ -97,7 +99,9 @@ def run(command: list[str], log: Path) -> tuple[float, float]:
 
 def texlens_run(name: str, arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
     """One run of the product's own command, and what its log says."""
-    out = arguments.out / name
+    devices = arguments.devices
+    label = name if devices == 1 else f"{name}_{arguments.launch}_{devices}"
+    out = arguments.out / label
     shutil.rmtree(out, ignore_errors=True)
     job, recipe, changes = RUNS[name]
     settings = {
@@ -107,17 +111,27 @@ def texlens_run(name: str, arguments: argparse.Namespace, model: Path) -> dict[s
     }  # fmt: skip
     settings |= changes
     command = [sys.executable, "-m", "texlens", "train", job, recipe, "--out", str(out)]
+    if devices > 1:
+        launch = [
+            "accelerate.commands.launch",
+            "--config_file",
+            str(LAUNCH / f"{arguments.launch}.yaml"),
+        ]
+        launch += ["--num_processes", str(devices), "--main_process_port", "0"]
+        command[2:3] = [*launch, "-m", "texlens"]
     for key, value in (settings | dict(pair.split("=", 1) for pair in arguments.set)).items():
         command += ["--set", f"{key}={value}"]
     card = Card()
-    seconds, began = run(command, arguments.out / f"{name}.txt")
+    seconds, began = run(command, arguments.out / f"{label}.txt")
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     steps = [line for line in lines if "loss" in line]
     late = steps[len(steps) // 2 :]
     first = steps[len(steps) // 2 - 1]
     minutes = late[-1]["minutes"] - first["minutes"]
     config = json.loads((out / "run.json").read_text())["config"]
-    per_step = config["per_device_train_batch_size"] * config["gradient_accumulation_steps"]
+    per_step = (
+        config["per_device_train_batch_size"] * config["gradient_accumulation_steps"] * devices
+    )
     found: dict[str, Any] = {
         "seconds": round(seconds, 1),
         "examples_per_step": per_step,
@@ -136,7 +150,7 @@ def texlens_run(name: str, arguments: argparse.Namespace, model: Path) -> dict[s
         # Forward and backward to the inputs: frozen weights have no gradients of their own.
         found["tokens_per_second"] = round(tokens)
         found["tflops"] = round(tokens * 4 * arguments.weights / 1e12, 1)
-        found["share_of_peak"] = round(found["tflops"] / PEAK_TFLOPS, 4)
+        found["share_of_peak"] = round(found["tflops"] / PEAK_TFLOPS / devices, 4)
     if (out / "probe.json").is_file():
         found["probe"] = json.loads((out / "probe.json").read_text())
     return found
@@ -175,6 +189,8 @@ def main() -> None:
     parser.add_argument("--weights", type=float, default=2.77e9, help="of its decoder layers")
     parser.add_argument("--runs", nargs="+", default=["sft", "fast", "trl", "grpo"])
     parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--devices", type=int, default=1, help="all but plain TRL run on so many")
+    parser.add_argument("--launch", default="ddp", choices=("ddp", "fsdp2"))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)

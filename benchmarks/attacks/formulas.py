@@ -1,11 +1,15 @@
-r"""Mutated LaTeX through tokens, check, normal form, `cdm`, `layout` and export: does anything break?
+r"""LaTeX through tokens, check, normal form, `cdm`, `layout` and export: does anything break?
 
     python benchmarks/attacks/formulas.py [--count 20000] [--seed 0] [--out attacks.jsonl]
+    python benchmarks/attacks/formulas.py --lists FOLDER [--part 1/16] [--out attacks.jsonl]
 
-Every string is a formula of benchmarks/formulas.txt after one to eight mutations: tokens deleted,
+Without lists every string is a formula of benchmarks/formulas.txt after one to eight mutations: tokens deleted,
 doubled, swapped or taken from another formula, braces lost or added, nesting up to 3,000 deep, control
 characters, NULs, lone surrogates, foreign scripts, and up to 100,000 characters. It is checked,
 normalised, scored against the formula it came from (and that against it) and exported.
+
+With a folder of lists (`.txt.xz`, one formula a line) it is every formula of these as it stands, scored
+against the next one. `--part 1/16` takes the first sixteenth, so that many processes share the work.
 
 A failure is an exception other than InputError, a metric's fault, a missing result or a hang.
 """
@@ -13,6 +17,7 @@ A failure is an exception other than InputError, a metric's fault, a missing res
 from __future__ import annotations
 
 import argparse
+import lzma
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -94,16 +99,28 @@ def _splice(tokens: list[str], rng: random.Random) -> list[str]:
 _MUTATIONS = (_delete, _double, _swap, _insert, _insert, _splice)
 
 
-def pair(number: int, seed: int) -> tuple[str, str]:
+def mutated_pair(number: int, seed: int) -> tuple[str, str]:
     """The formula and its mutation of this number."""
     rng = random.Random(f"{seed} {number}")
     formula = rng.choice(FORMULAS)
     return formula, mutated(formula, rng)
 
 
-def attack_block(numbers: Sequence[int], seed: int) -> dict[str, Any]:
-    """Everything that TexLens does with formulas, done to these."""
-    pairs = [pair(number, seed) for number in numbers]
+def neighbours(folder: Path, part: str) -> list[tuple[str, str]]:
+    """Every formula of the folder's lists, or of a part of them, after the one that follows it."""
+    formulas = [
+        formula
+        for path in sorted(folder.glob("*.txt.xz"))
+        for formula in lzma.decompress(path.read_bytes()).decode().removesuffix("\n").split("\n")
+    ]
+    which, parts = (int(number) for number in part.split("/"))
+    first, last = (len(formulas) * k // parts for k in (which - 1, which))
+    return [(formulas[(i + 1) % len(formulas)], formulas[i]) for i in range(first, last)]
+
+
+def attack_block(numbers: Sequence[int], pair: Callable[[int], tuple[str, str]]) -> dict[str, Any]:
+    """Everything that TexLens does with formulas, done to the second of each of these pairs."""
+    pairs = [pair(number) for number in numbers]
     texts = [text for _, text in pairs]
     counts = {"lost": 0, "tracebacks": 0, "hangs": 0, "faults": 0, "refused": 0}
     failures: list[str] = []
@@ -162,10 +179,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lists", type=Path)
+    parser.add_argument("--part", default="1/1")
     parser.add_argument("--out", type=Path, default=Path("attacks.jsonl"))
     arguments = parser.parse_args()
-    block = partial(attack_block, seed=arguments.seed)
-    sums = attack(f"formulas, seed {arguments.seed}", arguments.count, BLOCK, block, arguments.out)
+    if arguments.lists:
+        pairs = neighbours(arguments.lists, arguments.part)
+        name, count = f"lists, part {arguments.part}", len(pairs)
+        block = partial(attack_block, pair=pairs.__getitem__)
+    else:
+        name, count = f"formulas, seed {arguments.seed}", arguments.count
+        block = partial(attack_block, pair=partial(mutated_pair, seed=arguments.seed))
+    sums = attack(name, count, BLOCK, block, arguments.out)
     sys.exit(1 if sums["failures"] else 0)
 
 
