@@ -33,9 +33,9 @@ from paired import FORMAT, Values, cell, changes, mean, read, summary, train, wr
 from texlens import runs
 from texlens.metrics.columns import BOOTSTRAP_SIGNATURE
 from texlens.reading import Reader
+from texlens.train.config import load_recipe, parse_changes
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.run.config import load_recipe, parse_changes
-from texlens.train.run.settings import DevSet
+from texlens.train.settings import DevSet
 from texlens.train.sft.settings import SftConfig
 
 REPORT_REWARDS = {

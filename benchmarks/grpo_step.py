@@ -31,8 +31,8 @@ from texlens.train.grpo.prompts import Prompts, prepare_prompts, within_limit
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.grpo.train import sampling_and_rewards
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
+from texlens.train.network.adapters import lora_config
 from texlens.train.rewards.functions import BatchRewards
-from texlens.train.run.adapters import lora_config
 
 PROMPTS, ANSWERS = 8, 6
 

@@ -25,8 +25,8 @@ from torch.nn import functional
 from texlens.data.parquet import count_examples
 from texlens.model.load import EMBEDDED, Loaded, load_model
 from texlens.model.merge import merged
-from texlens.train.run.prepared import FineTuningData, prepare_examples
-from texlens.train.run.settings import DataFile
+from texlens.train.data.prepared import FineTuningData, prepare_examples
+from texlens.train.settings import DataFile
 from texlens.train.sft.batches import IGNORED, AnswerCollator
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.train import train_sft

@@ -22,10 +22,10 @@ from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Prediction
 from texlens.train import fine_tune
+from texlens.train.data.examples import dev_examples
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.run.examples import dev_examples
 from texlens.train.run.run_folder import MARKER
-from texlens.train.run.settings import DevSet
+from texlens.train.settings import DevSet
 from texlens.train.sft.settings import SftConfig
 
 METRICS = (

@@ -38,8 +38,8 @@ from texlens.data.parquet import read_examples, write_examples
 from texlens.model.load import EMBEDDED
 from texlens.records import Example
 from texlens.render import Size, png_many
-from texlens.train.run.adapters import load_for_training, lora_config
-from texlens.train.run.prepared import prepare_examples
+from texlens.train.data.prepared import prepare_examples
+from texlens.train.network.adapters import load_for_training, lora_config
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.train import train_sft
 from texlens.train.sft.trainer import FormulaSftTrainer

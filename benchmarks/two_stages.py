@@ -19,8 +19,8 @@ import torch
 
 from paired import read, train, write_values
 from texlens.reading import Reader
-from texlens.train.run.config import load_recipe, parse_changes
-from texlens.train.run.settings import DevSet
+from texlens.train.config import load_recipe, parse_changes
+from texlens.train.settings import DevSet
 from texlens.train.sft.settings import SftConfig
 
 RECIPES = {"stage1": "sft_printed_small", "stage2": "sft_handwritten_small"}

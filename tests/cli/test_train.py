@@ -18,8 +18,8 @@ from texlens.data.pictures.printed import PrintedShards
 from texlens.data.pictures.shards import write_shards
 from texlens.errors import TexlensError
 from texlens.records import Example
+from texlens.train.config import load_recipe
 from texlens.train.pretrain.settings import PretrainConfig
-from texlens.train.run.config import load_recipe
 
 RECIPE = """
 description: tiny

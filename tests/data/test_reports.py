@@ -15,7 +15,7 @@ from texlens.data.parquet import read_examples
 from texlens.data.reports import REPORTS
 from texlens.errors import InputError
 from texlens.latex import normalize
-from texlens.train.run.config import load_recipe
+from texlens.train.config import load_recipe
 from texlens.train.sft.settings import SftConfig
 
 __all__ = ["fake_hub"]

@@ -20,7 +20,7 @@ from texlens.evaluate import run as evaluation
 from texlens.pipeline.config import PipelineConfig
 from texlens.pipeline.run import run_pipeline
 from texlens.runs import read_json
-from texlens.train.run.config import load_recipe, recipe_names
+from texlens.train.config import load_recipe, recipe_names
 
 SETTINGS = {
     "lora": {"r": 2, "lora_alpha": 4}, "num_train_epochs": None, "max_steps": 2, "per_device_train_batch_size": 2, "eval_steps": 100,

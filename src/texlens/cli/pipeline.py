@@ -31,7 +31,7 @@ def pipeline(recipe: str, out: Path | None, settings: tuple[str, ...], as_json: 
     from texlens.pipeline.config import PipelineConfig
     from texlens.pipeline.page import INDEX, RESULTS
     from texlens.pipeline.run import run_pipeline
-    from texlens.train.run.config import load_recipe, parse_changes
+    from texlens.train.config import load_recipe, parse_changes
 
     config = load_recipe(recipe, PipelineConfig, parse_changes(settings))
     out = out or Path("runs") / Path(recipe).stem

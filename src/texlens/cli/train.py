@@ -11,8 +11,8 @@ import click
 from texlens.cli.options import PATH, POSITIVE, json_option, options, print_result
 
 if TYPE_CHECKING:
+    from texlens.train.config import Settings
     from texlens.train.grpo.settings import GrpoConfig
-    from texlens.train.run.config import Settings
     from texlens.train.sft.settings import SftConfig
 
 _Config = TypeVar("_Config", bound="Settings")
@@ -148,7 +148,7 @@ def _config(
     kind: type[_Config], recipe: str, settings: tuple[str, ...], minutes: float | None
 ) -> _Config:
     """A recipe with the changes of the command line; `--minutes` replaces any limit in steps."""
-    from texlens.train.run.config import load_recipe, parse_changes
+    from texlens.train.config import load_recipe, parse_changes
 
     changes = parse_changes(settings)
     if minutes is not None:
@@ -205,7 +205,7 @@ def _out_folder(
 @click.option("--show", metavar="NAME", help="Print the YAML of this recipe, to change and use it.")
 def recipes(show: str | None) -> None:
     """List the recipes for training."""
-    from texlens.train.run.config import recipe_names, recipe_text
+    from texlens.train.config import recipe_names, recipe_text
 
     if show is not None:
         click.echo(recipe_text(show), nl=False)

@@ -12,7 +12,7 @@ from texlens.data.orders import ORDERS
 from texlens.metrics.registry import KEYS
 from texlens.reading.backends.base import Decoding
 from texlens.records import Kind
-from texlens.train.run.config import Settings
+from texlens.train.config import Settings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 

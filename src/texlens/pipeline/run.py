@@ -41,8 +41,8 @@ from texlens.pipeline.steps import Steps, hash_files
 from texlens.reading import Reader
 from texlens.runs import open_out_folder, read_json
 from texlens.train import fine_tune
+from texlens.train.config import load_recipe
 from texlens.train.grpo.settings import MERGED_BASE, GrpoConfig
-from texlens.train.run.config import load_recipe
 from texlens.train.run.run_folder import MARKER as TRAINED
 from texlens.train.sft.settings import SftConfig
 

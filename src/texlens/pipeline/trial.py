@@ -46,10 +46,10 @@ from texlens.runs import (
 )
 from texlens.tables import markdown_table
 from texlens.train import fine_tune
+from texlens.train.config import load_recipe
 from texlens.train.grpo.settings import GrpoConfig
+from texlens.train.network.adapters import is_small
 from texlens.train.plan.dry_run import dry_run
-from texlens.train.run.adapters import is_small
-from texlens.train.run.config import load_recipe
 from texlens.train.run.curves import read_log
 from texlens.train.sft.settings import SftConfig
 

@@ -3,8 +3,9 @@
 In: a recipe, shipped (`texlens.recipes`) or of one's own, and data that `texlens data` has prepared.
 Out: a folder with an adapter or a model, its log, its scores on dev sets, and `run.json`.
 
-`run` is what all fine-tuning shares; `sft` and `grpo` (with `rewards`) build on it; `plan` estimates
-a run; `pretrain` trains from scratch and stands apart.
+`config` reads recipes, and `settings` are those of all fine-tuning. On `network`, `data` and `run`,
+in this order, `sft` and `grpo` (with `rewards`) build. `plan` estimates a run; `pretrain` trains from
+scratch and stands apart.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def fine_tune(
     Raises TexlensError, beside what they raise, when memory or disk are used up.
     """
     if config.job == "sft" and config.dataloader_num_workers:
-        from texlens.train.run.loader_processes import start_ahead
+        from texlens.train.data.loader_processes import start_ahead
 
         start_ahead()
     from texlens.train.run.failures import named_failures

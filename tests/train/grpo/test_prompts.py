@@ -15,13 +15,13 @@ from texlens.model.prompt import prompt_of
 from texlens.model.prompt_config import PROMPTS, PromptConfig
 from texlens.records import Example
 from texlens.render import png_many
+from texlens.train.config import load_recipe, recipe_names
 from texlens.train.grpo import prefilter as grpo_prefilter
 from texlens.train.grpo.prefilter import PASS_RATES, prefilter
 from texlens.train.grpo.prompts import prepare_prompts, within_limit
 from texlens.train.grpo.sampling import Sampling
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.rewards.functions import RewardSettings
-from texlens.train.run.config import load_recipe, recipe_names
 from texlens.train.sft.settings import SftConfig
 
 FORMULAS = [r"x ^ { 2 }", r"\frac { a } { b }", r"p - q", r"\sqrt { z } + 1", r"y _ { i }"]

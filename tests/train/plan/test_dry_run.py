@@ -17,11 +17,11 @@ from texlens.data.parquet import write_examples
 from texlens.errors import InputError
 from texlens.model.load import EMBEDDED
 from texlens.records import Example
+from texlens.train.config import load_recipe, parse_changes
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.plan.dry_run import DryRun, dry_run
 from texlens.train.plan.memory import OPTIMIZER_BYTES
 from texlens.train.plan.table import dry_run_document, dry_run_text
-from texlens.train.run.config import load_recipe, parse_changes
 from texlens.train.sft.settings import SftConfig
 
 TOTALS = {"3b": 3_754_622_976, "7b": 8_292_166_656}
@@ -117,7 +117,7 @@ def test_lengths_are_exact_with_the_tokeniser_at_hand(data: Path) -> None:
     from texlens.model.load import Loaded
     from texlens.model.processor import load_processor
     from texlens.model.prompt_config import prompt_config_of
-    from texlens.train.run.prepared import prepare_examples
+    from texlens.train.data.prepared import prepare_examples
 
     config = load_recipe(
         "sft_printed_small", SftConfig, {"model": str(EMBEDDED), "data.0.parquet": str(data), "data.0.rows": None}

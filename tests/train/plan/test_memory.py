@@ -13,6 +13,7 @@ from texlens.model.qwen_shapes import model_config
 from texlens.model.shape import Shape, build_model
 from texlens.model.tokenizer import build_tokenizer
 from texlens.model.vision_attention import batch_vision_attention
+from texlens.train.network.adapters import lora_targets
 from texlens.train.plan.memory import (
     Batch,
     Training,
@@ -20,7 +21,6 @@ from texlens.train.plan.memory import (
     loss_bytes,
     saved_bytes,
 )
-from texlens.train.run.adapters import lora_targets
 
 BATCH = Batch(examples=2, tokens=120, patches=160, answer=60)
 GRID = (8, 20)

@@ -16,11 +16,11 @@ from torch.distributed import destroy_process_group
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
+from texlens.train.config import load_recipe
+from texlens.train.data.prepared import prepare_examples
+from texlens.train.network.adapters import load_for_training
+from texlens.train.network.optimizer_state import optimizer_tensors
 from texlens.train.run import dev_evaluation
-from texlens.train.run.adapters import load_for_training
-from texlens.train.run.config import load_recipe
-from texlens.train.run.optimizer_state import optimizer_tensors
-from texlens.train.run.prepared import prepare_examples
 from texlens.train.run.processes import connect, local_main_first
 from texlens.train.sft.batches import AnswerCollator
 from texlens.train.sft.settings import SftConfig

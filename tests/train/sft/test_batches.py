@@ -17,9 +17,9 @@ from texlens.model.load import load_model
 from texlens.reading import Reader
 from texlens.reading.pictures.framing import frame_for
 from texlens.records import Example
-from texlens.train.run.examples import dev_examples
-from texlens.train.run.prepared import FineTuningData, prepare_examples
-from texlens.train.run.settings import DataFile, DevSet
+from texlens.train.data.examples import dev_examples
+from texlens.train.data.prepared import FineTuningData, prepare_examples
+from texlens.train.settings import DataFile, DevSet
 from texlens.train.sft.augmentation import PictureAugmenter
 from texlens.train.sft.batches import IGNORED, AnswerCollator, LengthGroupedSampler, check_batches
 from texlens.train.sft.settings import TrainingAugmentation

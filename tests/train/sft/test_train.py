@@ -21,11 +21,11 @@ from safetensors.torch import load_file
 from texlens.data.parquet import read_examples, write_examples
 from texlens.errors import InputError, TexlensError
 from texlens.train import fine_tune
+from texlens.train.data.prepared import prepare_examples
+from texlens.train.network.adapters import load_for_training, module_of
 from texlens.train.run import schedule
-from texlens.train.run.adapters import load_for_training, module_of
 from texlens.train.run.curves import read_log
-from texlens.train.run.prepared import prepare_examples
-from texlens.train.run.settings import DataFile
+from texlens.train.settings import DataFile
 from texlens.train.sft.batches import AnswerCollator
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.train import train_sft

@@ -23,7 +23,7 @@ from transformers import DynamicCache
 from texlens.model.merge import with_adapters
 from texlens.reading.decoding.positions import prompt_positions
 from texlens.train.grpo.sampling import Sampling, up_to_end
-from texlens.train.run.adapters import base_model
+from texlens.train.network.adapters import base_model
 
 _SLOTS = 64  # caches grow in such steps, so that few sizes occur
 _CHECK = 16  # tokens between two looks at which answers have ended

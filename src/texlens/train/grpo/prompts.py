@@ -14,8 +14,8 @@ from texlens.model.load import Loaded
 from texlens.model.prompt import prompt_of
 from texlens.model.prompt_config import PromptConfig
 from texlens.reading.pictures.opening import open_picture
+from texlens.train.data.prepared import FineTuningData, column, prepare_examples
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.run.prepared import FineTuningData, column, prepare_examples
 
 
 @dataclass(frozen=True, slots=True)

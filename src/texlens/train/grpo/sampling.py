@@ -20,7 +20,7 @@ from texlens.model.merge import merged
 from texlens.reading.decoding import lean_forward as lean
 from texlens.reading.decoding.generation import DecodingConfig, GenerationBatch, generate
 from texlens.reading.decoding.greedy import Decoder
-from texlens.train.run.adapters import base_model
+from texlens.train.network.adapters import base_model
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from texlens.errors import InputError
+from texlens.train.config import Settings
 from texlens.train.rewards.functions import NAMES
-from texlens.train.run.config import Settings
-from texlens.train.run.settings import FineTuningConfig
+from texlens.train.settings import FineTuningConfig
 
 MERGED_BASE = "base"
 """The folder in a run of the base with the merged adapter, with `adapter_use: merge`."""

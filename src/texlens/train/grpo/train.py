@@ -22,26 +22,31 @@ from trl.trainer.utils import add_fused_lm_head
 from texlens.errors import InputError
 from texlens.model.load import Loaded, load_model
 from texlens.model.merge import merged
+from texlens.train.data.prepared import column
 from texlens.train.grpo.completions import PAGES, RECORDS, CompletionLog
 from texlens.train.grpo.prefilter import PASS_RATES, prefilter
 from texlens.train.grpo.prompts import Prompts, prepare_prompts, within_limit
 from texlens.train.grpo.sampling import Sampling
 from texlens.train.grpo.settings import MERGED_BASE, GrpoConfig
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
-from texlens.train.rewards.functions import BatchRewards, RewardSettings
-from texlens.train.run.adapters import (
+from texlens.train.network.adapters import (
     base_model,
     load_for_training,
     on_cpu,
     precision_of,
 )
+from texlens.train.network.probe import Split, choose_split
+from texlens.train.rewards.functions import BatchRewards, RewardSettings
 from texlens.train.run.dev_evaluation import dev_evaluator
-from texlens.train.run.prepared import column
-from texlens.train.run.probe import Split, choose_split, split_of_run
 from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder, save_weights, step_of
 from texlens.train.run.schedule import Schedule
-from texlens.train.run.trl_trainers import available_optimizer, run_training, trl_arguments
+from texlens.train.run.trl_trainers import (
+    available_optimizer,
+    run_training,
+    split_of_run,
+    trl_arguments,
+)
 
 
 def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dict[str, Any]:

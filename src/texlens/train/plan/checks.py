@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from texlens.errors import InputError
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.run.settings import FineTuningConfig
+from texlens.train.settings import FineTuningConfig
 
 if TYPE_CHECKING:
     from texlens.train.plan.dry_run import DryRun

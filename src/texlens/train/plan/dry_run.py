@@ -22,6 +22,13 @@ from texlens.model.prompt_config import PromptConfig, prompt_config_of
 from texlens.model.qwen_shapes import build_on_meta
 from texlens.train.grpo.prompts import within_limit
 from texlens.train.grpo.settings import GrpoConfig
+from texlens.train.network.adapters import (
+    base_source,
+    lora_config,
+    mark_trainable,
+    module_of,
+    precision_of,
+)
 from texlens.train.plan.lengths import Lengths, measure_lengths, processor_of
 from texlens.train.plan.memory import (
     NF4_BYTES,
@@ -31,14 +38,7 @@ from texlens.train.plan.memory import (
     Treatment,
     activation_bytes,
 )
-from texlens.train.run.adapters import (
-    base_source,
-    lora_config,
-    mark_trainable,
-    module_of,
-    precision_of,
-)
-from texlens.train.run.settings import FineTuningConfig, ModuleName
+from texlens.train.settings import FineTuningConfig, ModuleName
 
 Layout = Literal["ddp", "fsdp2"]
 """How several devices share the work, as the files of `texlens/train/launch` set it up."""

@@ -22,8 +22,8 @@ from texlens.errors import InputError
 from texlens.model.load import Loaded
 from texlens.model.prompt_config import PromptConfig
 from texlens.records import Example
-from texlens.train.run.examples import ExamplePreparer, count_rows, rows_of
-from texlens.train.run.settings import DataFile
+from texlens.train.data.examples import ExamplePreparer, count_rows, rows_of
+from texlens.train.settings import DataFile
 
 SPREAD = 2000
 """The number of evenly spaced rows of a file that are measured; all rows of a smaller file."""

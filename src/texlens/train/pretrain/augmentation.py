@@ -27,10 +27,10 @@ from texlens.images import crop_to_ink
 from texlens.latex import normalize
 from texlens.model.tokenizer import TextEncoder
 from texlens.reading.pictures.type_size import type_size
+from texlens.train.data.examples import rows_of
 from texlens.train.pretrain.looks import apply_looks
 from texlens.train.pretrain.ranks import Ranks
 from texlens.train.pretrain.settings import Augmentation, PictureSource
-from texlens.train.run.examples import rows_of
 
 _MARGIN = 4  # pixels of paper at least, at the model's scale, on each side
 

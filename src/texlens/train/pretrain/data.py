@@ -12,6 +12,7 @@ from texlens.errors import InputError
 from texlens.latex import normalize
 from texlens.model.tokenizer import build_tokenizer
 from texlens.records import Example
+from texlens.train.data.examples import rows_of
 from texlens.train.pretrain.augmentation import (
     Encoded,
     FormulaEncoder,
@@ -22,7 +23,6 @@ from texlens.train.pretrain.augmentation import (
 from texlens.train.pretrain.batches import Batches
 from texlens.train.pretrain.ranks import Ranks
 from texlens.train.pretrain.settings import PictureSource, PretrainConfig
-from texlens.train.run.examples import rows_of
 
 _WAIT_SECONDS = 600.0  # for the first shard of a folder that is being filled
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from texlens.model.prompt_config import PromptConfig
 from texlens.model.shape import Shape
-from texlens.train.run.config import Rows, Settings
+from texlens.train.config import Rows, Settings
 
 
 class PictureSource(Settings):

@@ -12,9 +12,9 @@ from transformers import TrainerCallback, TrainerControl
 
 from texlens.errors import TexlensError
 from texlens.model.load import Loaded
+from texlens.train.network.optimizer_state import check_optimizer, load_optimizer
 from texlens.train.run.curves import log_line, read_log
 from texlens.train.run.dev_evaluation import DevEvaluator, values_by_name
-from texlens.train.run.optimizer_state import check_optimizer, load_optimizer
 from texlens.train.run.processes import from_main
 from texlens.train.run.run_folder import EVALUATION_SECONDS, RunFolder
 from texlens.train.run.schedule import Schedule

@@ -20,9 +20,9 @@ from texlens.model.merge import merged
 from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction
-from texlens.train.run.adapters import is_small
-from texlens.train.run.compiled import without_compilation
-from texlens.train.run.examples import dev_examples
+from texlens.train.data.examples import dev_examples
+from texlens.train.network.adapters import is_small
+from texlens.train.network.compiled import without_compilation
 from texlens.train.run.processes import (
     from_main,
     gathered_weights,
@@ -30,7 +30,7 @@ from texlens.train.run.processes import (
     joined,
     my_share,
 )
-from texlens.train.run.settings import FineTuningConfig
+from texlens.train.settings import FineTuningConfig
 
 DevValues = dict[str, dict[str, float | None]]
 """The value of each metric (0..1) on each dev set, by their names; None where it is not defined."""

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import torch
 
 from texlens.errors import InputError
-from texlens.train.run.adapters import on_cpu
-from texlens.train.run.settings import FineTuningConfig
+from texlens.train.network.adapters import on_cpu
+from texlens.train.settings import FineTuningConfig
 
 T = TypeVar("T")
 

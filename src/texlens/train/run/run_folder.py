@@ -20,14 +20,14 @@ import yaml
 from texlens import runs
 from texlens.errors import InputError
 from texlens.model.load import Loaded
-from texlens.train.run.adapters import count_parameters
+from texlens.train.network.adapters import count_parameters
+from texlens.train.network.optimizer_state import OPTIMIZER, check_optimizer
 from texlens.train.run.curves import append_log, read_log, write_curves
 from texlens.train.run.dev_evaluation import DevValues, quality_of, values_by_name
 from texlens.train.run.model_card import write_card
-from texlens.train.run.optimizer_state import OPTIMIZER, check_optimizer
 from texlens.train.run.processes import is_main_process, process_count
 from texlens.train.run.schedule import Schedule
-from texlens.train.run.settings import FineTuningConfig
+from texlens.train.settings import FineTuningConfig
 
 EVALUATION_SECONDS = "seconds_evaluation"
 """The name in the log of the seconds that an evaluation took."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from texlens.train.run.settings import FineTuningConfig
+from texlens.train.settings import FineTuningConfig
 
 _NO_LIMIT = 1_000_000_000  # steps, of a run that is limited by minutes
 

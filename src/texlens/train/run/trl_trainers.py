@@ -9,22 +9,27 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from transformers import PrinterCallback
 
+from texlens import runs
 from texlens.model.load import Loaded
-from texlens.train.run.adapters import module_of, on_cpu, precision_of
+from texlens.train.network.adapters import module_of, on_cpu, precision_of
+from texlens.train.network.optimizer_state import optimizer_tensors, save_optimizer
+from texlens.train.network.probe import Split
 from texlens.train.run.callbacks import add_callbacks, whole_state
 from texlens.train.run.dev_evaluation import DevEvaluator
-from texlens.train.run.optimizer_state import optimizer_tensors, save_optimizer
+from texlens.train.run.processes import from_main
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
-from texlens.train.run.settings import FineTuningConfig, ModuleName
+from texlens.train.settings import FineTuningConfig, ModuleName
 
 TrlConfig = TypeVar("TrlConfig")
+
+_SPLIT = "probe.json"
 
 
 class RunTrainer:
@@ -60,6 +65,38 @@ class RunTrainer:
 
     def create_model_card(self, *arguments: Any, **settings: Any) -> None:
         """Replaces TRL's model card, written at every checkpoint: a run writes its own."""
+
+
+def split_of_run(
+    config: FineTuningConfig, run: RunFolder, choose: Callable[[], Split]
+) -> dict[str, Any]:
+    """The trainer's settings for the split of a step: those of the recipe, or of a trial on a GPU.
+
+    All processes get the choice of the first. A resumed run keeps the one that it began with, which
+    `probe.json` records.
+    """
+    if on_cpu(config) or not config.fit_to_memory or run.is_sharded:
+        names = (
+            "per_device_train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing"
+        )  # fmt: skip
+        return {name: getattr(config, name) for name in names}
+    path = run.out / _SPLIT
+    kept = run.last_checkpoint() is not None and path.is_file()
+    split = Split(**runs.read_json(path)) if kept else choose()
+    split = from_main(split)
+    if run.is_main_process:
+        runs.write_json(path, dataclasses.asdict(split))
+        print(
+            f"{split.batch_size} x {split.accumulation} examples a step, "
+            f"{'with' if split.checkpointing else 'without'} gradient checkpointing: "
+            f"{split.seconds:.2f} s and {split.peak_gib:.1f} GiB a pass on the longest ones.",
+            file=sys.stderr,
+        )
+    return {
+        "per_device_train_batch_size": split.batch_size,
+        "gradient_accumulation_steps": split.accumulation,
+        "gradient_checkpointing": split.checkpointing,
+    }
 
 
 def available_optimizer(config: FineTuningConfig) -> str:

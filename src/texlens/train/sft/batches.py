@@ -16,9 +16,9 @@ from texlens.model.load import Loaded
 from texlens.model.prompt import Prompt
 from texlens.reading.decoding.positions import prompt_positions
 from texlens.reading.pictures.opening import open_picture
-from texlens.train.run.graphed import padded_length
-from texlens.train.run.prepared import FineTuningData
-from texlens.train.run.vision_features import VisionFeatures
+from texlens.train.data.prepared import FineTuningData
+from texlens.train.data.vision_features import VisionFeatures
+from texlens.train.network.graphed import padded_length
 from texlens.train.sft.augmentation import PictureAugmenter
 
 IGNORED = -100  # the label of a token without loss

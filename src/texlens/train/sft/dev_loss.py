@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from texlens.train.run.prepared import FineTuningData
+from texlens.train.data.prepared import FineTuningData
 from texlens.train.sft.batches import IGNORED, AnswerCollator
 
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from texlens.train.run.config import Settings
-from texlens.train.run.settings import FineTuningConfig
+from texlens.train.config import Settings
+from texlens.train.settings import FineTuningConfig
 
 
 class TrainingAugmentation(Settings):

@@ -19,23 +19,28 @@ from trl.trainer.utils import add_fused_lm_head
 
 from texlens.model.load import Loaded
 from texlens.reading.pictures.framing import frame_for
-from texlens.train.run.adapters import (
+from texlens.train.data.loader_processes import start_method
+from texlens.train.data.prepared import FineTuningData, prepare_examples
+from texlens.train.data.vision_features import vision_features
+from texlens.train.network.adapters import (
     base_model,
     load_for_training,
     precision_of,
 )
+from texlens.train.network.compiled import make_fast
+from texlens.train.network.probe import Split, choose_split
 from texlens.train.run.callbacks import DevLossCallback
-from texlens.train.run.compiled import make_fast
 from texlens.train.run.dev_evaluation import dev_evaluator
-from texlens.train.run.loader_processes import start_method
-from texlens.train.run.prepared import FineTuningData, prepare_examples
-from texlens.train.run.probe import Split, choose_split, split_of_run
 from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
-from texlens.train.run.settings import DataFile
-from texlens.train.run.trl_trainers import available_optimizer, run_training, trl_arguments
-from texlens.train.run.vision_features import vision_features
+from texlens.train.run.trl_trainers import (
+    available_optimizer,
+    run_training,
+    split_of_run,
+    trl_arguments,
+)
+from texlens.train.settings import DataFile
 from texlens.train.sft.augmentation import PictureAugmenter
 from texlens.train.sft.batches import AnswerCollator, LengthGroupedSampler, check_batches
 from texlens.train.sft.dev_loss import DevLoss

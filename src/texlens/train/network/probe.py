@@ -8,25 +8,18 @@ fastest to the most frugal, and takes the first that leaves some memory free.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
-from texlens import runs
 from texlens.errors import InputError
-from texlens.train.run.adapters import base_model, on_cpu
-from texlens.train.run.run_folder import RunFolder
-from texlens.train.run.settings import FineTuningConfig
+from texlens.train.network.adapters import base_model
 
 _SHARE = 0.85  # of the memory of a card; recorded passes and optimiser states come on top
-
-_FILE = "probe.json"
 
 Batch = dict[str, Tensor]
 
@@ -48,40 +41,6 @@ class Split:
     checkpointing: bool
     seconds: float
     peak_gib: float
-
-
-def split_of_run(
-    config: FineTuningConfig, run: RunFolder, choose: Callable[[], Split]
-) -> dict[str, Any]:
-    """The trainer's settings for the split of a step: those of the recipe, or of a trial on a GPU.
-
-    All processes get the choice of the first. A resumed run keeps the one that it began with, which
-    `probe.json` records.
-    """
-    if on_cpu(config) or not config.fit_to_memory or run.is_sharded:
-        names = (
-            "per_device_train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing"
-        )  # fmt: skip
-        return {name: getattr(config, name) for name in names}
-    path = run.out / _FILE
-    kept = run.last_checkpoint() is not None and path.is_file()
-    split = Split(**runs.read_json(path)) if kept else choose()
-    choices = [split]
-    broadcast_object_list(choices)
-    split = choices[0]
-    if run.is_main_process:
-        runs.write_json(path, asdict(split))
-        print(
-            f"{split.batch_size} x {split.accumulation} examples a step, "
-            f"{'with' if split.checkpointing else 'without'} gradient checkpointing: "
-            f"{split.seconds:.2f} s and {split.peak_gib:.1f} GiB a pass on the longest ones.",
-            file=sys.stderr,
-        )
-    return {
-        "per_device_train_batch_size": split.batch_size,
-        "gradient_accumulation_steps": split.accumulation,
-        "gradient_checkpointing": split.checkpointing,
-    }
 
 
 def choose_split(

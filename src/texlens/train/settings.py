@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from texlens.metrics.registry import KEYS
 from texlens.model.prompt_config import PromptConfig, PromptName, with_prompt
-from texlens.train.run.config import Rows, Settings
+from texlens.train.config import Rows, Settings
 
 ModuleName = Literal["language_model", "vision", "merger"]
 """A part of Qwen2.5-VL; the merger lies between the vision tower and the language model."""

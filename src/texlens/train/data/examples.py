@@ -29,8 +29,8 @@ from texlens.model.tokenizer import IM_END, TextEncoder
 from texlens.reading.pictures.framing import NoInk, frame_for, frame_picture
 from texlens.reading.pictures.opening import open_picture
 from texlens.records import Example
-from texlens.train.run.config import Rows
-from texlens.train.run.settings import DevSet
+from texlens.train.config import Rows
+from texlens.train.settings import DevSet
 
 Row = dict[str, Any]
 """A prepared example: `id`, `picture` (a picture file), `latex` (normal form), `answer` (token ids with

@@ -12,11 +12,11 @@ import torch
 from pydantic import ValidationError
 
 from texlens.errors import InputError
-from texlens.train.run import vision_features as module
-from texlens.train.run.adapters import load_for_training
+from texlens.train.data import vision_features as module
+from texlens.train.data.prepared import FineTuningData, prepare_examples
+from texlens.train.data.vision_features import VisionFeatures, vision_features
+from texlens.train.network.adapters import load_for_training
 from texlens.train.run.curves import read_log
-from texlens.train.run.prepared import FineTuningData, prepare_examples
-from texlens.train.run.vision_features import VisionFeatures, vision_features
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.train import train_sft
 

@@ -15,9 +15,9 @@ from texlens.data.parquet import read_examples, write_examples
 from texlens.errors import InputError
 from texlens.model.load import Loaded, load_model
 from texlens.records import Example
-from texlens.train.run import examples, prepared
-from texlens.train.run.prepared import Part, file_hash, prepare_examples, prepare_file
-from texlens.train.run.settings import DataFile
+from texlens.train.data import examples, prepared
+from texlens.train.data.prepared import Part, file_hash, prepare_examples, prepare_file
+from texlens.train.settings import DataFile
 
 
 @pytest.fixture(autouse=True)

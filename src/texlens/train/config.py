@@ -1,6 +1,6 @@
 """Training recipes: read from YAML, changed from the command line, checked.
 
-The settings themselves are in `run.settings` (all fine-tuning), `sft.settings`, `grpo.settings` and
+The settings themselves are in `train.settings` (all fine-tuning), `sft.settings`, `grpo.settings` and
 `pretrain.settings`.
 """
 

@@ -8,11 +8,11 @@ import pytest
 
 from texlens.errors import InputError
 from texlens.model.prompt_config import PromptConfig
+from texlens.train.config import load_recipe, parse_changes, recipe_names, recipe_text
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.pretrain.settings import PretrainConfig
-from texlens.train.run.config import load_recipe, parse_changes, recipe_names, recipe_text
 from texlens.train.run.schedule import Schedule
-from texlens.train.run.settings import Lora
+from texlens.train.settings import Lora
 from texlens.train.sft.settings import SftConfig
 
 

@@ -3,7 +3,7 @@
 PEFT computes x W + s (x A) B, which passes over the activations several times more than x W alone.
 In a step of a small network the number of tokens is far larger than the width of a layer, so
 W + s A B, of the size of the weight, costs almost nothing, and x (W + s A B) is one product. The
-function and its gradients are the same up to rounding: `tests/train/run` compares both.
+function and its gradients are the same up to rounding: `tests/train/network` compares both.
 """
 
 from __future__ import annotations

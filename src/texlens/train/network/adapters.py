@@ -17,8 +17,8 @@ import torch
 from texlens.errors import InputError, require_extra
 from texlens.model.load import EMBEDDED, Loaded, load_model
 from texlens.model.merge import merged
-from texlens.train.run.folded_lora import fold_lora
-from texlens.train.run.settings import FineTuningConfig, ModuleName
+from texlens.train.network.folded_lora import fold_lora
+from texlens.train.settings import FineTuningConfig, ModuleName
 
 # The linear layers of each module, by their full names. Projections of the language model and of
 # the vision tower share names (gate_proj, up_proj, down_proj): these expressions tell them apart.

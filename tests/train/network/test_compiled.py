@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texlens.train.run.adapters import load_for_training
-from texlens.train.run.compiled import compile_layers, without_compilation
-from texlens.train.run.graphed import padded_length
-from texlens.train.run.prepared import prepare_examples
-from texlens.train.run.probe import _ways
+from texlens.train.data.prepared import prepare_examples
+from texlens.train.network.adapters import load_for_training
+from texlens.train.network.compiled import compile_layers, without_compilation
+from texlens.train.network.graphed import padded_length
+from texlens.train.network.probe import _ways
 from texlens.train.sft.batches import AnswerCollator
 from texlens.train.sft.settings import SftConfig
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from texlens.train.run.adapters import base_model
+from texlens.train.network.adapters import base_model
 
 
 def padded_length(longest: int) -> int:

@@ -17,9 +17,9 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     Qwen2_5_VLDecoderLayer,
 )
 
-from texlens.train.run.adapters import on_cpu
-from texlens.train.run.graphed import graph_language_model
-from texlens.train.run.settings import FineTuningConfig
+from texlens.train.network.adapters import on_cpu
+from texlens.train.network.graphed import graph_language_model
+from texlens.train.settings import FineTuningConfig
 
 
 def make_fast(network: torch.nn.Module, config: FineTuningConfig, *, checkpointing: bool) -> None:

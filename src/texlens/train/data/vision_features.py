@@ -29,8 +29,8 @@ from texlens.metrics.cache import cache_folder
 from texlens.model.load import Loaded
 from texlens.reading.pictures.opening import open_picture
 from texlens.runs import progress, read_json, write_json
-from texlens.train.run.adapters import base_model
-from texlens.train.run.prepared import FineTuningData, column
+from texlens.train.data.prepared import FineTuningData, column
+from texlens.train.network.adapters import base_model
 
 _FEATURES, _RECORD = "features.bin", "features.json"
 _TOKENS_AT_A_TIME = 4096  # visual tokens of one pass

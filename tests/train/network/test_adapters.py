@@ -16,9 +16,14 @@ from texlens.model.load import load_model
 from texlens.model.merge import merge_adapter
 from texlens.model.qwen_shapes import build_on_meta
 from texlens.reading import Reader
-from texlens.train.run.adapters import count_parameters, load_for_training, lora_targets, module_of
-from texlens.train.run.folded_lora import FoldedLora, fold_lora
-from texlens.train.run.settings import ModuleName
+from texlens.train.network.adapters import (
+    count_parameters,
+    load_for_training,
+    lora_targets,
+    module_of,
+)
+from texlens.train.network.folded_lora import FoldedLora, fold_lora
+from texlens.train.settings import ModuleName
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.train import train_sft
 

@@ -34,8 +34,8 @@ from texlens.model.load import Loaded
 from texlens.model.prompt import Prompt, prompt_of
 from texlens.records import Example
 from texlens.runs import progress, read_json, write_json
-from texlens.train.run.examples import ExamplePreparer, Row, count_rows, rows_of
-from texlens.train.run.settings import DataFile
+from texlens.train.data.examples import ExamplePreparer, Row, count_rows, rows_of
+from texlens.train.settings import DataFile
 from texlens.workers import map_in_workers
 
 FORMAT = 1
