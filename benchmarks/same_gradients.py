@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 
-from texlens.train.run.adapters import load_for_training
-from texlens.train.run.compiled import compile_layers
-from texlens.train.run.config import load_recipe
-from texlens.train.run.graphed import graph_language_model
-from texlens.train.run.prepared import prepare_examples
+from texlens.train.config import load_recipe
+from texlens.train.data.prepared import prepare_examples
+from texlens.train.network.adapters import load_for_training
+from texlens.train.network.compiled import compile_layers
+from texlens.train.network.graphed import graph_language_model
 from texlens.train.sft.batches import AnswerCollator
 from texlens.train.sft.settings import SftConfig
 
@@ -76,28 +76,33 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=8)
     arguments = parser.parse_args()
 
+    truth: Result | None = None
+    plain: Result | None = None
+
+    def report(name: str, found: Result) -> None:
+        away = [distance(found[1], other[1]) for other in (truth, plain) if other is not None]
+        print(f"{name:20} {found[0]:10.6f}" + "".join(f"{d:20.6f}" for d in away), flush=True)
+
+    print(f"{arguments.examples} examples")
+    print(f"{'':20} {'loss':>10}{'to float32':>20}{'to plain bfloat16':>20}")
     network, batch = network_and_batch(arguments, "float32")
-    results = {"float32, plain": loss_and_gradients(network, batch, autocast=False)}
+    truth = loss_and_gradients(network, batch, autocast=False)
+    report("float32, plain", truth)
     del network
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     network, batch = network_and_batch(arguments, "bfloat16")
-    results["bfloat16, plain"] = loss_and_gradients(network, batch, autocast=True)
+    plain = loss_and_gradients(network, batch, autocast=True)
+    report("bfloat16, plain", plain)
     if torch.cuda.is_available():
         language_model = network.get_base_model().model.language_model
         stock = language_model.forward
         graph_language_model(network)
-        results["bfloat16, recorded"] = loss_and_gradients(network, batch, autocast=True)
-        results["the same again"] = loss_and_gradients(network, batch, autocast=True)
+        report("bfloat16, recorded", loss_and_gradients(network, batch, autocast=True))
+        report("the same again", loss_and_gradients(network, batch, autocast=True))
         language_model.forward = stock
     compile_layers(network)
-    results["bfloat16, compiled"] = loss_and_gradients(network, batch, autocast=True)
-    truth, plain = results["float32, plain"], results["bfloat16, plain"]
-    print(f"{arguments.examples} examples, {len(truth[1])} trained matrices")
-    print(f"{'':20} {'loss':>10} {'to float32':>12} {'to plain bfloat16':>18}")
-    for name, (loss, gradients) in results.items():
-        away = (distance(gradients, truth[1]), distance(gradients, plain[1]))
-        print(f"{name:20} {loss:10.6f} {away[0]:12.6f} {away[1]:18.6f}")
+    report("bfloat16, compiled", loss_and_gradients(network, batch, autocast=True))
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ _SAME_AFTER_MERGE = 0.95  # rounding to bfloat16 changes a few answers
 # Values of a report, by model, source of the pictures and metric; 100 pictures are a small sample.
 _REPORTED = {("Qwen/Qwen2.5-VL-3B-Instruct", "latex-formulas", "cdm"): 0.91}
 _OF_REPORTED = 0.05
+_GRPO_NEW_TOKENS = 200
 _GIB = 2**30
 
 
@@ -271,6 +272,9 @@ class _Run:
         """Some steps of GRPO from the base, as the GRPO report began."""
         changes = self._short("printed", self.trial.grpo_steps)
         changes |= {"adapter": None, "adapter_use": "continue", "completion_page_steps": 10**6}
+        # Prompts whose reference is longer are left out: a trial that reads shortly needs some too.
+        longest = max(self.trial.max_new_tokens, _GRPO_NEW_TOKENS)
+        changes |= {"prompt_config.max_new_tokens": longest}
         if size == "small":
             changes |= {"num_generations": 4, "per_device_train_batch_size": 16}
         out = self.out / "grpo"

@@ -22,14 +22,18 @@ from texlens.train.network.graphed import graph_language_model
 from texlens.train.settings import FineTuningConfig
 
 
-def make_fast(network: torch.nn.Module, config: FineTuningConfig, *, checkpointing: bool) -> None:
-    """Compile and record the network of a run, as far as its recipe wants it and it can be done."""
+def make_fast(network: torch.nn.Module, config: FineTuningConfig, *, recordable: bool) -> None:
+    """Compile and record the network of a run, as far as its recipe wants it and it can be done.
+
+    It is `recordable` while its weights stay where they are and layers are not computed twice: with
+    neither sharding nor gradient checkpointing.
+    """
     if on_cpu(config):
         return
     if config.compile:
         compile_layers(network)
     dropout = config.lora is not None and config.lora.lora_dropout > 0
-    if config.cuda_graphs and not config.compile and not checkpointing and not dropout:
+    if config.cuda_graphs and recordable and not config.compile and not dropout:
         graph_language_model(network)
 
 

@@ -83,7 +83,8 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     collator = AnswerCollator(loaded, data.prompt, features=features)
     check_batches(collator, data)
     split = _split(config, run, loaded, data, collator)
-    make_fast(loaded.model, config, checkpointing=split["gradient_checkpointing"])
+    recordable = not split["gradient_checkpointing"] and not run.is_sharded
+    make_fast(loaded.model, config, recordable=recordable)
     per_step = config.examples_per_step(run.processes)
     sampler = LengthGroupedSampler(
         data.lengths,

@@ -82,7 +82,8 @@ class FormulaSftTrainer(RunTrainer, SFTTrainer):
         loss: torch.Tensor = super().training_step(model, *arguments, **settings)
         if is_first and trained[0].is_cuda and self.args.gradient_accumulation_steps > 1:
             written = {p: p.grad for p in trained if p.grad is not None}
-            copies = torch._foreach_mul(list(written.values()), 1.0)
+            # FSDP2 keeps the gradients of a step elsewhere until its last batch.
+            copies = torch._foreach_mul(list(written.values()), 1.0) if written else []
             for parameter, copied in zip(written, copies, strict=True):
                 parameter.grad = copied
         return loss
