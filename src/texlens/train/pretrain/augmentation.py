@@ -29,8 +29,8 @@ from texlens.model.tokenizer import TextEncoder
 from texlens.reading.pictures.type_size import type_size
 from texlens.train.data.examples import rows_of
 from texlens.train.pretrain.looks import apply_looks
-from texlens.train.pretrain.ranks import Ranks
 from texlens.train.pretrain.settings import Augmentation, PictureSource
+from texlens.train.run.processes import process_count, process_number
 
 _MARGIN = 4  # pixels of paper at least, at the model's scale, on each side
 
@@ -100,10 +100,9 @@ class ShardFolder:
     number of processes.
     """
 
-    def __init__(self, folder: Path, encoder: FormulaEncoder, ranks: Ranks) -> None:
+    def __init__(self, folder: Path, encoder: FormulaEncoder) -> None:
         self.folder = folder
         self.encoder = encoder
-        self.ranks = ranks
         self.taken: list[str] = []
         self._thread = ThreadPoolExecutor(1)
         self._next: tuple[str, Future[Encoded]] | None = None
@@ -112,7 +111,7 @@ class ShardFolder:
         """The names of the shards that have not been taken."""
         known = set(self.taken)
         names = (path.name for path in sorted(self.folder.glob("*.npz")))
-        mine = (n for n in names if shard_number(n) % self.ranks.count == self.ranks.number)
+        mine = (n for n in names if shard_number(n) % process_count() == process_number())
         return [name for name in mine if name not in known]
 
     def poll(self, *, wait: bool = False) -> Encoded | None:

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from texlens.data.pictures.shards import read_shard
 from texlens.errors import InputError
 from texlens.latex import normalize
@@ -21,8 +23,13 @@ from texlens.train.pretrain.augmentation import (
     read_parquet,
 )
 from texlens.train.pretrain.batches import Batches
-from texlens.train.pretrain.ranks import Ranks
 from texlens.train.pretrain.settings import PictureSource, PretrainConfig
+from texlens.train.run.processes import (
+    is_main_process,
+    process_count,
+    process_number,
+    wait_for_all,
+)
 
 _WAIT_SECONDS = 600.0  # for the first shard of a folder that is being filled
 
@@ -34,15 +41,15 @@ class TrainingPictures:
     are added as they appear; `order` says which, for a resumed run to add the same first.
     """
 
-    def __init__(self, config: PretrainConfig, out: Path, ranks: Ranks) -> None:
-        self.config, self.out, self.ranks = config, out, ranks
-        if ranks.first:
+    def __init__(self, config: PretrainConfig, out: Path, device: torch.device) -> None:
+        self.config, self.out = config, out
+        if is_main_process():
             self.tokenizer = self._tokenizer()
-        ranks.wait()
-        if not ranks.first:
+        wait_for_all()
+        if not is_main_process():
             self.tokenizer = self._tokenizer()
         self.encoder = FormulaEncoder(self.tokenizer)
-        self.pool = PicturePool(ranks.device, config.pool_gib)
+        self.pool = PicturePool(device, config.pool_gib)
         assert config.prompt_config.pixels_per_em is not None  # the config checks it
         self.batches = Batches(
             shares=[source.mixing_ratio for source in config.data],
@@ -52,7 +59,7 @@ class TrainingPictures:
             patches_per_batch=config.patches_per_batch,
             max_tokens=config.max_tokens,
             max_visual_tokens=config.prompt_config.max_pixels // config.shape.token_pixels**2,
-            seed=config.seed + ranks.number,
+            seed=config.seed + process_number(),
         )
         self.folders: dict[int, ShardFolder] = {}
         self.order: list[tuple[int, str]] = []  # (source, shard) in the order they were added
@@ -61,7 +68,7 @@ class TrainingPictures:
                 if not self._add(self.encoder.encode(read_parquet(source)), index):
                     raise InputError(f"pool_gib is too small for '{source.parquet}'.")
             else:
-                self.folders[index] = ShardFolder(source.path, self.encoder, ranks)
+                self.folders[index] = ShardFolder(source.path, self.encoder)
 
     def take_present_shards(self) -> None:
         """Add all shards there are when the run starts.
@@ -71,7 +78,7 @@ class TrainingPictures:
         Raises InputError when a folder stays empty, and whatever stopped its rendering.
         """
         for index, folder in list(self.folders.items()):
-            _present_shards(folder.folder, at_least=self.ranks.count)
+            _present_shards(folder.folder, at_least=process_count())
             for _ in range(len(folder.fresh())):
                 encoded = folder.poll(wait=True)
                 if encoded is None or not self._take(encoded, index):

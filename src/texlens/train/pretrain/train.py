@@ -1,7 +1,7 @@
 """Training a small Qwen2.5-VL from scratch on pictures of formulas.
 
 Read from top to bottom: a run loads its pictures, makes batches of one canvas size, augments the
-pictures on the device, and steps. Under `torchrun` it does so on several GPUs (`ranks`). It can be
+pictures on the device, and steps. Under `torchrun` it does so on several GPUs (`replicas`). It can be
 killed at any time and resumes from its last checkpoint with the same numbers. The network that is
 saved is transformers' own class; the auxiliary head of `ctc_head` is dropped.
 """
@@ -36,10 +36,21 @@ from texlens.train.pretrain.batches import COLUMNS, ROWS, Batch
 from texlens.train.pretrain.ctc_head import CtcHead, ctc_loss, inked_classes
 from texlens.train.pretrain.data import TrainingPictures, dev_pictures
 from texlens.train.pretrain.forward import UniformForward, positions, to_patches, vision_rotary
-from texlens.train.pretrain.ranks import Ranks
+from texlens.train.pretrain.replicas import average_gradients, copy_from_main
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.run.curves import append_log, log_line, read_log, write_curves
 from texlens.train.run.dev_evaluation import DevEvaluator, values_by_name
+from texlens.train.run.processes import (
+    from_main,
+    gathered,
+    is_main_process,
+    join_processes,
+    leave_processes,
+    process_count,
+    process_number,
+    summed,
+    wait_for_all,
+)
 from texlens.train.run.run_folder import MARKER, check_same_settings
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -59,21 +70,21 @@ def pretrain(config: PretrainConfig, out: Path, *, overwrite: bool = False) -> d
     Raises InputError when the data cannot be used or the run in `out` was begun with other
     settings or on another number of GPUs, TexlensError when the gradients stay infinite.
     """
-    ranks = Ranks()
-    if overwrite and ranks.first:
+    join_processes(cpu=not torch.cuda.is_available())
+    if overwrite and is_main_process():
         for name in ("tokenizer", "model"):
             shutil.rmtree(out / name, ignore_errors=True)
         for name in (MARKER, CHECKPOINT, "log.jsonl"):
             (out / name).unlink(missing_ok=True)
-    ranks.wait()
+    wait_for_all()
     transformers.utils.logging.disable_progress_bar()
     try:
-        run = PretrainRun(config, out, ranks)
+        run = PretrainRun(config, out)
         if run.checkpoint.is_file():
             run.restore()
         return run.train()
     finally:
-        ranks.close()
+        leave_processes()
 
 
 @dataclass(slots=True)
@@ -88,17 +99,18 @@ class _Progress:
 class PretrainRun:
     """One run: its data, network and optimiser, and the loop over steps."""
 
-    def __init__(self, config: PretrainConfig, out: Path, ranks: Ranks | None = None) -> None:
+    def __init__(self, config: PretrainConfig, out: Path) -> None:
         self.config, self.out = config, out
-        self.ranks = ranks or Ranks()
         self.checkpoint, self.log_path = out / CHECKPOINT, out / "log.jsonl"
-        self.device = self.ranks.device
+        self.device = torch.device("cpu")
+        if torch.cuda.is_available():  # `join_processes` has chosen one
+            self.device = torch.device("cuda", torch.cuda.current_device())
         torch.manual_seed(config.seed)
         torch.set_float32_matmul_precision("high")
         self.progress = _Progress()
         out.mkdir(parents=True, exist_ok=True)
 
-        self.data = TrainingPictures(config, out, self.ranks)
+        self.data = TrainingPictures(config, out, self.device)
         self.dev = DevEvaluator(
             {source.name: dev_pictures(source) for source in config.dev},
             ("exact", "edit_tokens"),
@@ -120,8 +132,8 @@ class PretrainRun:
         self.classes = inked_classes(tokenizer)
         self.ctc = CtcHead(config.shape.text_width, int(self.classes.max()) + 1).to(self.device)
         self.parameters = [*self.network.parameters(), *self.ctc.parameters()]
-        self.ranks.copy_from_first(self.parameters)
-        torch.manual_seed(config.seed + self.ranks.number)  # of the augmentation
+        copy_from_main(self.parameters)
+        torch.manual_seed(config.seed + process_number())  # of the augmentation
         self.optimizer = self._optimizer()
         self.eos = tokenizer.convert_tokens_to_ids(IM_END)
         self.pad = tokenizer.convert_tokens_to_ids(PAD)
@@ -250,7 +262,7 @@ class PretrainRun:
             naming = ctc_loss(names, targets, counts)
             total = total + weight * naming
         total.backward()
-        self.ranks.average_gradients(self.parameters)
+        average_gradients(self.parameters)
         length = nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
         finite = length.isfinite()
         for parameter in self.parameters:
@@ -278,11 +290,11 @@ class PretrainRun:
             batch = self.data.batches.next(self._longest(done))
             window.append(self.step(batch, done))
             progress.step += 1
-            progress.pictures += int(self.ranks.total(torch.tensor(len(batch.chosen))))
-            progress.minutes = self.ranks.agreed((time.monotonic() - began) / 60)
+            progress.pictures += int(summed(torch.tensor(len(batch.chosen))))
+            progress.minutes = from_main((time.monotonic() - began) / 60)
             self.data.take_new_shards()
             if progress.step % config.logging_steps == 0:
-                figures = self.ranks.total(torch.stack(window).double().cpu()) / self.ranks.count
+                figures = summed(torch.stack(window).double().cpu()) / process_count()
                 figures = figures[figures[:, 2].isfinite()]
                 if not len(figures):
                     raise TexlensError(
@@ -307,17 +319,17 @@ class PretrainRun:
                 window, window_from = [], (time.monotonic(), progress.pictures)
             if progress.minutes - last_dev >= config.dev_minutes:
                 self.evaluate()
-                last_dev = progress.minutes = self.ranks.agreed((time.monotonic() - began) / 60)
+                last_dev = progress.minutes = from_main((time.monotonic() - began) / 60)
                 window_from = time.monotonic(), progress.pictures
             if progress.minutes - last_save >= config.checkpoint_minutes:
                 self.save()
                 last_save = progress.minutes
         values = self.evaluate()
         self.save()
-        in_pool = int(self.ranks.total(torch.tensor(len(self.data.batches))))
+        in_pool = int(summed(torch.tensor(len(self.data.batches))))
         summary = {
             **asdict(progress),
-            "processes": self.ranks.count,
+            "processes": process_count(),
             "in_pool": in_pool,
             "left_out": self.data.batches.left_out,
             "parameters": sum(p.numel() for p in self.network.parameters()),
@@ -325,7 +337,7 @@ class PretrainRun:
             "config": config.model_dump(mode="json"),
             "versions": runs.provenance("torch", "transformers"),
         }
-        if self.ranks.first:
+        if is_main_process():
             runs.write_json(self.out / MARKER, summary)
         return summary
 
@@ -334,7 +346,7 @@ class PretrainRun:
 
         The first process does it; the others wait, and get no scores.
         """
-        if not self.ranks.first:
+        if not is_main_process():
             return {}
         averaged = Loaded(self.average.module, self.processor, self.config.prompt_config)
         values = values_by_name(self.dev.evaluate(averaged, self.out))
@@ -345,7 +357,7 @@ class PretrainRun:
 
     def _log(self, values: dict[str, Any]) -> None:
         """Add a line to the log and print it, in the first process."""
-        if not self.ranks.first:
+        if not is_main_process():
             return
         progress = self.progress
         record = {"step": progress.step, "minutes": round(progress.minutes, 3)} | values
@@ -363,12 +375,12 @@ class PretrainRun:
             "torch_random": torch.get_rng_state(),
             "cuda_random": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
         }
-        ranks = self.ranks.gathered(own)
-        if not self.ranks.first:
+        processes = gathered(own)
+        if not is_main_process():
             return
         state = {
             "progress": asdict(self.progress),
-            "ranks": ranks,
+            "processes": processes,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "ctc": self.ctc.state_dict(),
@@ -398,12 +410,12 @@ class PretrainRun:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         now = self.config.model_dump(mode="json")
         check_same_settings(self.out, state["config"], now, changeable=_CHANGEABLE)
-        if len(state["ranks"]) != self.ranks.count:
+        if len(state["processes"]) != process_count():
             raise InputError(
-                f"The run in '{self.out}' has {len(state['ranks'])} processes, not "
-                f"{self.ranks.count}: resume it with as many, or start another from its model."
+                f"The run in '{self.out}' has {len(state['processes'])} processes, not "
+                f"{process_count()}: resume it with as many, or start another from its model."
             )
-        own = state["ranks"][self.ranks.number]
+        own = state["processes"][process_number()]
         self.progress = _Progress(**state["progress"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
@@ -415,7 +427,7 @@ class PretrainRun:
         torch.set_rng_state(own["torch_random"].cpu())
         if own["cuda_random"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(own["cuda_random"].cpu())
-        if self.ranks.first:
+        if is_main_process():
             kept = read_log(self.log_path, up_to_step=self.progress.step)
             runs.write_json_lines(self.log_path, kept)
 

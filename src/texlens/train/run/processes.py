@@ -34,9 +34,25 @@ def connect(config: FineTuningConfig) -> None:
     Raises InputError when they were not started as the recipe and the machine need.
     """
     check_launch(config)
+    join_processes(cpu=on_cpu(config))
+
+
+def join_processes(*, cpu: bool) -> None:
+    """Connect the processes that a launcher started, each with a GPU of its own or all on the CPU."""
     from accelerate import PartialState
 
-    PartialState(cpu=on_cpu(config), timeout=_TIMEOUT)
+    settings: dict[str, Any] = {"timeout": _TIMEOUT}
+    if not cpu and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        settings["backend"] = "cuda:nccl,cpu:gloo"  # numbers need not wait for the GPU
+    PartialState(cpu=cpu, **settings)
+
+
+def leave_processes() -> None:
+    """Leave the group of processes, at the end of a program."""
+    from accelerate import PartialState
+
+    if process_count() > 1:
+        PartialState().destroy_process_group()
 
 
 def check_launch(config: FineTuningConfig) -> None:
@@ -63,9 +79,14 @@ def check_launch(config: FineTuningConfig) -> None:
         )
 
 
+def process_number() -> int:
+    """The place of this process among all, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_main_process() -> bool:
     """Whether this process records, scores and writes for all."""
-    return os.environ.get("RANK", "0") == "0"
+    return process_number() == 0
 
 
 def process_count() -> int:
@@ -73,26 +94,46 @@ def process_count() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def wait_for_all() -> None:
+    """Wait until all processes are here."""
+    from_main(None)
+
+
 def from_main(value: T) -> T:
     """The value that the main process has."""
     from accelerate.utils import broadcast_object_list
 
+    if process_count() == 1:
+        return value
     shared: T = broadcast_object_list([value])[0]
     return shared
 
 
+def summed(tensor: torch.Tensor) -> torch.Tensor:
+    """The sum over all processes, in place."""
+    if process_count() > 1:
+        torch.distributed.all_reduce(tensor)
+    return tensor
+
+
+def gathered(value: T) -> list[T]:
+    """The values of all processes, in their order."""
+    from accelerate.utils import gather_object
+
+    if process_count() == 1:
+        return [value]
+    values: list[T] = gather_object([value])
+    return values
+
+
 def my_share(items: Sequence[T]) -> Sequence[T]:
     """Every n-th item, for this process of n."""
-    return items[int(os.environ.get("RANK", "0")) :: process_count()]
+    return items[process_number() :: process_count()]
 
 
 def joined(mine: Sequence[T], count: int) -> list[T]:
     """The results of all processes for their shares of `count` items, in the order of the items."""
-    from accelerate.utils import gather_object
-
-    if process_count() == 1:
-        return list(mine)
-    shares = gather_object([list(mine)])
+    shares = gathered(list(mine))
     return [shares[place % len(shares)][place // len(shares)] for place in range(count)]
 
 

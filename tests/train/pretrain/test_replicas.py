@@ -24,27 +24,32 @@ from pathlib import Path
 import torch
 import yaml
 
-from texlens.train.pretrain.ranks import Ranks
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.pretrain.train import PretrainRun
+from texlens.train.run.processes import (
+    join_processes,
+    leave_processes,
+    process_number,
+    wait_for_all,
+)
 
 recipe, out, last = sys.argv[1:]
 config = PretrainConfig.model_validate(yaml.safe_load(Path(recipe).read_text()))
-ranks = Ranks()
-run = PretrainRun(config, Path(out), ranks)
+join_processes(cpu=True)
+run = PretrainRun(config, Path(out))
 if run.checkpoint.is_file():
     run.restore()
 step = run.step
 def dying(batch, done):
     if run.progress.step == int(last):
-        ranks.wait()
+        wait_for_all()
         sys.exit(0)
     return step(batch, done)
 run.step = dying
 run.train()
 mine = {"weights": run.network.state_dict(), "shards": run.data.order}
-torch.save(mine, Path(out) / f"process-{ranks.number}.pt")
-ranks.close()
+torch.save(mine, Path(out) / f"process-{process_number()}.pt")
+leave_processes()
 """
 
 
