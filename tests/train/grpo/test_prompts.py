@@ -19,7 +19,7 @@ from texlens.train.config import load_recipe, recipe_names
 from texlens.train.grpo import prefilter as grpo_prefilter
 from texlens.train.grpo.prefilter import PASS_RATES, prefilter
 from texlens.train.grpo.prompts import prepare_prompts, within_limit
-from texlens.train.grpo.sampling import Sampling
+from texlens.train.grpo.sampling.base import Sampling
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.rewards.functions import RewardSettings
 from texlens.train.sft.settings import SftConfig

@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 
 from texlens.model.load import Loaded, load_model
-from texlens.train.grpo.graphed_sampling import GraphedSampler
-from texlens.train.grpo.sampling import Sampling, lean_decoder, sample
+from texlens.train.grpo.sampling.base import Sampling
+from texlens.train.grpo.sampling.graphed import GraphedSampler
+from texlens.train.grpo.sampling.lean import lean_decoder, sample
+from texlens.train.grpo.sampling.sampler import sample_by_generate
 from texlens.train.grpo.trainer import (
     FormulaGrpoTrainer,
     OncePerPicture,
@@ -201,7 +203,7 @@ def by_fixed_cache(model: Any, *arguments: Any) -> list[list[int]]:
 Sampled = Callable[..., list[list[int]]]
 
 
-@pytest.mark.parametrize("sampled", [by_lean_pass, by_fixed_cache])
+@pytest.mark.parametrize("sampled", [by_lean_pass, by_fixed_cache, sample_by_generate])
 def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
     model_folder: Path, sampled: Sampled
 ) -> None:
@@ -229,7 +231,7 @@ def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
     assert other > 0.2, "the two pictures must differ for this test to tell them apart"
 
 
-@pytest.mark.parametrize("sampled", [by_lean_pass, by_fixed_cache])
+@pytest.mark.parametrize("sampled", [by_lean_pass, by_fixed_cache, sample_by_generate])
 def test_sampled_answers_are_those_of_generate_when_it_is_cold(
     model_folder: Path, sampled: Sampled
 ) -> None:

@@ -5,6 +5,6 @@ In: a recipe (`GrpoConfig`) with Parquet files of pictures and LaTeX, and weight
 shares with supervised fine-tuning is in `train.run`.
 
 Read `settings` (the recipe), `train` (the run, from top to bottom), `prompts` and `prefilter` (what
-the model is asked), `trainer` (what is changed in TRL's trainer), `sampling` (answers on a CPU),
+the model is asked), `trainer` (what is changed in TRL's trainer), `sampling/` (answers),
 `completions` (the record).
 """

@@ -18,7 +18,8 @@ from texlens.errors import InputError
 from texlens.model.load import Loaded
 from texlens.runs import progress, write_json_lines
 from texlens.train.grpo.prompts import Prompts
-from texlens.train.grpo.sampling import Sampling, sample_answers
+from texlens.train.grpo.sampling.base import Sampling
+from texlens.train.grpo.sampling.sampler import Sampler
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.rewards.functions import RewardSettings, score_completions
 from texlens.train.run.curves import append_log, read_log
@@ -79,6 +80,8 @@ def prefilter(
         loaded.prompt_config.messages(), tokenize=False, add_generation_prompt=True
     )
 
+    sampler = Sampler(loaded.model)
+
     def answered(number: int, places: list[int]) -> list[dict[str, Any]]:
         """The records of a batch of prompts."""
         torch.manual_seed(config.seed + number)  # the same answers in a run that was resumed
@@ -88,7 +91,7 @@ def prefilter(
             return_tensors="pt",
         ).to(loaded.model.device)  # fmt: skip
         repeats = [row for row in range(len(places)) for _ in range(count)]
-        answers = sample_answers(loaded.model, dict(inputs), repeats, sampling)
+        answers = sampler.sample(dict(inputs), repeats, sampling)
         references = rows["solution"]
         scored = score_completions(
             processor.tokenizer.batch_decode(answers, skip_special_tokens=True),

@@ -26,7 +26,7 @@ from texlens.train.data.prepared import column
 from texlens.train.grpo.completions import PAGES, RECORDS, CompletionLog
 from texlens.train.grpo.prefilter import PASS_RATES, prefilter
 from texlens.train.grpo.prompts import Prompts, prepare_prompts, within_limit
-from texlens.train.grpo.sampling import Sampling
+from texlens.train.grpo.sampling.base import Sampling
 from texlens.train.grpo.settings import MERGED_BASE, GrpoConfig
 from texlens.train.grpo.trainer import FormulaGrpoTrainer
 from texlens.train.network.adapters import (

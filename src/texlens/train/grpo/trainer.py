@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -20,8 +19,8 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from texlens.train.grpo.completions import CompletionLog, PromptRecord
-from texlens.train.grpo.graphed_sampling import GraphedSampler
-from texlens.train.grpo.sampling import Sampling, lean_decoder, sample
+from texlens.train.grpo.sampling.base import Sampling
+from texlens.train.grpo.sampling.sampler import Sampler
 from texlens.train.rewards.functions import BatchRewards
 from texlens.train.run.callbacks import LOG_PREFIX
 from texlens.train.run.trl_trainers import RunTrainer
@@ -30,9 +29,9 @@ from texlens.train.run.trl_trainers import RunTrainer
 class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
     """GRPO on pictures of formulas.
 
-    Equal pictures of a batch share one pass through the vision tower. A small model on a CPU
-    samples its answers by the lean pass (`grpo.sampling`), any other by transformers or vLLM, as in
-    TRL. `completions` records the answers; None: nothing is recorded.
+    Equal pictures of a batch share one pass through the vision tower. Answers are sampled by
+    `grpo.sampling`, but by TRL with vLLM and where the weights are sharded. `completions` records the
+    answers; None: nothing is recorded.
 
     The dataset has the columns `id`, `prompt`, `image` and `solution`.
     """
@@ -51,7 +50,7 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         super().__init__(model=model, reward_funcs=functions, **kwargs)
         encode_each_picture_once(model)
         self.rewards, self.sampling, self.completions = rewards, sampling, completions
-        self.graphed: GraphedSampler | None = None
+        self.sampler = Sampler(model)
 
     def _generate_single_turn(
         self,
@@ -61,33 +60,20 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """Replaces `GRPOTrainer._generate_single_turn` where the lean pass can sample.
+        """Replaces `GRPOTrainer._generate_single_turn`, but with vLLM and sharded weights.
 
         TRL's calls `generate`, which reads a picture and its prompt again for each answer.
         """
         start = time.perf_counter()
-        sampler = self._sampler()
-        if sampler is None:
+        if self.use_vllm or self.is_fsdp_enabled or self.is_deepspeed_enabled:
             answers = super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, *args, **kwargs
             )
         else:
             inputs, rows = self._different_prompts(prompt_ids, multimodal_fields)
-            answers = sampler(inputs, rows, self.sampling), None
+            answers = self.sampler.sample(inputs, rows, self.sampling), None
         self._log_mean({"seconds_sampling": time.perf_counter() - start})
         return answers
-
-    def _sampler(self) -> Any:
-        """What samples answers with the present weights; None: TRL's own way."""
-        if self.use_vllm or self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            return None
-        network = self.accelerator.unwrap_model(self.model)
-        if self.accelerator.device.type == "cuda":
-            if self.graphed is None:
-                self.graphed = GraphedSampler(network)
-            return self.graphed.sample
-        decoder = lean_decoder(network)
-        return None if decoder is None else partial(sample, decoder)
 
     def _different_prompts(
         self, prompt_ids: Sequence[list[int]], multimodal_fields: dict[str, Any]

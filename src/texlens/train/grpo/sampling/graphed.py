@@ -22,7 +22,7 @@ from transformers import DynamicCache
 
 from texlens.model.merge import with_adapters
 from texlens.reading.decoding.positions import prompt_positions
-from texlens.train.grpo.sampling import Sampling, up_to_end
+from texlens.train.grpo.sampling.base import Sampling, up_to_end
 from texlens.train.network.adapters import base_model
 
 _SLOTS = 64  # caches grow in such steps, so that few sizes occur
@@ -210,15 +210,16 @@ class GraphedSampler:
 
         if state.tokens.device.type != "cuda":
             return advance
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):  # libraries prepare themselves at the first calls
+        stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+        # A resumed run records again, and must sample the same answers.
+        with torch.random.fork_rng([state.tokens.device]):
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(2):  # libraries prepare themselves at the first calls
+                    advance()
+            torch.cuda.current_stream().wait_stream(stream)
+            with torch.cuda.graph(graph):
                 advance()
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            advance()
         return graph.replay
 
     # ---- a batch --------------------------------------------------------------------------------
@@ -227,7 +228,7 @@ class GraphedSampler:
     def sample(
         self, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
     ) -> list[list[int]]:
-        """Sample answers with the device's global generator; as `sampling.sample`."""
+        """Sample answers with the device's global generator; as `sampler.Sampler`."""
         self.refresh()
         logits, positions, prompts = self._prompts(inputs)
         width = inputs["input_ids"].shape[1]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,17 +19,8 @@ from texlens.model.merge import merged
 from texlens.reading.decoding import lean_forward as lean
 from texlens.reading.decoding.generation import DecodingConfig, GenerationBatch, generate
 from texlens.reading.decoding.greedy import Decoder
+from texlens.train.grpo.sampling.base import Sampling
 from texlens.train.network.adapters import base_model
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How answers are sampled: the temperature, where they end, and tokens that never occur."""
-
-    temperature: float
-    max_new_tokens: int
-    end_tokens: tuple[int, ...]
-    forbidden_tokens: tuple[int, ...] = ()
 
 
 def lean_decoder(model: Any) -> Decoder | None:
@@ -46,55 +36,11 @@ def lean_decoder(model: Any) -> Decoder | None:
     return Decoder(plain, max_new_tokens=0) if lean.is_supported(plain) else None
 
 
-def sample_answers(
-    model: Any, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
-) -> list[list[int]]:
-    """Sample answers as `sample` does, by the lean pass where possible, else by `generate`."""
-    decoder = lean_decoder(model)
-    if decoder is not None:
-        return sample(decoder, inputs, repeats, sampling)
-    parts = inputs["pixel_values"].split(inputs["image_grid_thw"].prod(-1).tolist())
-    repeated = {
-        name: tensor[torch.tensor(repeats, device=tensor.device)]
-        for name, tensor in inputs.items()
-        if name != "pixel_values"
-    }
-    repeated["pixel_values"] = torch.cat([parts[row] for row in repeats])
-    with torch.inference_mode():
-        generated = model.generate(
-            **repeated,
-            max_new_tokens=sampling.max_new_tokens,
-            do_sample=True,
-            temperature=sampling.temperature,
-            top_k=0,
-            top_p=1.0,
-            repetition_penalty=1.0,
-            suppress_tokens=list(sampling.forbidden_tokens) or None,
-        )[:, inputs["input_ids"].shape[1] :]
-    return [up_to_end(row, sampling.end_tokens) for row in generated.tolist()]
-
-
-def up_to_end(tokens: list[int], end_tokens: Sequence[int]) -> list[int]:
-    """The tokens of an answer without what follows its end token."""
-    ends = [place for place, token in enumerate(tokens) if token in end_tokens]
-    return tokens[: ends[0] + 1] if ends else tokens
-
-
 @torch.inference_mode()
 def sample(
     decoder: Decoder, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
 ) -> list[list[int]]:
-    """Sample answers with torch's global generator.
-
-    Args:
-        decoder: the model.
-        inputs: a processor's batch of prompts, one picture each, padded on the left.
-        repeats: for every answer wanted, the row of its prompt.
-        sampling: how to sample.
-
-    Returns:
-        The tokens of each answer with its end token, if it has one before `max_new_tokens`.
-    """
+    """Sample answers with torch's global generator; as `sampler.Sampler`."""
     logits, cache, positions = decoder.read_prompts(inputs)
     prompts = torch.tensor(repeats, device=logits.device)
     logits, positions = logits[prompts], positions[prompts]
