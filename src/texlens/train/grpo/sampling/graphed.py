@@ -218,7 +218,8 @@ class GraphedSampler:
                 for _ in range(2):  # libraries prepare themselves at the first calls
                     advance()
             torch.cuda.current_stream().wait_stream(stream)
-            with torch.cuda.graph(graph):
+            # NCCL's watchdog uses the GPU from another thread, wherever there are several processes.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 advance()
         return graph.replay
 
