@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 import platform
 import shutil
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 
 from texlens.errors import TexlensError
+from texlens.imports import import_quietly, is_installed, leave_out_broken_torchvision
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,7 @@ def diagnose() -> list[Finding]:
         Finding("Python", True, f"{platform.python_version()} on {platform.platform()}"),
         _tried("engine", _engine),
         _tried("PNG", _picture),
+        *torchvision_findings(),  # first: the packages of 'model' try to import it
     ]
     for extra, modules in (
         ("read", ("onnxruntime", "tokenizers", "safetensors", "llguidance")),
@@ -54,7 +52,7 @@ def extra_finding(extra: str, modules: tuple[str, ...]) -> Finding:
     """Whether the modules of an extra can be imported."""
     what, versions = f"extra '{extra}'", []
     for name in modules:
-        if importlib.util.find_spec(name) is None:
+        if not is_installed(name):
             return Finding(what, False, f"pip install 'texlens[{extra}]'")
         try:
             versions.append(f"{name} {_version(name)}")
@@ -66,14 +64,7 @@ def extra_finding(extra: str, modules: tuple[str, ...]) -> Finding:
 
 def _version(name: str) -> str:
     """The version of a module, which is imported; that of the package it came from, whichever it is."""
-    unheard = io.StringIO()
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(unheard),
-        contextlib.redirect_stderr(unheard),
-    ):
-        warnings.simplefilter("ignore")
-        module = importlib.import_module(name)
+    module = import_quietly(name)
     own = getattr(module, "__version__", None)
     if own is not None:
         return str(own)
@@ -106,6 +97,18 @@ def _picture() -> str:
     if isinstance(picture, Failure):
         raise TexlensError(picture.message)
     return "rasterised by resvg"
+
+
+def torchvision_findings() -> list[Finding]:
+    """What is wrong with the torchvision that is installed, if anything: TexLens does without one."""
+    failure = leave_out_broken_torchvision()
+    if failure is None:
+        return []
+    detail = (
+        "optional: it is installed and cannot be imported, and TexLens reads without it; other tools "
+        f"need the one built for this torch ({failure})"
+    )
+    return [Finding("torchvision", False, detail)]
 
 
 def _accelerator() -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from texlens.imports import is_installed, leave_out_broken_torchvision
 
 TRAINING_MODULES = ("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
 """What fine-tuning imports of the extra `train`."""
@@ -32,7 +32,12 @@ class MissingExtra(InputError):
 
 
 def require_extra(job: str, extra: str, *modules: str) -> None:
-    """Raise MissingExtra, naming `job`, if one of an extra's modules is not installed."""
+    """Raise MissingExtra, naming `job`, if one of an extra's modules is not installed.
+
+    Where transformers is one of them, it will do without a torchvision that cannot be imported.
+    """
     for module in modules:
-        if find_spec(module) is None:
+        if not is_installed(module):
             raise MissingExtra(job, extra, module)
+    if "transformers" in modules:
+        leave_out_broken_torchvision()

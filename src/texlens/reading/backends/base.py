@@ -1,4 +1,4 @@
-"""The interface of what runs a model: torch, or onnxruntime where torch is not installed.
+"""The interface of what runs a model: torch, or onnxruntime where torch cannot be used.
 
 A backend takes framed pictures and returns the tokens that the model generates. The reader does the
 rest (opening pictures, batches, reading again, warnings), the same way for all backends.
@@ -6,15 +6,16 @@ rest (opening pictures, batches, reading again, warnings), the same way for all 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from PIL import Image
 
 from texlens.errors import InputError, MissingExtra, require_extra
+from texlens.imports import import_failure, is_installed, leave_out_broken_torchvision
 from texlens.model.load import EMBEDDED, Loaded, Quantisation, load_model
 from texlens.model.prompt_config import PromptConfig, prompt_for
 from texlens.reading.decoding.generation import GREEDY, Completion, DecodingConfig
@@ -23,6 +24,8 @@ from texlens.reading.pictures.framing import Frame
 BackendName = Literal["auto", "torch", "onnx"]
 Decoding = Literal["greedy", "model"]
 """How answers are decoded: greedily, or as the model's own generation configuration asks."""
+
+_MODEL_MODULE = "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl"
 
 
 class Backend(Protocol):
@@ -78,7 +81,7 @@ def open_backend(
 ) -> Backend:
     """A backend with a model, loaded as `load_model` does; a loaded one is run in torch.
 
-    "auto": torch where it is installed, else onnxruntime. onnxruntime runs the models whose folder
+    "auto": torch where it can be imported, else onnxruntime. onnxruntime runs the models whose folder
     holds their graphs, the embedded one among them: on the CPU, in float32, without adapter, greedily.
     `prompt` replaces the model's own, as `prompt_for` takes it.
 
@@ -87,9 +90,7 @@ def open_backend(
     if backend == "auto" and decoding == "model":
         backend = "torch"
     if backend == "auto":
-        backend = "torch" if find_spec("torch") is not None else "onnx"
-        if backend == "onnx" and find_spec("onnxruntime") is None:
-            raise MissingExtra("Reading pictures", "read", "onnxruntime")
+        backend = _available_backend()
     if backend == "torch" or isinstance(model, Loaded):
         require_extra("Reading with torch", "model", "torch", "transformers", "llguidance")
         from texlens.reading.backends.torch_backend import TorchBackend
@@ -118,3 +119,26 @@ def open_backend(
 
     folder = EMBEDDED if model is None else Path(model)
     return OnnxBackend(folder, max_new_tokens=max_new_tokens, prompt=prompt)
+
+
+def _available_backend() -> Literal["torch", "onnx"]:
+    """torch where it and transformers' class of the model can be imported, else onnxruntime.
+
+    Raises InputError where there is neither.
+    """
+    failure = None
+    if is_installed("torch") and is_installed("transformers"):
+        leave_out_broken_torchvision()
+        failure = import_failure("torch") or import_failure(_MODEL_MODULE)
+        if failure is None:
+            return "torch"
+    if not is_installed("onnxruntime"):
+        if failure is not None:
+            raise InputError(f"torch is installed and cannot be used: {failure}")
+        raise MissingExtra("Reading pictures", "read", "onnxruntime")
+    if failure is not None:
+        warnings.warn(
+            f"torch is installed and cannot be used, so onnxruntime reads ({failure}).",
+            stacklevel=3,
+        )
+    return "onnx"
