@@ -14,6 +14,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from texlens.errors import TRAINING_MODULES, require_extra
+
 if TYPE_CHECKING:
     from texlens.train.grpo.settings import GrpoConfig
     from texlens.train.sft.settings import SftConfig
@@ -27,8 +29,10 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Train by a recipe of either kind: `train_sft` or `train_grpo`.
 
-    Raises TexlensError, beside what they raise, when memory or disk are used up.
+    Raises TexlensError, beside what they raise, when memory or disk are used up; MissingExtra when
+    something of the extra `train` is not installed.
     """
+    require_extra("Training", "train", *TRAINING_MODULES)
     if config.job == "sft" and config.dataloader_num_workers:
         from texlens.train.data.loader_processes import start_ahead
 
