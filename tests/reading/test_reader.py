@@ -191,7 +191,8 @@ def test_a_model_without_prompt_config_gets_the_whole_picture(
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
     (folder / "texlens.json").unlink()
-    general = Reader(folder, device="cpu", max_new_tokens=4)
+    with pytest.warns(UserWarning, match=r"small model without texlens\.json"):
+        general = Reader(folder, device="cpu", max_new_tokens=4)
     assert general.prompt_config.instruction.startswith("Extract the formulas")
     near, far = (Image.new("L", (200, 100), 255) for _ in range(2))
     ImageDraw.Draw(near).text((10, 10), "a+b", fill=0)

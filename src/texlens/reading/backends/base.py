@@ -18,6 +18,7 @@ from texlens.errors import InputError, MissingExtra, require_extra
 from texlens.imports import import_failure, is_installed, leave_out_broken_torchvision
 from texlens.model.load import EMBEDDED, Loaded, Quantisation, load_model
 from texlens.model.prompt_config import PromptConfig, prompt_for
+from texlens.model.small import missing_prompt_config
 from texlens.reading.decoding.generation import GREEDY, Completion, DecodingConfig
 from texlens.reading.pictures.framing import Frame
 
@@ -98,7 +99,7 @@ def open_backend(
         if not isinstance(model, Loaded):
             model = load_model(model, adapter, dtype, device, quantisation)
         model = replace(model, prompt_config=prompt_for(prompt, model.prompt_config))
-        return TorchBackend(model, max_new_tokens=max_new_tokens)
+        return _checked(TorchBackend(model, max_new_tokens=max_new_tokens))
     require_extra(
         "Reading without torch", "read", "onnxruntime", "tokenizers", "safetensors", "llguidance"
     )
@@ -118,7 +119,16 @@ def open_backend(
     from texlens.reading.backends.onnx_backend import OnnxBackend
 
     folder = EMBEDDED if model is None else Path(model)
-    return OnnxBackend(folder, max_new_tokens=max_new_tokens, prompt=prompt)
+    return _checked(OnnxBackend(folder, max_new_tokens=max_new_tokens, prompt=prompt))
+
+
+def _checked(backend: Backend) -> Backend:
+    """The backend. Warns where a small model gets pictures in another layout than its own."""
+    if backend.frame is None and backend.folder is not None:
+        advice = missing_prompt_config(backend.folder)
+        if advice is not None:
+            warnings.warn(advice, stacklevel=4)
+    return backend
 
 
 def _available_backend() -> Literal["torch", "onnx"]:

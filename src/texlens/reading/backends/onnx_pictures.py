@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from texlens.errors import InputError
+from texlens.model.image_settings import OWN_FILE, image_settings
 from texlens.reading.backends.onnx_graphs import Grid
-from texlens.runs import read_json
 
 
 @dataclass(frozen=True, slots=True)
 class PatchMaker:
-    """Cuts pictures into patches; the fields are those of `preprocessor_config.json`."""
+    """Cuts pictures into patches; the fields are the settings of the image processor."""
 
     patch_size: int
     merge_size: int
@@ -34,8 +35,13 @@ class PatchMaker:
 
     @classmethod
     def load(cls, folder: Path, min_pixels: int, max_pixels: int) -> PatchMaker:
-        """That of a model's folder, with the pixel limits of its prompt configuration."""
-        config = read_json(folder / "preprocessor_config.json")
+        """That of a model's folder, with the pixel limits of its prompt configuration.
+
+        Raises InputError when the folder has no settings of an image processor.
+        """
+        config = image_settings(folder)
+        if config is None:
+            raise InputError(f"'{folder}' has no settings of an image processor: no {OWN_FILE}.")
         config |= {"min_pixels": min_pixels, "max_pixels": max_pixels}
         return cls(**{field.name: config[field.name] for field in fields(cls)})
 

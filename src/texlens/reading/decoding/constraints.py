@@ -14,8 +14,8 @@ import numpy.typing as npt
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from texlens.latex.grammar import ENVIRONMENTS, lark_grammar, words
+from texlens.model.small import MOST_TOKENS
 
-_MOST_TOKENS = 20_000  # a tokeniser with more was not made for LaTeX alone
 # What closes an open formula, in the order in which it is tried: an end; the beginning of an
 # argument; what completes a length, a delimiter or an empty formula.
 _ENDS = ("}", "\\right.")
@@ -184,6 +184,6 @@ def constraint_for(
         vocabulary: the number of tokens.
         end_tokens: the tokens that end an answer.
     """
-    if vocabulary > _MOST_TOKENS:
+    if vocabulary > MOST_TOKENS:
         return None
     return Constraint([text([token]) for token in range(vocabulary)], end_tokens)

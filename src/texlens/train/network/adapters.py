@@ -17,6 +17,7 @@ import torch
 from texlens.errors import InputError, require_extra
 from texlens.model.load import EMBEDDED, Loaded, load_model
 from texlens.model.merge import merged
+from texlens.model.small import missing_prompt_config
 from texlens.train.network.folded_lora import fold_lora
 from texlens.train.settings import FineTuningConfig, ModuleName
 
@@ -77,6 +78,10 @@ def load_for_training(config: FineTuningConfig) -> Loaded:
         fold_lora(network)
     base = config.model or start.prompt_config.base
     changed = config.prompt_config.applied_to(start.prompt_config)
+    if changed.pixels_per_em is None and start.folder is not None:
+        advice = missing_prompt_config(start.folder)
+        if advice is not None:
+            warnings.warn(advice, stacklevel=2)
     return Loaded(network, start.processor, changed.model_copy(update={"base": base}))
 
 

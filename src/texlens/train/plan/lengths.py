@@ -59,21 +59,28 @@ def processor_of(source: str, shape: Any, prompt_config: PromptConfig) -> tuple[
     `shape` is the base's `Qwen2_5_VLConfig`. The files are looked for in the folder, or, for a
     name on the hub, in the local cache; nothing is fetched.
     """
-    from transformers.utils.hub import cached_file
-
+    from texlens.model.image_settings import OWN_FILE, SHARED_FILE
     from texlens.model.processor import build_processor, load_processor
     from texlens.model.shape import Shape
     from texlens.model.tokenizer import build_tokenizer
 
-    try:
-        for name in ("tokenizer.json", "preprocessor_config.json"):
-            found = cached_file(source, name, local_files_only=True)
-        return load_processor(Path(str(found)).parent), True
-    except OSError:
-        vision = shape.vision_config
-        patches = Shape(patch=vision.patch_size, merge=vision.spatial_merge_size)
-        # Without formulas its vocabulary is the bytes and the special tokens.
-        return build_processor(patches, build_tokenizer(()), prompt_config), False
+    tokenizer = _local_file(source, "tokenizer.json")
+    if tokenizer is not None and any(_local_file(source, name) for name in (OWN_FILE, SHARED_FILE)):
+        return load_processor(tokenizer.parent), True
+    vision = shape.vision_config
+    patches = Shape(patch=vision.patch_size, merge=vision.spatial_merge_size)
+    # Without formulas its vocabulary is the bytes and the special tokens.
+    return build_processor(patches, build_tokenizer(()), prompt_config), False
+
+
+def _local_file(source: str, name: str) -> Path | None:
+    """A file of a model in a folder or in the local cache of the hub."""
+    from transformers.utils.hub import cached_file
+
+    found = cached_file(
+        source, name, local_files_only=True, _raise_exceptions_for_missing_entries=False
+    )
+    return None if found is None else Path(found)
 
 
 def measure_lengths(
