@@ -37,6 +37,19 @@ def answer(text: Any, finish: str = "stop", logprobs: list[float] | None = None)
     return {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
 
 
+def vllm_answer(tokens: list[tuple[str, float]], finish: str = "stop") -> Body:
+    """As vLLM 0.32 answers: the end token is among the tokens, and not in the text."""
+    ended = finish == "stop"
+    body = answer("".join(text for text, _ in (tokens[:-1] if ended else tokens)), finish)
+    body["choices"][0]["logprobs"] = {
+        "content": [
+            {"token": text, "logprob": p, "bytes": list(text.encode()), "top_logprobs": []}
+            for text, p in tokens
+        ]
+    }
+    return body
+
+
 @contextmanager
 def fake(behaviour: Behaviour) -> Iterator[tuple[str, list[Body]]]:
     """A server on a free port, and the requests that it got."""

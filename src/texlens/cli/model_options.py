@@ -39,8 +39,9 @@ _options = options(
         help="Read every picture this many times and keep the best answer.",
     ),
     click.option(
-        "--constrained/--unconstrained", default=True,
-        help="Constrained decoding: the model can only write LaTeX that parses.",
+        "--constrained/--unconstrained", default=None,
+        help="Constrained decoding: the model can only write LaTeX that parses.  [default: as far as "
+        "its tokeniser was made for LaTeX]",
     ),
     click.option(
         "--reread/--no-reread", default=True,
@@ -71,13 +72,14 @@ _options = options(
     ),
 )  # fmt: skip
 
-# The options of a model in this process, of its decoding, and of a server, with their defaults.
+# The options of a model in this process, of its decoding, of any model's answers, and of a server,
+# with their defaults.
 _RUNTIME: dict[str, Any] = {
     "adapter": None, "batch_size": None, "device": "auto", "backend": "auto", "dtype": "auto",
     "int8": False, "four_bit": False,
 }  # fmt: skip
-_DECODING = {"best_of": 1, "constrained": True, "reread": True, "decoding": "greedy"}
-_PROMPT = {"prompt": None}
+_DECODING = {"best_of": 1, "reread": True, "decoding": "greedy"}
+_ANSWER = {"prompt": None, "constrained": None}
 _REMOTE = {"concurrency": None, "timeout_s": None}
 
 
@@ -96,7 +98,7 @@ class ModelOptions:
         """The reader. Raises InputError when the options or the model are wrong."""
         model, endpoint = self.values["model"], self.values["endpoint"]
         runtime, decoding = self._changed(_RUNTIME), self._changed(_DECODING)
-        prompt, remote = self._changed(_PROMPT), self._changed(_REMOTE)
+        answer, remote = self._changed(_ANSWER), self._changed(_REMOTE)
         if endpoint is None:
             if remote:
                 raise InputError("--concurrency and --timeout need --endpoint.")
@@ -107,7 +109,7 @@ class ModelOptions:
 
             if int8 or four_bit:
                 runtime["quantisation"] = "int8" if int8 else "nf4"
-            return Reader(model, **runtime, **decoding, **prompt)
+            return Reader(model, **runtime, **decoding, **answer)
         if runtime:
             raise InputError(
                 "With --endpoint the server decides how its model runs: leave out --adapter, "
@@ -116,7 +118,7 @@ class ModelOptions:
         if decoding:
             raise InputError(
                 "With --endpoint every picture is read once, as the server decodes: leave out "
-                "--best-of, --unconstrained, --no-reread and --decoding."
+                "--best-of, --no-reread and --decoding."
             )
         if model is None:
             raise InputError(
@@ -124,7 +126,7 @@ class ModelOptions:
             )
         from texlens.reading.backends.remote import RemoteReader
 
-        return RemoteReader(endpoint, model, **prompt, **remote)
+        return RemoteReader(endpoint, model, **answer, **remote)
 
     def _changed(self, defaults: dict[str, Any]) -> dict[str, Any]:
         """The options among `defaults` that have another value."""
@@ -140,7 +142,7 @@ def model_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> Any:
-        names = ("model", "endpoint", *_RUNTIME, *_DECODING, *_PROMPT, *_REMOTE)
+        names = ("model", "endpoint", *_RUNTIME, *_DECODING, *_ANSWER, *_REMOTE)
         chosen = ModelOptions({name: arguments.pop(name) for name in names})
         return command(model_options=chosen, **arguments)
 

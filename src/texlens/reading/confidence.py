@@ -15,6 +15,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -101,6 +102,24 @@ def load_calibration(folder: Path | None) -> Calibration | None:
         )
         return None
     return calibration
+
+
+def with_formula_warning(reading: Reading, calibration: Calibration | None) -> Reading:
+    """The reading, with the warning `no_formula` where the picture probably shows none."""
+    if calibration is None or not reading.tokens or "no_formula" in reading.warnings:
+        return reading
+    if calibration.has_formula(reading):
+        return reading
+    return replace(reading, warnings=(*reading.warnings, "no_formula"))
+
+
+def calibrated(reading: Reading, calibration: Calibration | None) -> Reading:
+    """The reading with the probability of being right as its confidence."""
+    if calibration is None or not reading.tokens:
+        return reading
+    no_formula = "no_formula" in reading.warnings
+    confidence = 0.0 if no_formula else calibration.probability_right(reading)
+    return replace(reading, confidence=confidence)
 
 
 def weights_sha256(folder: Path) -> str:

@@ -21,7 +21,7 @@ from texlens.model.load import Loaded, Quantisation
 from texlens.model.prompt_config import PromptConfig
 from texlens.reading.answers import in_both_forms, parse_response
 from texlens.reading.backends.base import Backend, BackendName, Decoding, open_backend
-from texlens.reading.confidence import load_calibration
+from texlens.reading.confidence import calibrated, load_calibration, with_formula_warning
 from texlens.reading.decoding.generation import Completion, DecodingConfig
 from texlens.reading.pictures.framing import NoInk, open_framed
 from texlens.reading.pictures.opening import near_size
@@ -167,7 +167,8 @@ class Reader:
     def _isolated(self, window: Sequence[Item]) -> list[Reading]:
         """The readings of a window. A fault of TexLens costs the picture that causes it, no other."""
         try:
-            return [in_both_forms(self._calibrated(one)) for one in self._read_window(window)]
+            readings = self._read_window(window)
+            return [in_both_forms(calibrated(one, self.calibration)) for one in readings]
         except Exception as error:  # a picture may find any mistake of ours
             if isinstance(error, TexlensError) and not isinstance(error, EngineFault):
                 raise  # not caused by a picture
@@ -179,7 +180,8 @@ class Reader:
 
     def _read_window(self, window: Sequence[Item]) -> list[Reading]:
         prepared = [self._prepare(item) for item in window]
-        readings = self._with_formula_warnings(self._decode(prepared, View()))
+        first = self._decode(prepared, View())
+        readings = [with_formula_warning(reading, self.calibration) for reading in first]
         again: dict[View, list[int]] = defaultdict(list)
         for place, reading in enumerate(readings):
             if reading.tokens and not _no_formula(reading) and (self.reread or self.best_of > 1):
@@ -193,24 +195,6 @@ class Reader:
         for place, others in candidates.items():
             readings[place] = _best(prepared[place].image, [readings[place], *others])
         return readings
-
-    def _with_formula_warnings(self, readings: list[Reading]) -> list[Reading]:
-        """The readings, with the warning `no_formula` where the picture probably shows none."""
-        if self.calibration is None:
-            return readings
-        return [
-            reading
-            if _no_formula(reading) or not reading.tokens or self.calibration.has_formula(reading)
-            else _with_warning(reading, "no_formula")
-            for reading in readings
-        ]
-
-    def _calibrated(self, reading: Reading) -> Reading:
-        """The reading with the probability of being right as its confidence."""
-        if self.calibration is None or not reading.tokens:
-            return reading
-        confidence = 0.0 if _no_formula(reading) else self.calibration.probability_right(reading)
-        return replace(reading, confidence=confidence)
 
     def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
         """One reading for each picture, in order, decoded in batches of similar size."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import Body, answer, fake, formula, sent_picture
+from fake_server import Body, answer, fake, formula, sent_picture, vllm_answer
+from llguidance import LLMatcher, grammar_from
 from PIL import Image
 
 from texlens.errors import InputError
+from texlens.model.load import EMBEDDED
 from texlens.model.prompt_config import PromptConfig
 from texlens.reading.backends.remote import RemoteReader, ServerError
 from texlens.reading.sources import Item
@@ -55,6 +58,8 @@ def specialist(tmp_path: Path) -> Path:
     PromptConfig(pixels_per_em=13.84, min_pixels=256, max_pixels=200_000).save(folder)
     sizes = json.dumps({"patch_size": 8, "merge_size": 2})
     (folder / "preprocessor_config.json").write_text(sizes)
+    shape = {"text_config": {"vocab_size": 983}, "vision_config": {"patch_size": 8}}
+    (folder / "config.json").write_text(json.dumps(shape))
     return folder
 
 
@@ -66,6 +71,114 @@ def test_a_specialist_gets_framed_pictures(specialist: Path) -> None:
     width, height = sent_picture(seen[0]).size
     assert width < 200
     assert (width % 16, height % 16) == (0, 0)
+
+
+def test_the_settings_of_transformers_5_say_the_size_of_visual_tokens(specialist: Path) -> None:
+    old = specialist / "preprocessor_config.json"
+    both = {"image_processor": json.loads(old.read_text()), "processor_class": "Processor"}
+    (specialist / "processor_config.json").write_text(json.dumps(both))
+    old.unlink()
+    frame = RemoteReader("http://127.0.0.1:9/v1", "m", prompt=specialist).frame
+    assert frame is not None
+    assert frame.multiple == 16
+    (specialist / "processor_config.json").write_text("[]")
+    with pytest.raises(InputError, match="does not say patch_size"):
+        RemoteReader("http://127.0.0.1:9/v1", "m", prompt=specialist)
+
+
+def test_a_small_model_without_its_prompt_configuration_is_a_warning(specialist: Path) -> None:
+    (specialist / "texlens.json").unlink()
+    with pytest.warns(UserWarning, match=r"small model without texlens\.json"):
+        RemoteReader("http://127.0.0.1:9/v1", str(specialist))
+
+
+def test_the_end_token_counts_and_is_no_token(specialist: Path) -> None:
+    tokens = [("x", -0.1), (" <", -0.2), (" y", -0.3), ("<|im_end|>", -0.4)]
+    with fake(lambda _: (200, {}, vllm_answer(tokens))) as (url, _):
+        reading = RemoteReader(url, str(specialist)).read(formula())
+    assert [token.text for token in reading.tokens] == ["x", " <", " y"]
+    assert reading.confidence == pytest.approx(math.exp(-0.25))
+    cut = [("x", -0.1), (" <", -0.2)]
+    with fake(lambda _: (200, {}, vllm_answer(cut, finish="length"))) as (url, _):
+        reading = RemoteReader(url, str(specialist)).read(formula())
+    assert [token.text for token in reading.tokens] == ["x", " <"]
+
+
+@pytest.mark.parametrize(("logprob", "has_formula"), [(-0.01, True), (-3.0, False)])
+def test_the_confidence_is_calibrated_where_the_folder_is_at_hand(
+    logprob: float, has_formula: bool
+) -> None:
+    reply = vllm_answer([("x", logprob), (" +", logprob), (" y", logprob), ("<|im_end|>", logprob)])
+    with fake(lambda _: (200, {}, reply)) as (url, _):
+        reader = RemoteReader(url, "m", prompt=EMBEDDED)
+        reading = reader.read(formula())
+        plain = RemoteReader(url, "m", prompt=reader.prompt_config).read(formula())
+    assert reader.calibration is not None
+    assert reader.calibration.has_formula(plain) == has_formula
+    assert ("no_formula" in reading.warnings) != has_formula
+    expected = reader.calibration.probability_right(plain) if has_formula else 0.0
+    assert reading.confidence == expected != plain.confidence
+
+
+def broken_unless_constrained(body: Body) -> tuple[int, dict[str, str], Any]:
+    """As vLLM 0.32 constrains answers, by its backend `guidance`."""
+    grammar = body.get("structured_outputs", {}).get("grammar")
+    if grammar is None:
+        return 200, {}, vllm_answer([(" \\left(", -0.7), (" x", -0.1), ("<|im_end|>", -0.1)])
+    if error := LLMatcher.validate_grammar(grammar_from("grammar", grammar)):
+        return 400, {}, {"error": {"message": f"Grammar error: {error}"}}
+    forced = [(" \\left(", 0.0), (" x", 0.0), (" \\right)", 0.0), ("<|im_end|>", 0.0)]
+    return 200, {}, vllm_answer(forced)
+
+
+def test_a_small_models_broken_answer_is_asked_for_again_under_the_grammar(
+    specialist: Path,
+) -> None:
+    with fake(broken_unless_constrained) as (url, seen):
+        reader = RemoteReader(url, str(specialist))
+        reading = reader.read(formula())
+        assert reader.decoding_settings == {"constrained": True}
+        assert [("structured_outputs" in body) for body in seen] == [False, True]
+        assert seen[0]["messages"] == seen[1]["messages"]
+        large = RemoteReader(url, "m").read(formula())
+        wanted = RemoteReader(url, "m", constrained=True).read(formula())
+        unconstrained = RemoteReader(url, str(specialist), constrained=False).read(formula())
+    assert reading.latex == wanted.latex == r"\left(x\right)"
+    assert reading.warnings == ()
+    assert reading.confidence == pytest.approx(math.exp(-0.3))  # of the model's own answer
+    for other in (large, unconstrained):
+        assert other.latex == r"\left(x"
+        assert other.warnings == ("does_not_parse",)
+
+
+@pytest.mark.parametrize("finish", ["length", "stop"])
+def test_a_constrained_answer_that_fails_too_is_not_taken(specialist: Path, finish: str) -> None:
+    def runs_on(body: Body) -> tuple[int, dict[str, str], Any]:
+        if "structured_outputs" in body:
+            return 200, {}, answer(r"\frac { 1", finish=finish)
+        return 200, {}, answer(r"\left( x")
+
+    with fake(runs_on) as (url, _):
+        reading = RemoteReader(url, str(specialist)).read(formula())
+    assert reading.latex == r"\left(x"
+
+
+def test_a_server_that_takes_no_grammar(specialist: Path) -> None:
+    def refuses(body: Body) -> tuple[int, dict[str, str], Any]:
+        if "structured_outputs" in body:
+            return 400, {}, {"error": {"message": "Unrecognized argument: structured_outputs"}}
+        return 200, {}, answer(r"\left( x")
+
+    with fake(refuses) as (url, seen):
+        reader = RemoteReader(url, str(specialist), concurrency=1)
+        with pytest.warns(UserWarning, match="takes no grammar"):
+            readings = list(reader.read_many([formula(), formula()]))
+        assert [reading.latex for reading in readings] == [r"\left(x"] * 2
+        assert len(seen) == 3
+        with pytest.raises(ServerError, match="takes no grammar"):
+            RemoteReader(url, "m", constrained=True).read(formula())
+    with pytest.raises(InputError, match="leave out --constrained"):
+        RemoteReader(url, "m", prompt="think_answer", constrained=True)
 
 
 def test_readings_come_in_order_and_at_once() -> None:
@@ -197,7 +310,6 @@ def test_pictures_that_cannot_be_opened_never_leave(tmp_path: Path, specialist: 
 @pytest.mark.slow
 def test_transformers_own_server_reads_the_same(tmp_path: Path) -> None:
     """The embedded model behind the server of transformers, and in this process."""
-    from texlens.model.load import EMBEDDED
     from texlens.reading import Reader
 
     with socket.socket() as free:

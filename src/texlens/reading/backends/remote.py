@@ -3,16 +3,22 @@
 Pictures are opened, turned upright and framed here, as for a local model, and sent as PNG. When the
 server is busy (429), fails (5xx) or drops the connection, the openai client tries again with
 exponential backoff and jitter.
+
+Where a small model's answer does not parse, the server is asked once more, with the grammar of
+`latex.grammar` in the field of vLLM (`structured_outputs`). Only then: under a grammar vLLM returns
+the probabilities among the allowed tokens alone. Nothing is read in other sizes. The confidence is
+calibrated where the model's folder is at hand.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
+import re
 import time
+import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +29,8 @@ from PIL import Image
 from texlens.errors import InputError, TexlensError, require_extra
 from texlens.images import data_address
 from texlens.latex import katex_valid
+from texlens.latex.grammar import lark_grammar
+from texlens.model.image_settings import image_settings, visual_token_px
 from texlens.model.prompt_config import (
     PROMPT_CONFIG_FILE,
     PROMPTS,
@@ -30,7 +38,9 @@ from texlens.model.prompt_config import (
     load_prompt_config,
     prompt_for,
 )
+from texlens.model.small import is_small, missing_prompt_config
 from texlens.reading.answers import in_both_forms, parse_response
+from texlens.reading.confidence import calibrated, load_calibration, with_formula_warning
 from texlens.reading.pictures.framing import Frame, NoInk, open_framed
 from texlens.reading.pictures.opening import as_png
 from texlens.reading.sources import Item, Picture, as_item
@@ -39,7 +49,8 @@ from texlens.records import Reading, Token, faulty
 TOKEN_VARIABLE = "TEXLENS_API_KEY"
 _RETRIES = 6  # after 0.5, 1, 2, 4, 8 and 8 seconds, or as the server asks
 _WAITING = 4  # pictures in work or read ahead of the next in order, for each concurrent request
-_VISUAL_TOKEN_PX = 28  # of Qwen's released weights, where no `preprocessor_config.json` says it
+_SPECIAL = re.compile(r"<[^<>\s]+>")  # <|im_end|>, </s>
+_VISUAL_TOKEN_PX = 28  # of Qwen's released weights, where no folder says it
 
 
 class RemoteReader:
@@ -49,12 +60,14 @@ class RemoteReader:
         endpoint: the server's address up to `/v1`.
         model: the server's name of the model.
         prompt: the prompt and limits: "plain", "think_answer", a PromptConfig, a `texlens.json` or a
-            folder that holds one (a `preprocessor_config.json` beside it defines the width of a
-            visual token). None: the one in the folder `model`, if that is one, else "plain", the
-            prompt of the qwen-ocr report.
+            folder that holds one (the settings of the image processor beside it define the width
+            of a visual token). None: the one in the folder `model`, if that is one, else "plain", the
+            prompt of the qwen-ocr report. The folder's `confidence.json` calibrates the confidence.
         concurrency: requests at a time.
         timeout_s: seconds for one request, including the time in the server's queue.
         token: the server's API key. None: the environment variable TEXLENS_API_KEY.
+        constrained: where an answer does not parse, let the server constrain it to LaTeX that does.
+            None: where the folder of a small model is at hand, and until the server refuses it.
 
     Raises InputError when the address or the prompt configuration is wrong, or openai is not installed.
     """
@@ -68,6 +81,7 @@ class RemoteReader:
         concurrency: int = 8,
         timeout_s: float = 120.0,
         token: str | None = None,
+        constrained: bool | None = None,
     ) -> None:
         require_extra("Reading by a server", "remote", "openai")
         import openai
@@ -77,7 +91,10 @@ class RemoteReader:
         self.endpoint = endpoint.rstrip("/")
         self.model = model
         self.name = f"{model} at {self.endpoint}"
-        self.prompt_config, self.frame = _prompt_and_frame(prompt, model)
+        folder = _folder(prompt, model)
+        self.prompt_config = prompt_for(prompt, load_prompt_config(Path(model)) or PromptConfig())
+        self.frame = _frame(self.prompt_config, folder)
+        self.calibration = load_calibration(folder)
         self.max_new_tokens = self.prompt_config.max_new_tokens
         self.concurrency = self.batch_size = concurrency
         self._client = openai.OpenAI(
@@ -88,11 +105,15 @@ class RemoteReader:
         )
         self._timeout_s = timeout_s
         self._with_logprobs = True  # until the server refuses
+        self._must_constrain = constrained is True
+        self._constrains = self._may_constrain(constrained, folder)  # until the server refuses
+        if self.frame is None and folder is not None and (advice := missing_prompt_config(folder)):
+            warnings.warn(advice, stacklevel=2)
 
     @property
     def decoding_settings(self) -> dict[str, Any]:
-        """None: the server's answer is taken as it is."""
-        return {}
+        """What is asked of the server's decoding: nothing, or that it constrains its answers."""
+        return {"constrained": True} if self._constrains else {}
 
     @property
     def fingerprint(self) -> str:
@@ -138,6 +159,8 @@ class RemoteReader:
             if item.error is None and item.picture is not None:
                 content = self._prepared(item.picture)
                 reading = self._reading(item.name, self._ask(content))
+                if self._constrains and "does_not_parse" in reading.warnings:
+                    reading = self._constrained(reading, content)
         except NoInk:
             reading = replace(reading, warnings=("no_formula",))
         except InputError as problem:
@@ -155,7 +178,7 @@ class RemoteReader:
         longest = max(image.size)
         return as_png(image, max_side=longest if shrink >= 1 else max(1, int(longest * shrink)))
 
-    def _ask(self, content: bytes) -> Any:
+    def _ask(self, content: bytes, grammar: str | None = None) -> Any:
         """The server's answer to a picture. Raises InputError when there is none."""
         import openai
 
@@ -166,6 +189,8 @@ class RemoteReader:
             {"role": "user", "content": [picture, instruction]},
         ]
         options: dict[str, Any] = {"logprobs": True} if self._with_logprobs else {}
+        if grammar is not None:
+            options["extra_body"] = {"structured_outputs": {"grammar": grammar}}
         try:
             return self._client.chat.completions.create(
                 model=self.model,
@@ -175,11 +200,39 @@ class RemoteReader:
                 **options,
             )
         except (openai.OpenAIError, ValueError) as error:  # ValueError: the answer is not JSON
-            is_request = isinstance(error, openai.BadRequestError)
-            if not (options and is_request and "logprob" in str(error).lower()):
+            if grammar is not None and _is_refusal(error, "structured", "grammar"):
+                raise _GrammarRefused(_message(error)) from error
+            if not ("logprobs" in options and _is_refusal(error, "logprob")):
                 raise self._failure(error) from error
         self._with_logprobs = False
-        return self._ask(content)
+        return self._ask(content, grammar)
+
+    def _constrained(self, reading: Reading, content: bytes) -> Reading:
+        """The reading that the server's decoding gives under the grammar, else `reading`."""
+        try:
+            other = self._reading(reading.path, self._ask(content, lark_grammar()))
+        except _GrammarRefused as refusal:
+            what = f"The server at {self.endpoint} takes no grammar ({refusal})."
+            if self._must_constrain:
+                raise ServerError(what) from refusal
+            self._constrains = False
+            warnings.warn(f"{what} Its answers are not constrained.", stacklevel=2)
+            return reading
+        if {"does_not_parse", "unfinished"}.intersection(other.warnings):
+            return reading  # nearer to what the model sees than one that ran on
+        # Among allowed tokens alone a forced one may look certain.
+        return replace(other, confidence=min(reading.confidence, other.confidence))
+
+    def _may_constrain(self, wanted: bool | None, folder: Path | None) -> bool:
+        """Whether to ask for constrained answers: `wanted`, or None for a small model's alone."""
+        is_plain = self.prompt_config.answer_format == "plain"
+        if wanted and not is_plain:
+            raise InputError(
+                "Answers with tags cannot be constrained to LaTeX: leave out --constrained."
+            )
+        if wanted is None:
+            return is_plain and folder is not None and is_small(folder)
+        return wanted
 
     def _failure(self, error: Any) -> TexlensError:
         """The error of one picture, or a ServerError where every other picture would fail too."""
@@ -205,57 +258,65 @@ class RemoteReader:
         response = getattr(getattr(choice, "message", None), "content", None)
         if choice is None or not isinstance(response, str):
             raise self._failure(None)
-        tokens = _tokens(choice)
-        latex, warnings = parse_response(
-            response, self.prompt_config.answer_format, is_finished=choice.finish_reason != "length"
+        is_finished = choice.finish_reason != "length"
+        entries = _tokens(choice)
+        # The end token counts for the confidence, and is no part of the text.
+        tokens = entries[: len(entries) - _ends(entries, response)] if is_finished else entries
+        latex, codes = parse_response(
+            response, self.prompt_config.answer_format, is_finished=is_finished
         )
         further = {
             "does_not_parse": bool(latex) and not katex_valid([latex])[0],
-            "no_formula": not latex and "no_answer" not in warnings,
-            "no_logprobs": not tokens,
+            "no_formula": not latex and "no_answer" not in codes,
+            "no_logprobs": not entries,
         }
-        mean = sum(token.logprob for token in tokens) / len(tokens) if tokens else -math.inf
+        mean = sum(token.logprob for token in entries) / len(entries) if entries else -math.inf
         reading = Reading(
             path=name,
             latex=latex,
             confidence=min(1.0, math.exp(mean)),
             tokens=tokens,
-            warnings=(*warnings, *(code for code, is_given in further.items() if is_given)),
+            warnings=(*codes, *(code for code, is_given in further.items() if is_given)),
         )
-        return in_both_forms(reading)
+        reading = with_formula_warning(reading, self.calibration)
+        return in_both_forms(calibrated(reading, self.calibration))
 
 
 class ServerError(TexlensError):
     """The server cannot be used: this ends the reading of all pictures."""
 
 
-def _prompt_and_frame(
-    prompt: PromptConfig | str | Path | None, model: str
-) -> tuple[PromptConfig, Frame | None]:
-    """The prompt configuration, and the layout of pictures that it asks for."""
-    folder: Path | None = None  # of the model's files
-    if prompt is None or prompt in PROMPTS:
+class _GrammarRefused(Exception):
+    """The server does not take a grammar, or not this one."""
+
+
+def _is_refusal(error: Exception, *words: str) -> bool:
+    """Whether the server refuses a field of the request, which its message names."""
+    import openai
+
+    kinds = openai.BadRequestError | openai.UnprocessableEntityError
+    return isinstance(error, kinds) and any(word in str(error).lower() for word in words)
+
+
+def _folder(prompt: PromptConfig | str | Path | None, model: str) -> Path | None:
+    """The folder of the model's files on this machine, if it was named."""
+    if prompt is None or isinstance(prompt, PromptConfig) or prompt in PROMPTS:
         folder = Path(model)
-    elif not isinstance(prompt, PromptConfig):
+    else:
         path = Path(prompt).expanduser()
         folder = path.parent if path.name == PROMPT_CONFIG_FILE else path
-    found = prompt_for(prompt, load_prompt_config(Path(model)) or PromptConfig())
-    if found.pixels_per_em is None:
-        return found, None
-    multiple = _visual_token_px(folder)
-    return found, Frame(found.pixels_per_em, multiple=multiple, max_pixels=found.max_pixels)
+    return folder if folder.is_dir() else None
 
 
-def _visual_token_px(folder: Path | None) -> int:
-    """The side of a visual token in pixels, as the model's folder says."""
-    path = None if folder is None else folder / "preprocessor_config.json"
-    if path is None or not path.is_file():
-        return _VISUAL_TOKEN_PX
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        return int(settings["patch_size"]) * int(settings["merge_size"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"'{path}' does not say patch_size and merge_size.") from error
+def _frame(prompt_config: PromptConfig, folder: Path | None) -> Frame | None:
+    """The layout of pictures that a prompt configuration asks for."""
+    if prompt_config.pixels_per_em is None:
+        return None
+    settings = None if folder is None else image_settings(folder)
+    multiple = _VISUAL_TOKEN_PX if settings is None else visual_token_px(settings)
+    return Frame(
+        prompt_config.pixels_per_em, multiple=multiple, max_pixels=prompt_config.max_pixels
+    )
 
 
 def _tokens(choice: Any) -> tuple[Token, ...]:
@@ -266,6 +327,14 @@ def _tokens(choice: Any) -> tuple[Token, ...]:
         for entry in entries
         if isinstance(entry.token, str) and isinstance(entry.logprob, float | int)
     )
+
+
+def _ends(tokens: Sequence[Token], response: str) -> bool:
+    """Whether the last token is the one that ends an answer, as vLLM returns it, and SGLang."""
+    if not tokens:
+        return False
+    last = tokens[-1].text
+    return not last or bool(_SPECIAL.fullmatch(last) and not response.endswith(last))
 
 
 def _message(error: Any) -> str:

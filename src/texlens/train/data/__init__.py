@@ -4,5 +4,6 @@ In: Parquet files of pictures and LaTeX, and a model's processor. Out: rows with
 reads them, token ids of the answer, and counts; for a frozen vision tower also its features.
 
 Read `examples` (one row), `prepared` (where rows are kept, and how they are found again),
-`vision_features`, `loader_processes` (how data loaders start their processes).
+`vision_features`, `loader_processes` (how data loaders start their processes, and `sound_imports`, which
+they begin with).
 """

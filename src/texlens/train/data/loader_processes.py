@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 
-_IMPORTED = ["texlens.train.run.sound_imports", "texlens.train.sft.batches"]
+_IMPORTED = ["texlens.train.data.sound_imports", "texlens.train.sft.batches"]
 
 
 def start_method() -> str:
