@@ -7,8 +7,8 @@
 The commands themselves are run, on real pictures and a model with random weights (`texlens train
 random-weights`): speed and memory depend on shapes alone. Beside them, in the same run, plain TRL with
 the same data, LoRA and batch. For each: examples/s and seconds a step after the first steps, the
-driver's median busy percentage over the same time, the most memory in use, and the share of the card's
-peak that the matrix products of the language model make up.
+driver's median busy percentage over the same time, the seconds of each stage of a step, the most memory in
+use, and the share of the card's peak that the matrix products of the language model make up.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from texlens.train.run.stages import PREFIX, STAGES
 
 LAUNCH = Path(__file__).resolve().parents[1] / "src" / "texlens" / "train" / "launch"
 PEAK_TFLOPS = 989  # of an H100 SXM in bfloat16, dense, by its data sheet
@@ -58,6 +60,31 @@ trainer = SFTTrainer(
                    max_length=None, dataloader_num_workers=4 if cuda else 0, use_cpu=not cuda),
 )
 trainer.train()
+"""
+
+# The product's command, with its fifth step under torch's profiler.
+COUNTED = """
+import json, os, sys
+from collections import Counter
+from torch.profiler import ProfilerActivity, profile
+from texlens.cli import main
+from texlens.train.run.trl_trainers import RunTrainer
+
+begin, begun = RunTrainer.get_batch_samples, [0, None]
+def counted(self, *arguments):
+    begun[0] += 1
+    if begun[0] == 5:
+        begun[1] = profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA])
+        begun[1].__enter__()
+    elif begun[0] == 6:
+        begun[1].__exit__(None, None, None)
+        calls = Counter(event.name for event in begun[1].events() if "Launch" in event.name)
+        with open(os.environ["LAUNCHES"], "w") as stream:
+            json.dump(calls, stream)
+    return begin(self, *arguments)
+if __name__ == "__main__":  # the loader's processes import this file
+    RunTrainer.get_batch_samples = counted
+    main()
 """
 
 
@@ -97,20 +124,28 @@ def run(command: list[str], log: Path) -> tuple[float, float]:
     return time.time() - began, began
 
 
+def command_of(
+    name: str, arguments: argparse.Namespace, model: Path, out: Path, *, steps: int
+) -> list[str]:
+    """The arguments of `texlens` for a run."""
+    job, recipe, changes = RUNS[name]
+    settings = {
+        "model": model, "data.0.parquet": arguments.data, "dev": "[]", "report_to": "[]",
+        "metric_for_best_model": "null", "max_steps": steps, "save_steps": 100_000,
+        "logging_steps": 1,
+    }  # fmt: skip
+    settings |= changes | dict(pair.split("=", 1) for pair in arguments.set)
+    sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    return ["train", job, recipe, "--out", str(out), *sets]
+
+
 def texlens_run(name: str, arguments: argparse.Namespace, model: Path) -> dict[str, Any]:
     """One run of the product's own command, and what its log says."""
     devices = arguments.devices
     label = name if devices == 1 else f"{name}_{arguments.launch}_{devices}"
     out = arguments.out / label
     shutil.rmtree(out, ignore_errors=True)
-    job, recipe, changes = RUNS[name]
-    settings = {
-        "model": model, "data.0.parquet": arguments.data, "dev": "[]", "report_to": "[]",
-        "metric_for_best_model": "null", "max_steps": arguments.steps, "save_steps": 100_000,
-        "logging_steps": 1,
-    }  # fmt: skip
-    settings |= changes
-    command = [sys.executable, "-m", "texlens", "train", job, recipe, "--out", str(out)]
+    command = [sys.executable, "-m", "texlens"]
     if devices > 1:
         launch = [
             "accelerate.commands.launch",
@@ -119,8 +154,7 @@ def texlens_run(name: str, arguments: argparse.Namespace, model: Path) -> dict[s
         ]
         launch += ["--num_processes", str(devices), "--main_process_port", "0"]
         command[2:3] = [*launch, "-m", "texlens"]
-    for key, value in (settings | dict(pair.split("=", 1) for pair in arguments.set)).items():
-        command += ["--set", f"{key}={value}"]
+    command += command_of(name, arguments, model, out, steps=arguments.steps)
     card = Card()
     seconds, began = run(command, arguments.out / f"{label}.txt")
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -141,10 +175,10 @@ def texlens_run(name: str, arguments: argparse.Namespace, model: Path) -> dict[s
     }
     training = 60 * (steps[-1]["minutes"] - first["minutes"])
     found |= card.stop(began + seconds - training - 5)
-    for key in ("seconds_sampling", "seconds_rewards", "tokens"):
+    for key in (*(PREFIX + stage for stage in STAGES), "tokens"):
         if key in late[-1]:
-            found[key] = round(statistics.mean(line[key] for line in late), 3)
-    if job == "sft":
+            found[key] = round(statistics.mean(line[key] for line in late), 4)
+    if RUNS[name][0] == "sft":
         data = json.loads((out / "dataset.json").read_text())
         tokens = data["tokens"]["median"] * found["examples_per_second"]
         # Forward and backward to the inputs: frozen weights have no gradients of their own.
@@ -153,6 +187,20 @@ def texlens_run(name: str, arguments: argparse.Namespace, model: Path) -> dict[s
         found["share_of_peak"] = round(found["tflops"] / PEAK_TFLOPS / devices, 4)
     if (out / "probe.json").is_file():
         found["probe"] = json.loads((out / "probe.json").read_text())
+    if devices == 1:
+        found["launches_per_step"] = launches(name, arguments, model)
+    return found
+
+
+def launches(name: str, arguments: argparse.Namespace, model: Path) -> dict[str, int]:
+    """How often the host starts kernels or recorded passes in one step, by the name of the call."""
+    out = arguments.out / f"{name}_launches"
+    shutil.rmtree(out, ignore_errors=True)
+    script, counts = arguments.out / "counted.py", arguments.out / f"{name}_launches.json"
+    script.write_text(COUNTED)
+    command = [sys.executable, str(script), *command_of(name, arguments, model, out, steps=6)]
+    run(["env", f"LAUNCHES={counts}", *command], arguments.out / f"{name}_launches.txt")
+    found: dict[str, int] = json.loads(counts.read_text())
     return found
 
 

@@ -35,6 +35,7 @@ from texlens.train.run import run_folder as tuning_run
 from texlens.train.run import trl_trainers
 from texlens.train.run.curves import read_log
 from texlens.train.run.run_folder import save_weights
+from texlens.train.run.stages import STAGES
 from texlens.train.sft.settings import SftConfig
 from texlens.train.sft.train import train_sft
 
@@ -117,8 +118,8 @@ def test_what_a_run_leaves(recipe: Recipe, short: Path, tmp_path: Path) -> None:
     for record in trained:
         assert {
             "reward", "reward_std", "reward_no_loop", "validity_bonus", "similarity", "tokens",
-            "finished", "dead_groups", "kl", "entropy", "seconds_sampling", "seconds_rewards",
-            "step_time", "learning_rate", "grad_norm",
+            "finished", "dead_groups", "kl", "entropy", "step_time", "learning_rate", "grad_norm",
+            *(f"seconds_{stage}" for stage in STAGES),
         } <= record.keys()  # fmt: skip
         total = (
             record["validity_bonus"] + record["similarity"]

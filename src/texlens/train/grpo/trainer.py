@@ -6,7 +6,6 @@ replaces and the reason.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,7 +63,7 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
 
         TRL's calls `generate`, which reads a picture and its prompt again for each answer.
         """
-        start = time.perf_counter()
+        self.clock.lap("data")
         if self.use_vllm or self.is_fsdp_enabled or self.is_deepspeed_enabled:
             answers = super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, *args, **kwargs
@@ -72,7 +71,7 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         else:
             inputs, rows = self._different_prompts(prompt_ids, multimodal_fields)
             answers = self.sampler.sample(inputs, rows, self.sampling), None
-        self._log_mean({"seconds_sampling": time.perf_counter() - start})
+        self.clock.lap("sampling")
         return answers
 
     def _different_prompts(
@@ -102,14 +101,20 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         prompts, scored = gather_object(prompts), gather_object(self.rewards.last)
         if self.completions is not None and self.accelerator.is_main_process:
             self._log_mean(self.completions.add(self.state.global_step + 1, prompts, scored))
+        self.clock.lap("rewards")
         return batch
 
     def _calculate_rewards(self, *args: Any) -> Tensor:
-        """Extends `GRPOTrainer._calculate_rewards`: logs how long it takes."""
-        start = time.perf_counter()
+        """Extends `GRPOTrainer._calculate_rewards`, before which TRL computes log probabilities."""
+        self.clock.lap("log_probs")
         rewards: Tensor = super()._calculate_rewards(*args)
-        self._log_mean({"seconds_rewards": time.perf_counter() - start})
         return rewards
+
+    def compute_loss(self, *arguments: Any, **settings: Any) -> Tensor:
+        """Extends `GRPOTrainer.compute_loss`: the end of the pass forward."""
+        loss: Tensor = super().compute_loss(*arguments, **settings)
+        self.clock.lap("forward")
+        return loss
 
     def _log_mean(self, values: Mapping[str, float]) -> None:
         """Log these, averaged over the steps of a log line, by TRL's own `_metrics`."""

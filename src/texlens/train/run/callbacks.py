@@ -45,7 +45,7 @@ def add_callbacks(
     """Let a trainer run all of this module's callbacks, and TensorBoard's if the recipe wants it."""
     if run.config.continue_optimizer:
         trainer.add_callback(_OptimizerCallback(run))
-    trainer.add_callback(_ClockCallback(run, schedule))
+    trainer.add_callback(_ClockCallback(trainer, run, schedule))
     if dev.sets:
         trainer.add_callback(_DevCallback(trainer, run, loaded, schedule, dev))
     if run.is_main_process:
@@ -58,15 +58,16 @@ def add_callbacks(
 
 
 class _ClockCallback(TrainerCallback):
-    """Runs the clock, stops the run at its end, and completes its checkpoints."""
+    """Runs the clocks, stops the run at its end, and completes its checkpoints."""
 
-    def __init__(self, run: RunFolder, schedule: Schedule) -> None:
-        self.run, self.schedule = run, schedule
+    def __init__(self, trainer: Any, run: RunFolder, schedule: Schedule) -> None:
+        self.trainer, self.run, self.schedule = trainer, run, schedule
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.schedule.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.trainer.clock.lap("optimizer")
         if self.schedule.progress(state.global_step) >= 1:
             control.should_training_stop = True
             # The last weights are written at once; their checkpoint could not be resumed.
@@ -137,6 +138,7 @@ class _EvaluationCallback(TrainerCallback):
             self.trainer.callback_handler.on_log(args, state, TrainerControl(), reported)
             self.show(step)
             self.run.write_curves()
+        self.trainer.clock.lap(None)
 
 
 class _DevCallback(_EvaluationCallback):

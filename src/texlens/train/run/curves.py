@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from texlens.runs import atomic_write, write_text
+from texlens.train.run.stages import PREFIX, STAGES
 
 _NOT_PLOTTED = ("minutes", "pictures", "epoch", "seconds_evaluation")
+_OF_STAGE = {PREFIX + stage: stage for stage in STAGES}
 
 
 def append_log(path: Path, record: dict[str, Any]) -> None:
@@ -21,8 +23,11 @@ def append_log(path: Path, record: dict[str, Any]) -> None:
 
 
 def log_line(record: dict[str, Any]) -> str:
-    """A record of the log, for people."""
-    return "  ".join(f"{name} {value}" for name, value in record.items())
+    """A record of the log, for people; the stages of a step as shares of its time."""
+    stages = {_OF_STAGE[name]: value for name, value in record.items() if name in _OF_STAGE}
+    whole = sum(stages.values()) or 1.0
+    fields = [f"{name} {value}" for name, value in record.items() if name not in _OF_STAGE]
+    return "  ".join(fields + [f"{name} {value / whole:.0%}" for name, value in stages.items()])
 
 
 def read_log(path: Path, *, up_to_step: int | None = None) -> list[dict[str, Any]]:
@@ -50,7 +55,7 @@ def write_curves(
     """Write `curves.csv` and, if matplotlib is installed, `curves.png` into a run's folder.
 
     The table has every numeric field of the records; those that change over `x` become curves.
-    Fields `SET_METRIC` of different `sets` share one panel per metric.
+    Fields `SET_METRIC` of different `sets` share one panel per metric; so do the stages of a step.
     """
     rows = list(records)
     numbers = (n for row in rows for n, value in row.items() if isinstance(value, int | float))
@@ -64,6 +69,9 @@ def write_curves(
     for name in names[1:]:
         points = [(row[x], row[name]) for row in rows if row.get(name) is not None]
         if name in _NOT_PLOTTED or len({value for _, value in points}) < 2:
+            continue
+        if name in _OF_STAGE:
+            panels.setdefault("seconds a step", {})[_OF_STAGE[name]] = points
             continue
         owner = next((part for part in sets if name.startswith(f"{part}_")), "")
         panels.setdefault(name.removeprefix(f"{owner}_"), {})[owner or name] = points

@@ -10,6 +10,7 @@ import dataclasses
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -20,11 +21,12 @@ from texlens.model.load import Loaded
 from texlens.train.network.adapters import module_of, on_cpu, precision_of
 from texlens.train.network.optimizer_state import optimizer_tensors, save_optimizer
 from texlens.train.network.probe import Split
-from texlens.train.run.callbacks import add_callbacks, whole_state
+from texlens.train.run.callbacks import LOG_PREFIX, add_callbacks, whole_state
 from texlens.train.run.dev_evaluation import DevEvaluator
 from texlens.train.run.processes import from_main
 from texlens.train.run.run_folder import RunFolder
 from texlens.train.run.schedule import Schedule
+from texlens.train.run.stages import StageClock
 from texlens.train.settings import FineTuningConfig, ModuleName
 
 TrlConfig = TypeVar("TrlConfig")
@@ -33,7 +35,7 @@ _SPLIT = "probe.json"
 
 
 class RunTrainer:
-    """To be inherited from before a trainer of TRL: the learning rate of a run, and no model card."""
+    """To be inherited from before a trainer of TRL: learning rates, a clock, and no model card."""
 
     schedule: Schedule | None = None  # None: TRL's own learning rate
     learning_rates: Mapping[ModuleName, float] = MappingProxyType({})  # of modules with their own
@@ -62,6 +64,32 @@ class RunTrainer:
             trainer.lr_scheduler = self.schedule.scheduler(optimizer or trainer.optimizer)
             trainer._created_lr_scheduler = True
         return trainer.lr_scheduler
+
+    @cached_property
+    def clock(self) -> StageClock:
+        """The clock of the stages of a step."""
+        trainer: Any = self
+        return StageClock(trainer.args.device)
+
+    def get_batch_samples(self, *arguments: Any) -> Any:
+        """Extends `Trainer.get_batch_samples`, with which a step begins."""
+        self.clock.lap("logging")
+        samples: Any = super().get_batch_samples(*arguments)  # type: ignore[misc]
+        self.clock.lap("data")
+        return samples
+
+    def training_step(self, *arguments: Any, **settings: Any) -> Any:
+        """Extends `Trainer.training_step`, which ends with the pass backward."""
+        loss: Any = super().training_step(*arguments, **settings)  # type: ignore[misc]
+        self.clock.lap("backward")
+        return loss
+
+    def log(self, logs: dict[str, float], *arguments: Any) -> None:
+        """Extends `Trainer.log`: adds the seconds of each stage of a step."""
+        if "loss" in logs:
+            seconds = self.clock.seconds_per_step()
+            logs |= {LOG_PREFIX + name: value for name, value in seconds.items()}
+        super().log(logs, *arguments)  # type: ignore[misc]
 
     def create_model_card(self, *arguments: Any, **settings: Any) -> None:
         """Replaces TRL's model card, written at every checkpoint: a run writes its own."""

@@ -63,6 +63,7 @@ class FormulaSftTrainer(RunTrainer, SFTTrainer):
         self._metrics["train" if model.training else "eval"]["mean_token_accuracy"].append(accuracy)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
+        self.clock.lap("forward")
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
