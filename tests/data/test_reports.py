@@ -79,6 +79,20 @@ def test_qwen_ocr_fills_the_folders_that_its_recipes_name(corpora: Path) -> None
     assert (out / "screen" / "dataset.json").is_file()
 
 
+def test_a_revision_of_each_corpus_is_fetched_and_its_commit_recorded(corpora: Path) -> None:
+    out = corpora / "data"
+    hme100k = ("--from", f"hme100k={corpora / 'HME100K'}")
+    for name in ("latex-formulas", "crohme", "unimer"):
+        with pytest.raises(InputError, match="has no revision 'v9'"):
+            run("prepare", "qwen-ocr", "--out", out, *hme100k, "--revision", f"{name}=v9")
+    assert not out.exists()
+    run("prepare", "qwen-ocr", "--out", out, *hme100k, "--revision", f"crohme={COMMIT}")
+    handwritten = json.loads((out / "handwritten" / "dataset.json").read_text())
+    assert handwritten["hub"] == [{"repository": "linxy/LaTeX_OCR", "commit": COMMIT}]
+    with pytest.raises(InputError, match="has no revision 'v9'"):
+        run("prepare", "latex-ocr", "--out", out, "--revision", "v9")
+
+
 def test_latex_ocr_takes_its_test_items_from_the_authors_test(corpora: Path) -> None:
     documents = json.loads(run("prepare", "latex-ocr", "--out", corpora / "data", "--json"))
     assert documents["latex-ocr"]["counts"] == {"validation": 8, "test": 4}
@@ -95,6 +109,13 @@ def test_latex_ocr_takes_its_test_items_from_the_authors_test(corpora: Path) -> 
         (("qwen-ocr", "--from", "HME100K"), "'HME100K' is not NAME=PATH with a name among latex-"),
         (("qwen-ocr", "--from", "hme100k=gone"), "There is no 'gone'"),
         (("latex-ocr", "--from", "hme100k=."), "with a name among latex-ocr"),
+        (
+            ("qwen-ocr", "--revision", "main"),
+            "'main' is not NAME=REVISION with a name among latex-",
+        ),
+        (("qwen-ocr", "--revision", "hme100k=main"), "HME100K is not on the hub"),
+        (("latex-ocr", "--revision", "unimer=v1"), "NAME=REVISION with a name among latex-ocr"),
+        (("im2latex", "--revision", "a", "--revision", "b"), "--revision can be given once"),
         (("latex-ocr", "--sizes", "1/2/3"), "--sizes is not for a report's data"),
     ],
 )

@@ -35,7 +35,10 @@ _WORKERS = click.option(
     "--from", "copies", multiple=True, metavar="PATH|NAME=PATH",
     help="A local copy of the corpus; for a report's data, with the name of the corpus.",
 )  # fmt: skip
-@click.option("--revision", help="Of the hub's repository: a branch, a tag or a commit.")
+@click.option(
+    "--revision", "revisions", multiple=True, metavar="REVISION|NAME=REVISION",
+    help="Of the hub's repository: a branch, a tag or a commit; for a report's data as --from.",
+)  # fmt: skip
 @out_option
 @click.option("--captions", type=PATH, help="A file of captions, where the corpus has none.")
 @click.option(
@@ -72,6 +75,7 @@ _WORKERS = click.option(
 def prepare(
     corpus: str,
     copies: tuple[str, ...],
+    revisions: tuple[str, ...],
     out: Path,
     sizes: str | None,
     seed: int,
@@ -99,7 +103,7 @@ def prepare(
     from texlens.data.corpora import open_corpus
     from texlens.data.prepare import Preparation
     from texlens.data.prepare import prepare as run
-    from texlens.data.reports import REPORTS, copies_of, prepare_report
+    from texlens.data.reports import REPORTS, copies_of, prepare_report, revisions_of
 
     limits = Limits(max_tokens=max_tokens, verify=verify, tex=tex)
     if corpus in REPORTS:
@@ -109,13 +113,16 @@ def prepare(
                 raise click.UsageError(f"--{option.replace('_', '-')} is not for a report's data.")
         documents = prepare_report(
             corpus, copies_of(corpus, copies), out, limits,
-            formats=formats, prompt=prompt, workers=workers, force=force, quiet=as_json,
+            revisions=revisions_of(corpus, revisions), formats=formats, prompt=prompt, workers=workers, force=force, quiet=as_json,
         )  # fmt: skip
         tables = [f"{out / name}\n{_table(document)}" for name, document in documents.items()]
         notes = ["Where this differs from the report:", *REPORTS[corpus].departures]
         print_result(documents, "\n\n".join([*tables, "\n- ".join(notes)]), as_json=as_json)
         return
-    opened = open_corpus(corpus, tuple(map(Path, copies)), seed=seed, **options)
+    if len(revisions) > 1:
+        raise click.UsageError("--revision can be given once, but for a report's data.")
+    revision = revisions[0] if revisions else None
+    opened = open_corpus(corpus, tuple(map(Path, copies)), seed=seed, revision=revision, **options)
     wanted = _parse_sizes(sizes) if sizes else opened.sizes
     preparation = Preparation(opened, wanted, seed, limits, formats, prompt)
     document = run(preparation, out, workers=workers, force=force, quiet=as_json)

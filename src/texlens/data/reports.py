@@ -2,7 +2,7 @@
 
 In: the name of a report, and local copies of the corpora that the hub does not have. Out: a folder
 for each set, as `prepare` makes it. What differs from the report is in `departures`, which the
-command prints and docs/reports.md explains.
+command prints and docs/reports.md explains. The commit of every fetched corpus is in its `dataset.json`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from texlens.data.clean import Limits
@@ -26,6 +27,7 @@ from texlens.data.prepare import MARKER, Preparation, prepare
 from texlens.errors import InputError
 from texlens.runs import read_json
 
+_NOT_ON_HUB = "hme100k"
 _SEED = 42  # of the qwen-ocr report; the GRPO report has none
 
 
@@ -94,18 +96,40 @@ def copies_of(report: str, arguments: Sequence[str]) -> dict[str, Path]:
 
     Raises InputError for one of another form, a name that the report does not use, or no such path.
     """
+    copies = {name: Path(path) for name, path in _by_name(report, arguments, "PATH").items()}
+    for path in copies.values():
+        if not path.exists():
+            raise InputError(f"There is no '{path}'.")
+    return copies
+
+
+def revisions_of(report: str, arguments: Sequence[str]) -> dict[str, str]:
+    """The revisions of `NAME=REVISION` arguments, by corpora of the hub.
+
+    Raises InputError for one of another form, or a name that the report does not fetch.
+    """
+    revisions = _by_name(report, arguments, "REVISION")
+    if _NOT_ON_HUB in revisions:
+        raise InputError("HME100K is not on the hub, and has no revisions there.")
+    return revisions
+
+
+def _by_name(report: str, arguments: Sequence[str], value: str) -> dict[str, str]:
+    """The values of `NAME=VALUE` arguments by their names; a report of one corpus needs no name."""
     names = list(
         dict.fromkeys(name for one in REPORTS[report].sets.values() for name in one.copies)
     )
-    copies = {}
+    values = {}
     for argument in arguments:
-        name, equals, path = argument.partition("=")
-        if not equals or name not in names:
-            raise InputError(f"'{argument}' is not NAME=PATH with a name among {', '.join(names)}.")
-        copies[name] = Path(path)
-        if not copies[name].exists():
-            raise InputError(f"There is no '{path}'.")
-    return copies
+        name, equals, rest = argument.partition("=")
+        if not equals and len(names) == 1:
+            name, rest = names[0], argument
+        elif not equals or name not in names:
+            raise InputError(
+                f"'{argument}' is not NAME={value} with a name among {', '.join(names)}."
+            )
+        values[name] = rest
+    return values
 
 
 def prepare_report(
@@ -114,6 +138,7 @@ def prepare_report(
     out: Path,
     limits: Limits,
     *,
+    revisions: Mapping[str, str] = MappingProxyType({}),
     formats: tuple[Format, ...] = (),
     prompt: str = "plain",
     workers: int = 1,
@@ -122,14 +147,14 @@ def prepare_report(
 ) -> dict[str, dict[str, Any]]:
     """Make the sets of a report in sub-folders of `out`; the content of each `dataset.json`.
 
-    Sets that were finished before with the same settings are kept. Every corpus is fetched and opened
-    before the first is prepared.
+    Sets that were finished before with the same settings are kept. Every corpus is fetched, at the
+    newest commit or its revision, and opened before the first is prepared.
 
     Raises InputError and TexlensError as `open_corpus` and `prepare` do.
     """
     plans = {
         folder: Preparation(
-            _opened(one, copies),
+            _opened(one, copies, revisions),
             one.sizes,
             _SEED,
             limits,
@@ -154,14 +179,15 @@ def prepare_report(
     return documents
 
 
-def _opened(one: ReportSet, copies: Mapping[str, Path]) -> Corpus:
+def _opened(one: ReportSet, copies: Mapping[str, Path], revisions: Mapping[str, str]) -> Corpus:
     paths = [copies[name] for name in one.copies if name in copies]
-    if one.corpus == "hmer" and "hme100k" not in copies:
+    revision = next((revisions[name] for name in one.copies if name in revisions), None)
+    if one.corpus == "hmer" and _NOT_ON_HUB not in copies:
         raise InputError(
             "HME100K is not on the hub: get it from ai.100tal.com/dataset, and give its folder with "
             "--from hme100k=FOLDER."
         )
-    return open_corpus(one.corpus, paths, subset=one.subset, seed=_SEED)
+    return open_corpus(one.corpus, paths, subset=one.subset, seed=_SEED, revision=revision)
 
 
 def _is_done(plan: Preparation, folder: Path) -> bool:

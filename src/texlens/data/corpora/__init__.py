@@ -144,7 +144,7 @@ def open_corpus(
             raise InputError("'unseen-fonts' samples its own formulas: leave out --from.")
         return UnseenFonts(count, seed)
     if name == "hmer":
-        return _hmer(paths, captions, vary_ink, seed)
+        return _hmer(paths, captions, vary_ink, seed, revision)
     if name == "linxy-latex-ocr":
         subset = subset or "human_handwrite"
     part = _PARTS.get(name, subset or "")
@@ -207,7 +207,7 @@ def _check_options(
         raise InputError(f"'unimer' needs --subset: {', '.join(_SUBSETS[name])}.")
     if count is not None and count < 1:
         raise InputError(f"The count is {count}: give at least 1.")
-    if revision is not None and (paths or CORPORA[name] is None):
+    if name != "hmer" and revision is not None and (paths or CORPORA[name] is None):
         raise InputError("--revision is for a corpus that is fetched from the hub.")
     if len(paths) > 1 and name not in ("synthetic", "unseen-fonts", "hmer"):
         raise InputError(f"'{name}' takes one --from, not {len(paths)}.")
@@ -222,11 +222,15 @@ def _fetch(name: str, part: str, revision: str | None) -> tuple[Path, tuple[Orig
     return folder, (origin,)
 
 
-def _hmer(paths: Sequence[Path], captions: Path | None, vary_ink: bool, seed: int) -> Corpus:
+def _hmer(
+    paths: Sequence[Path], captions: Path | None, vary_ink: bool, seed: int, revision: str | None
+) -> Corpus:
     """CROHME and HME100K: both local, or HME100K alone and CROHME's pictures from the hub."""
     if len(paths) not in (1, 2):
         raise InputError("'hmer' needs two folders: --from CROHME --from HME100K.")
-    crohme = open_corpus("crohme", paths[:-1], captions=captions, vary_ink=vary_ink, seed=seed)
+    crohme = open_corpus(
+        "crohme", paths[:-1], captions=captions, vary_ink=vary_ink, seed=seed, revision=revision
+    )
     return Mixture((crohme, Hme100k.open(paths[-1])), "hmer", HANDWRITTEN_SIZES)
 
 
