@@ -2,8 +2,8 @@
 
 A model reads some pictures, is trained for some steps of both stages and of GRPO, reads again, is
 merged, and reads once more. What is measured stands beside what is expected where something is known:
-the model's own behaviour (a loss falls, a merged model reads as its adapter does), the dry run's
-estimate of memory, and figures of a report. All other values have no verdict.
+the model's own behaviour (a loss falls, a merged model reads as its adapter does), figures of a report,
+and speed and memory as they were measured at this shape. All other values have no verdict.
 
     data/           made here, or the first rows of a file
     stage1/ stage2/ grpo/ merged/   as from `texlens train` and `texlens merge`
@@ -49,7 +49,6 @@ from texlens.train import fine_tune
 from texlens.train.config import load_recipe
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.network.adapters import is_small
-from texlens.train.plan.dry_run import dry_run
 from texlens.train.run.curves import read_log
 from texlens.train.sft.settings import SftConfig
 
@@ -61,6 +60,18 @@ _SAME_AFTER_MERGE = 0.95  # rounding to bfloat16 changes a few answers
 # Values of a report, by model, source of the pictures and metric; 100 pictures are a small sample.
 _REPORTED = {("Qwen/Qwen2.5-VL-3B-Instruct", "latex-formulas", "cdm"): 0.91}
 _OF_REPORTED = 0.05
+# What a trial of the 3B's shape took on an H100, with random weights (docs/measurements.md), and room
+# for other hosts: the lowest and the highest value.
+_MEASURED_CARD = "H100"
+_MEASURED = {
+    ("stage 1", "examples a second"): (12.0, 60.0),
+    ("stage 2", "examples a second"): (5.0, 30.0),
+    ("stage 1", "peak memory (GiB)"): (10.0, 24.0),
+    ("stage 2", "peak memory (GiB)"): (10.0, 24.0),
+    ("GRPO", "step time"): (5.0, 20.0),
+    ("GRPO", "seconds sampling"): (2.5, 8.0),
+    ("GRPO", "peak memory (GiB)"): (30.0, 78.0),
+}
 _GRPO_NEW_TOKENS = 200
 _GIB = 2**30
 
@@ -127,6 +138,8 @@ def run_trial(
             run.step("merged", run.read_merged), read_json(out / "steps" / "tuned.json")
         ),
     ]
+    if size == "3b" and _MEASURED_CARD in run.device_name:
+        checks = [_against_measured(check) for check in checks]
     document = {
         "passed": all(check.verdict != "fail" for check in checks),
         "trial": asdict(trial) | {"data": str(trial.data), "model": trial.model or "embedded"},
@@ -265,7 +278,6 @@ class _Run:
                 fmean(record["loss"] for record in some) for some in (log[:part], log[-part:])
             ],
             "examples_per_second": fmean(record["examples_per_second"] for record in log[part:]),
-            "estimate_gib": dry_run(config).memory.total / _GIB,
         }
 
     def train_grpo(self, size: Size) -> dict[str, Any]:
@@ -333,7 +345,7 @@ def _reading_checks(step: str, found: dict[str, Any], base: str | None = None) -
             )  # fmt: skip
         yield check
     yield Check(step, "pictures a second", f"{found['pictures_per_second']:.2f}")
-    yield _memory(step, found)
+    yield from _costs(step, found)
 
 
 def _training_checks(step: str, found: dict[str, Any]) -> Iterable[Check]:
@@ -344,7 +356,7 @@ def _training_checks(step: str, found: dict[str, Any]) -> Iterable[Check]:
         _verdict(falls), "A larger learning rate, more steps, or wrong pairs of picture and LaTeX.",
     )  # fmt: skip
     yield Check(step, "examples a second", f"{found['examples_per_second']:.2f}")
-    yield _memory(step, found, found["estimate_gib"])
+    yield from _costs(step, found)
 
 
 def _grpo_checks(found: dict[str, Any]) -> Iterable[Check]:
@@ -358,31 +370,37 @@ def _grpo_checks(found: dict[str, Any]) -> Iterable[Check]:
     ):
         if name in found:
             yield Check("GRPO", name.replace("_", " "), f"{found[name]:.3f}")
-    yield _memory("GRPO", found)
+    yield from _costs("GRPO", found)
 
 
 def _merge_checks(found: dict[str, Any], before: dict[str, Any]) -> Iterable[Check]:
     pairs = list(zip(found["answers"], before["answers"], strict=True))
     same = sum(a == b for a, b in pairs) / len(pairs)
-    yield Check(
-        "merged reads", "answers as with the adapter", f"{same:.2f}",
-        f"at least {_SAME_AFTER_MERGE}", _verdict(same >= _SAME_AFTER_MERGE),
-        "Merge with --dtype float32, and compare the two by `texlens compare`.",
-    )  # fmt: skip
+    check = Check("merged reads", "answers as with the adapter", f"{same:.2f}")
+    if before["scores"]["exact"]:  # where nothing is read right, rounding decides what is read
+        check = replace(
+            check, expected=f"at least {_SAME_AFTER_MERGE}",
+            verdict=_verdict(same >= _SAME_AFTER_MERGE),
+            advice="Merge with --dtype float32, and compare the two by `texlens compare`.",
+        )  # fmt: skip
+    yield check
     yield from list(_reading_checks("merged reads", found))[1:]
 
 
-def _memory(step: str, found: dict[str, Any], estimate: float | None = None) -> Check:
-    check = Check(
-        step, "peak memory (GiB), seconds", f"{found['peak_gib']:.1f}, {found['seconds']:.0f}"
-    )
-    import torch
+def _costs(step: str, found: dict[str, Any]) -> Iterable[Check]:
+    yield Check(step, "peak memory (GiB)", f"{found['peak_gib']:.1f}")
+    yield Check(step, "seconds", f"{found['seconds']:.0f}")
 
-    if estimate is None or not torch.cuda.is_available():
-        return check  # the dry run estimates GPUs
+
+def _against_measured(check: Check) -> Check:
+    """The check with the band that was measured at this shape, where there is one."""
+    band = _MEASURED.get((check.step, check.name))
+    if band is None:
+        return check
+    low, high = band
     return replace(
-        check, expected=f"at most {estimate:.1f}", verdict=_verdict(found["peak_gib"] <= estimate),
-        advice="The dry run estimates less: keep a margin when you choose batch sizes.",
+        check, expected=f"{low:g} to {high:g}", verdict=_verdict(low <= float(check.value) <= high),
+        advice="Look for other work on this machine, and at the versions of torch and its libraries.",
     )  # fmt: skip
 
 

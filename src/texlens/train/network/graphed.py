@@ -11,9 +11,6 @@ Padding is on the right and without loss, so it changes no result.
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -68,11 +65,8 @@ class GraphedPasses:
         passes = _Pass(self.language_model).train()
         # Weights that autocast has converted would be remembered beyond the graph that did it.
         kind = torch.get_autocast_dtype("cuda")
-        with (
-            torch.autocast(
-                "cuda", kind, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False
-            ),
-            _beside_other_threads(),
+        with torch.autocast(
+            "cuda", kind, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False
         ):
             recorded = torch.cuda.make_graphed_callables(
                 passes,
@@ -83,20 +77,6 @@ class GraphedPasses:
         # Its trial passes ran on a stream of their own, whose free memory no other stream can use.
         torch.cuda.empty_cache()
         return recorded
-
-
-@contextmanager
-def _beside_other_threads() -> Iterator[None]:
-    """Record while other threads use the GPU: NCCL's watchdog does, wherever there are several processes.
-
-    `make_graphed_callables` knows only the mode in which that spoils the recording (torch 2.13).
-    """
-    stock = torch.cuda.graph
-    torch.cuda.graph = partial(stock, capture_error_mode="thread_local")  # type: ignore[assignment,misc]
-    try:
-        yield
-    finally:
-        torch.cuda.graph = stock  # type: ignore[misc]
 
 
 def graph_language_model(network: Any) -> GraphedPasses:

@@ -83,7 +83,8 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     collator = AnswerCollator(loaded, data.prompt, features=features)
     check_batches(collator, data)
     split = _split(config, run, loaded, data, collator)
-    recordable = not split["gradient_checkpointing"] and not run.is_sharded
+    # DDP keeps nodes of the gradient's graph on another stream, which a recording may not touch.
+    recordable = not split["gradient_checkpointing"] and run.processes == 1
     make_fast(loaded.model, config, recordable=recordable)
     per_step = config.examples_per_step(run.processes)
     sampler = LengthGroupedSampler(
