@@ -15,6 +15,7 @@ from texlens.latex import formula_of
 RARE = [
     r"\boxed{E=mc^2}", r"\cancel{x}+\bcancel{y}+\xcancel{z}", r"\overrightarrow{AB}+\overleftarrow{CD}",
     r"\begin{array}{l|r}a&bbb\\\hline ccc&d\end{array}", r"\left\{\begin{array}{l}a\\b\end{array}\right.",
+    r"\begin{array}{}a&b\\c&d\end{array}",
     r"\left(\begin{array}{cc}1&2\\3&4\end{array}\right]", r"x\phantom{abc}y", r"\color{red}\frac{a}{b}+c",
     r"\prescript{14}{6}{C}", r"\ce{2H2O -> 2H2 + O2}", r"\underset{x}{\operatorname{argmax}} f",
     r"\sum_{\substack{i<n\\j<m}} a", r"\left.\frac{a}{b}\middle|\frac{c}{d}\right)",

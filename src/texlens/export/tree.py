@@ -89,7 +89,7 @@ def is_aligned(table: Element) -> bool:
 def column_sides(table: Element) -> list[str]:
     """How each column is aligned. The last value given is that of all columns that follow."""
     columns = max(map(len, table), default=1)
-    sides = table.get("columnalign", "center").split()
+    sides = table.get("columnalign", "").split() or ["center"]  # MathJax writes "" for {array}{}
     return (sides + [sides[-1]] * columns)[:columns]
 
 
