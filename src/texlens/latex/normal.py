@@ -383,10 +383,9 @@ class _Parser(Cursor):
                 if token in symbols.BARE_LENGTHS:
                     out[-1] = out[-1].strip("{}")
         self.font, self.smallness, self.accented = outer
-        if token == "\\mathrm" and not self.font:
-            has_script = self.tokens[self.position] in AFTER_ATOM
-            if put_spaces_outside(out, start - 1, has_script=has_script):
-                return SPACED
+        is_roman = token == "\\mathrm" and not self.font
+        if is_roman and put_spaces_outside(out, start - 1, following=self.tokens[self.position]):
+            return SPACED
         if token in symbols.FONTS and shape == CHARACTER:
             return CHARACTER
         if token in symbols.ACCENTS:

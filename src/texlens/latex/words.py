@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from texlens.latex import symbols
+from texlens.latex.cursor import AFTER_ATOM
 from texlens.latex.spelling import part_delimiter
 from texlens.latex.symbols import commands
 
@@ -62,8 +63,12 @@ def spelled_text(
     return [SPACE] * start + text + [SPACE] * (len(tokens) - end)
 
 
-def put_spaces_outside(tokens: list[str], start: int, *, has_script: bool = False) -> bool:
-    r"""Move spaces at the ends of the last atom, `\mathrm` with its argument, outside; whether there are any."""
+def put_spaces_outside(tokens: list[str], start: int, *, following: str = "") -> bool:
+    r"""Move spaces at the ends of the last atom, `\mathrm` with its argument, outside.
+
+    `following` is the token after the atom. Returns whether there were any to move.
+    """
+    has_script = following in AFTER_ATOM
     first, last = start + 2, len(tokens) - 1
     while first < last and tokens[first] in symbols.SPACES:
         first += 1
@@ -73,9 +78,16 @@ def put_spaces_outside(tokens: list[str], start: int, *, has_script: bool = Fals
     # See `spelled_text`; and a group in braces would stand alone, which its braces may depend on.
     if (has_script and len(word) < 2) or word[:1] == ["{"]:
         return False
+    # Without the empty atom a sign that follows may be spaced differently; a sign alone is spaced as a
+    # sign, not as text; and a space in another size is wider.
+    ordinary = word if len(word) == 1 else [following] if not word else []
+    if not symbols.ORDINARY.issuperset(ordinary) or not _SIZES.isdisjoint(word):
+        return False
     tokens[start:] = [*before, *([tokens[start], "{", *word, "}"] if word else []), *after]
     return bool(before or after)
 
+
+_SIZES = commands("tiny scriptsize footnotesize small normalsize large Large LARGE huge Huge")
 
 # What is next to a word: nothing, or an atom that leaves the same space beside an operator as beside
 # a letter; an atom that leaves a thin space beside an operator and none beside a letter.
