@@ -15,7 +15,8 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from texlens.errors import InputError
+from texlens import errors
+from texlens.errors import InputError, MissingExtra
 from texlens.model.load import load_model
 
 
@@ -75,6 +76,46 @@ def test_what_the_hub_refuses_is_named(
     with pytest.raises(InputError, match=complaint) as raised:
         load_model("some/model")
     assert "\n" not in str(raised.value)
+
+
+def test_an_adapter_that_the_hub_refuses_is_named(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PEFT raises a ValueError, whose cause is the hub's error."""
+    for kind, complaint in (
+        (GatedRepoError, "The adapter 'some/adapter' is gated"),
+        (RepositoryNotFoundError, "The hub has no adapter 'some/adapter'"),
+    ):
+
+        def refuse(*arguments: Any, kind: Any = kind, **settings: Any) -> None:
+            try:
+                raise kind.__new__(kind)
+            except Exception as error:
+                raise ValueError("Can't find 'adapter_config.json'") from error
+
+        monkeypatch.setattr("peft.PeftModel.from_pretrained", refuse)
+        with pytest.raises(InputError, match=complaint):
+            load_model(model_folder, "some/adapter")
+
+
+def test_a_model_that_does_not_fit_into_memory(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: torch.nn.Module, *arguments: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(InputError, match="does not fit into the memory of the device"):
+        load_model(model_folder, device="cpu")
+
+
+def test_4_bits_without_bitsandbytes(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = errors.is_installed
+    monkeypatch.setattr(
+        errors, "is_installed", lambda name: name != "bitsandbytes" and installed(name)
+    )
+    with pytest.raises(MissingExtra, match="4-bit loading needs the Python package 'bitsandbytes'"):
+        load_model(model_folder, quantisation="nf4")
 
 
 def test_another_kind_of_model(model_folder: Path, tmp_path: Path) -> None:

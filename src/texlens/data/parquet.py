@@ -138,4 +138,4 @@ def _opened(path: Path) -> pq.ParquetFile:
         reason = "it is a folder" if path.is_dir() else error.strerror or "it cannot be read"
         raise InputError(f"Cannot read '{path}': {reason}.") from error
     except pa.ArrowInvalid as error:
-        raise InputError(f"'{path}' is not a Parquet file.") from error
+        raise InputError(f"'{path}' is not a Parquet file, or was cut short.") from error

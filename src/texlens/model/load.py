@@ -103,7 +103,10 @@ def load_model(
     batch_vision_attention(network)
     network = network.eval()
     if quantisation != "nf4":
-        network = network.to(place)
+        try:
+            network = network.to(place)
+        except RuntimeError as error:
+            raise InputError(_why_not(source, error)) from error
     if quantisation == "int8":
         if place != "cpu":
             raise InputError("int8 works on the CPU only: drop it, or give --device cpu.")
@@ -153,19 +156,19 @@ def read_config(folder: Path) -> dict[str, Any]:
     return document
 
 
-def _why_not(source: str, error: Exception) -> str:
-    """Why a model could not be loaded, in one sentence."""
+def _why_not(source: str, error: Exception, what: str = "model") -> str:
+    """Why a model or an adapter could not be loaded, in one sentence."""
     folder, kinds, text = Path(source), _kinds(error), " ".join(str(error).split())
     if "OutOfMemoryError" in kinds:
-        return f"The model '{source}' does not fit into the memory of the device: {text[:100]}"
+        return f"The {what} '{source}' does not fit into the memory of the device: {text[:100]}"
     if "No space left on device" in text or getattr(error, "errno", None) == errno.ENOSPC:
         return (
-            f"The model '{source}' could not be fetched: the disk of the hub's cache is full. Make "
+            f"The {what} '{source}' could not be fetched: the disk of the hub's cache is full. Make "
             "room, or set HF_HOME to a folder on another disk."
         )
     if "GatedRepoError" in kinds:
         return (
-            f"The model '{source}' is gated: accept its licence at https://huggingface.co/{source} "
+            f"The {what} '{source}' is gated: accept its licence at https://huggingface.co/{source} "
             "and log in with `hf auth login`."
         )
     if "SafetensorError" in kinds:
@@ -176,12 +179,12 @@ def _why_not(source: str, error: Exception) -> str:
     if not folder.is_dir():
         if "RepositoryNotFoundError" in kinds:
             return (
-                f"The hub has no model '{source}' that you may see: check the name, or log in with "
+                f"The hub has no {what} '{source}' that you may see: check the name, or log in with "
                 "`hf auth login`."
             )
         return (
-            f"The model '{source}' is not in the local cache, and the hub could not be reached: give "
-            "--model a local folder, or check the network."
+            f"The {what} '{source}' is not in the local cache, and the hub could not be reached: give "
+            f"--{what} a local folder, or check the network."
         )
     if not any(folder.glob("*.safetensors")):
         return f"The folder '{source}' has no weights in safetensors form (other forms are unsafe)."
@@ -207,6 +210,8 @@ def _with_adapter(network: Any, adapter: str, trainable: bool) -> Any:
             network, adapter, is_trainable=trainable, use_safetensors=True
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if not Path(adapter).is_dir():
+            raise InputError(_why_not(adapter, error, "adapter")) from error
         raise InputError(
             f"The adapter '{adapter}' cannot be used with this model: "
             f"{' '.join(str(error).split())[:200]}"

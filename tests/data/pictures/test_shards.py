@@ -51,6 +51,19 @@ def test_shards_have_the_documented_format(tmp_path: Path, listed: str) -> None:
     assert np.array_equal(read_shard(path).pixels[: first.size], first.ravel() * 17)
 
 
+def test_a_shard_that_was_cut_short_is_named(tmp_path: Path, listed: str) -> None:
+    list(write_shards(printed([listed]), tmp_path / "out", 1))
+    (path,) = (tmp_path / "out").glob("*.npz")
+    content = path.read_bytes()
+    for length in (0, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(InputError, match=r"shard-00000\.npz' is damaged or cut short"):
+            read_shard(path)
+    path.write_bytes(content[: len(content) // 3] + bytes(40) + content[len(content) // 3 + 40 :])
+    with pytest.raises(InputError, match="is damaged"):
+        read_shard(path)
+
+
 @pytest.mark.slow
 def test_any_number_of_processes_writes_the_same_and_resumes(tmp_path: Path) -> None:
     source = printed(["grammar:1"])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from texlens.data.parquet import read_examples, write_examples
 from texlens.errors import InputError
+from texlens.images import encode_png
 from texlens.model.load import Loaded, load_model
 from texlens.records import Example
 from texlens.train.data import examples, prepared
@@ -122,6 +125,28 @@ def test_files_are_told_apart_and_what_is_too_long_is_left_out(
     assert short.files.tolist() == [row["file"] for row in short.table]
     assert short.record["left_out"] == {"too long": int((whole.lengths > middle).sum())}
     assert sum(file["kept"] for file in short.record["files"]) == len(short.table)
+
+
+def test_a_huge_and_a_broken_picture_are_left_out_and_counted(
+    loaded: Loaded, pictures: Path, tmp_path: Path
+) -> None:
+    good, huge, broken, *_ = read_examples(pictures)
+    huge = replace(huge, image=encode_png(Image.new("1", (10_000, 10_000), 1)))
+    broken = replace(broken, image=broken.image[:-40])
+    path = tmp_path / "some.parquet"
+    write_examples(path, [good, huge, broken])
+    part = prepare_file(DataFile(parquet=path), loaded, quiet=True)
+    assert part.record["kept"] == 1
+    assert part.record["left_out"] == {"picture damaged or too large": 2}
+
+
+def test_a_file_that_was_cut_short_is_one_sentence(
+    loaded: Loaded, pictures: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "short.parquet"
+    path.write_bytes(pictures.read_bytes()[:-100])
+    with pytest.raises(InputError, match="is not a Parquet file, or was cut short"):
+        prepare_file(DataFile(parquet=path), loaded, quiet=True)
 
 
 def test_a_damaged_file_is_one_sentence(

@@ -147,7 +147,7 @@ def test_what_cannot_be_learnt_from_is_left_out_and_counted(
     longest = data.lengths.max()
     assert longest <= 300 == data.record["tokens"]["max_length"]
     left = data.record["files"][0]["left_out"]
-    assert left["no picture"] == left["no formula"] == left["no ink"] == 1
+    assert left["picture damaged or too large"] == left["no formula"] == left["no ink"] == 1
     assert left["too long"] >= 1
     assert data.record["examples"] + sum(left.values()) == 17
     # A special token in a formula is text, not the end of the answer.

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texlens.data.pictures.renderers.base import Dropped, FormulaPicture, Rendered
-from texlens.errors import TexlensError
+from texlens.errors import InputError, TexlensError
 from texlens.images import encode_png
 from texlens.records import Example
 from texlens.runs import atomic_write, begin_or_resume, progress, write_json_lines
@@ -210,14 +211,19 @@ class Shard:
 
 
 def read_shard(path: Path) -> Shard:
-    """Read a shard that `write_shards` wrote."""
-    with np.load(path) as arrays:
-        heights, widths = (arrays[name].astype(np.int64) for name in ("heights", "widths"))
-        return Shard(
-            unpack(arrays["pixels"], int((heights * widths).sum())),
-            heights,
-            widths,
-            arrays["px_per_em"].astype(np.float32),
-            _lines(arrays["formulas"]),
-            _lines(arrays["styles"]),
-        )
+    """Read a shard that `write_shards` wrote. Raises InputError when it is damaged or cut short."""
+    try:
+        with np.load(path) as arrays:
+            heights, widths = (arrays[name].astype(np.int64) for name in ("heights", "widths"))
+            return Shard(
+                unpack(arrays["pixels"], int((heights * widths).sum())),
+                heights,
+                widths,
+                arrays["px_per_em"].astype(np.float32),
+                _lines(arrays["formulas"]),
+                _lines(arrays["styles"]),
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"The shard '{path}' is damaged or cut short: remove it, and render it again."
+        ) from error

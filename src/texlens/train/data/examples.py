@@ -65,7 +65,7 @@ class ExamplePreparer:
         try:
             picture, size = self._picture(example.image)
         except InputError:
-            return "no picture"
+            return "picture damaged or too large"
         except NoInk:
             return "no ink"
         rows, columns = visual_tokens(size, self.prompt_config, self.processor.image_processor)
