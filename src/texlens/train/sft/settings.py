@@ -37,7 +37,7 @@ class SftConfig(FineTuningConfig):
     open pictures ahead of need; 0 opens them in the training loop.
 
     `cache_vision_features` computes the visual tokens of all pictures before the run and keeps them on
-    disk (`run.vision_features`); it needs a frozen vision tower.
+    disk (`data.vision_features`); it needs a frozen vision tower.
 
     Every `eval_loss_steps` steps, and at the start and the end, the loss on all rows of the dev sets is
     computed (`sft.dev_loss`); None: never. `augmentation` changes the training pictures in a new way each
