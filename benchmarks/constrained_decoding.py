@@ -6,7 +6,8 @@
 The same pictures are read in every way, in turns of 64, so that other work on the machine slows
 all ways alike. `parses`: by KaTeX; `finished`: ended by the model itself, not at the limit or in a
 loop; `exact`: the normal form is the reference's; `layout` and `exprate` of layout as in docs/metrics.md.
-`cost` is CPU seconds relative to `constrained`, `pictures/s` is wall time.
+`cost` is CPU seconds relative to `unconstrained`, `pictures/s` is wall time. The lines below a table compare the
+first two ways picture by picture: what the constraint gained, and what it spoiled.
 Pictures without a formula have no reference: they must parse and finish.
 """
 
@@ -71,7 +72,7 @@ def table(
     print(f"\n{title}, {len(pictures)} pictures\n")
     print("| way | parses | finished | exact | layout | exprate | pictures/s | cost |")
     print("|---|---|---|---|---|---|---|---|")
-    plain = next(way for way in ways if way.name == "constrained").cpu_s
+    plain = next(way for way in ways if way.name == "unconstrained").cpu_s
     for way in ways:
         texts = [reading.normal for reading in way.readings]
         finished = [not CUT.intersection(reading.warnings) for reading in way.readings]
@@ -87,6 +88,29 @@ def table(
             f"| {way.cpu_s / plain:.2f} |",
             flush=True,
         )
+    if references is not None:
+        compare(references, *ways[:2])
+
+
+def compare(references: list[str], before: Way, after: Way) -> None:
+    """Print what one way gained over another, and what it spoiled, picture by picture."""
+    normal = [normalize(reference) for reference in references]
+    values: list[dict[str, Sequence[float | None]]] = []
+    for way in (before, after):
+        texts = [reading.normal for reading in way.readings]
+        scores = score(zip(references, texts, strict=True), ["layout", "exprate_layout"])
+        exact = [float(normalize(text) == one) for text, one in zip(texts, normal, strict=True)]
+        values.append({"exact": exact} | {key: scores[key].items for key in scores})
+    print(f"\n{after.name} against {before.name}, pictures gained and spoiled:", end=" ")
+    changes = []
+    for key in values[0]:
+        pairs = [
+            (old or 0.0, new or 0.0)
+            for old, new in zip(values[0][key], values[1][key], strict=True)
+        ]
+        gained, spoiled = sum(new > old for old, new in pairs), sum(new < old for old, new in pairs)
+        changes.append(f"{key} {gained} and {spoiled}")
+    print("; ".join(changes), flush=True)
 
 
 def mean(values: Sequence[bool]) -> float:

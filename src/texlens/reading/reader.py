@@ -31,6 +31,7 @@ from texlens.records import Reading, Token, faulty, is_fault
 
 if TYPE_CHECKING:
     from texlens.reading.decoding.constraints import Constraint
+    from texlens.reading.decoding.guard import Guard
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ class Reader:
         self.frame = self.backend.frame
         self.calibration = load_calibration(self.backend.folder)
         self.constraint = _constraint_for(self.backend) if constrained and is_greedy else None
+        self._guard = _guard(self.backend, self.constraint)
         self.reread = reread and is_greedy
         self.best_of = best_of
         self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
@@ -199,15 +201,16 @@ class Reader:
     def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
         """One reading for each picture, in order, decoded in batches of similar size."""
         decoding = DecodingConfig(
-            self.constraint, view.temperature, view.seed, by_model=self.decoding == "model"
+            temperature=view.temperature, seed=view.seed, by_model=self.decoding == "model"
         )
+        decode = self._guard.decode if self._guard else self.backend.decode
         readings = [picture.reading for picture in prepared]
         order = [(n, one.image) for n, one in enumerate(prepared) if one.image is not None]
         order.sort(key=lambda item: item[1].width * item[1].height)
         for first in range(0, len(order), self.batch_size):
             places, images = zip(*order[first : first + self.batch_size], strict=True)
             start = time.perf_counter()
-            answers = self.backend.decode(images, decoding)
+            answers = decode(images, decoding)
             share = (time.perf_counter() - start) / len(images)
             for place, answer in zip(places, answers, strict=True):
                 readings[place] = self._reading(readings[place], answer, share)
@@ -265,6 +268,14 @@ def _constraint_for(backend: Backend) -> Constraint | None:
     from texlens.reading.decoding.constraints import constraint_for  # needs an extra
 
     return constraint_for(backend.text, backend.vocabulary, backend.end_tokens)
+
+
+def _guard(backend: Backend, constraint: Constraint | None) -> Guard | None:
+    if constraint is None:
+        return None
+    from texlens.reading.decoding.guard import Guard  # needs an extra
+
+    return Guard(backend, constraint)
 
 
 @lru_cache(maxsize=1)

@@ -103,3 +103,25 @@ def test_complete_answers_leave_the_batch() -> None:
     assert batch.drop_finished() == [0, 2]
     assert batch.rows == [0, 2]
     assert batch.drop_finished() is None
+
+
+def test_where_the_model_would_end_a_constrained_answer_closes_and_adds_nothing() -> None:
+    (answer,) = answers([[LEFT, OPEN, X, END]], DecodingConfig(CONSTRAINT))
+    assert answer.tokens == (LEFT, OPEN, X, CLOSE, RIGHT)
+    assert answer.cut is None
+    assert answer.finished
+
+
+def test_a_script_is_scored_beside_an_answer_that_is_generated() -> None:
+    wish, script = [X, Y, END], (X, Z)
+    scored, generated = answers([wish, wish], DecodingConfig(scripts=(script, None)))
+    assert scored.tokens == script
+    low = np.log(0.1 / len(TEXTS))
+    assert scored.logprobs == pytest.approx([np.log(0.9), low, np.log(0.9)])
+    assert generated == answers([wish])[0]
+
+
+def test_watched_tokens_are_recorded_at_every_step() -> None:
+    (answer,) = answers([[X, Y, END]], DecodingConfig(watched=(Y, END)))
+    low, high = np.log(0.1 / len(TEXTS)), np.log(0.9)
+    assert answer.watched == pytest.approx(np.array([[low, low], [high, low], [low, high]]))

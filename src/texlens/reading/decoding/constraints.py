@@ -32,7 +32,7 @@ class Constraint:
     """
 
     def __init__(self, texts: Sequence[str], end_tokens: Sequence[int]) -> None:
-        self.end_tokens = tuple(end_tokens)
+        self.texts, self.end_tokens = tuple(texts), tuple(end_tokens)
         known = frozenset().union(*words().values())
         # Commands outside the language must not become the beginnings of longer names.
         self.unknown = frozenset(
@@ -56,6 +56,20 @@ class Constraint:
         self.ends, self.completions = spelt(_ENDS), spelt(_COMPLETIONS)
         self.environment_ends = spelt(f"\\end{{{name}}}" for name in ENVIRONMENTS)
         self.any_environment_end = tokenizer.greedy_tokenize("\\end{")
+
+    def parse(self, tokens: Sequence[int]) -> tuple[int, bool]:
+        """How many of these tokens the grammar accepts, and whether they are a whole formula."""
+        unknown = (place for place, token in enumerate(tokens) if token in self.unknown)
+        known = next(unknown, len(tokens))
+        matcher = self._matcher.deep_copy()
+        count = matcher.try_consume_tokens(list(tokens[:known]))
+        return count, count == len(tokens) and matcher.is_accepting()
+
+    def closing(self, tokens: Sequence[int]) -> list[int]:
+        """Tokens after which these, the beginning of a formula, are a whole one."""
+        matcher = self._matcher.deep_copy()
+        matcher.consume_tokens(list(tokens))
+        return ConstrainedAnswer(self, matcher, _MOST_TOKENS)._close()
 
     def begin(self, max_new_tokens: int) -> ConstrainedAnswer:
         """An empty answer; `max_new_tokens` counts the end token."""

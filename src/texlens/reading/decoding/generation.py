@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -36,6 +36,9 @@ class DecodingConfig:
             the power of 1 / temperature.
         seed: of the sampling, the same for every answer of a batch.
         cut_loops: whether an answer ends where it repeats itself.
+        watched: tokens whose log-probabilities are recorded at every step.
+        scripts: for each picture an answer, without end token, whose log-probabilities are wanted,
+            or None for one to generate; empty to generate all.
         by_model: decode by the model's own generation configuration instead, with `seed` alone of
             these settings: only torch can.
     """
@@ -44,6 +47,8 @@ class DecodingConfig:
     temperature: float = 0.0
     seed: int = 0
     cut_loops: bool = True
+    watched: tuple[int, ...] = ()
+    scripts: tuple[tuple[int, ...] | None, ...] = ()
     by_model: bool = False
 
 
@@ -57,11 +62,13 @@ class Completion:
     Attributes:
         logprobs: of each token, and of the end token where the model wrote one.
         cut: why the answer ended where the model would have gone on.
+        watched: the log-probabilities (steps, tokens) of `DecodingConfig.watched`.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     cut: Cut | None = None
+    watched: Floats = field(default_factory=lambda: np.zeros((0, 0), np.float32), compare=False)
 
     @property
     def finished(self) -> bool:
@@ -80,7 +87,13 @@ class Completion:
 class _Sequence:
     """One answer while it is generated."""
 
-    def __init__(self, config: DecodingConfig, max_new_tokens: int) -> None:
+    def __init__(
+        self,
+        config: DecodingConfig,
+        max_new_tokens: int,
+        end_tokens: tuple[int, ...],
+        script: tuple[int, ...] | None,
+    ) -> None:
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
         self.cut: Cut | None = None
@@ -90,19 +103,36 @@ class _Sequence:
         self.cut_loops = config.cut_loops
         self.random = np.random.default_rng(config.seed) if config.temperature else None
         self.constrained = config.constraint.begin(max_new_tokens) if config.constraint else None
+        self.end_tokens = end_tokens
+        self.script = script
+        self.watched: list[Floats] = []
+        self.is_closing = False
 
     def accepts(self, token: int) -> bool:
         """Whether the likeliest token is the one to take."""
+        if self.script is not None:
+            return token == self._scripted()
         return self.random is None and (self.constrained is None or self.constrained.advance(token))
 
     def choose(self, logprobs: Floats) -> int:
         """The best allowed token, or a sampled one, from the log-probabilities (vocabulary)."""
+        if self.script is not None:
+            return self._scripted()
         values = logprobs.astype(np.float64)
         if self.random is not None:  # the maximum with Gumbel noise is a sample
             values = values / self.temperature + self.random.gumbel(size=len(values))
-        if self.constrained is not None:
-            return self.constrained.advance_to_best(values)
-        return int(values.argmax())
+        token = int(values.argmax())
+        if self.constrained is None:
+            return token
+        if token in self.end_tokens:  # it would end: what is open is closed, nothing is added
+            self.is_closing = True
+            self.constrained.close_now()
+        return self.constrained.advance_to_best(values)
+
+    def _scripted(self) -> int:
+        assert self.script is not None
+        place = len(self.tokens)
+        return self.script[place] if place < len(self.script) else self.end_tokens[0]
 
     def append(self, token: int, logprob: float, *, is_end: bool) -> None:
         """Take a token, and see whether the answer ends here."""
@@ -112,6 +142,8 @@ class _Sequence:
             self.is_done = True
             return
         self.tokens.append(token)
+        if self.script is not None or self.is_closing:
+            return
         if self.constrained.must_close if self.constrained else self.left <= 0:
             self.cut = self.cut or "limit"
         elif self.cut_loops and len(self.tokens) % _LOOP_CHECK == 0 and has_loop(self.tokens):
@@ -132,8 +164,11 @@ class GenerationBatch:
     def __init__(
         self, count: int, config: DecodingConfig, *, end_tokens: Sequence[int], max_new_tokens: int
     ) -> None:
-        self._end_tokens = frozenset(end_tokens)
-        self._sequences = [_Sequence(config, max_new_tokens) for _ in range(count)]
+        ends = tuple(end_tokens)
+        self._end_tokens = frozenset(ends)
+        scripts = config.scripts or (None,) * count
+        self._sequences = [_Sequence(config, max_new_tokens, ends, script) for script in scripts]
+        self._watched = list(config.watched)
         self.rows = list(range(count))
 
     @property
@@ -160,6 +195,8 @@ class GenerationBatch:
             if sequence.is_done:
                 continue
             token, logprob = likeliest[place], logprobs[place]
+            if self._watched:
+                sequence.watched.append(logprobs_of_row(place)[self._watched])
             if not sequence.accepts(token):
                 every = logprobs_of_row(place)
                 token = sequence.choose(every)
@@ -178,7 +215,10 @@ class GenerationBatch:
 
     def completions(self) -> list[Completion]:
         """All answers, in the order in which they entered the batch."""
-        return [Completion(tuple(s.tokens), tuple(s.logprobs), s.cut) for s in self._sequences]
+        return [
+            Completion(tuple(s.tokens), tuple(s.logprobs), s.cut, np.array(s.watched))
+            for s in self._sequences
+        ]
 
 
 def generate(

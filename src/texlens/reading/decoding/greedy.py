@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -136,11 +136,8 @@ def _next_tokens(batch: GenerationBatch, logits: Tensor) -> Tensor:
     """Append the next token of each row, from its logits (rows, vocabulary)."""
     best, likeliest = logits.max(-1)
     total = logits.logsumexp(-1)
-    tokens = batch.append(
-        likeliest.tolist(),
-        (best - total).tolist(),
-        lambda row: (logits[row] - total[row]).cpu().numpy(),
-    )
+    table = cache(lambda: (logits - total[:, None]).cpu().numpy())
+    tokens = batch.append(likeliest.tolist(), (best - total).tolist(), lambda row: table()[row])
     return torch.tensor(tokens, device=logits.device)
 
 
