@@ -116,10 +116,10 @@ class Reader:
         self.frame = self.backend.frame
         self.calibration = load_calibration(self.backend.folder)
         self.constraint = _constraint_for(self.backend) if constrained and is_greedy else None
-        self._guard = _guard(self.backend, self.constraint)
         self.reread = reread and is_greedy
         self.best_of = best_of
         self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
+        self._guard = self._guarded()
         self.batch_size = batch_size or self.backend.batch_size
 
     @property
@@ -198,12 +198,20 @@ class Reader:
             readings[place] = _best(prepared[place].image, [readings[place], *others])
         return readings
 
+    def _guarded(self) -> Guard | None:
+        if self.constraint is None:
+            return None
+        from texlens.reading.decoding.guard import Guard  # needs an extra
+
+        return Guard(self.backend, self.constraint, self.max_new_tokens)
+
     def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
         """One reading for each picture, in order, decoded in batches of similar size."""
         decoding = DecodingConfig(
-            temperature=view.temperature, seed=view.seed, by_model=self.decoding == "model"
+            self.constraint, view.temperature, view.seed, by_model=self.decoding == "model"
         )
-        decode = self._guard.decode if self._guard else self.backend.decode
+        is_first = view == View()  # what is read again has a reading that parses
+        decode = self._guard.decode if self._guard and is_first else self.backend.decode
         readings = [picture.reading for picture in prepared]
         order = [(n, one.image) for n, one in enumerate(prepared) if one.image is not None]
         order.sort(key=lambda item: item[1].width * item[1].height)
@@ -268,14 +276,6 @@ def _constraint_for(backend: Backend) -> Constraint | None:
     from texlens.reading.decoding.constraints import constraint_for  # needs an extra
 
     return constraint_for(backend.text, backend.vocabulary, backend.end_tokens)
-
-
-def _guard(backend: Backend, constraint: Constraint | None) -> Guard | None:
-    if constraint is None:
-        return None
-    from texlens.reading.decoding.guard import Guard  # needs an extra
-
-    return Guard(backend, constraint)
 
 
 @lru_cache(maxsize=1)

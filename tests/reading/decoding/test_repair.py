@@ -46,7 +46,7 @@ def repaired(
         watched[step, column] = np.log(probability)
         logprobs[step] = np.log(1 - probability)
     answer = Completion(tuple(tokens), tuple(logprobs), watched=watched)
-    found = [tokenizer.decode(list(ids)) for ids in repairer.repairs(answer, most)]
+    found = [tokenizer.decode(list(one.tokens)) for one in repairer.repairs(answer, most)]
     assert all(katex_valid(found))
     return found
 
@@ -89,7 +89,8 @@ def test_two_faults_take_two_edits(repairer: Repairer, tokenizer: Any) -> None:
 
 
 def test_as_many_repairs_as_are_asked_for_all_different(repairer: Repairer, tokenizer: Any) -> None:
-    found = repaired(repairer, tokenizer, " x ^ { 2 + y + z", most=4)
+    doubts = dict.fromkeys([(4, "}"), (5, "}"), (6, "}"), (7, "}")], 0.1)
+    found = repaired(repairer, tokenizer, " x ^ { 2 + y + z", doubts, most=4)
     assert len(set(found)) == 4
 
 

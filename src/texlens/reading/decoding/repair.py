@@ -17,31 +17,57 @@ from texlens.reading.decoding.constraints import Constraint
 from texlens.reading.decoding.generation import Completion
 
 _MOST_ATTEMPTS = 400  # attempts to parse one answer
+_MOST_BEHIND = 4.0  # nats by which a repair may cost more than the cheapest
 _OPENING = ("(", "[", "\\{", "\\langle", "\\lfloor", "\\lceil", "|", "\\|")
 _CLOSING = (")", "]", "\\}", "\\rangle", "\\rfloor", "\\rceil", "|", "\\|")
 # Delimiters as large as what they enclose, and the plain ones.
 _PLAIN = {f"\\left{one}": one for one in _OPENING} | {f"\\right{one}": one for one in _CLOSING}
+# The plain form of a large delimiter, and the large forms of a plain one.
+_TWINS = {large: (plain,) for large, plain in _PLAIN.items()} | {
+    plain: tuple(large for large in _PLAIN if _PLAIN[large] == plain) for plain in _PLAIN.values()
+}
 _SCRIPTS = ("_", "^")
 _STRUCTURE = ("{", "}", *_SCRIPTS, "&", "\\\\", *_PLAIN, "\\left.", "\\right.")
 _BEFORE_A_PART = ("{", "&", "\\\\", "=")  # what `\left.` may follow
 
 
-class _Attempt(NamedTuple):
+class Repair(NamedTuple):
+    """A formula near an answer, and what its edits cost in nats."""
+
+    cost: float
+    tokens: tuple[int, ...]
+
+
+class _Answer(NamedTuple):
     """An edited answer.
 
     Attributes:
-        cost: in nats, of all its edits.
-        number: of the attempt, in the order in which they were made.
-        tokens: with the edits.
         steps: of each token, the step of the original answer at which it stands.
         progress: the steps of the original that parsed before the last edit.
     """
 
-    cost: float
-    number: int
     tokens: list[int]
     steps: list[int]
     progress: int
+
+
+class _Edit(NamedTuple):
+    """Tokens that take the place of others; `step` is the one of the original answer."""
+
+    cost: float
+    place: int
+    step: int
+    removed: int = 0
+    inserted: tuple[int, ...] = ()
+
+    def apply(self, answer: _Answer, progress: int) -> _Answer:
+        tokens, steps = answer.tokens, answer.steps
+        first, last = self.place, self.place + self.removed
+        return _Answer(
+            [*tokens[:first], *self.inserted, *tokens[last:]],
+            [*steps[:first], *[self.step] * len(self.inserted), *steps[last:]],
+            progress,
+        )
 
 
 class Repairer:
@@ -61,80 +87,63 @@ class Repairer:
         self.watched = tuple(sorted({self._ids[text] for text in inserted if text in self._ids}))
         self._columns = {token: column for column, token in enumerate(self.watched)}
 
-    def repairs(self, answer: Completion, most: int) -> list[tuple[int, ...]]:
+    def repairs(self, answer: Completion, most: int) -> list[Repair]:
         """Up to `most` formulas near an answer that does not parse, the likeliest first."""
-        found: list[tuple[int, ...]] = []
-        numbers, length = count(), len(answer.tokens)
-        queue = [_Attempt(0.0, next(numbers), list(answer.tokens), list(range(length)), -1)]
-        seen: set[tuple[int, ...]] = set()
-        while queue and len(found) < most and len(seen) < _MOST_ATTEMPTS:
-            attempt = heapq.heappop(queue)
-            tokens = tuple(attempt.tokens)
-            if tokens in seen:
-                continue
-            seen.add(tokens)
-            parsed, is_whole = self._constraint.parse(tokens)
-            if is_whole:
-                found.append(tokens)
-                continue
-            progress = attempt.steps[parsed] if parsed < len(tokens) else length
-            if progress <= attempt.progress:
-                continue
-            for place, cost, removed, inserted in self._edits(attempt, parsed, answer):
-                step = attempt.steps[place] if place < len(tokens) else length
-                edited = _Attempt(
-                    attempt.cost + cost,
-                    next(numbers),
-                    _spliced(attempt.tokens, place, removed, inserted),
-                    _spliced(attempt.steps, place, removed, [step] * len(inserted)),
-                    progress,
-                )
-                heapq.heappush(queue, edited)
+        found: list[Repair] = []
+        length = len(answer.tokens)
+        start = _Answer(list(answer.tokens), list(range(length)), -1)
+        # Edits to try: their cost with that of the edits before them, a number to tell equals
+        # apart, the answer before the edit, how far that parsed, the edit.
+        queue: list[tuple[float, int, _Answer, int, _Edit]] = []
+        numbers, seen = count(), set[tuple[int, ...]]()
+        cost, edited = 0.0, start
+        for _ in range(_MOST_ATTEMPTS):
+            tokens = tuple(edited.tokens)
+            if tokens not in seen:
+                seen.add(tokens)
+                parsed, is_whole = self._constraint.parse(tokens)
+                progress = edited.steps[parsed] if parsed < len(tokens) else length
+                if is_whole:
+                    found.append(Repair(cost, tokens))
+                elif progress > edited.progress:
+                    for edit in self._edits(edited, parsed, answer):
+                        item = (cost + edit.cost, next(numbers), edited, progress, edit)
+                        heapq.heappush(queue, item)
+            if not queue or len(found) == most:
+                break
+            cost, _number, before, progress, edit = heapq.heappop(queue)
+            if found and cost > found[0].cost + _MOST_BEHIND:
+                break
+            edited = edit.apply(before, progress)
         return found
 
-    def _edits(
-        self, attempt: _Attempt, parsed: int, answer: Completion
-    ) -> Iterator[tuple[int, float, int, list[int]]]:
-        """Edits at or before the first token that does not parse.
-
-        An edit is its place, its cost, the number of tokens removed, and those inserted.
-        """
-        texts = [self._texts[token] for token in attempt.tokens]
+    def _edits(self, edited: _Answer, parsed: int, answer: Completion) -> Iterator[_Edit]:
+        """Edits at or before the first token that does not parse."""
+        texts = [self._texts[token] for token in edited.tokens]
         ends = [text.replace("\\begin", "\\end") for text in texts if text.startswith("\\begin{")]
-        closers = ("}", "\\right.", *self._ends.intersection(ends))
+        closers = [(closer,) for closer in ("}", "\\right.", *self._ends.intersection(ends))]
         if parsed == len(texts):
-            closing = self._constraint.closing(attempt.tokens)
-            yield parsed, self._cost(answer, len(answer.tokens), closing[0]), 0, closing
+            step, closing = len(answer.tokens), self._constraint.closing(edited.tokens)
+            yield _Edit(self._cost(answer, step, closing[0]), parsed, step, 0, tuple(closing))
         for place, text in enumerate(texts[: parsed + 1]):
-            before = texts[place - 1] if place else "{"
-            step = attempt.steps[place]
-            replaced = [(1, (other,)) for other in _twins(text)]
-            scripted = [(0, ("{", "}"))] if text in _SCRIPTS else []
-            closed = [(0, (closer,)) for closer in closers] if before != "{" else []
-            opened = [(0, ("\\left.",))] if before in _BEFORE_A_PART else []
-            for removed, pieces in (*replaced, *scripted, *closed, *opened):
+            before, step = texts[place - 1] if place else "{", edited.steps[place]
+            inserted: list[tuple[str, ...]] = [("{", "}")] if text in _SCRIPTS else []
+            inserted += closers if before != "{" else []
+            inserted += [("\\left.",)] if before in _BEFORE_A_PART else []
+            changes = [(0, pieces) for pieces in inserted]
+            changes += [(1, (twin,)) for twin in _TWINS.get(text, ())]
+            for removed, pieces in changes:
                 if all(piece in self._ids for piece in pieces):
-                    tokens = [self._ids[piece] for piece in pieces]
-                    yield place, self._cost(answer, step, tokens[0]), removed, tokens
+                    tokens = tuple(self._ids[piece] for piece in pieces)
+                    cost = self._cost(answer, step, tokens[0])
+                    yield _Edit(cost, place, step, removed, tokens)
             if place == parsed or text in _STRUCTURE or text.startswith(("\\begin{", "\\end{")):
                 # What the model would have written in its place is not known, only how likely
                 # it was that it wrote something else.
                 likely = -math.expm1(min(answer.logprobs[step], 0.0))
-                yield place, -math.log(max(likely, 1e-9)), 1, []
+                yield _Edit(-math.log(max(likely, 1e-9)), place, step, 1)
 
     def _cost(self, answer: Completion, step: int, token: int) -> float:
         """In nats, of writing this token at a step of the original answer."""
         column = self._columns.get(token)
         return 10.0 if column is None else -float(answer.watched[step, column])
-
-
-def _twins(text: str) -> Iterator[str]:
-    """The plain form of a large delimiter, or the large forms of a plain one."""
-    if text in _PLAIN:
-        yield _PLAIN[text]
-    else:
-        yield from (large for large, plain in _PLAIN.items() if plain == text)
-
-
-def _spliced(values: list[int], place: int, removed: int, inserted: list[int]) -> list[int]:
-    return [*values[:place], *inserted, *values[place + removed :]]
