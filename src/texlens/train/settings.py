@@ -113,7 +113,9 @@ class FineTuningConfig(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     attn_implementation: Literal["auto", "sdpa", "flash_attention_2"] = "auto"
     gradient_checkpointing: bool = False
-    fit_to_memory: bool = True  # on a GPU: checkpointing and accumulation by a trial; see network.probe
+    fit_to_memory: bool = (
+        True  # on a GPU: checkpointing and accumulation by a trial; see network.probe
+    )
     compile: bool = False  # the decoder layers: takes two minutes at first, pays in a long run
     cuda_graphs: bool = True  # on a GPU, where the pass has neither checkpointing nor dropout
     device: str = "auto"

@@ -69,7 +69,7 @@ class Constraint:
         """Tokens after which these, the beginning of a formula, are a whole one."""
         matcher = self._matcher.deep_copy()
         matcher.consume_tokens(list(tokens))
-        return ConstrainedAnswer(self, matcher, _MOST_TOKENS)._close()
+        return ConstrainedAnswer(self, matcher, MOST_TOKENS)._close()
 
     def begin(self, max_new_tokens: int) -> ConstrainedAnswer:
         """An empty answer; `max_new_tokens` counts the end token."""
