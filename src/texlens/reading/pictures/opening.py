@@ -22,11 +22,12 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 
 MAX_PIXELS = 50_000_000
-# What Pillow holds of a picture while it decodes: least of a JPEG, which it shrinks at once, and up to
-# four copies of a WebP.
-MAX_PIXELS_BY_FORMAT = {"JPEG": 64_000_000, "TIFF": 36_000_000, "WEBP": 25_000_000}
+# Pillow holds up to three copies of a TIFF while it decodes, and four of a WebP.
+MAX_PIXELS_BY_FORMAT = {"TIFF": 25_000_000, "WEBP": 16_000_000}
+MAX_SIDE_PX = 65_535
 MAX_FILE_BYTES = 256 * 2**20
-KEPT_PIXELS = 16_000_000  # what is larger is shrunk as soon as it is decoded
+KEPT_PIXELS = 8_000_000  # what is larger is shrunk as soon as it is decoded
+_BAND_PIXELS = 2**20
 
 # How a picture is turned upright, by the orientation in its Exif data (Exif 2.32, tag 0x0112).
 _TURNS = {
@@ -110,6 +111,10 @@ def _read(path: Path) -> bytes:
 
 
 def _check_size(image: Image.Image, name: str) -> None:
+    if max(image.size) > MAX_SIDE_PX:
+        raise InputError(
+            f"{name} has a side of {max(image.size):,} pixels, more than the {MAX_SIDE_PX:,} allowed."
+        )
     most = MAX_PIXELS_BY_FORMAT.get(image.format or "", MAX_PIXELS)
     if image.width * image.height > most:
         raise InputError(
@@ -124,27 +129,33 @@ def _shrinking(width: int, height: int) -> int:
 
 
 def _within_limits(image: Image.Image) -> Image.Image:
-    """The picture, shrunk where it is too large: here, since every later step makes a copy."""
+    """The picture, shrunk where it is too large: here, since every later step makes a copy.
+
+    It is shrunk in bands of rows, since Pillow first converts what it is to reduce.
+    """
     smaller = _shrinking(image.width, image.height)
     if smaller <= 1:
         return image
-    if image.mode.startswith("I;16"):
-        return _deep_grey_shrunk(image, smaller)
-    if image.mode in ("P", "PA", "1"):
-        transparent = image.mode == "PA" or "transparency" in image.info
-        image = image.convert("RGBA" if transparent else "RGB")
-    return image.reduce(smaller)
+    bands = []
+    rows = smaller * max(1, _BAND_PIXELS // (image.width * smaller))
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        bands.append(_shrunk(band, smaller))
+    small = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
+    top = 0
+    for band in bands:
+        small.paste(band, (0, top))
+        top += band.height
+    return small
 
 
-def _deep_grey_shrunk(image: Image.Image, smaller: int) -> Image.Image:
-    """Means over squares of 16-bit pixels, which Pillow cannot reduce."""
-    values = np.asarray(image)
-    rows, columns = (length // smaller * smaller for length in values.shape)
-    total = np.zeros((rows // smaller, columns // smaller), dtype=np.float32)
-    for row in range(smaller):
-        for column in range(smaller):
-            total += values[row:rows:smaller, column:columns:smaller]
-    return Image.fromarray(np.rint(total / smaller**2).astype(np.int32))
+def _shrunk(band: Image.Image, smaller: int) -> Image.Image:
+    if band.mode.startswith("I;16"):  # which Pillow cannot reduce; mode I keeps the values
+        band = band.convert("I")
+    if band.mode in ("P", "PA", "1"):
+        transparent = band.mode == "PA" or "transparency" in band.info
+        band = band.convert("RGBA" if transparent else "RGB")
+    return band.reduce(smaller)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
