@@ -14,7 +14,8 @@ from texlens.data.parquet import write_examples
 from texlens.data.pictures.printed import PrintedShards
 from texlens.data.pictures.shards import read_shard, write_shards
 from texlens.errors import InputError
-from texlens.pipeline.trial import Trial, page, run_trial
+from texlens.pipeline.trial.page import summary
+from texlens.pipeline.trial.run import Trial, run_trial
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +40,12 @@ def test_the_page_has_what_to_do_about_what_is_not_as_expected() -> None:
         {"step": "base reads", "name": "cdm", "value": "0.9", "expected": "", "verdict": "",
          "advice": ""},
     ]  # fmt: skip
-    document = {"checks": checks, "trial": {"model": "m"}, "versions": {}, "device": "CPU"}
-    text = page(document)
-    assert "**Not yet**: 0 of 1 values are as expected; for the other 1 nothing is known." in text
-    assert "- stage 1, loss: 2, 3, expected it falls. Take more steps." in text
+    trial = {"model": "m", "data": "None", "pictures": 9, "steps": 5, "grpo_steps": 1}
+    document = {"checks": checks, "trial": trial, "versions": {}, "device": "CPU"}
+    text = summary(document)
+    assert "**Not yet: 1 of the 1 values that are checked are not as expected.**" in text
+    assert "- stage 1, loss: 2, 3, expected: it falls. Take more steps." in text
+    assert "| cdm |  0.9 |" in text
 
 
 @pytest.mark.slow
@@ -60,6 +63,9 @@ def test_every_step_runs_and_is_not_repeated(
     assert by_name["merged reads", "answers as with the adapter"]["value"] == "1.00"
     assert document["passed"] == all(c["verdict"] != "fail" for c in document["checks"])
     assert (tmp_path / "stage2" / "adapter" / "adapter_model.safetensors").is_file()
+    page = (tmp_path / "trial.html").read_text()
+    assert page.count("<article>") == 6
+    assert all(f">{step}</th>" in page for step in ("base", "after stage 2", "merged", "GRPO"))
     (tmp_path / "trial.json").unlink()
     (tmp_path / "steps" / "merged.json").unlink()
     before = json.loads((tmp_path / "steps" / "stage1.json").read_text())

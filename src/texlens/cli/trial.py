@@ -34,9 +34,10 @@ def trial(out: Path, force: bool, as_json: bool, **options: Any) -> None:
     from texlens.errors import TRAINING_MODULES, TexlensError, require_extra
 
     require_extra("The trial", "train", *TRAINING_MODULES)
-    from texlens.pipeline.trial import PAGE, Trial, page, run_trial
+    from texlens.pipeline.trial.page import PAGE, summary
+    from texlens.pipeline.trial.run import Trial, run_trial
 
     document = run_trial(Trial(**options), out, force=force, quiet=as_json)
-    print_result(document, f"{page(document)}\nWritten: {out / PAGE}", as_json=as_json)
+    print_result(document, f"{summary(document)}\nWritten: {out / PAGE}", as_json=as_json)
     if not document["passed"]:
         raise TexlensError(f"Some values are not as expected: '{out / PAGE}' has what to do.")

@@ -1,14 +1,12 @@
-"""The first day on a new machine, in minutes: every step of the two reports, short, and one page.
+"""The steps of a trial: every step of the two reports, short.
 
 A model reads some pictures, is trained for some steps of both stages and of GRPO, reads again, is
-merged, and reads once more. What is measured stands beside what is expected where something is known:
-the model's own behaviour (a loss falls, a merged model reads as its adapter does), figures of a report,
-and speed and memory as they were measured at this shape. All other values have no verdict.
+merged, and reads once more.
 
     data/           made here, or the first rows of a file
     stage1/ stage2/ grpo/ merged/   as from `texlens train` and `texlens merge`
     steps/NAME.json                 what each step measured; a step that has it is not repeated
-    trial.md, trial.json            the page
+    trial.html, trial.json          the page
 """
 
 from __future__ import annotations
@@ -16,12 +14,12 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 from texlens.data.clean import Limits
 from texlens.data.corpora import open_corpus
@@ -33,6 +31,8 @@ from texlens.metrics.scoring import score_predictions
 from texlens.model.load import EMBEDDED
 from texlens.model.merge import merge_adapter
 from texlens.model.qwen_shapes import build_on_meta
+from texlens.pipeline.trial.checks import GRPO_VALUES, Size, checks_of
+from texlens.pipeline.trial.page import write_page
 from texlens.reading import Reader
 from texlens.reading.sources import Item
 from texlens.records import Prediction
@@ -42,9 +42,7 @@ from texlens.runs import (
     provenance,
     read_json,
     write_json,
-    write_text,
 )
-from texlens.tables import markdown_table
 from texlens.train import fine_tune
 from texlens.train.config import load_recipe
 from texlens.train.grpo.settings import GrpoConfig
@@ -52,26 +50,8 @@ from texlens.train.network.adapters import is_small
 from texlens.train.run.curves import read_log
 from texlens.train.sft.settings import SftConfig
 
-MARKER, PAGE = "trial.json", "trial.md"
-Size = Literal["small", "3b", "7b"]
-Verdict = Literal["pass", "fail", ""]
+MARKER = "trial.json"
 _METRICS = ("exact", "edit_tokens", "cdm", "brace_valid")
-_SAME_AFTER_MERGE = 0.95  # rounding to bfloat16 changes a few answers
-# Values of a report, by model, source of the pictures and metric; 100 pictures are a small sample.
-_REPORTED = {("Qwen/Qwen2.5-VL-3B-Instruct", "latex-formulas", "cdm"): 0.91}
-_OF_REPORTED = 0.05
-# What a trial of the 3B's shape took on an H100, with random weights (docs/measurements.md), and room
-# for other hosts: the lowest and the highest value.
-_MEASURED_CARD = "H100"
-_MEASURED = {
-    ("stage 1", "examples a second"): (12.0, 60.0),
-    ("stage 2", "examples a second"): (5.0, 30.0),
-    ("stage 1", "peak memory (GiB)"): (10.0, 24.0),
-    ("stage 2", "peak memory (GiB)"): (10.0, 24.0),
-    ("GRPO", "step time"): (5.0, 20.0),
-    ("GRPO", "seconds sampling"): (2.5, 8.0),
-    ("GRPO", "peak memory (GiB)"): (30.0, 78.0),
-}
 _GRPO_NEW_TOKENS = 200
 _GIB = 2**30
 
@@ -101,18 +81,6 @@ class Trial:
     device: str = "auto"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the page. `expected` is empty, and so is the verdict, where nothing is known."""
-
-    step: str
-    name: str
-    value: str
-    expected: str = ""
-    verdict: Verdict = ""
-    advice: str = ""
-
-
 def run_trial(
     trial: Trial, out: Path, *, force: bool = False, quiet: bool = False
 ) -> dict[str, Any]:
@@ -128,18 +96,15 @@ def run_trial(
     run = _Run(trial, out, quiet=quiet)
     size = run.step("model", run.size)["size"]
     run.step("data", run.make_data)
-    checks = [
-        *_reading_checks("base reads", run.step("base", run.read), trial.model),
-        *_training_checks("stage 1", run.step("stage1", lambda: run.train_stage(1, size))),
-        *_training_checks("stage 2", run.step("stage2", lambda: run.train_stage(2, size))),
-        *_grpo_checks(run.step("grpo", lambda: run.train_grpo(size))),
-        *_reading_checks("tuned reads", run.step("tuned", lambda: run.read(run.adapter))),
-        *_merge_checks(
-            run.step("merged", run.read_merged), read_json(out / "steps" / "tuned.json")
-        ),
-    ]
-    if size == "3b" and _MEASURED_CARD in run.device_name:
-        checks = [_against_measured(check) for check in checks]
+    found = {
+        "base": run.step("base", run.read),
+        "stage1": run.step("stage1", lambda: run.train_stage(1, size)),
+        "stage2": run.step("stage2", lambda: run.train_stage(2, size)),
+        "grpo": run.step("grpo", lambda: run.train_grpo(size)),
+        "tuned": run.step("tuned", lambda: run.read(run.adapter)),
+        "merged": run.step("merged", run.read_merged),
+    }
+    checks = checks_of(found, model=trial.model, size=size, device=run.device_name)
     document = {
         "passed": all(check.verdict != "fail" for check in checks),
         "trial": asdict(trial) | {"data": str(trial.data), "model": trial.model or "embedded"},
@@ -147,26 +112,10 @@ def run_trial(
         "versions": provenance("torch", "transformers", "trl", "peft", "bitsandbytes"),
         "device": run.device_name,
     }
-    write_text(out / PAGE, page(document))
+    read = {"before training": "base", "after training": "tuned"}
+    write_page(document, out, {when: found[step]["answers"] for when, step in read.items()})
     write_json(out / MARKER, document)
     return document
-
-
-def page(document: dict[str, Any]) -> str:
-    """The result as one page of Markdown."""
-    checks = [Check(**check) for check in document["checks"]]
-    rows = [(f"{c.step}: {c.name}", c.value, c.expected, c.verdict) for c in checks]
-    failed = [check for check in checks if check.verdict == "fail"]
-    known = sum(check.verdict != "" for check in checks)
-    lines = [
-        f"# Trial of {document['trial']['model']}",
-        f"{document['device']}; torch {document['versions'].get('torch')}.",
-        f"**{'Pass' if not failed else 'Not yet'}**: {known - len(failed)} of {known} values are as "
-        f"expected; for the other {len(checks) - known} nothing is known.",
-        *(f"- {c.step}, {c.name}: {c.value}, expected {c.expected}. {c.advice}" for c in failed),
-        markdown_table(("step", "value", "expected", "verdict"), rows),
-    ]
-    return "\n\n".join(lines) + "\n"
 
 
 class _Run:
@@ -274,6 +223,7 @@ class _Run:
         log = [record for record in read_log(out / "log.jsonl") if "loss" in record]
         part = max(1, len(log) // 5)
         return {
+            "steps": len(log),
             "loss": [
                 fmean(record["loss"] for record in some) for some in (log[:part], log[-part:])
             ],
@@ -292,17 +242,9 @@ class _Run:
         out = self.out / "grpo"
         fine_tune(load_recipe(f"grpo_{size}", GrpoConfig, changes), out, overwrite=True)
         log = [record for record in read_log(out / "log.jsonl") if "reward" in record]
-        names = (
-            "reward",
-            "dead_groups",
-            "tokens",
-            "step_time",
-            "seconds_sampling",
-            "seconds_rewards",
-        )
         return {"steps": len(log)} | {
             name: fmean(record[name] for record in log if name in record)
-            for name in names
+            for name in GRPO_VALUES
             if any(name in record for record in log)
         }
 
@@ -326,83 +268,3 @@ class _Run:
             "schedule_steps": None, "schedule_start": 0, "warmup_ratio": 0.05,
             "logging_steps": 1, "save_steps": 10**6, "report_to": [],
         }  # fmt: skip
-
-
-def _reading_checks(step: str, found: dict[str, Any], base: str | None = None) -> Iterable[Check]:
-    yield Check(
-        step, "pictures with an error", f"{found['errors']}", "0", _verdict(found["errors"] == 0),
-        "Look at the pictures: `texlens read data/test.parquet --json`.",
-    )  # fmt: skip
-    for key, value in found["scores"].items():
-        check = Check(step, key, "n/a" if value is None else f"{value:.3f}")
-        reported = _REPORTED.get((base, *found["sources"], key))
-        if reported is not None and value is not None:
-            low, high = reported - _OF_REPORTED, reported + _OF_REPORTED
-            check = replace(
-                check, expected=f"{low:.2f} to {high:.2f} (qwen-ocr: {reported})",
-                verdict=_verdict(low <= value <= high),
-                advice="Check the weights, the prompt and the versions: the base reads otherwise.",
-            )  # fmt: skip
-        yield check
-    yield Check(step, "pictures a second", f"{found['pictures_per_second']:.2f}")
-    yield from _costs(step, found)
-
-
-def _training_checks(step: str, found: dict[str, Any]) -> Iterable[Check]:
-    first, last = found["loss"]
-    falls = last < first
-    yield Check(
-        step, "loss of the first and the last fifth", f"{first:.3f}, {last:.3f}", "it falls",
-        _verdict(falls), "A larger learning rate, more steps, or wrong pairs of picture and LaTeX.",
-    )  # fmt: skip
-    yield Check(step, "examples a second", f"{found['examples_per_second']:.2f}")
-    yield from _costs(step, found)
-
-
-def _grpo_checks(found: dict[str, Any]) -> Iterable[Check]:
-    for name in (
-        "reward",
-        "dead_groups",
-        "tokens",
-        "step_time",
-        "seconds_sampling",
-        "seconds_rewards",
-    ):
-        if name in found:
-            yield Check("GRPO", name.replace("_", " "), f"{found[name]:.3f}")
-    yield from _costs("GRPO", found)
-
-
-def _merge_checks(found: dict[str, Any], before: dict[str, Any]) -> Iterable[Check]:
-    pairs = list(zip(found["answers"], before["answers"], strict=True))
-    same = sum(a == b for a, b in pairs) / len(pairs)
-    check = Check("merged reads", "answers as with the adapter", f"{same:.2f}")
-    if before["scores"]["exact"]:  # where nothing is read right, rounding decides what is read
-        check = replace(
-            check, expected=f"at least {_SAME_AFTER_MERGE}",
-            verdict=_verdict(same >= _SAME_AFTER_MERGE),
-            advice="Merge with --dtype float32, and compare the two by `texlens compare`.",
-        )  # fmt: skip
-    yield check
-    yield from list(_reading_checks("merged reads", found))[1:]
-
-
-def _costs(step: str, found: dict[str, Any]) -> Iterable[Check]:
-    yield Check(step, "peak memory (GiB)", f"{found['peak_gib']:.1f}")
-    yield Check(step, "seconds", f"{found['seconds']:.0f}")
-
-
-def _against_measured(check: Check) -> Check:
-    """The check with the band that was measured at this shape, where there is one."""
-    band = _MEASURED.get((check.step, check.name))
-    if band is None:
-        return check
-    low, high = band
-    return replace(
-        check, expected=f"{low:g} to {high:g}", verdict=_verdict(low <= float(check.value) <= high),
-        advice="Look for other work on this machine, and at the versions of torch and its libraries.",
-    )  # fmt: skip
-
-
-def _verdict(is_right: bool) -> Verdict:
-    return "pass" if is_right else "fail"
