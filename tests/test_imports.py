@@ -25,7 +25,7 @@ assert not finding.works
 print(finding.detail)
 assert extra_finding("model", ("torch", "transformers", "peft")).works
 from texlens.reading import Reader
-reader = Reader()
+reader = Reader(backend="torch")
 print(type(reader.backend).__name__, reader.read({DEMO!r}).latex)
 """
 
@@ -64,5 +64,3 @@ print(type(reader.backend).__name__, reader.read({DEMO!r}).latex)
     done = run(code, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "OnnxBackend e^{i\\pi} + 1 = 0\n"
-    assert "torch is installed and cannot be used, so onnxruntime reads" in done.stderr
-    assert "libcudart.so.13" in done.stderr

@@ -26,7 +26,7 @@ _options = options(
     click.option("--device", default="auto", help="cpu, cuda, mps or auto."),
     click.option(
         "--backend", type=click.Choice(["auto", "torch", "onnx"]), default="auto",
-        help="What runs the model. auto: torch if it is installed, else onnxruntime.",
+        help="What runs the model. auto: onnxruntime for a model with graphs for it (the embedded one), else torch.",
     ),
     click.option(
         "--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
@@ -23,6 +25,7 @@ from texlens.reading.answers import in_both_forms, parse_response
 from texlens.reading.backends.base import Backend, BackendName, Decoding, open_backend
 from texlens.reading.confidence import calibrated, load_calibration, with_formula_warning
 from texlens.reading.decoding.generation import Completion, DecodingConfig
+from texlens.reading.decoding.positions import parts
 from texlens.reading.pictures.framing import NoInk, open_framed
 from texlens.reading.pictures.opening import near_size
 from texlens.reading.sources import Item, Picture, as_item
@@ -35,8 +38,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
 _GIVES_UP_AFTER = 8  # pictures: where all have a fault, it is not theirs
-_WINDOW_BATCHES = 8  # pictures are sorted by size among so many batches at a time
+_WINDOW_BATCHES = 4  # pictures are sorted by size among so many batches at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +163,37 @@ class Reader:
 
         Raises TexlensError when TexLens fails on every picture, eight or more.
         """
+        with ThreadPoolExecutor(1, "texlens-prepare") as ahead:
+            following: Future[list[_Prepared]] | None = None
+            window: list[Item] = []
+            for next_window in chain(self._windows(pictures), [[]]):
+                prepared = following  # while this window is decoded, the next one is prepared
+                following = ahead.submit(self._prepare_all, next_window)
+                if prepared is not None:
+                    yield from self._readings(window, prepared)
+                window = next_window
+
+    def _windows(self, pictures: Iterable[Picture]) -> Iterator[list[Item]]:
+        """The pictures in windows: the first readings come soon, later windows are better sorted."""
         remaining = (as_item(picture, number) for number, picture in enumerate(pictures, start=1))
-        batches = 1  # the first readings come soon, later ones in better sorted windows
+        batches = 1
         while window := list(islice(remaining, self.batch_size * batches)):
             batches = min(2 * batches, _WINDOW_BATCHES)
-            readings = self._isolated(window)
-            if len(window) >= _GIVES_UP_AFTER and all(map(is_fault, readings)):
-                raise TexlensError(f"No picture can be read. The first: {readings[0].error}")
-            yield from readings
+            yield window
 
-    def _isolated(self, window: Sequence[Item]) -> list[Reading]:
+    def _readings(self, window: Sequence[Item], prepared: Future[list[_Prepared]]) -> list[Reading]:
+        readings = self._isolated(window, prepared)
+        if len(window) >= _GIVES_UP_AFTER and all(map(is_fault, readings)):
+            raise TexlensError(f"No picture can be read. The first: {readings[0].error}")
+        return readings
+
+    def _isolated(
+        self, window: Sequence[Item], prepared: Future[list[_Prepared]] | None = None
+    ) -> list[Reading]:
         """The readings of a window. A fault of TexLens costs the picture that causes it, no other."""
         try:
-            readings = self._read_window(window)
+            ready = self._prepare_all(window) if prepared is None else prepared.result()
+            readings = self._read_window(window, ready)
             return [in_both_forms(calibrated(one, self.calibration)) for one in readings]
         except Exception as error:  # a picture may find any mistake of ours
             if isinstance(error, TexlensError) and not isinstance(error, EngineFault):
@@ -180,8 +204,7 @@ class Reader:
         half = len(window) // 2
         return self._isolated(window[:half]) + self._isolated(window[half:])
 
-    def _read_window(self, window: Sequence[Item]) -> list[Reading]:
-        prepared = [self._prepare(item) for item in window]
+    def _read_window(self, window: Sequence[Item], prepared: Sequence[_Prepared]) -> list[Reading]:
         first = self._decode(prepared, View())
         readings = [with_formula_warning(reading, self.calibration) for reading in first]
         again: dict[View, list[int]] = defaultdict(list)
@@ -191,7 +214,7 @@ class Reader:
                     again[view].append(place)
         candidates: dict[int, list[Reading]] = defaultdict(list)
         for view, places in again.items():
-            others = self._decode([self._prepare(window[p], view.zoom) for p in places], view)
+            others = self._decode(self._prepare_all([window[p] for p in places], view.zoom), view)
             for place, other in zip(places, others, strict=True):
                 candidates[place].append(other)
         for place, others in candidates.items():
@@ -206,23 +229,40 @@ class Reader:
         return Guard(self.backend, self.constraint, self.max_new_tokens)
 
     def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
-        """One reading for each picture, in order, decoded in batches of similar size."""
+        """One reading for each picture, in order, decoded in batches of similar size.
+
+        As many batches are decoded at a time as the backend has threads for.
+        """
         decoding = DecodingConfig(
             self.constraint, view.temperature, view.seed, by_model=self.decoding == "model"
         )
         is_first = view == View()  # what is read again has a reading that parses
-        decode = self._guard.decode if self._guard and is_first else self.backend.decode
+        answers_to = self._guard.decode if self._guard and is_first else self.backend.decode
         readings = [picture.reading for picture in prepared]
         order = [(n, one.image) for n, one in enumerate(prepared) if one.image is not None]
-        order.sort(key=lambda item: item[1].width * item[1].height)
-        for first in range(0, len(order), self.batch_size):
-            places, images = zip(*order[first : first + self.batch_size], strict=True)
+        order.sort(key=lambda item: _area(item[1]), reverse=True)  # the longest work comes first
+        threads = min(self.backend.concurrency, len(order))
+        batches = [order[part] for part in self._shares([_area(i) for _, i in order], threads)]
+
+        def decode(batch: Sequence[tuple[int, Image.Image]]) -> list[tuple[int, Completion, float]]:
             start = time.perf_counter()
-            answers = decode(images, decoding)
-            share = (time.perf_counter() - start) / len(images)
-            for place, answer in zip(places, answers, strict=True):
+            answers = answers_to([image for _, image in batch], decoding)
+            share = (time.perf_counter() - start) / len(batch)
+            return [(n, answer, share) for (n, _), answer in zip(batch, answers, strict=True)]
+
+        for answered in _in_threads(decode, batches, threads):
+            for place, answer, share in answered:
                 readings[place] = self._reading(readings[place], answer, share)
         return _checked(readings)
+
+    def _shares(self, areas: Sequence[int], threads: int) -> Iterator[slice]:
+        """Batches of pictures of these areas: of about the same area each, at least one a thread."""
+        most = self.batch_size
+        limit = sum(areas) // max(threads, math.ceil(len(areas) / most), 1)
+        return parts(areas, limit, lambda batch: limit if len(batch) == most else sum(batch))
+
+    def _prepare_all(self, items: Iterable[Item], zoom: float = 1.0) -> list[_Prepared]:
+        return [self._prepare(item, zoom) for item in items]
 
     def _prepare(self, item: Item, zoom: float = 1.0) -> _Prepared:
         """Open and frame a picture, `zoom` times as large as its type asks for."""
@@ -297,6 +337,21 @@ def _best(image: Image.Image | None, candidates: Sequence[Reading]) -> Reading:
     chosen = candidates[0 if image is None else best(image, candidates)]
     seconds = sum(reading.seconds for reading in candidates) + time.perf_counter() - start
     return replace(chosen, seconds=seconds)
+
+
+def _in_threads(
+    function: Callable[[_In], _Out], items: Sequence[_In], threads: int
+) -> Iterator[_Out]:
+    """The results of a function, in order, computed in so many threads."""
+    if threads < 2 or len(items) < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads, "texlens-decode") as pool:
+        yield from pool.map(function, items)
+
+
+def _area(image: Image.Image) -> int:
+    return image.width * image.height
 
 
 def _no_formula(reading: Reading) -> bool:

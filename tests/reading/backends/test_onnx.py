@@ -6,8 +6,10 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +19,8 @@ from PIL import Image
 from texlens.errors import InputError
 from texlens.model.load import EMBEDDED, load_model
 from texlens.reading import Reader
+from texlens.reading.backends.base import DECODER_GRAPH, VISION_GRAPH
 from texlens.reading.backends.onnx_backend import OnnxBackend
-from texlens.reading.backends.onnx_graphs import DECODER_GRAPH, VISION_GRAPH
 from texlens.reading.backends.onnx_pictures import PatchMaker
 from texlens.reading.backends.torch_backend import TorchBackend
 
@@ -130,12 +132,46 @@ def test_rows_that_end_early_leave_the_others_alone(folder: Path) -> None:
 def test_the_embedded_model_reads_the_same() -> None:
     pictures = demo_pictures()
     assert len(pictures) > 8
-    by_torch = Reader(device="cpu").read_many(pictures)
+    by_torch = Reader(backend="torch").read_many(pictures)
     by_onnx = Reader(backend="onnx").read_many(pictures)
     for left, right in zip(by_torch, by_onnx, strict=True):
         assert left.latex == right.latex
         assert left.warnings == right.warnings
         assert left.confidence == pytest.approx(right.confidence, abs=1e-3)
+
+
+def test_onnxruntime_is_chosen_where_it_can_do_what_is_asked(
+    folder: Path, model_folder: Path
+) -> None:
+    for model in (None, folder):
+        assert isinstance(Reader(model).backend, OnnxBackend)
+        assert isinstance(Reader(model, dtype="bfloat16").backend, TorchBackend)
+        assert isinstance(Reader(model, decoding="model").backend, TorchBackend)
+    assert isinstance(Reader(model_folder).backend, TorchBackend)  # has no graphs
+
+
+def test_batches_read_by_several_threads_give_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader(folder, batch_size=4, max_new_tokens=40)
+    pictures = 2 * demo_pictures()
+    monkeypatch.setattr(reader.backend, "concurrency", 1)
+    alone = list(reader.read_many(pictures))
+    monkeypatch.setattr(reader.backend, "concurrency", 3)
+    threads: set[str] = set()
+    decode = reader.backend.decode
+
+    def noted(*arguments: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return decode(*arguments)
+
+    monkeypatch.setattr(reader.backend, "decode", noted)
+    together = list(reader.read_many(pictures))
+    assert len(threads) > 1
+    assert [reading.latex for reading in together] == [reading.latex for reading in alone]
+    assert [r.confidence for r in together] == pytest.approx(
+        [r.confidence for r in alone], abs=1e-3
+    )
 
 
 def test_the_embedded_graphs_are_what_the_tool_writes(exporter: ModuleType, tmp_path: Path) -> None:
@@ -208,7 +244,7 @@ def test_500_real_pictures_read_the_same(shared_data: Path) -> None:
     torch.set_num_threads(1)
     examples = list(read_examples(shared_data / "im2latex_train.parquet"))[6500:7000]
     pictures = [example.image for example in examples]
-    by_torch = Reader(device="cpu").read_many(pictures)
+    by_torch = Reader(backend="torch").read_many(pictures)
     by_onnx = Reader(backend="onnx").read_many(pictures)
     same = sum(left.latex == right.latex for left, right in zip(by_torch, by_onnx, strict=True))
     assert len(pictures) == 500

@@ -1,4 +1,4 @@
-"""The interface of what runs a model: torch, or onnxruntime where torch cannot be used.
+"""The interface of what runs a model: onnxruntime where the model has graphs for it, else torch.
 
 A backend takes framed pictures and returns the tokens that the model generates. The reader does the
 rest (opening pictures, batches, reading again, warnings), the same way for all backends.
@@ -22,6 +22,10 @@ from texlens.model.small import missing_prompt_config
 from texlens.reading.decoding.generation import GREEDY, Completion, DecodingConfig
 from texlens.reading.pictures.framing import Frame
 
+VISION_GRAPH = "vision.onnx"
+DECODER_GRAPH = "decoder.onnx"
+_FOR_ONNX = ("onnxruntime", "tokenizers", "safetensors", "llguidance")
+
 BackendName = Literal["auto", "torch", "onnx"]
 Decoding = Literal["greedy", "model"]
 """How answers are decoded: greedily, or as the model's own generation configuration asks."""
@@ -36,6 +40,7 @@ class Backend(Protocol):
         prompt: the text before the answer.
         frame: the layout of the pictures; None: as they are.
         batch_size: a good number of pictures at a time.
+        concurrency: how many threads may call `decode` at the same time.
         folder: of the weights.
         vocabulary: the number of tokens.
         end_tokens: the tokens that end an answer.
@@ -47,6 +52,7 @@ class Backend(Protocol):
     prompt: str
     frame: Frame | None
     batch_size: int
+    concurrency: int
     folder: Path | None
     vocabulary: int
     end_tokens: tuple[int, ...]
@@ -82,27 +88,15 @@ def open_backend(
 ) -> Backend:
     """A backend with a model, loaded as `load_model` does; a loaded one is run in torch.
 
-    "auto": torch where it can be imported, else onnxruntime. onnxruntime runs the models whose folder
-    holds their graphs, the embedded one among them: on the CPU, in float32, without adapter, greedily.
-    `prompt` replaces the model's own, as `prompt_for` takes it.
+    "auto": onnxruntime where it is installed and can do what is asked, else torch. onnxruntime runs
+    the models whose folder holds their graphs, the embedded one among them: on the CPU, in float32,
+    without adapter, greedily. `prompt` replaces the model's own, as `prompt_for` takes it.
 
     Raises InputError when the model cannot be loaded, or not by this backend.
     """
-    if backend == "auto" and decoding == "model":
-        backend = "torch"
-    if backend == "auto":
-        backend = _available_backend()
-    if backend == "torch" or isinstance(model, Loaded):
-        require_extra("Reading with torch", "model", "torch", "transformers", "llguidance")
-        from texlens.reading.backends.torch_backend import TorchBackend
-
-        if not isinstance(model, Loaded):
-            model = load_model(model, adapter, dtype, device, quantisation)
-        model = replace(model, prompt_config=prompt_for(prompt, model.prompt_config))
-        return _checked(TorchBackend(model, max_new_tokens=max_new_tokens))
-    require_extra(
-        "Reading without torch", "read", "onnxruntime", "tokenizers", "safetensors", "llguidance"
-    )
+    if isinstance(model, Loaded):
+        return _checked(_torch_backend(model, max_new_tokens, prompt))
+    folder = EMBEDDED if model is None else Path(model)
     options = {
         "an adapter": adapter is not None,
         f"the device '{device}'": device not in ("auto", "cpu"),
@@ -110,16 +104,38 @@ def open_backend(
         f"{quantisation} weights": quantisation is not None,
         "the model's own decoding": decoding == "model",
     }
-    for option, is_given in options.items():
-        if is_given:
-            raise InputError(
-                f"onnxruntime runs no model with {option}: run  pip install 'texlens[model]'  "
-                "and read with torch."
-            )
+    needs_torch = [option for option, is_given in options.items() if is_given]
+    if backend == "auto":
+        fits_onnx = has_graphs(folder) and not needs_torch and all(map(is_installed, _FOR_ONNX))
+        has_onnx = fits_onnx and import_failure("onnxruntime") is None
+        backend = "onnx" if has_onnx or not _has_torch() else "torch"
+    if backend == "torch":
+        loaded = load_model(model, adapter, dtype, device, quantisation)
+        return _checked(_torch_backend(loaded, max_new_tokens, prompt))
+    require_extra("Reading with onnxruntime", "read", *_FOR_ONNX)
+    if needs_torch:
+        raise InputError(
+            f"onnxruntime runs no model with {needs_torch[0]}: run  pip install 'texlens[model]'  "
+            "and read with torch."
+        )
     from texlens.reading.backends.onnx_backend import OnnxBackend
 
-    folder = EMBEDDED if model is None else Path(model)
     return _checked(OnnxBackend(folder, max_new_tokens=max_new_tokens, prompt=prompt))
+
+
+def has_graphs(folder: Path) -> bool:
+    """Whether a folder contains a model that runs in onnxruntime."""
+    return all((folder / name).is_file() for name in (VISION_GRAPH, DECODER_GRAPH))
+
+
+def _torch_backend(
+    model: Loaded, max_new_tokens: int | None, prompt: PromptConfig | str | Path | None
+) -> Backend:
+    require_extra("Reading with torch", "model", "torch", "transformers", "llguidance")
+    from texlens.reading.backends.torch_backend import TorchBackend
+
+    model = replace(model, prompt_config=prompt_for(prompt, model.prompt_config))
+    return TorchBackend(model, max_new_tokens=max_new_tokens)
 
 
 def _checked(backend: Backend) -> Backend:
@@ -131,24 +147,17 @@ def _checked(backend: Backend) -> Backend:
     return backend
 
 
-def _available_backend() -> Literal["torch", "onnx"]:
-    """torch where it and transformers' class of the model can be imported, else onnxruntime.
+def _has_torch() -> bool:
+    """Whether torch and transformers are installed.
 
-    Raises InputError where there is neither.
+    Raises InputError where they are and cannot be imported, and where onnxruntime is not there either.
     """
-    failure = None
     if is_installed("torch") and is_installed("transformers"):
         leave_out_broken_torchvision()
         failure = import_failure("torch") or import_failure(_MODEL_MODULE)
-        if failure is None:
-            return "torch"
-    if not is_installed("onnxruntime"):
         if failure is not None:
             raise InputError(f"torch is installed and cannot be used: {failure}")
+        return True
+    if not is_installed("onnxruntime"):
         raise MissingExtra("Reading pictures", "read", "onnxruntime")
-    if failure is not None:
-        warnings.warn(
-            f"torch is installed and cannot be used, so onnxruntime reads ({failure}).",
-            stacklevel=3,
-        )
-    return "onnx"
+    return False

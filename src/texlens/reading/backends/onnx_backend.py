@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from tokenizers import Tokenizer
 
 from texlens.errors import InputError
 from texlens.model.prompt_config import PromptConfig, load_prompt_config, prompt_for
-from texlens.reading.backends.onnx_graphs import Floats, Text, Vision, has_graphs, load_weights
+from texlens.reading.backends.base import has_graphs
+from texlens.reading.backends.onnx_graphs import Floats, Text, Vision, load_weights
 from texlens.reading.backends.onnx_pictures import PatchMaker
 from texlens.reading.decoding.generation import (
     GREEDY,
@@ -32,6 +34,9 @@ _BATCH_SIZE = 64
 
 class OnnxBackend:
     """The model of a folder that holds its graphs, on the CPU in float32.
+
+    `decode` computes in the thread that calls it. As many threads as there are cores may, or as
+    OMP_NUM_THREADS asks for.
 
     Raises InputError when the folder holds no such model.
     """
@@ -53,6 +58,7 @@ class OnnxBackend:
         self.prompt_config = prompt_for(prompt, own)
         self.folder: Path | None = folder
         self.batch_size = _BATCH_SIZE
+        self.concurrency = _threads()
         self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
         self.end_tokens = _end_tokens(folder)
         self.generation_config: dict[str, Any] = {}  # small models have none but greedy decoding
@@ -119,6 +125,12 @@ def _next_tokens(batch: GenerationBatch, logits: Floats) -> Integers:
         likeliest.tolist(), (highest - total).tolist(), lambda row: logits[row] - total[row]
     )
     return np.array(tokens)
+
+
+def _threads() -> int:
+    """As many as OMP_NUM_THREADS asks for, as torch does; one for each core where it is not set."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return (int(asked) if asked.isdecimal() else 0) or os.cpu_count() or 1
 
 
 def _end_tokens(folder: Path) -> tuple[int, ...]:

@@ -8,8 +8,7 @@ place, in numpy arrays.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,18 +20,13 @@ import onnxruntime
 from safetensors.numpy import load_file
 
 from texlens.errors import InputError
+from texlens.reading.backends.base import DECODER_GRAPH, VISION_GRAPH
 from texlens.reading.decoding.positions import Integers, parts, patch_places, rotary_axes
 
 Floats = npt.NDArray[np.float32]
 
-VISION_GRAPH = "vision.onnx"
-DECODER_GRAPH = "decoder.onnx"
 _TOKENS_AT_A_TIME = 2048  # of prompts
-
-
-def has_graphs(folder: Path) -> bool:
-    """Whether a folder contains a model that runs without torch."""
-    return all((folder / name).is_file() for name in (VISION_GRAPH, DECODER_GRAPH))
+_PATCHES_AT_A_TIME = 2048
 
 
 def load_weights(folder: Path) -> dict[str, Floats]:
@@ -58,8 +52,9 @@ def open_graph(
 ) -> onnxruntime.InferenceSession:
     """One graph with its weights: the tensors whose names begin with `prefix`.
 
-    onnxruntime keeps pointers to the weights: they must live as long as the session. It uses
-    OMP_NUM_THREADS threads, as torch does; one for each core where it is not set.
+    onnxruntime keeps pointers to the weights: they must live as long as the session. A call computes
+    in the thread of its caller: a small model's operators are too short to be worth sharing, and
+    several threads can read a batch each.
 
     Raises InputError when weights and graph are not of the same shape.
     """
@@ -68,8 +63,7 @@ def open_graph(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # shapes change from call to call
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
+    options.intra_op_num_threads = 1
     options.add_external_initializers(names, values)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -103,8 +97,8 @@ class Vision:
     def encode(self, grids: Sequence[Grid]) -> list[Floats]:
         """The visual tokens (rows * columns / merge^2, text width) of each picture."""
         encoded: list[Floats] = []
-        for length, group in groupby(grids, key=lambda grid: len(grid.patches)):
-            run = list(group)
+        for run in _runs(grids):
+            length = len(run[0].patches)
             angles = np.concatenate([self._angles(grid.rows, grid.columns) for grid in run])
             (tokens,) = self._session.run(
                 ["tokens"],
@@ -122,6 +116,14 @@ class Vision:
         """Of one picture's patches (rows * columns, head width / 2), in the patches' order."""
         places = patch_places(rows, columns, self.merge)[:, :, None].astype(np.float32)
         return np.asarray((places * self._frequencies).reshape(rows * columns, -1))
+
+
+def _runs(grids: Sequence[Grid]) -> Iterator[Sequence[Grid]]:
+    """Neighbours of equally many patches, as many as one call takes."""
+    for length, group in groupby(grids, key=lambda grid: len(grid.patches)):
+        run = list(group)
+        for part in parts([length] * len(run), _PATCHES_AT_A_TIME, size=sum):
+            yield run[part]
 
 
 class Cache:

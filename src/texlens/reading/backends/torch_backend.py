@@ -27,6 +27,7 @@ class TorchBackend:
             loaded.model, max_new_tokens=max_new_tokens or loaded.prompt_config.max_new_tokens
         )
         count = sum(parameter.numel() for parameter in loaded.model.parameters())
+        self.concurrency = 1  # torch shares each operator among the cores
         self.batch_size = 64 if count < _SMALL_MODEL else 8
         self.prompt: str = loaded.processor.apply_chat_template(
             loaded.prompt_config.messages(), tokenize=False, add_generation_prompt=True
