@@ -70,6 +70,7 @@ class Reading:
     scores; both draw the same. `confidence` is in 0..1. `warnings` holds codes of WARNINGS. `error` is a sentence when the
     picture could not be read at all; then `latex` and
     `normal` are empty and `confidence` is 0. `picture` is what was given to `read`, for a notebook.
+    `prompt_tokens` is the number of text and visual tokens before the answer, 0 where it is not known.
     """
 
     path: str
@@ -81,6 +82,7 @@ class Reading:
     error: str | None = None
     normal: str = ""
     picture: object = field(default=None, compare=False)
+    prompt_tokens: int = 0
 
     def __repr__(self) -> str:
         if self.error is not None:

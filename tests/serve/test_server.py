@@ -59,7 +59,30 @@ def test_openai_client(server: Server) -> None:
         "normal"
     ]
     assert whole.choices[0].message.content == streamed == read
+    tokens = httpx.post(f"{server.url}/v1/read", files={"file": OTHER}).json()["readings"][0][
+        "tokens"
+    ]
+    assert whole.usage is not None
+    assert whole.usage.completion_tokens == len(tokens) + 1
+    assert whole.usage.prompt_tokens > 20  # visual tokens among them
+    assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
+    chunks = list(
+        client.chat.completions.create(
+            model="texlens",
+            messages=messages,  # type: ignore[arg-type]
+            stream=True,
+            logprobs=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    assert [chunk.usage for chunk in chunks] == [None, None, whole.usage]
+    assert chunks[-1].choices == []
+    assert chunks[0].choices[0].logprobs is not None
+    assert len(chunks[0].choices[0].logprobs.content or ()) == len(tokens)
     assert [model.id for model in client.models.list()] == ["texlens"]
+    assert client.models.retrieve("texlens").owned_by == "texlens"
+    with pytest.raises(openai.NotFoundError, match="has no model of that name"):
+        client.models.retrieve("gpt-6")
     picture["image_url"] = {"url": "http://127.0.0.1/a.png"}
     with pytest.raises(openai.UnprocessableEntityError, match="never fetched"):
         client.chat.completions.create(model="texlens", messages=messages)  # type: ignore[arg-type]

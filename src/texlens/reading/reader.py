@@ -301,6 +301,7 @@ class Reader:
             tokens=tokens,
             warnings=warnings,
             seconds=empty.seconds + seconds,
+            prompt_tokens=completion.prompt_tokens,
         )
 
 

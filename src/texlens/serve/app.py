@@ -16,7 +16,14 @@ from texlens.errors import TexlensError
 from texlens.records import WARNINGS, Reading, is_fault
 from texlens.serve.auth import AccessPolicy, AuthMiddleware
 from texlens.serve.body import BodyMiddleware
-from texlens.serve.completions import ChatRequest, completion, completion_stream, picture_of
+from texlens.serve.completions import (
+    MODEL,
+    ChatRequest,
+    completion,
+    completion_stream,
+    model_card,
+    picture_of,
+)
 from texlens.serve.limits import Limits
 from texlens.serve.page_files import add_page
 from texlens.serve.pictures import CheckedPicture, check_picture, receive_pictures
@@ -136,17 +143,23 @@ def create_app(
             lambda: check_picture("picture", picture_of(body), limits)
         )
         (reading,) = await read(request, [picture])
-        model = body.model or "texlens"
+        model = body.model or MODEL
         if body.stream:
-            events = completion_stream(reading, model)
+            events = completion_stream(reading, body, model)
             return StreamingResponse(events, media_type="text/event-stream")
         return JSONResponse(completion(reading, model, bool(body.logprobs)))
 
     @app.get("/v1/models", summary="The model, for OpenAI clients")
     async def models() -> dict[str, Any]:
         """The one model of this server."""
-        model = {"id": "texlens", "object": "model", "created": 0, "owned_by": "texlens"}
-        return {"object": "list", "data": [model]}
+        return {"object": "list", "data": [model_card(MODEL)]}
+
+    @app.get("/v1/models/{name}", summary="One model, for OpenAI clients", responses=problems(404))
+    async def model(name: str) -> dict[str, Any]:
+        """The model of this server, by its name."""
+        if name != MODEL:
+            raise HTTPException(404, f"This server has no model of that name: it has '{MODEL}'.")
+        return model_card(MODEL)
 
     @app.get("/v1/health", summary="The state of the server", response_model=Health)
     async def health() -> Health:

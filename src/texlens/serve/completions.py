@@ -18,6 +18,9 @@ from starlette.exceptions import HTTPException
 from texlens.records import Reading
 from texlens.serve.pictures import decode_picture
 
+MODEL = "texlens"
+"""The name of a server's one model."""
+
 
 class ImageUrl(BaseModel):
     """The address of a picture, which must be a `data:` URL."""
@@ -39,12 +42,19 @@ class Message(BaseModel):
     content: str | list[Part] | None = None
 
 
+class StreamOptions(BaseModel):
+    """What a stream has beside the answer."""
+
+    include_usage: bool | None = False
+
+
 class ChatRequest(BaseModel):
     """The fields of a chat completion request that are used; others are ignored."""
 
     model: str = ""
     messages: list[Message] = Field(min_length=1)
-    stream: bool = False
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
     n: int | None = 1
     logprobs: bool | None = False
 
@@ -76,20 +86,40 @@ def completion(reading: Reading, model: str, logprobs: bool) -> dict[str, Any]:
         "finish_reason": _finish_reason(reading),
         "logprobs": _logprobs(reading) if logprobs else None,
     }
-    return {**_head("chat.completion", model), "choices": [choice]}
+    return {**_head("chat.completion", model), "choices": [choice], "usage": _usage(reading)}
 
 
-def completion_stream(reading: Reading, model: str) -> Iterator[str]:
+def completion_stream(reading: Reading, request: ChatRequest, model: str) -> Iterator[str]:
     """The same as server-sent events. The whole text is one event: it is ready all at once."""
     head = _head("chat.completion.chunk", model)
-    deltas: list[tuple[dict[str, str], str | None]] = [
-        ({"role": "assistant", "content": reading.normal}, None),
-        ({}, _finish_reason(reading)),
+    logprobs = _logprobs(reading) if request.logprobs else None
+    first = {"role": "assistant", "content": reading.normal}
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": first, "logprobs": logprobs, "finish_reason": None}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": _finish_reason(reading)}]},
     ]
-    for delta, reason in deltas:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        yield f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"
+    if request.stream_options is not None and request.stream_options.include_usage:
+        chunks = [{**chunk, "usage": None} for chunk in chunks]
+        chunks.append({"choices": [], "usage": _usage(reading)})
+    for chunk in chunks:
+        yield f"data: {json.dumps({**head, **chunk})}\n\n"
     yield "data: [DONE]\n\n"
+
+
+def model_card(name: str) -> dict[str, Any]:
+    """A model of this server, as OpenAI's API describes one."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": MODEL}
+
+
+def _usage(reading: Reading) -> dict[str, int]:
+    """The tokens of the reading that was chosen; those of other readings of it are not counted."""
+    is_ended = "unfinished" not in reading.warnings and bool(reading.tokens)
+    answer = len(reading.tokens) + is_ended
+    return {
+        "prompt_tokens": reading.prompt_tokens,
+        "completion_tokens": answer,
+        "total_tokens": reading.prompt_tokens + answer,
+    }
 
 
 def _head(kind: str, model: str) -> dict[str, Any]:

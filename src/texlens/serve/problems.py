@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
+_OPENAI = ("/v1/chat/", "/v1/models")  # the addresses that OpenAI clients use
 
 
 class ProblemDocument(BaseModel):
@@ -32,12 +33,12 @@ def busy(detail: str, seconds: float) -> HTTPException:
 def problem_response(error: HTTPException, path: str = "") -> Response:
     """The error as a problem document.
 
-    For the OpenAI endpoint it also has the member `error`, which OpenAI clients read.
+    For the OpenAI endpoints it also has the member `error`, which OpenAI clients read.
     """
     status, detail = error.status_code, error.detail
     document = ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=detail)
     content: dict[str, Any] = document.model_dump()
-    if path.startswith("/v1/chat/"):
+    if path.startswith(_OPENAI):
         kind = "server_error" if status >= 500 else "invalid_request_error"
         content["error"] = {"message": detail, "type": kind, "code": None, "param": None}
     return Response(json.dumps(content, ensure_ascii=False), status, error.headers, MEDIA_TYPE)
@@ -67,7 +68,9 @@ def _http_exception(request: Request, error: Exception) -> HTTPException:
         404: "There is nothing at this address: / is the page, /docs describes the API.",
         405: f"{request.method} is not allowed here: /docs describes the API.",
     }
-    detail = details.get(error.status_code, f"{error.detail.rstrip('.')}.")
+    detail = f"{error.detail.rstrip('.')}."
+    if error.detail == HTTPStatus(error.status_code).phrase:  # raised by the framework
+        detail = details.get(error.status_code, detail)
     return HTTPException(error.status_code, detail, error.headers)
 
 

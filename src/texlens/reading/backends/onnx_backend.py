@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,13 @@ class OnnxBackend:
             len(states), decoding, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
         )
         first = np.array([places.max() + 1 for places in positions])
-        return generate(batch, logits, cache, first, next_tokens=_next_tokens, step=self._text.step)
+        answers = generate(
+            batch, logits, cache, first, next_tokens=_next_tokens, step=self._text.step
+        )
+        return [
+            replace(answer, prompt_tokens=len(state))
+            for answer, state in zip(answers, states, strict=True)
+        ]
 
     def _prompts(self, pictures: Sequence[Image.Image]) -> tuple[list[Floats], list[Integers]]:
         """Each picture's prompt, embedded (length, width), and its positions (3, length)."""

@@ -277,6 +277,7 @@ class RemoteReader:
             confidence=min(1.0, math.exp(mean)),
             tokens=tokens,
             warnings=(*codes, *(code for code, is_given in further.items() if is_given)),
+            prompt_tokens=_prompt_tokens(answer),
         )
         reading = with_formula_warning(reading, self.calibration)
         return in_both_forms(calibrated(reading, self.calibration))
@@ -327,6 +328,12 @@ def _tokens(choice: Any) -> tuple[Token, ...]:
         for entry in entries
         if isinstance(entry.token, str) and isinstance(entry.logprob, float | int)
     )
+
+
+def _prompt_tokens(answer: Any) -> int:
+    """The number of tokens before the answer, 0 where the server does not say it."""
+    count = getattr(getattr(answer, "usage", None), "prompt_tokens", None)
+    return count if isinstance(count, int) else 0
 
 
 def _ends(tokens: Sequence[Token], response: str) -> bool:

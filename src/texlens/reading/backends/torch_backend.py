@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
@@ -66,7 +67,12 @@ class TorchBackend:
                 }
             },
         )
-        return self.decoder.decode(dict(inputs.to(self._device)), decoding)
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        answers = self.decoder.decode(dict(inputs.to(self._device)), decoding)
+        return [
+            replace(answer, prompt_tokens=length)
+            for answer, length in zip(answers, lengths, strict=True)
+        ]
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of tokens, without special ones."""

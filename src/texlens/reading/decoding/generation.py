@@ -63,12 +63,14 @@ class Completion:
         logprobs: of each token, and of the end token where the model wrote one.
         cut: why the answer ended where the model would have gone on.
         watched: the log-probabilities (steps, tokens) of `DecodingConfig.watched`.
+        prompt_tokens: the number of tokens before the answer, text and visual.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     cut: Cut | None = None
     watched: Floats = field(default_factory=lambda: np.zeros((0, 0), np.float32), compare=False)
+    prompt_tokens: int = 0
 
     @property
     def finished(self) -> bool:
