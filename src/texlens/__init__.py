@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         layout,
         rouge_l,
     )
-    from texlens.reading import Reader, read
+    from texlens.reading import Reader, chat_messages, read
 
 __version__ = "0.1.0"
 
@@ -37,6 +37,7 @@ _MODULES = {
     "Recogniser": "texlens.evaluate.recognisers",
     "bleu": "texlens.metrics.functions",
     "cdm": "texlens.metrics.functions",
+    "chat_messages": "texlens.reading",
     "check": "texlens.latex",
     "compare_systems": "texlens.evaluate.compare",
     "edit_distance": "texlens.metrics.functions",
@@ -55,6 +56,7 @@ __all__ = [
     "Recogniser",
     "bleu",
     "cdm",
+    "chat_messages",
     "check",
     "compare_systems",
     "edit_distance",

@@ -69,6 +69,17 @@ def test_one_picture_in_every_format(server: str, pictures: Path) -> None:
     assert json.loads(run(server, "--json", pictures / "missing.png")[1])["readings"][0]["error"]
 
 
+@pytest.mark.parametrize(("option", "asked"), [("--constrained", 2), ("--unconstrained", 1)])
+def test_a_server_constrains_answers_where_it_is_asked_to(
+    pictures: Path, option: str, asked: int
+) -> None:
+    with fake(lambda _: (200, {}, answer(r"\frac { 1", logprobs=[-0.01]))) as (url, seen):
+        assert run(url, pictures / "200.png", option)[0] == 0
+    assert ["structured_outputs" in body for body in seen] == [False, True][:asked]
+    status, _, errors = run(url, pictures / "200.png", "--no-reread")
+    assert (status, "leave out --best-of, --no-reread and --decoding" in errors) == (2, True)
+
+
 def test_what_a_format_cannot_hold_is_said_and_the_rest_written(
     server: str, pictures: Path
 ) -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -202,13 +203,18 @@ def _kinds(error: BaseException | None) -> set[str]:
 
 def _with_adapter(network: Any, adapter: str, trainable: bool) -> Any:
     require_extra("Loading an adapter", "model", "peft")
+    # peft imports it where it is installed, and it logs a faster kernel that is not.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from peft import PeftModel
     from safetensors import SafetensorError
 
     try:
-        return PeftModel.from_pretrained(
-            network, adapter, is_trainable=trainable, use_safetensors=True
-        )
+        with warnings.catch_warnings():
+            # Old names of settings that the two libraries still use between themselves.
+            warnings.filterwarnings("ignore", category=FutureWarning, module="(transformers|peft)")
+            return PeftModel.from_pretrained(
+                network, adapter, is_trainable=trainable, use_safetensors=True
+            )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if not Path(adapter).is_dir():
             raise InputError(_why_not(adapter, error, "adapter")) from error
@@ -243,8 +249,6 @@ def _dtype(name: str, device: str) -> Any:
 
 def _dynamic_int8(network: Any) -> Any:
     """Linear layers with int8 weights; activations are quantised dynamically (CPU)."""
-    import warnings
-
     import torch
 
     with warnings.catch_warnings():

@@ -30,7 +30,6 @@ from texlens.errors import InputError, TexlensError, require_extra
 from texlens.images import data_address
 from texlens.latex import katex_valid
 from texlens.latex.grammar import lark_grammar
-from texlens.model.image_settings import image_settings, visual_token_px
 from texlens.model.prompt_config import (
     PROMPT_CONFIG_FILE,
     PROMPTS,
@@ -41,7 +40,7 @@ from texlens.model.prompt_config import (
 from texlens.model.small import is_small, missing_prompt_config
 from texlens.reading.answers import in_both_forms, parse_response
 from texlens.reading.confidence import calibrated, load_calibration, with_formula_warning
-from texlens.reading.pictures.framing import Frame, NoInk, open_framed
+from texlens.reading.pictures.framing import NoInk, frame_of_folder, open_framed
 from texlens.reading.pictures.opening import as_png
 from texlens.reading.sources import Item, Picture, as_item
 from texlens.records import Reading, Token, faulty
@@ -50,7 +49,6 @@ TOKEN_VARIABLE = "TEXLENS_API_KEY"
 _RETRIES = 6  # after 0.5, 1, 2, 4, 8 and 8 seconds, or as the server asks
 _WAITING = 4  # pictures in work or read ahead of the next in order, for each concurrent request
 _SPECIAL = re.compile(r"<[^<>\s]+>")  # <|im_end|>, </s>
-_VISUAL_TOKEN_PX = 28  # of Qwen's released weights, where no folder says it
 
 
 class RemoteReader:
@@ -93,7 +91,7 @@ class RemoteReader:
         self.name = f"{model} at {self.endpoint}"
         folder = _folder(prompt, model)
         self.prompt_config = prompt_for(prompt, load_prompt_config(Path(model)) or PromptConfig())
-        self.frame = _frame(self.prompt_config, folder)
+        self.frame = frame_of_folder(self.prompt_config, folder)
         self.calibration = load_calibration(folder)
         self.max_new_tokens = self.prompt_config.max_new_tokens
         self.concurrency = self.batch_size = concurrency
@@ -307,17 +305,6 @@ def _folder(prompt: PromptConfig | str | Path | None, model: str) -> Path | None
         path = Path(prompt).expanduser()
         folder = path.parent if path.name == PROMPT_CONFIG_FILE else path
     return folder if folder.is_dir() else None
-
-
-def _frame(prompt_config: PromptConfig, folder: Path | None) -> Frame | None:
-    """The layout of pictures that a prompt configuration asks for."""
-    if prompt_config.pixels_per_em is None:
-        return None
-    settings = None if folder is None else image_settings(folder)
-    multiple = _VISUAL_TOKEN_PX if settings is None else visual_token_px(settings)
-    return Frame(
-        prompt_config.pixels_per_em, multiple=multiple, max_pixels=prompt_config.max_pixels
-    )
 
 
 def _tokens(choice: Any) -> tuple[Token, ...]:

@@ -16,6 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from texlens.images import ink_box
+from texlens.model.image_settings import image_settings, visual_token_px
 from texlens.model.prompt_config import PromptConfig
 from texlens.reading.pictures.opening import open_picture
 from texlens.reading.pictures.type_size import FAINTEST_INK, type_size
@@ -35,6 +36,7 @@ _NOT_WORTH_RESAMPLING = 0.05
 # Type enlarged more than this is resampled with a sharper filter: more accurate on 60 dev pictures
 # at 0.5, 0.6 and 0.75 times their size. Training used the softer filter.
 _SHARP_FROM = 2.0
+_RELEASED_TOKEN_PX = 28  # of Qwen's released weights, where no folder says it
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
@@ -73,6 +75,17 @@ def frame_for(prompt_config: PromptConfig, image_processor: Any) -> Frame | None
         pixels_per_em=prompt_config.pixels_per_em,
         multiple=image_processor.patch_size * image_processor.merge_size,
         max_pixels=prompt_config.max_pixels,
+    )
+
+
+def frame_of_folder(prompt_config: PromptConfig, folder: Path | None) -> Frame | None:
+    """The same without a processor: by the settings in the model's folder, where it is at hand."""
+    if prompt_config.pixels_per_em is None:
+        return None
+    settings = None if folder is None else image_settings(folder)
+    multiple = _RELEASED_TOKEN_PX if settings is None else visual_token_px(settings)
+    return Frame(
+        prompt_config.pixels_per_em, multiple=multiple, max_pixels=prompt_config.max_pixels
     )
 
 
