@@ -7,11 +7,13 @@ writes the result as a folder that stock transformers loads.
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 from texlens.errors import InputError
 from texlens.model.load import load_model
+from texlens.model.small import missing_prompt_config
 from texlens.runs import provenance, write_json
 
 MARKER = "merge.json"  # written last: a folder that has it is finished
@@ -42,6 +44,8 @@ def merge_adapter(
     base = model if model is not None else base_of(adapter)
     kind = _stored_dtype(base) if dtype == "auto" else dtype
     loaded = load_model(base, adapter, dtype=kind, device="cpu")
+    if loaded.prompt_config.pixels_per_em is None and (advice := missing_prompt_config(Path(base))):
+        warnings.warn(advice, stacklevel=2)  # the merged folder will have the default prompt
     network = merged(loaded.model)
     network.save_pretrained(out)
     loaded.processor.save_pretrained(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,19 @@ def test_a_merged_model_keeps_the_type_of_its_base(tuning: Tuning, tmp_path: Pat
     train_sft(tuning(model=str(half), max_steps=1), tmp_path / "run")
     assert merge_adapter(tmp_path / "run" / "adapter", tmp_path / "m")["dtype"] == "bfloat16"
     assert next(load_model(tmp_path / "m").model.parameters()).dtype == torch.float32
+
+
+def test_a_small_base_without_its_prompt_configuration_is_a_warning(
+    tuning: Tuning, model_folder: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(model_folder, base)
+    (base / "texlens.json").unlink()
+    with pytest.warns(UserWarning, match=r"small model without texlens\.json"):
+        loaded = load_for_training(tuning(model=str(base)))
+    loaded.model.save_pretrained(tmp_path / "adapter")
+    with pytest.warns(UserWarning, match=r"small model without texlens\.json"):
+        merge_adapter(tmp_path / "adapter", tmp_path / "merged", model=base)
 
 
 @pytest.mark.parametrize("half", [False, True])
