@@ -254,6 +254,45 @@ def test_all_weights_are_trained_without_lora(recipe: Recipe, tmp_path: Path) ->
     assert not torch.equal(before, after)
 
 
+@pytest.mark.slow
+def test_two_processes_give_the_curve_of_one(recipe: Recipe, tmp_path: Path) -> None:
+    """Equal answers, so equal rewards, losses and gradients; what differs is the order of sums."""
+    config = recipe(beta=0.1, per_device_train_batch_size=4, gradient_accumulation_steps=2)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(config.document()), encoding="utf-8")
+    train = [
+        str(Path(__file__).with_name("given_answers.py")),
+        "--debug",
+        "train",
+        "grpo",
+        str(path),
+    ]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    run_python([*train, "--out", str(tmp_path / "one")])
+    changes = ["--set", "gradient_accumulation_steps=1"]
+    run_python([*launch, *train, *changes, "--out", str(tmp_path / "two")])
+    logs = [read_log(tmp_path / name / "log.jsonl") for name in ("one", "two")]
+    one, two = ([record for record in log if "reward" in record] for log in logs)
+    assert len(one) == len(two) == 4
+    assert len({record["reward"] for record in one}) > 1
+    for ours, theirs in zip(one, two, strict=True):
+        assert theirs["reward"] == pytest.approx(ours["reward"], abs=1e-6)
+        assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-3, abs=1e-6)
+        assert theirs["grad_norm"] == pytest.approx(ours["grad_norm"], rel=1e-2) != 0
+    assert one[-1]["loss"] != one[0]["loss"]
+    ours, theirs = adapter(tmp_path / "one"), adapter(tmp_path / "two")
+    for name, weight in ours.items():
+        torch.testing.assert_close(theirs[name], weight, rtol=1e-2, atol=1e-3)
+
+
+def run_python(arguments: list[str]) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_a_base_of_4_bits_is_trained_on_the_cpu(recipe: Recipe, tmp_path: Path) -> None:
     """The setting of the GRPO report: nf4, double quantisation, paged 8-bit AdamW, its rewards."""
     config = recipe(
