@@ -93,7 +93,7 @@ def test_scores_are_a_table() -> None:
     assert "<td style='text-align:right'>0.5000</td>" in shown
     assert repr(scores["exact"]) == "Score(exact 0.5000 [0.0000, 1.0000], n=2)"
     assert repr(Score("cdm", None, 0, 2, None, "cdm")) == "Score(cdm no value)"
-    assert "0.0000 to 1.0000" in html(scores["exact"])
+    assert "0.0000 - 1.0000" in html(scores["exact"])
 
 
 def test_systems_are_compared_in_tables() -> None:

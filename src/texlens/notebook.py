@@ -18,9 +18,10 @@ from texlens.images import data_address, encode_png
 from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.report.explain import explain
 from texlens.metrics.report.page import marked_differences
+from texlens.metrics.report.table import metrics_table
 from texlens.records import WARNINGS, Prediction, Reading, Score, Token
 from texlens.results import PairScore, Scores
-from texlens.tables import Table, number
+from texlens.tables import Table
 
 DOUBTFUL = 0.8
 """A token with a lower probability is marked."""
@@ -61,18 +62,7 @@ def _(score: Score) -> str:
 
 @html.register
 def _(scores: Scores) -> str:
-    rows = [
-        (
-            key,
-            number(score.value),
-            f"{score.ci[0]:.4f} to {score.ci[1]:.4f}" if score.ci else "",
-            str(score.n),
-            str(score.n_truth_failed or ""),
-        )
-        for key, score in scores.items()
-    ]
-    header = ("metric", "value", "95 % interval", "n", "references not drawn")
-    return tables_html([Table("", header, tuple(rows))])
+    return tables_html([metrics_table(scores)])
 
 
 @html.register

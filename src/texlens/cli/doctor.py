@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -14,7 +15,15 @@ from texlens.cli.options import json_option, print_result
 def doctor(as_json: bool) -> None:
     """Show what is installed and what works."""
     from texlens.diagnosis import diagnose
+    from texlens.errors import InputError
 
+    # torch's MKL ends the process there, beyond any handler.
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InputError(
+            "The working directory has been deleted: change to another one."
+        ) from error
     findings = diagnose()
     lines = (
         f"{'ok     ' if finding.works else 'missing'}  {finding.what:<22}{finding.detail}"
