@@ -163,10 +163,31 @@ def test_a_constrained_answer_that_fails_too_is_not_taken(specialist: Path, fini
     assert reading.latex == r"\left(x"
 
 
-def test_a_server_that_takes_no_grammar(specialist: Path) -> None:
+def test_a_server_that_fails_under_the_grammar_costs_no_reading(
+    specialist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("texlens.reading.backends.remote._RETRIES", 0)
+
+    def fails(body: Body) -> tuple[int, dict[str, str], Any]:
+        if "structured_outputs" in body:
+            return 500, {}, {"error": {"message": "the engine died"}}
+        return 200, {}, answer(r"\left( x")
+
+    with fake(fails) as (url, _):
+        assert RemoteReader(url, str(specialist)).read(formula()).latex == r"\left(x"
+
+
+REFUSALS = {
+    "OpenAI": (400, {"error": {"message": "Unrecognized argument: structured_outputs"}}),
+    "transformers": (422, {"detail": "Unexpected fields in the request: {'structured_outputs'}"}),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_server_that_takes_no_grammar(specialist: Path, refusal: tuple[int, Any]) -> None:
     def refuses(body: Body) -> tuple[int, dict[str, str], Any]:
         if "structured_outputs" in body:
-            return 400, {}, {"error": {"message": "Unrecognized argument: structured_outputs"}}
+            return refusal[0], {}, refusal[1]
         return 200, {}, answer(r"\left( x")
 
     with fake(refuses) as (url, seen):
@@ -331,7 +352,8 @@ def test_transformers_own_server_reads_the_same(tmp_path: Path) -> None:
             time.sleep(0.2)
         pictures = sorted((EMBEDDED.parents[1] / "demo").glob("0[1-5]*.png"))
         remote = RemoteReader(f"http://127.0.0.1:{port}/v1", str(EMBEDDED), concurrency=2)
-        there = list(remote.read_many(pictures))
+        with pytest.warns(UserWarning, match="takes no grammar"):
+            there = list(remote.read_many(pictures))
     finally:
         server.terminate()
         server.wait(20)

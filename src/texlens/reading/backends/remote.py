@@ -216,6 +216,8 @@ class RemoteReader:
             self._constrains = False
             warnings.warn(f"{what} Its answers are not constrained.", stacklevel=2)
             return reading
+        except InputError:  # the first answer is there
+            return reading
         if {"does_not_parse", "unfinished"}.intersection(other.warnings):
             return reading  # nearer to what the model sees than one that ran on
         # Among allowed tokens alone a forced one may look certain.
@@ -293,8 +295,10 @@ def _is_refusal(error: Exception, *words: str) -> bool:
     """Whether the server refuses a field of the request, which its message names."""
     import openai
 
-    kinds = openai.BadRequestError | openai.UnprocessableEntityError
-    return isinstance(error, kinds) and any(word in str(error).lower() for word in words)
+    if not isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError):
+        return False
+    text = f"{error} {_message(error)}".lower()
+    return any(word in text for word in words)
 
 
 def _folder(prompt: PromptConfig | str | Path | None, model: str) -> Path | None:
