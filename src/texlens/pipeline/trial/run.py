@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -53,6 +54,16 @@ from texlens.train.sft.settings import SftConfig
 MARKER = "trial.json"
 _METRICS = ("exact", "edit_tokens", "cdm", "brace_valid")
 _GRPO_NEW_TOKENS = 200
+_DOES = {
+    "model": "Looking at the model",
+    "data": "Making pictures",
+    "base": "Reading with the base",
+    "stage1": "Stage 1",
+    "stage2": "Stage 2",
+    "grpo": "GRPO",
+    "tuned": "Reading after stage 2",
+    "merged": "Merging, and reading with the merged model",
+}
 _GIB = 2**30
 
 
@@ -139,6 +150,8 @@ class _Run:
         path = self.out / "steps" / f"{name}.json"
         if path.is_file():
             return read_json(path)
+        if not self.quiet:
+            print(f"{_DOES[name]} ...", file=sys.stderr, flush=True)
         import torch
 
         on_gpu = torch.cuda.is_available()

@@ -297,6 +297,7 @@ def _to_be_trained(base: Any, config: FineTuningConfig) -> Any:
             shape.inference_mode = False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PEFT's calls of transformers
+            shape.base_model_name_or_path = None  # the base here has no name, and PEFT would warn
             return get_peft_model(base, shape)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
