@@ -3,8 +3,9 @@
     python benchmarks/renderers.py FORMULAS.txt [--renderers katex,mathml] [--minutes 30]
 
 FORMULAS.txt holds one formula a line. Processor time is that of the process and of what it starts (TeX,
-Chromium, Node), so that a busy machine gives the same numbers. With --minutes each renderer goes on for
-so long, and the memory of the whole tree of processes is printed every minute: it should not grow.
+Chromium, Node), so that a busy machine gives the same numbers; that of the first batches, in which fonts
+are loaded, is printed apart. With --minutes each renderer goes on for so long, and the memory of the
+whole tree of processes is printed every minute: it should not grow.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import os
 import time
 from pathlib import Path
 from random import Random
+from statistics import mean
 
 from texlens.data.pictures.renderers import RENDERERS, Dropped, render_formulas
 from texlens.data.pictures.renderers.browser import close_browser
 
 BATCH = 96
+WARM = 32, 4  # batches, and formulas in each: enough to meet all fonts
 TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def tree() -> list[int]:
@@ -39,28 +41,54 @@ def tree() -> list[int]:
     return found
 
 
-def usage() -> tuple[float, float]:
-    """Processor time in seconds, that of ended children too, and memory in MB, of the tree.
-
-    Pages that Chromium's processes share are counted once for each of them.
-    """
-    seconds, pages = 0.0, 0
+def processor_seconds() -> float:
+    """Processor time of the tree, that of ended children too."""
+    seconds = 0.0
     for process in tree():
         try:
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
         seconds += sum(map(int, fields[11:15])) / TICKS
-        pages += int(fields[21])
-    return seconds, pages * PAGE / 1e6
+    return seconds
 
 
-def render_some(name: str, formulas: list[str], random: Random) -> int:
+def memory() -> float:
+    """Memory of the tree in MB; a page that processes share is counted once (Linux: PSS)."""
+    kilobytes = 0
+    for process in tree():
+        try:
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return kilobytes * 1.024e-3
+
+
+def render_some(name: str, formulas: list[str], random: Random, count: int = BATCH) -> int:
     """Render one batch in a random style; how many were dropped."""
-    chosen = random.choices(formulas, k=BATCH)
+    chosen = random.choices(formulas, k=count)
     style = RENDERERS[name].choose_style(random)
     rendered = render_formulas(chosen, style, [Random(random.random()) for _ in chosen])
     return sum(isinstance(one, Dropped) for one in rendered)
+
+
+def run_for(name: str, formulas: list[str], random: Random, minutes: float) -> None:
+    """Render for so long, and print memory every minute: the mean of all batches, and the peak."""
+    started = reported = time.monotonic()
+    made, sizes = 0, list[float]()
+    while reported - started < 60 * minutes:
+        render_some(name, formulas, random)
+        made += BATCH
+        sizes.append(memory())
+        if time.monotonic() - reported >= 60:
+            reported = time.monotonic()
+            print(
+                f"  {name}: {(reported - started) / 60:.0f} min, {made} pictures, "
+                f"{mean(sizes):.0f} MB, peak {max(sizes):.0f} MB",
+                flush=True,
+            )
+            sizes = []
 
 
 def main() -> None:
@@ -76,26 +104,21 @@ def main() -> None:
             print(f"{name}: {reason}")
             continue
         random = Random(name)
-        render_some(name, formulas, random)  # warm
+        started = processor_seconds()
+        batches, count = WARM
+        for _ in range(batches):
+            render_some(name, formulas, random, count)
         made = dropped = 0
-        before, _ = usage()
-        started = reported = time.monotonic()
-        while made < arguments.pictures or (
-            arguments.minutes and time.monotonic() - started < 60 * arguments.minutes
-        ):
+        warm = processor_seconds()
+        while made < arguments.pictures:
             made, dropped = made + BATCH, dropped + render_some(name, formulas, random)
-            if arguments.minutes and time.monotonic() - reported > 60:
-                reported = time.monotonic()
-                print(
-                    f"  {name}: {(reported - started) / 60:.0f} min, {made} pictures, {usage()[1]:.0f} MB",
-                    flush=True,
-                )
-        after, memory = usage()
         print(
-            f"{name}: {made / (after - before):.0f} pictures a second of processor time, "
-            f"{dropped} of {made} dropped, {memory:.0f} MB",
+            f"{name}: {made / (processor_seconds() - warm):.0f} pictures a second of processor time "
+            f"after {warm - started:.1f} s, {dropped} of {made} dropped, {memory():.0f} MB",
             flush=True,
         )
+        if arguments.minutes:
+            run_for(name, formulas, random, arguments.minutes)
         close_browser()
 
 

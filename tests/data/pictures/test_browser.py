@@ -95,6 +95,23 @@ def test_a_browser_that_dies_loses_nothing() -> None:
         assert np.array_equal(one.grey, other.grey)
 
 
+def test_after_some_thousand_pictures_another_browser_makes_the_same_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(browser, "_PICTURES_A_BROWSER", 3)
+    browser.close_browser()
+    pictures, processes = [], []
+    for _ in range(3):
+        pictures.append(render(["a", "b"], style("katex")))
+        processes.append(browser._open[os.getpid()]._process)
+    browser.close_browser()
+    assert processes[0] == processes[1] != processes[2]  # 2, 4 pictures; then a new one
+    for one, other in zip(pictures[0], pictures[2], strict=True):
+        assert isinstance(one, FormulaPicture)
+        assert isinstance(other, FormulaPicture)
+        assert np.array_equal(one.grey, other.grey)
+
+
 def test_a_formula_that_hangs_the_page_is_dropped_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     html = browser._html
     loop = "texlens.typeset.katex = ((set) => (f, d, p) => { while (f === 'z'); set(f, d, p); })(texlens.typeset.katex);"

@@ -1,9 +1,10 @@
 """Formulas rendered by Chromium, as web pages show them: KaTeX, MathJax (CHTML, SVG), native MathML.
 
 One browser stays open in each process, with one page for each renderer and font. A batch is laid out
-as cells on its page and photographed once; the picture is cut by the cells' boxes. A page that hangs
-or a browser that dies costs a restart: the batch is rendered again, then in halves, and the formula
-that stops the browser is dropped.
+as cells on its page and photographed once; the picture is cut by the cells' boxes. After some thousand
+pictures another browser takes over, so that memory stays flat. A page that hangs or a browser that dies
+costs a restart: the batch is rendered again, then in halves, and the formula that stops the browser is
+dropped.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ FORMULAS_PER_PAGE: Final = 48
 _SECONDS: Final = 120.0  # for a page to load, and for a batch, on a machine that is busy
 _MAX_SIDE: Final = 8000  # device pixels of one picture of a page: Chromium's surfaces end at 16,384
 _PAGES: Final = 6  # open at a time
+_PICTURES_A_BROWSER: Final = 4000  # then it is started anew: what Chromium keeps would add up
 _LOADS: Final = 8  # of a page, until all its fonts are there
 _IGNORED: Final = frozenset(
     "\u2061\u2062\u2063\u2064\u200b\u200c\u200d\u2060\ufeff\ufe0e\u00a0 \n\t"
@@ -189,6 +191,7 @@ class _Browser:
         self._context = self._browser.new_context()
         self._folder = tempfile.TemporaryDirectory(prefix="texlens-browser-")
         self._pages: dict[tuple[str, str], tuple[Any, Any]] = {}
+        self.pictures_left = _PICTURES_A_BROWSER
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
@@ -218,6 +221,7 @@ class _Browser:
 
         Raises BrowserFailure when the page hangs or the browser dies.
         """
+        self.pictures_left -= len(formulas)
         with self._watched():
             page, session = self._page(style)
             return self._on_page(page, session, formulas, style)
@@ -296,7 +300,9 @@ _open: dict[int, _Browser] = {}
 
 
 def _browser() -> _Browser:
-    """This process's browser, started at the first call."""
+    """This process's browser, started at the first call and after some thousand pictures."""
+    if os.getpid() in _open and _open[os.getpid()].pictures_left <= 0:
+        close_browser()
     if os.getpid() not in _open:
         _open[os.getpid()] = _Browser()
     return _open[os.getpid()]
