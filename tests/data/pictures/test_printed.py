@@ -14,7 +14,7 @@ from texlens.data.pictures.renderers import (
     choose_style,
     render_formulas,
 )
-from texlens.data.pictures.renderers.pdftex import like_im2latex
+from texlens.data.pictures.renderers.pdftex import like_im2latex, wrong_glyphs
 from texlens.engine import fonts
 from texlens.render.pdflatex import tex_available
 
@@ -47,6 +47,36 @@ def test_pictures_do_not_depend_on_their_batch(style: Style) -> None:
         assert alone.pixels_per_em == batch.pixels_per_em
         ink = alone.grey < 255 - 32
         assert all(edge.any() for edge in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
+
+
+@pytest.mark.parametrize(
+    ("formula", "font", "wrong"),
+    [
+        (r"\mathrm { \Delta } x", "mathpazo", True),  # black boxes
+        (r"\mathrm { a } \Delta", "mathpazo", False),
+        (r"\mathbf { x _ { \alpha } }", "mathpazo", True),  # a ligature of two f
+        (r"\mathbf { x _ { 1 } } _ { \alpha }", "mathpazo", False),
+        (r"\ce {A ->[\Delta] B}", "helvetica", True),
+        (r"\ce {A ->[\Delta] B}", "charter", False),
+        (r"\mathcal { \Gamma }", "cm", True),  # another sign of the font of symbols
+        (r"\ce {2-C4H8}", "stix2", True),  # a minus-plus
+        (r"\ce {2-C4H8}", "cm", False),
+    ],
+)
+def test_what_a_font_of_tex_shows_as_another_sign_is_found(
+    formula: str, font: str, wrong: bool
+) -> None:
+    assert (wrong_glyphs(formula, font) is not None) is wrong
+
+
+@needs_tex
+def test_what_a_font_of_tex_shows_as_another_sign_is_dropped() -> None:
+    rendered = render_formulas(
+        [r"\mathrm { \Delta }", "x"], Style("pdftex", "mathpazo"), randoms(2)
+    )
+    assert isinstance(rendered[0], Dropped)
+    assert rendered[0].reason == "wrong glyphs: the font has no upright Greek"
+    assert isinstance(rendered[1], FormulaPicture)
 
 
 def test_size_is_in_pixels_an_em() -> None:

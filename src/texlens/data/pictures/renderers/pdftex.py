@@ -19,6 +19,8 @@ from PIL import Image
 
 from texlens.data.pictures.renderers.base import Dropped, Grey, Rendered, Style, cropped
 from texlens.engine import Failure
+from texlens.latex import tokenize
+from texlens.latex.symbols import commands
 from texlens.render.pdflatex import tex_available
 from texlens.render.tex import render_tex
 
@@ -39,6 +41,20 @@ _PACKAGES: Final = r"\usepackage{cancel,braket}\newcommand\degree{^\circ}"
 _SCRIPT: Final = r"\usepackage{mathrsfs}"
 _CHEMISTRY: Final = r"\usepackage[version=4]{mhchem}"  # takes half a second to load
 _OWN_SCRIPT: Final = ("kpfonts", "kpfonts-light", "stix2", "libertinus", "stickstoo")
+
+# What some fonts have other signs for, without a word in TeX's log: in an alphabet that has no Greek,
+# TeX takes what stands in its place; and mhchem's hyphen (`\ce{2-C4H8}`) is a minus-plus in two fonts.
+_NO_UPRIGHT_GREEK: Final = ("mathpazo", "helvetica")
+_NO_HYPHEN: Final = ("stix2", "libertinus")
+_GREEK: Final = commands(
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi varpi "
+    "rho varrho sigma varsigma tau upsilon phi varphi chi psi omega "
+    "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+)
+_UPRIGHT_ALPHABETS: Final = frozenset(
+    (r"\mathrm", r"\mathbf", r"\mathsf", r"\mathit", r"\mathtt", r"\operatorname", r"\ce")
+)
+_SCRIPT_ALPHABETS: Final = frozenset((r"\mathcal", r"\mathscr", r"\mathfrak", r"\mathbb"))
 
 
 class PdfTex:
@@ -70,9 +86,41 @@ class PdfTex:
             formulas, font=style.font, dpi=dpi, display=style.display, packages=packages
         )
         return finished(
-            [page.message if isinstance(page, Failure) else page for page in pages],
+            [
+                wrong_glyphs(formula, style.font)
+                or (page.message if isinstance(page, Failure) else page)
+                for formula, page in zip(formulas, pages, strict=True)
+            ],
             dpi, formulas, style, randoms,
         )  # fmt: skip
+
+
+def wrong_glyphs(formula: str, font: str) -> str | None:
+    """Which signs of the formula the font would show as others; None if all are right."""
+    if _has_greek_in(_SCRIPT_ALPHABETS, formula):
+        return "wrong glyphs: alphabets of script have no Greek"
+    if font in _NO_UPRIGHT_GREEK and _has_greek_in(_UPRIGHT_ALPHABETS, formula):
+        return "wrong glyphs: the font has no upright Greek"
+    if font in _NO_HYPHEN and r"\ce" in formula:
+        return "wrong glyphs: mhchem's hyphen is another sign in this font"
+    return None
+
+
+def _has_greek_in(alphabets: frozenset[str], formula: str) -> bool:
+    """Whether a Greek letter stands in the argument of one of the alphabets."""
+    depth, end = 0, -1  # the argument ends where the depth is `end` again; -1: in none
+    for token in tokenize(formula):
+        if end >= 0 and token in _GREEK:
+            return True
+        if end < 0 and token in alphabets:
+            end = depth
+        elif token == "{":
+            depth += 1
+        elif token == "}":
+            depth -= 1
+            if depth == end:
+                end = -1
+    return False
 
 
 def packages_for(formulas: Sequence[str], font: str) -> str:
