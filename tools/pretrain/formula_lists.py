@@ -62,7 +62,7 @@ def reported_keys(shared: Path) -> frozenset[str]:
                 row[-1].strip("$ ")
                 for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             ]
-    return frozenset(map(key, formulas))
+    return frozenset(map(key, [*formulas, *map(normalize, formulas)]))
 
 
 def usable(formulas: Iterable[str], left_out: Counter[str]) -> dict[str, str]:
@@ -87,21 +87,31 @@ def main() -> None:
     (out / "im2latex_train.txt").write_text("\n".join(known) + "\n", encoding="utf-8")
     known *= 3
     kept_out = reported_keys(shared) | kept_for_sets()
-    report = {}
+    counts, found, report = {}, {}, {}
     for name, path in lists_of(shared).items():
         left_out: Counter[str] = Counter()
         lines = read_list(path)
-        formulas = usable(lines, left_out)
+        found[name] = usable(lines, left_out)
+        counts[name] = len(lines), left_out
+    # The same formula in another spelling, `\sin` as `\operatorname{sin}`, has the same normal form.
+    kept_out |= {
+        key(normalize(formula))
+        for formulas in found.values()
+        for formula_key, formula in formulas.items()
+        if formula_key in kept_out
+    }
+    for name, formulas in found.items():
+        lines, left_out = counts[name]
         train, dev = [], []
         for formula_key, formula in formulas.items():
-            if formula_key in kept_out:
+            if kept_out.intersection((formula_key, key(normalize(formula)))):
                 left_out["kept out"] += 1
             else:
                 (dev if is_dev(formula_key) else train).append(formula)
         (out / f"{name}.txt").write_text("\n".join(train) + "\n", encoding="utf-8")
         (out / f"{name}.dev.txt").write_text("\n".join(dev) + "\n", encoding="utf-8")
         known += map(normalize, train)
-        report[name] = {"lines": len(lines), "train": len(train), "dev": len(dev), **left_out}
+        report[name] = {"lines": lines, "train": len(train), "dev": len(dev), **left_out}
         print(name, report[name], flush=True)
     (out / "lists.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     random = Random(0)
