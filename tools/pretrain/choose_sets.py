@@ -3,8 +3,9 @@ r"""Choose the formulas, renderers and looks of the sets. Run once; `sets/*.tsv`
     python tools/pretrain/choose_sets.py CANDIDATES.json
 
 CANDIDATES.json has, for each list, the formulas that the first embedded model's lists had held out
-(one in a hundred by the CRC of their normal form; all of chemistry, which it never saw). A formula's
-key decides between dev and test. Rows that cannot be rendered are replaced.
+(one in a hundred by the CRC of their normal form). Of chemistry, which that model never saw, it has the
+reactions that no list of a later run has. A formula's key decides between dev and test. Rows that cannot
+be rendered are replaced.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 from holdout import SETS, key
@@ -22,7 +24,7 @@ from texlens.data.formulas.kinds import MADE_KINDS
 from texlens.data.pictures.renderers.base import Style
 from texlens.data.pictures.renderers.browser import DARK, HELD_OUT_FONTS, LIGHT, MATH_FONTS
 from texlens.data.pictures.renderers.pdftex import SMOOTH_FONTS
-from texlens.latex import normalize
+from texlens.latex import normalize, tokenize
 
 # Shares of the lists, and of all generated kinds together.
 SCHOOL = {"school_k12": 15, "school_handwritten_captions": 8, "differential_equations": 5,
@@ -32,7 +34,10 @@ PAPERS = {"arxiv_display": 40, "arxiv_inline": 20, "arxiv_hep_short": 12, "stack
           "school_k12": 6, "differential_equations": 4, "logic_and_types": 3, "made": 7}  # fmt: skip
 ALL = {"school_k12": 15, "school_handwritten_captions": 10, "differential_equations": 4,
        "arxiv_inline": 20, "arxiv_display": 30, "arxiv_hep_short": 6, "made": 15}  # fmt: skip
-CHEMISTRY = {"chemistry_reactions": 70, "made": 30}
+# The list has reactions of gases, without charges, states and words over arrows: textbooks have those.
+CHEMISTRY = {"textbook": 58, "chemistry_reactions": 24, "made": 18}
+TEXTBOOK = SETS / "textbook_chemistry.txt"
+CHEMISTRY_CHARACTERS = 40  # of a reaction of the list, at least
 MADE = ("words", "named", "units", "degrees", "boxed", "money", "cases", "matrix", "aligned", "nested",
         "roots", "single", "number", "plain", "school")  # fmt: skip
 
@@ -69,9 +74,22 @@ def any_style(random: Random) -> Style:
     return screen_style(random) if random.random() < 0.5 else print_style(random)
 
 
+def small_style(random: Random) -> Style:
+    """A screen or, one time in three, a page, with small type: 12 to 36 pixels an em."""
+    if random.random() < 1 / 3:
+        return replace(print_style(random), scale=float(random.choice((10, 12, 14, 17, 20, 26))))
+    size, scale = random.choice((12, 13, 14, 15, 16, 18)), random.choice((1, 1, 1.25, 1.5, 2))
+    return replace(screen_style(random), size=float(size), scale=float(scale))
+
+
 def no_look(random: Random, style: Style) -> dict[str, float]:
     """As it is; one in ten with JPEG."""
     return {"jpeg": round(random.uniform(0.2, 0.8), 2)} if random.random() < 0.1 else {}
+
+
+def use_look(random: Random, style: Style) -> dict[str, float]:
+    """A page perhaps scanned, a screen perhaps with JPEG."""
+    return scan_look(random, style) if style.renderer == "pdftex" else no_look(random, style)
 
 
 def scan_look(random: Random, style: Style) -> dict[str, float]:
@@ -107,7 +125,7 @@ Look = Callable[[Random, Style], dict[str, float]]
 PLANS: dict[str, tuple[int, dict[str, int], Callable[[Random], Style], Look, int]] = {
     "screens": (400, SCHOOL, screen_style, no_look, 160),
     "print": (400, PAPERS, print_style, scan_look, 220),
-    "chemistry": (150, CHEMISTRY, any_style, no_look, 300),
+    "chemistry": (150, CHEMISTRY, small_style, use_look, 300),
     "photos": (200, ALL, any_style, photo_look, 120),
 }
 
@@ -115,6 +133,12 @@ PLANS: dict[str, tuple[int, dict[str, int], Callable[[Random], Style], Look, int
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:  # noqa: PTH123
         candidates: dict[str, list[str]] = json.load(file)
+    candidates["textbook"] = TEXTBOOK.read_text(encoding="utf-8").splitlines()
+    candidates["chemistry_reactions"] = [
+        reaction
+        for reaction in candidates["chemistry_reactions"]
+        if len(reaction) >= CHEMISTRY_CHARACTERS
+    ]
     taken: set[str] = set()
     pools: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, lines in candidates.items():
@@ -134,15 +158,17 @@ def main() -> None:
                     (source,) = random.choices(list(shares), list(shares.values()))
                     formula, label = _next(source, name, part, pools, random)
                     name_key = key(formula)
-                    fits = len(normalize(formula).split()) <= longest
+                    fits = len(tokenize(normalize(formula))) <= longest
                     if name_key in taken or part_of(name_key) != part or not fits:
                         continue
                     taken.add(name_key)
                     style = style_of(random)
+                    if style.renderer == "mathml" and "[$" in formula:
+                        continue  # Temml sets a formula over an arrow upright
                     row = Row(
                         f"{name}-{part}-{len(rows) + len(batch):03d}", name_key, label, style,
                         random.choice((2, 4, 8, 12, 20)), look_of(random, style),
-                        formula if label.startswith("made") else "",
+                        formula if label.startswith(("made", "textbook")) else "",
                     )  # fmt: skip
                     batch.append(row)
                     formulas.append(formula)

@@ -31,7 +31,7 @@ from texlens.data.parquet import write_examples
 from texlens.data.pictures.augmentation import Picture, augment
 from texlens.data.pictures.renderers import BROWSER_RENDERERS, Style
 from texlens.data.pictures.renderers.browser import close_browser, photograph
-from texlens.data.pictures.renderers.pdftex import EM_INCHES, packages_for
+from texlens.data.pictures.renderers.pdftex import EM_INCHES, packages_for, wrong_glyphs
 from texlens.engine import Failure
 from texlens.images import crop_to_ink, encode_png
 from texlens.latex import normalize
@@ -136,7 +136,10 @@ def _by_tex(texts: Sequence[str], styles: Sequence[Style]) -> list[Picture | str
         texts, font=font, dpi=[style.scale / EM_INCHES for style in styles], display=display,
         packages=packages_for(texts, font),
     )  # fmt: skip
-    return [page.message if isinstance(page, Failure) else page for page in pages]
+    return [
+        wrong_glyphs(text, font) or (page.message if isinstance(page, Failure) else page)
+        for text, page in zip(texts, pages, strict=True)
+    ]
 
 
 def _finished(page: Picture, row: Row) -> Picture | str:
