@@ -101,13 +101,14 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         prompts, scored = gather_object(prompts), gather_object(self.rewards.last)
         if self.completions is not None and self.accelerator.is_main_process:
             self._log_mean(self.completions.add(self.state.global_step + 1, prompts, scored))
-        self.clock.lap("rewards")
+        self.clock.lap("logging")
         return batch
 
     def _calculate_rewards(self, *args: Any) -> Tensor:
         """Extends `GRPOTrainer._calculate_rewards`, before which TRL computes log probabilities."""
         self.clock.lap("log_probs")
         rewards: Tensor = super()._calculate_rewards(*args)
+        self.clock.lap("rewards")
         return rewards
 
     def compute_loss(self, *arguments: Any, **settings: Any) -> Tensor:
