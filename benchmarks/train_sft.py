@@ -36,6 +36,7 @@ from PIL import Image
 from texlens.data.formulas.grammar import generate
 from texlens.data.parquet import read_examples, write_examples
 from texlens.model.load import EMBEDDED
+from texlens.model.processor import load_processor
 from texlens.records import Example
 from texlens.render import Size, png_many
 from texlens.train.data.prepared import prepare_examples
@@ -59,7 +60,8 @@ def drawn_examples(count: int) -> list[Example]:
 class Clock:
     """The times at which steps began, by the clock and of this process, and tokens given to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, pad: int) -> None:
+        self.pad = pad
         self.began: list[tuple[float, float]] = []
         self.tokens = self.padding = 0
 
@@ -70,9 +72,8 @@ class Clock:
 
         def timed(itself: Any, model: Any, inputs: Any, *rest: Any, **more: Any) -> Any:
             self.began.append((time.perf_counter(), time.process_time()))
-            mask = inputs["attention_mask"]
-            self.tokens += mask.numel()
-            self.padding += int(mask.numel() - mask.sum())
+            self.tokens += inputs["input_ids"].numel()
+            self.padding += int((inputs["input_ids"] == self.pad).sum())
             return honest(itself, model, inputs, *rest, **more)
 
         trainer.training_step = timed
@@ -88,7 +89,8 @@ class Clock:
 
 
 def ours(config: SftConfig, out: Path) -> tuple[Clock, float]:
-    with Clock().watching(FormulaSftTrainer) as clock:
+    pad = load_processor(str(config.model)).tokenizer.pad_token_id
+    with Clock(pad).watching(FormulaSftTrainer) as clock:
         train_sft(config, out)
     from texlens.train.run.curves import read_log
 
@@ -99,8 +101,6 @@ def plain(config: SftConfig, table: Any, out: Path) -> tuple[Clock, float]:
     """TRL's documented way, on a table of prompt, completion and images."""
     from transformers import Qwen2_5_VLForConditionalGeneration
     from trl import SFTConfig, SFTTrainer
-
-    from texlens.model.processor import load_processor
 
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
         config.model, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True
@@ -124,14 +124,16 @@ def plain(config: SftConfig, table: Any, out: Path) -> tuple[Clock, float]:
         disable_tqdm=True,
         seed=config.seed,
     )
+    processor = load_processor(str(config.model))
     trainer = SFTTrainer(
         model=model,
         args=arguments,
         train_dataset=table,
-        processing_class=load_processor(str(config.model)),
+        processing_class=processor,
         peft_config=lora_config(config),
     )
-    with Clock().watching(SFTTrainer) as clock, contextlib.redirect_stdout(io.StringIO()):
+    pad = processor.tokenizer.pad_token_id
+    with Clock(pad).watching(SFTTrainer) as clock, contextlib.redirect_stdout(io.StringIO()):
         trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return clock, losses[-1] if losses else float("nan")

@@ -19,6 +19,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 
 from texlens.train.network.adapters import on_cpu
 from texlens.train.network.graphed import graph_language_model
+from texlens.train.network.onednn import use_onednn
 from texlens.train.settings import FineTuningConfig
 
 
@@ -28,6 +29,7 @@ def make_fast(network: torch.nn.Module, config: FineTuningConfig, *, recordable:
     It is `recordable` where one process trains it without gradient checkpointing.
     """
     if on_cpu(config):
+        use_onednn(network)
         return
     if config.compile:
         compile_layers(network)

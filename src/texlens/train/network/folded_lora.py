@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor
-from torch.nn import functional
+
+from texlens.train.network.onednn import linear
 
 
 class FoldedLora(LoraLinear):
@@ -31,7 +32,7 @@ class FoldedLora(LoraLinear):
         weight = torch.addmm(base.weight.to(out.dtype), out, into, alpha=self.scaling[name])
         if not torch.is_autocast_enabled(x.device.type):
             weight = weight.to(x.dtype)
-        return functional.linear(x, weight, base.bias)
+        return linear(x, weight, base.bias)
 
 
 def fold_lora(network: torch.nn.Module) -> None:
