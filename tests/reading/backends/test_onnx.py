@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from PIL import Image
 from texlens.errors import InputError
 from texlens.model.load import EMBEDDED, load_model
 from texlens.reading import Reader
-from texlens.reading.backends.base import DECODER_GRAPH, VISION_GRAPH
+from texlens.reading.backends.base import DECODER_GRAPH, VISION_GRAPH, graphs_of
 from texlens.reading.backends.onnx_backend import OnnxBackend
 from texlens.reading.backends.onnx_pictures import PatchMaker
 from texlens.reading.backends.torch_backend import TorchBackend
@@ -148,6 +149,17 @@ def test_onnxruntime_is_chosen_where_it_can_do_what_is_asked(
         assert isinstance(Reader(model, dtype="bfloat16").backend, TorchBackend)
         assert isinstance(Reader(model, decoding="model").backend, TorchBackend)
     assert isinstance(Reader(model_folder).backend, TorchBackend)  # has no graphs
+
+
+def test_a_model_of_the_embedded_ones_shape_takes_its_graphs(tmp_path: Path) -> None:
+    assert graphs_of(tmp_path) is None
+    config = json.loads((EMBEDDED / "config.json").read_text())
+    config["text_config"]["dtype"] = "float32"  # as transformers writes it
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert graphs_of(tmp_path) == EMBEDDED
+    config["text_config"]["hidden_size"] = 512
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert graphs_of(tmp_path) is None
 
 
 def test_batches_read_by_several_threads_give_the_same(

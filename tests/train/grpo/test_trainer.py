@@ -15,7 +15,6 @@ from PIL import Image
 from texlens.model.load import Loaded, load_model
 from texlens.train.grpo.sampling.base import Sampling
 from texlens.train.grpo.sampling.graphed import GraphedSampler
-from texlens.train.grpo.sampling.lean import lean_decoder, sample
 from texlens.train.grpo.sampling.sampler import sample_by_generate
 from texlens.train.grpo.trainer import (
     FormulaGrpoTrainer,
@@ -190,12 +189,6 @@ def test_one_pass_a_picture_gives_the_same_output_and_gradients(model_folder: Pa
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-3)
 
 
-def by_lean_pass(model: Any, *arguments: Any) -> list[list[int]]:
-    decoder = lean_decoder(model)
-    assert decoder is not None
-    return sample(decoder, *arguments)
-
-
 def by_fixed_cache(model: Any, *arguments: Any) -> list[list[int]]:
     return GraphedSampler(model).sample(*arguments)
 
@@ -203,7 +196,7 @@ def by_fixed_cache(model: Any, *arguments: Any) -> list[list[int]]:
 Sampled = Callable[..., list[list[int]]]
 
 
-@pytest.mark.parametrize("sampled", [by_lean_pass, by_fixed_cache, sample_by_generate])
+@pytest.mark.parametrize("sampled", [by_fixed_cache, sample_by_generate])
 def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
     model_folder: Path, sampled: Sampled
 ) -> None:
@@ -231,7 +224,7 @@ def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
     assert other > 0.2, "the two pictures must differ for this test to tell them apart"
 
 
-@pytest.mark.parametrize("sampled", [by_lean_pass, by_fixed_cache, sample_by_generate])
+@pytest.mark.parametrize("sampled", [by_fixed_cache, sample_by_generate])
 def test_sampled_answers_are_those_of_generate_when_it_is_cold(
     model_folder: Path, sampled: Sampled
 ) -> None:

@@ -21,10 +21,13 @@ from texlens.model.prompt_config import PromptConfig, prompt_for
 from texlens.model.small import missing_prompt_config
 from texlens.reading.decoding.generation import GREEDY, Completion, DecodingConfig
 from texlens.reading.pictures.framing import Frame
+from texlens.runs import read_json
 
 VISION_GRAPH = "vision.onnx"
 DECODER_GRAPH = "decoder.onnx"
 _FOR_ONNX = ("onnxruntime", "tokenizers", "safetensors", "llguidance")
+
+_NO_SHAPE = ("dtype", "bos_token_id", "eos_token_id", "pad_token_id", "initializer_range")
 
 BackendName = Literal["auto", "torch", "onnx"]
 Decoding = Literal["greedy", "model"]
@@ -89,7 +92,7 @@ def open_backend(
     """A backend with a model, loaded as `load_model` does; a loaded one is run in torch.
 
     "auto": onnxruntime where it is installed and can do what is asked, else torch. onnxruntime runs
-    the models whose folder holds their graphs, the embedded one among them: on the CPU, in float32,
+    the models that have graphs (`graphs_of`), the embedded one among them: on the CPU, in float32,
     without adapter, greedily. `prompt` replaces the model's own, as `prompt_for` takes it.
 
     Raises InputError when the model cannot be loaded, or not by this backend.
@@ -106,9 +109,8 @@ def open_backend(
     }
     needs_torch = [option for option, is_given in options.items() if is_given]
     if backend == "auto":
-        fits_onnx = has_graphs(folder) and not needs_torch and all(map(is_installed, _FOR_ONNX))
-        has_onnx = fits_onnx and import_failure("onnxruntime") is None
-        backend = "onnx" if has_onnx or not _has_torch() else "torch"
+        fits_onnx = not needs_torch and graphs_of(folder) is not None and has_onnxruntime()
+        backend = "onnx" if fits_onnx or not _has_torch() else "torch"
     if backend == "torch":
         loaded = load_model(model, adapter, dtype, device, quantisation)
         return _checked(_torch_backend(loaded, max_new_tokens, prompt))
@@ -123,9 +125,33 @@ def open_backend(
     return _checked(OnnxBackend(folder, max_new_tokens=max_new_tokens, prompt=prompt))
 
 
-def has_graphs(folder: Path) -> bool:
-    """Whether a folder contains a model that runs in onnxruntime."""
-    return all((folder / name).is_file() for name in (VISION_GRAPH, DECODER_GRAPH))
+def graphs_of(model: Path) -> Path | None:
+    """The folder with the graphs by which onnxruntime runs the model in a folder; None: it cannot.
+
+    They are in the model's own folder, or those of the embedded model for one of the same shape.
+    """
+    if all((model / name).is_file() for name in (VISION_GRAPH, DECODER_GRAPH)):
+        return model
+    shape = _shape(model)
+    return EMBEDDED if shape and shape == _shape(EMBEDDED) else None
+
+
+def _shape(model: Path) -> dict[str, Any]:
+    """The settings of a model's two towers; empty where the folder holds none."""
+    try:
+        config = read_json(model / "config.json")
+        towers: dict[str, Any] = {part: config[part] for part in ("text_config", "vision_config")}
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {
+        part: {name: value for name, value in settings.items() if name not in _NO_SHAPE}
+        for part, settings in towers.items()
+    } | {"tied": config.get("tie_word_embeddings")}
+
+
+def has_onnxruntime() -> bool:
+    """Whether what reading by onnxruntime needs is installed."""
+    return all(map(is_installed, _FOR_ONNX)) and import_failure("onnxruntime") is None
 
 
 def _torch_backend(

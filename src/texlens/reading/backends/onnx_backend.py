@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from texlens.errors import InputError
 from texlens.model.prompt_config import PromptConfig, load_prompt_config, prompt_for
-from texlens.reading.backends.base import has_graphs
+from texlens.reading.backends.base import graphs_of
 from texlens.reading.backends.onnx_graphs import Floats, Text, Vision, load_weights
 from texlens.reading.backends.onnx_pictures import PatchMaker
 from texlens.reading.decoding.generation import (
@@ -34,7 +34,7 @@ _BATCH_SIZE = 64
 
 
 class OnnxBackend:
-    """The model of a folder that holds its graphs, on the CPU in float32.
+    """The model of a folder, if there are graphs for it, on the CPU in float32.
 
     `decode` computes in the thread that calls it. As many threads as there are cores may, or as
     OMP_NUM_THREADS asks for.
@@ -49,7 +49,8 @@ class OnnxBackend:
         max_new_tokens: int | None = None,
         prompt: PromptConfig | str | Path | None = None,
     ) -> None:
-        if not has_graphs(folder):
+        graphs = graphs_of(folder)
+        if graphs is None:
             raise InputError(
                 f"'{folder}' holds no graphs for onnxruntime: run  pip install 'texlens[model]'  "
                 "and read with torch."
@@ -75,8 +76,8 @@ class OnnxBackend:
         place = int(np.flatnonzero(ids == config["image_token_id"])[0])
         self._before, self._after = ids[:place], ids[place + 1 :]
         self._weights = load_weights(folder)
-        self._vision = Vision(folder, config, self._weights)
-        self._text = Text(folder, config, self._weights)
+        self._vision = Vision(graphs, config, self._weights)
+        self._text = Text(graphs, config, self._weights)
 
     @property
     def fingerprint(self) -> str:

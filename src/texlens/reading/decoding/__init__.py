@@ -5,6 +5,5 @@ log-probabilities, and why an answer was cut.
 
 Read in this order: `generation` (the loop, the same for all backends), `constraints` (only LaTeX
 that parses), `repair` (of an answer that does not), `guard` (when which of the two is used),
-`positions` (of a prompt's tokens), `lean_forward` (a fast forward pass in torch) and `greedy` (a
-Qwen2.5-VL in torch).
+`positions` (of a prompt's tokens) and `greedy` (a Qwen2.5-VL in torch).
 """

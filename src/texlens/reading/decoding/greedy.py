@@ -1,4 +1,4 @@
-"""Decoding a batch of pictures with torch, by the lean forward pass where it fits the model."""
+"""Decoding a batch of pictures with torch, by transformers' `generate`."""
 
 from __future__ import annotations
 
@@ -8,58 +8,38 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from texlens.reading.decoding import lean_forward as lean
 from texlens.reading.decoding.generation import (
     GREEDY,
     Completion,
     DecodingConfig,
     GenerationBatch,
-    generate,
 )
-from texlens.reading.decoding.positions import prompt_positions
 
 
 class Decoder:
-    """Decoding with a Qwen2.5-VL, or a PEFT model around one.
-
-    A model that the lean pass does not support goes through the stock `generate`.
-    """
+    """Decoding with a Qwen2.5-VL, or a PEFT model around one."""
 
     def __init__(self, model: Any, *, max_new_tokens: int) -> None:
         self.model = model
         self.max_new_tokens = max_new_tokens
         ends = model.generation_config.eos_token_id
         self.end_tokens = tuple(ends) if isinstance(ends, list | tuple) else (ends,)
-        self.is_lean = lean.is_supported(model)
-        if self.is_lean:
-            with torch.inference_mode():
-                self._vision, self._text = lean.Vision(model), lean.Text(model)
 
     @torch.inference_mode()
     def decode(
         self, inputs: dict[str, Tensor], decoding: DecodingConfig = GREEDY
     ) -> list[Completion]:
-        """One answer a row of a processor's batch: one picture a row, padded on the left."""
-        if decoding.by_model:
-            return self.generate_by_model(inputs, decoding.seed)
-        if not self.is_lean:
-            return self.generate(inputs, decoding)
-        logits, cache, positions = self.read_prompts(inputs)
-        batch = self._batch(len(positions), decoding)
-        return generate(
-            batch, logits, cache, positions, next_tokens=_next_tokens, step=self._text.step
-        )
-
-    @torch.inference_mode()
-    def generate(
-        self, inputs: dict[str, Tensor], decoding: DecodingConfig = GREEDY
-    ) -> list[Completion]:
-        """The same by the stock class.
+        """One answer a row of a processor's batch: one picture a row, padded on the left.
 
         The penalty of 1 keeps the decoding greedy: Qwen2.5-VL's own generation configuration has a
         repetition penalty of 1.05, which formulas suffer from, since they repeat symbols.
         """
-        batch = self._batch(len(inputs["input_ids"]), decoding)
+        if decoding.by_model:
+            return self._decode_by_model(inputs, decoding.seed)
+        count = len(inputs["input_ids"])
+        batch = GenerationBatch(
+            count, decoding, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
+        )
         self.model.generate(
             **inputs,
             max_new_tokens=self.max_new_tokens,
@@ -70,9 +50,8 @@ class Decoder:
         )
         return batch.completions()
 
-    @torch.inference_mode()
-    def generate_by_model(self, inputs: dict[str, Tensor], seed: int = 0) -> list[Completion]:
-        """The same by the stock class and the model's own generation configuration.
+    def _decode_by_model(self, inputs: dict[str, Tensor], seed: int = 0) -> list[Completion]:
+        """The same by the model's own generation configuration.
 
         The log-probabilities are those after its penalties and before its temperature.
         """
@@ -93,43 +72,6 @@ class Decoder:
         if ends:
             return Completion(tuple(tokens[: ends[0]]), tuple(logprobs[: ends[0] + 1]))
         return Completion(tuple(tokens), tuple(logprobs), "limit")
-
-    def _batch(self, count: int, decoding: DecodingConfig) -> GenerationBatch:
-        return GenerationBatch(
-            count, decoding, end_tokens=self.end_tokens, max_new_tokens=self.max_new_tokens
-        )
-
-    def read_prompts(self, inputs: dict[str, Tensor]) -> tuple[Tensor, lean.Cache, Tensor]:
-        """Compute a processor's batch, one picture a row, by the lean pass.
-
-        Returns the logits (rows, vocabulary) of each row's first token, the cache, and the
-        position (rows) of that token.
-        """
-        states, positions = self._prompts(inputs)
-        logits, cache = self._text.read_prompts(states, positions)
-        return logits, cache, torch.stack([place.max() + 1 for place in positions])
-
-    def step(self, tokens: Tensor, positions: Tensor, cache: lean.Cache) -> Tensor:
-        """The logits (rows, vocabulary) after these tokens (rows) at these positions (rows)."""
-        return self._text.step(tokens, positions, cache)
-
-    def _prompts(self, inputs: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Each row's prompt, embedded (length, width), and its positions (3, length)."""
-        grids = [(rows, columns) for _, rows, columns in inputs["image_grid_thw"].tolist()]
-        pictures = self._vision.encode(inputs["pixel_values"], grids)
-        states, positions = [], []
-        is_real = inputs["attention_mask"].bool()
-        for row, picture in enumerate(pictures):
-            ids = inputs["input_ids"][row][is_real[row]]
-            height, width = (side // self._vision.merge for side in grids[row])
-            places = (ids == self.model.config.image_token_id).nonzero()
-            first, last = int(places[0]), int(places[-1]) + 1
-            state = self._text.embedding[ids]
-            state[first:last] = picture
-            states.append(state)
-            place = prompt_positions(first, height, width, len(ids) - last)
-            positions.append(torch.from_numpy(place).to(ids.device))
-        return states, positions
 
 
 def _next_tokens(batch: GenerationBatch, logits: Tensor) -> Tensor:

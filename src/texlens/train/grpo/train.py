@@ -168,7 +168,7 @@ def _start(config: GrpoConfig, run: RunFolder) -> Loaded:
     """The network to train: a base with a new adapter, or an adapter to continue.
 
     On a CPU the weights stay in float32, and `precision: bfloat16` is only that of the arithmetic of
-    training: so the lean pass can sample the answers, and the adapter fits the base as it is read.
+    training: so the adapter fits the base as it is read.
     """
     changes: dict[str, Any] = {}
     if on_cpu(config) and config.quantisation is None:

@@ -25,7 +25,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         and x.shape[:-1].numel() >= _ROWS
         and torch.backends.mkldnn.is_available()
     ):
-        output: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        output: Tensor = _Linear.apply(x, weight, bias)
         return output
     return functional.linear(x, weight, bias)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from texlens.metrics.scoring import score_predictions
 from texlens.model.load import Loaded
 from texlens.model.merge import merged
 from texlens.reading import Reader
+from texlens.reading.backends.base import graphs_of, has_onnxruntime
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction
 from texlens.train.data.examples import dev_examples
@@ -68,7 +70,13 @@ class DevEvaluator:
             with gathered_weights(loaded.model):
                 # The network alone: constraints and reading again would hide what it has learnt.
                 copied = _for_reading(loaded)
-                reader = Reader(copied, batch_size=self.batch_size, constrained=False, reread=False)
+                with tempfile.TemporaryDirectory() as folder:
+                    reader = Reader(
+                        _saved_for_onnx(copied, Path(folder)) or copied,
+                        batch_size=self.batch_size,
+                        constrained=False,
+                        reread=False,
+                    )
                 if reader.frame is not None:
                     reader.frame = replace(reader.frame, smallest=self.smallest)
                 with _half_precision(copied.model), without_compilation(copied.model):
@@ -130,6 +138,19 @@ def _for_reading(loaded: Loaded) -> Loaded:
         return loaded
     network = merged(copy.deepcopy(network).float())
     return Loaded(network.eval(), loaded.processor, loaded.prompt_config)
+
+
+def _saved_for_onnx(loaded: Loaded, folder: Path) -> Path | None:
+    """The folder with the network's weights, where onnxruntime reads them; else None."""
+    if loaded.model.device.type != "cpu" or hasattr(loaded.model, "peft_config"):
+        return None
+    loaded.model.config.save_pretrained(folder)
+    if graphs_of(folder) is None or not has_onnxruntime():
+        return None
+    for part in (loaded.model, loaded.processor):
+        part.save_pretrained(folder)
+    loaded.prompt_config.save(folder)
+    return folder
 
 
 def values_by_name(results: DevValues) -> dict[str, float]:

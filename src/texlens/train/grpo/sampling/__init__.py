@@ -3,6 +3,5 @@
 In: a network in training, a processor's batch of prompts, and how many answers each is to get. Out:
 the tokens of the answers.
 
-Read `base` (how answers are sampled), `sampler` (which way is taken), `lean` (a small model on a CPU),
-`graphed` (a GPU).
+Read `base` (how answers are sampled), `sampler` (which way is taken), `graphed` (the fast one).
 """

@@ -1,8 +1,8 @@
-"""Sampling answers for GRPO on a GPU: one CUDA graph a token, each picture and prompt computed once.
+"""Sampling answers for GRPO over a cache of fixed size, each picture and prompt computed once.
 
 Transformers' `generate` starts some five thousand small kernels for each token, which take the CPU a
 tenth of a second whatever the number of answers. Here the pass over one token, with the choice of the
-next, is recorded once as a CUDA graph over a cache of fixed size and replayed for each token. Ended
+next, is recorded once as a CUDA graph and replayed for each token; on a CPU it runs as it is. Ended
 answers leave the batch when half of it has ended.
 
 The weights are a copy of the language model in the type of its arithmetic: adapters are added, and

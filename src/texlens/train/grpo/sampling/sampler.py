@@ -10,7 +10,6 @@ from torch import Tensor
 
 from texlens.train.grpo.sampling.base import Sampling, up_to_end
 from texlens.train.grpo.sampling.graphed import GraphedSampler
-from texlens.train.grpo.sampling.lean import lean_decoder, sample
 from texlens.train.network.adapters import base_model
 from texlens.train.network.probe import set_checkpointing
 
@@ -18,7 +17,7 @@ from texlens.train.network.probe import set_checkpointing
 class Sampler:
     """Samples answers with the present weights of a network in training, as fast as it can.
 
-    On a GPU by CUDA graphs, with a small model on a CPU by the lean pass, else by transformers.
+    On a GPU or a CPU over a cache of fixed size, elsewhere by transformers' `generate`.
     `network` is a Qwen2.5-VL, or a PEFT model around one.
     """
 
@@ -39,12 +38,9 @@ class Sampler:
         Returns:
             The tokens of each answer with its end token, if it has one before `max_new_tokens`.
         """
-        if base_model(self.network).device.type == "cuda":
+        if base_model(self.network).device.type in ("cuda", "cpu"):
             self._graphed = self._graphed or GraphedSampler(self.network)
             return self._graphed.sample(inputs, repeats, sampling)
-        decoder = lean_decoder(self.network)
-        if decoder is not None:
-            return sample(decoder, inputs, repeats, sampling)
         return sample_by_generate(self.network, inputs, repeats, sampling)
 
 
