@@ -37,14 +37,29 @@ def answer(text: Any, finish: str = "stop", logprobs: list[float] | None = None)
     return {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
 
 
-def vllm_answer(tokens: list[tuple[str, float]], finish: str = "stop") -> Body:
-    """As vLLM 0.32 answers: the end token is among the tokens, and not in the text."""
+def vllm_answer(
+    tokens: list[tuple[str, float]],
+    finish: str = "stop",
+    alternatives: dict[int, dict[str, float]] | None = None,
+) -> Body:
+    """As vLLM 0.32 answers: the end token is among the tokens, and not in the text.
+
+    `alternatives` are the other likely tokens of a step (`top_logprobs`).
+    """
     ended = finish == "stop"
     body = answer("".join(text for text, _ in (tokens[:-1] if ended else tokens)), finish)
     body["choices"][0]["logprobs"] = {
         "content": [
-            {"token": text, "logprob": p, "bytes": list(text.encode()), "top_logprobs": []}
-            for text, p in tokens
+            {
+                "token": text,
+                "logprob": p,
+                "bytes": list(text.encode()),
+                "top_logprobs": [
+                    {"token": other, "logprob": q, "bytes": list(other.encode())}
+                    for other, q in {text: p, **(alternatives or {}).get(step, {})}.items()
+                ],
+            }
+            for step, (text, p) in enumerate(tokens)
         ]
     }
     return body

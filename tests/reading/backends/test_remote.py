@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,34 @@ def test_a_small_models_broken_answer_is_asked_for_again_under_the_grammar(
     for other in (large, unconstrained):
         assert other.latex == r"\left(x"
         assert other.warnings == ("does_not_parse",)
+
+
+UNCLOSED = [(text, -0.01) for text in (r"\frac", " {", " a", " }", " {", " b")]
+
+
+@pytest.mark.parametrize("takes_grammar", [True, False])
+def test_an_answer_is_repaired_where_the_grammar_gives_nothing(takes_grammar: bool) -> None:
+    def behaviour(body: Body) -> tuple[int, dict[str, str], Any]:
+        if "structured_outputs" in body:
+            if takes_grammar:
+                return 200, {}, vllm_answer(UNCLOSED, finish="length")
+            return 400, {}, {"error": {"message": "no such field: structured_outputs"}}
+        near = {6: {" }": -1.0}} if body.get("top_logprobs") else None
+        return 200, {}, vllm_answer([*UNCLOSED, ("<|im_end|>", -0.5)], alternatives=near)
+
+    with fake(behaviour) as (url, seen), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it takes none
+        reader = RemoteReader(url, str(EMBEDDED), concurrency=1)
+        readings = list(reader.read_many([formula(), formula()]))
+    asked = [("structured_outputs" in body, body.get("top_logprobs")) for body in seen]
+    assert asked[:3] == [(False, None), (True, None), (False, 20)]
+    assert asked[3:] == (asked[:3] if takes_grammar else [(False, None), (False, 20)])
+    for reading in readings:
+        assert reading.latex == r"\frac{a}{b}"
+        assert "does_not_parse" not in reading.warnings
+        assert [token.text for token in reading.tokens] == [*(text for text, _ in UNCLOSED), " }"]
+        assert reading.tokens[-1].logprob == pytest.approx(-1.0)
+        assert reading.tokens[0].logprob == -0.01
 
 
 @pytest.mark.parametrize("finish", ["length", "stop"])

@@ -4,10 +4,11 @@ Pictures are opened, turned upright and framed here, as for a local model, and s
 server is busy (429), fails (5xx) or drops the connection, the openai client tries again with
 exponential backoff and jitter.
 
-Where a small model's answer does not parse, the server is asked once more, with the grammar of
-`latex.grammar` in the field of vLLM (`structured_outputs`). Only then: under a grammar vLLM returns
-the probabilities among the allowed tokens alone. Nothing is read in other sizes. The confidence is
-calibrated where the model's folder is at hand.
+Where a small model's answer does not parse, the server is asked once more with the grammar of
+`latex.grammar`, in the field of vLLM (`structured_outputs`); where that gives nothing, the answer is
+repaired (`remote_repair`). Only then: under a grammar vLLM returns the probabilities among the allowed
+tokens alone. Nothing is read in other sizes. The confidence is calibrated where the model's folder
+is at hand.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from texlens.model.prompt_config import (
 )
 from texlens.model.small import is_small, missing_prompt_config
 from texlens.reading.answers import in_both_forms, parse_response
+from texlens.reading.backends.remote_repair import ALTERNATIVES, Step, repairer_for
 from texlens.reading.confidence import calibrated, load_calibration, with_formula_warning
 from texlens.reading.pictures.framing import NoInk, frame_of_folder, open_framed
 from texlens.reading.pictures.opening import as_png
@@ -64,8 +66,8 @@ class RemoteReader:
         concurrency: requests at a time.
         timeout_s: seconds for one request, including the time in the server's queue.
         token: the server's API key. None: the environment variable TEXLENS_API_KEY.
-        constrained: where an answer does not parse, let the server constrain it to LaTeX that does.
-            None: where the folder of a small model is at hand, and until the server refuses it.
+        constrained: where an answer does not parse, let the server constrain it to LaTeX that does, or
+            repair it. None: where the folder of a small model is at hand. Repairs need that folder.
 
     Raises InputError when the address or the prompt configuration is wrong, or openai is not installed.
     """
@@ -103,8 +105,10 @@ class RemoteReader:
         )
         self._timeout_s = timeout_s
         self._with_logprobs = True  # until the server refuses
+        self._constrains = self._may_constrain(constrained, folder)
         self._must_constrain = constrained is True
-        self._constrains = self._may_constrain(constrained, folder)  # until the server refuses
+        self._with_grammar = True  # until the server refuses
+        self._repairer = repairer_for(folder) if self._constrains else None
         if self.frame is None and folder is not None and (advice := missing_prompt_config(folder)):
             warnings.warn(advice, stacklevel=2)
 
@@ -176,8 +180,11 @@ class RemoteReader:
         longest = max(image.size)
         return as_png(image, max_side=longest if shrink >= 1 else max(1, int(longest * shrink)))
 
-    def _ask(self, content: bytes, grammar: str | None = None) -> Any:
-        """The server's answer to a picture. Raises InputError when there is none."""
+    def _ask(self, content: bytes, **more: Any) -> Any:
+        """The server's answer to a picture; `more` are options that it may refuse.
+
+        Raises InputError when there is none, _Refused where an option is.
+        """
         import openai
 
         picture = {"type": "image_url", "image_url": {"url": data_address(content)}}
@@ -187,8 +194,6 @@ class RemoteReader:
             {"role": "user", "content": [picture, instruction]},
         ]
         options: dict[str, Any] = {"logprobs": True} if self._with_logprobs else {}
-        if grammar is not None:
-            options["extra_body"] = {"structured_outputs": {"grammar": grammar}}
         try:
             return self._client.chat.completions.create(
                 model=self.model,
@@ -196,32 +201,62 @@ class RemoteReader:
                 max_tokens=self.max_new_tokens,
                 temperature=0.0,
                 **options,
+                **more,
             )
         except (openai.OpenAIError, ValueError) as error:  # ValueError: the answer is not JSON
-            if grammar is not None and _is_refusal(error, "structured", "grammar"):
-                raise _GrammarRefused(_message(error)) from error
+            if more and _is_refusal(error, "structured", "grammar", "logprob"):
+                raise _Refused(_message(error)) from error
             if not ("logprobs" in options and _is_refusal(error, "logprob")):
                 raise self._failure(error) from error
         self._with_logprobs = False
-        return self._ask(content, grammar)
+        return self._ask(content)
 
     def _constrained(self, reading: Reading, content: bytes) -> Reading:
-        """The reading that the server's decoding gives under the grammar, else `reading`."""
+        """The reading that the server's decoding gives under the grammar, else a repair, else `reading`."""
+        other = self._under_grammar(reading, content) if self._with_grammar else None
+        return other or self._repaired(reading, content) or reading
+
+    def _under_grammar(self, reading: Reading, content: bytes) -> Reading | None:
+        grammar = {"structured_outputs": {"grammar": lark_grammar()}}
         try:
-            other = self._reading(reading.path, self._ask(content, lark_grammar()))
-        except _GrammarRefused as refusal:
-            what = f"The server at {self.endpoint} takes no grammar ({refusal})."
+            other = self._reading(reading.path, self._ask(content, extra_body=grammar))
+        except _Refused as refusal:
+            what = f"The server at {self.endpoint} takes no grammar ({refusal})"
             if self._must_constrain:
-                raise ServerError(what) from refusal
-            self._constrains = False
-            warnings.warn(f"{what} Its answers are not constrained.", stacklevel=2)
-            return reading
+                raise ServerError(f"{what}.") from refusal
+            self._with_grammar = False
+            warnings.warn(f"{what}: its answers are not constrained.", stacklevel=2)
+            return None
         except InputError:  # the first answer is there
-            return reading
+            return None
         if {"does_not_parse", "unfinished"}.intersection(other.warnings):
-            return reading  # nearer to what the model sees than one that ran on
+            return None  # it ran on, and has nothing to do with the picture any more
         # Among allowed tokens alone a forced one may look certain.
         return replace(other, confidence=min(reading.confidence, other.confidence))
+
+    def _repaired(self, reading: Reading, content: bytes) -> Reading | None:
+        if self._repairer is None or not self._with_logprobs or "unfinished" in reading.warnings:
+            return None
+        try:  # once more, with the tokens that the model nearly wrote
+            answer = self._ask(content, top_logprobs=ALTERNATIVES)
+        except (_Refused, InputError):
+            return None
+        steps = _steps(next(iter(answer.choices or ()), None))
+        found = self._repairer.repaired(steps) if _ends(steps, reading.normal) else None
+        if found is None:
+            return None
+        latex, codes = parse_response(found.text, "plain", is_finished=True)
+        if codes or not katex_valid([latex])[0]:
+            return None
+        total = sum(step.token.logprob for step in steps) - found.cost
+        confidence = math.exp(total / len(steps))
+        repaired = Reading(reading.path, latex, confidence, found.tokens)
+        return self._finished(replace(repaired, prompt_tokens=reading.prompt_tokens))
+
+    def _finished(self, reading: Reading) -> Reading:
+        """The reading with its calibrated confidence and in both forms."""
+        reading = with_formula_warning(reading, self.calibration)
+        return in_both_forms(calibrated(reading, self.calibration))
 
     def _may_constrain(self, wanted: bool | None, folder: Path | None) -> bool:
         """Whether to ask for constrained answers: `wanted`, or None for a small model's alone."""
@@ -259,9 +294,10 @@ class RemoteReader:
         if choice is None or not isinstance(response, str):
             raise self._failure(None)
         is_finished = choice.finish_reason != "length"
-        entries = _tokens(choice)
+        steps = _steps(choice)
+        entries = tuple(step.token for step in steps)
         # The end token counts for the confidence, and is no part of the text.
-        tokens = entries[: len(entries) - _ends(entries, response)] if is_finished else entries
+        tokens = entries[: len(entries) - _ends(steps, response)] if is_finished else entries
         latex, codes = parse_response(
             response, self.prompt_config.answer_format, is_finished=is_finished
         )
@@ -271,24 +307,24 @@ class RemoteReader:
             "no_logprobs": not entries,
         }
         mean = sum(token.logprob for token in entries) / len(entries) if entries else -math.inf
-        reading = Reading(
-            path=name,
-            latex=latex,
-            confidence=min(1.0, math.exp(mean)),
-            tokens=tokens,
-            warnings=(*codes, *(code for code, is_given in further.items() if is_given)),
-            prompt_tokens=_prompt_tokens(answer),
+        return self._finished(
+            Reading(
+                path=name,
+                latex=latex,
+                confidence=min(1.0, math.exp(mean)),
+                tokens=tokens,
+                warnings=(*codes, *(code for code, is_given in further.items() if is_given)),
+                prompt_tokens=_prompt_tokens(answer),
+            )
         )
-        reading = with_formula_warning(reading, self.calibration)
-        return in_both_forms(calibrated(reading, self.calibration))
 
 
 class ServerError(TexlensError):
     """The server cannot be used: this ends the reading of all pictures."""
 
 
-class _GrammarRefused(Exception):
-    """The server does not take a grammar, or not this one."""
+class _Refused(Exception):
+    """The server does not take an option of a request."""
 
 
 def _is_refusal(error: Exception, *words: str) -> bool:
@@ -311,11 +347,14 @@ def _folder(prompt: PromptConfig | str | Path | None, model: str) -> Path | None
     return folder if folder.is_dir() else None
 
 
-def _tokens(choice: Any) -> tuple[Token, ...]:
+def _steps(choice: Any) -> tuple[Step, ...]:
     """The tokens of an answer with their log-probabilities, if the server returns them."""
     entries = getattr(getattr(choice, "logprobs", None), "content", None) or ()
     return tuple(
-        Token(entry.token, min(0.0, entry.logprob))
+        Step(
+            Token(entry.token, min(0.0, entry.logprob)),
+            {other.token: other.logprob for other in entry.top_logprobs or ()},
+        )
         for entry in entries
         if isinstance(entry.token, str) and isinstance(entry.logprob, float | int)
     )
@@ -327,11 +366,11 @@ def _prompt_tokens(answer: Any) -> int:
     return count if isinstance(count, int) else 0
 
 
-def _ends(tokens: Sequence[Token], response: str) -> bool:
+def _ends(steps: Sequence[Step], response: str) -> bool:
     """Whether the last token is the one that ends an answer, as vLLM returns it, and SGLang."""
-    if not tokens:
+    if not steps:
         return False
-    last = tokens[-1].text
+    last = steps[-1].token.text
     return not last or bool(_SPECIAL.fullmatch(last) and not response.endswith(last))
 
 
