@@ -6,9 +6,9 @@ exponential backoff and jitter.
 
 Where a small model's answer does not parse, the server is asked once more with the grammar of
 `latex.grammar`, in the field of vLLM (`structured_outputs`); where that gives nothing, the answer is
-repaired (`remote_repair`). Only then: under a grammar vLLM returns the probabilities among the allowed
-tokens alone. Nothing is read in other sizes. The confidence is calibrated where the model's folder
-is at hand.
+repaired (`remote_repair`). The first request has no grammar, because under one vLLM returns the
+probabilities among the allowed tokens alone. Nothing is read in other sizes. The confidence is
+calibrated where the model's folder is at hand.
 """
 
 from __future__ import annotations
