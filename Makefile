@@ -18,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-res
 # Two processes of several threads each on two cores are far slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo pipeline test test-all check format clean
+.PHONY: demo pipeline test test-all interop check format clean
 
 demo: $(VENV)/.demo
 	OMP_NUM_THREADS= $(BIN)/texlens demo --out demo-out --force
@@ -31,6 +31,11 @@ test: $(VENV)/.dev check
 
 test-all: $(VENV)/.dev
 	$(PYTEST) -m slow
+
+# Other people's software with TexLens, in environments of their own: gigabytes, and minutes for each
+# tool. Not part of CI; run it before a release. INTEROP_CACHE names another folder than .interop.
+interop:
+	$(PYTHON) interop/suite.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """What constrained decoding, rereading and best-of-N give, and what they cost: one table a data set.
 
-    python benchmarks/constrained_decoding.py DATA.parquet[:FIRST:LAST] ... [--model FOLDER]
+    python benchmarks/constrained_decoding.py DATA.parquet[:FIRST:LAST] ... [--model FOLDER] [--backend onnx]
                                               [--best-of 3 5] [--non-formulas 200]
 
 The same pictures are read in every way, in turns of 64, so that other work on the machine slows
@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -26,7 +27,6 @@ from non_formulas import make_pictures
 from texlens.data.parquet import read_examples
 from texlens.latex import katex_valid, normalize
 from texlens.metrics import score
-from texlens.model.load import load_model
 from texlens.reading import Reader
 from texlens.reading.pictures.opening import open_picture
 from texlens.records import Reading
@@ -121,19 +121,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="*", help="FILE.parquet or FILE.parquet:FIRST:LAST")
     parser.add_argument("--model", help="a model's folder; default: the embedded model")
+    parser.add_argument("--backend", choices=["onnx", "torch"], default="onnx")
     parser.add_argument("--best-of", type=int, nargs="*", default=[3, 5])
     parser.add_argument("--non-formulas", type=int, default=200)
     arguments = parser.parse_args()
 
-    loaded = load_model(arguments.model, device="cpu")
+    def reader(**options: Any) -> Reader:
+        return Reader(arguments.model, backend=arguments.backend, device="cpu", **options)
+
     ways = [
-        Way("unconstrained", Reader(loaded, constrained=False, reread=False)),
-        Way("constrained", Reader(loaded, reread=False)),
-        Way("constrained, reread", Reader(loaded)),
-        *(Way(f"constrained, best of {n}", Reader(loaded, best_of=n)) for n in arguments.best_of),
+        Way("unconstrained", reader(constrained=False, reread=False)),
+        Way("constrained", reader(reread=False)),
+        Way("constrained, reread", reader()),
+        *(Way(f"constrained, best of {n}", reader(best_of=n)) for n in arguments.best_of),
     ]
     print(
-        f"{platform.processor() or platform.machine()}, {ways[0].reader.name}, float32", flush=True
+        f"{platform.processor() or platform.machine()}, {ways[0].reader.name}, "
+        f"{arguments.backend}, float32",
+        flush=True,
     )
     for place in arguments.data:
         pictures, references = formulas(place)
