@@ -43,8 +43,9 @@ def open_environment(cache: Path, packages: Sequence[str]) -> Path:
     options = ["-c", f"{ROOT / 'constraints.txt'}"] if pins else []
     if index := os.environ.get("TORCH_INDEX"):
         options += ["--extra-index-url", index]
-    places = [one.replace("texlens", str(ROOT), 1) if _is_texlens(one) else one for one in packages]
-    run([python, "-m", "pip", "install", "--quiet", *options, *places])
+    for one in packages:  # editable, so that the environment has this checkout as it is now
+        options += ["-e", one.replace("texlens", str(ROOT), 1)] if _is_texlens(one) else [one]
+    run([python, "-m", "pip", "install", "--quiet", *options])
     _mend_torch(python)
     mark.touch()
     return python

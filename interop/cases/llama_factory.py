@@ -15,7 +15,7 @@ RECIPE = {
     "gradient_accumulation_steps": 1, "learning_rate": 1e-3, "max_steps": 8, "logging_steps": 1,
     "report_to": "none", "save_only_model": True,
 }  # fmt: skip
-recipe = OUT / "recipe.json"
+recipe = OUT / "recipe.yaml"  # JSON is YAML; from a .json file 0.9.5 reads nothing
 recipe.write_text(json.dumps(RECIPE))
 subprocess.run(["llamafactory-cli", "train", recipe], check=True)
 history = [json.loads(line) for line in (OUT / "lora" / "trainer_log.jsonl").open()]

@@ -3,6 +3,7 @@
 # ///
 """TRL's client samples a GRPO step's answers from vLLM, with the pixel limits of the training.
 
+Without log-probabilities: vLLM 0.32 names tokens by number there, and TRL 1.16 expects texts.
 Not run, as both need CUDA: TRL's synchronisation of weights, and its colocated mode. The server has
 the options of `trl vllm-serve`, whose command line the wheel for CPUs cannot run.
 """
@@ -24,7 +25,6 @@ COMMAND = [
     sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", MODEL,
     "--host", "127.0.0.1", "--port", "{port}", "--dtype", "float32", "--max-model-len", "2048",
     "--mm-processor-kwargs", json.dumps(limits), "--enable-scale-out",
-    "--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1",
 ]  # fmt: skip
 CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
@@ -50,7 +50,12 @@ with server(COMMAND, "/health", **CPU) as address:
         place(trainer, one, ids)
         for one, ids in zip(client.image_features([[p] for p in pictures]), prompts, strict=True)
     ]
-    settings = {"prompts": prompts, "features": features, "max_tokens": prompt["max_new_tokens"]}
+    settings = {
+        "prompts": prompts,
+        "features": features,
+        "max_tokens": prompt["max_new_tokens"],
+        "logprobs": None,
+    }
     greedy = client.generate(temperature=0.0, **settings)
     sampled = client.generate(temperature=1.0, n=SAMPLES, **settings)
 texts = processor.batch_decode(greedy["completion_ids"], skip_special_tokens=True)
@@ -61,6 +66,4 @@ same = sum(
 require(same == len(names), f"{same} of {len(names)} greedy answers are those of the local model")
 answers = sampled["completion_ids"]
 require(len(answers) == SAMPLES * len(names), f"{len(answers)} answers in place of 6 a picture")
-pairs = zip(answers, sampled["logprobs"], strict=True)
-require(all(len(ids) == len(logprobs) for ids, logprobs in pairs), "logprobs are missing")
-print(f"{same} of {len(names)} greedy answers equal; {len(answers)} sampled, with logprobs")
+print(f"{same} of {len(names)} greedy answers equal; {len(answers)} sampled")
