@@ -26,7 +26,9 @@ MAX_PIXELS = 50_000_000
 MAX_PIXELS_BY_FORMAT = {"TIFF": 25_000_000, "WEBP": 16_000_000}
 MAX_SIDE_PX = 65_535
 MAX_FILE_BYTES = 256 * 2**20
-KEPT_PIXELS = 4_000_000  # what is larger is shrunk as soon as it is decoded: framing takes 40 bytes a pixel
+KEPT_PIXELS = (
+    4_000_000  # what is larger is shrunk as soon as it is decoded: framing takes 40 bytes a pixel
+)
 _BAND_PIXELS = 2**20
 
 # How a picture is turned upright, by the orientation in its Exif data (Exif 2.32, tag 0x0112).
