@@ -64,6 +64,7 @@ def test_a_process_that_dies_by_itself_is_replaced() -> None:
     score_rendered([("x", "x")])
     for pid in get_pool().pids:
         os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # a signal only asks
     assert score_rendered([("x", "x")])[0].cdm == 1
 
 

@@ -2,7 +2,8 @@
 
 PyTorch multiplies float32 matrices by MKL, which uses no AVX-512 on processors that are not Intel's. oneDNN,
 which every build of PyTorch for x86 contains, does: more than twice the products a second, with the
-same result up to rounding. `torch.compile` calls the same operator.
+same result up to rounding. `torch.compile` chooses its own products, and cannot lower this one where
+the number of rows is unknown.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         and not torch.is_autocast_enabled("cpu")
         and x.shape[:-1].numel() >= _ROWS
         and torch.backends.mkldnn.is_available()
+        and not torch.compiler.is_compiling()
     ):
         output: Tensor = _Linear.apply(x, weight, bias)
         return output
