@@ -1,6 +1,6 @@
 """How much faster does `Reader.read_many` read than the stock `generate`, one picture at a time?
 
-    python benchmarks/reading.py [--model FOLDER] [--backend auto] [--data FILE.parquet[:FIRST:LAST]]
+    python benchmarks/reading.py [--model FOLDER] [--backend auto] [--int8] [--data FILE.parquet[:FIRST:LAST]]
                                  [--pictures 128] [--batch-size 16] [--threads N] [--rounds 3]
 
 Ours is the reader as users get it, with the backend that it chooses. Both sides open and frame the
@@ -125,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=str(EMBEDDED))
     parser.add_argument("--backend", choices=("auto", "torch", "onnx"), default="auto")
+    parser.add_argument("--int8", action="store_true", help="ours with 8 bits, theirs in float32")
     parser.add_argument("--data")
     parser.add_argument("--pictures", type=int, default=128)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -138,6 +139,7 @@ def main() -> None:
         else rendered_formulas(arguments.pictures)
     )
     options: dict[str, Any] = {"backend": arguments.backend, "batch_size": arguments.batch_size}
+    options["quantisation"] = "int8" if arguments.int8 else None
     reader = Reader(arguments.model, constrained=False, reread=False, **options)
     default = Reader(arguments.model, **options)
     stock = StockReader(reader, arguments.model, arguments.threads)

@@ -1,12 +1,15 @@
-"""Write the two graphs by which onnxruntime runs a small model, without its weights.
+"""Write the graphs by which onnxruntime runs a small model, without its weights.
 
     python tools/onnx/export_graphs.py src/texlens/assets/small
 
-Reads the folder's `config.json` and writes `vision.onnx` and `decoder.onnx` beside it, some tens of
-kilobytes. Their initializers carry the names and shapes of the tensors in `model.safetensors` (the
+Reads the folder's `config.json` and writes `vision.onnx` and `decoder.onnx` beside it, and both again as
+`*.int8.onnx`, each some tens of kilobytes. Their initializers carry the names and shapes of the tensors in `model.safetensors` (the
 patch embedding flattened to two dimensions) and no data: `texlens.reading.backends.onnx_graphs` hands
 onnxruntime the weights of that one file, so that they are shipped once and the graphs hold for
 every set of weights of the same shape.
+
+In the int8 graphs the layers' matrices have 8 bits with a scale for each output, and their inputs get 8
+bits with one scale for all rows of a call. The patch embedding and the head stay in float32.
 
 The mathematics is that of transformers' Qwen2.5-VL with full attention. Attention with its cache,
 rotary embedding and the norms are onnxruntime's own operators (domain `com.microsoft`).
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from texlens.reading.backends.base import graph_file
 
 MICROSOFT = "com.microsoft"
 _OPSET = 20
@@ -31,7 +35,8 @@ Shape = list[int | str]
 class Graph:
     """Nodes and weights as they are added; every tensor is known by its name."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, int8: bool) -> None:
+        self.int8 = int8
         self.nodes: list[NodeProto] = []
         self.weights: dict[str, TensorProto] = {}
 
@@ -42,9 +47,9 @@ class Graph:
         self.nodes.append(helper.make_node(kind, inputs, names, domain=domain, **attributes))
         return names[0] if outputs == 1 else names
 
-    def weight(self, name: str, *shape: int) -> str:
+    def weight(self, name: str, *shape: int, kind: int = TensorProto.FLOAT) -> str:
         """A tensor of the checkpoint, named and shaped, its data to be given at loading."""
-        tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=shape)
+        tensor = TensorProto(name=name, data_type=kind, dims=shape)
         tensor.data_location = TensorProto.EXTERNAL
         tensor.external_data.add(key="location", value="model.safetensors")
         self.weights[name] = tensor
@@ -56,9 +61,16 @@ class Graph:
 
     def linear(self, state: str, name: str, inputs: int, outputs: int, bias: bool) -> str:
         """(n, inputs) to (n, outputs), by the layer of this name."""
-        tensors = [state, self.weight(f"{name}.weight", outputs, inputs)]
+        if self.int8:
+            weight = self.weight(f"{name}.weight", inputs, outputs, kind=TensorProto.INT8)
+            no_zero_point = ""
+            tensors = [state, weight, self.weight(f"{name}.scale", outputs), no_zero_point]
+        else:
+            tensors = [state, self.weight(f"{name}.weight", outputs, inputs)]
         if bias:
             tensors.append(self.weight(f"{name}.bias", outputs))
+        if self.int8:
+            return self.add("DynamicQuantizeMatMul", *tensors, domain=MICROSOFT)
         return self.add("Gemm", *tensors, transB=1)
 
     def norm(self, state: str, name: str, width: int, eps: float) -> str:
@@ -98,7 +110,7 @@ def _integers(name: str, *shape: int | str, kind: int = TensorProto.INT64) -> Va
     return helper.make_tensor_value_info(name, kind, shape)
 
 
-def vision_graph(config: dict[str, Any]) -> ModelProto:
+def vision_graph(config: dict[str, Any], *, int8: bool) -> ModelProto:
     """Patches of equally long pictures (pictures, length, values) to visual tokens.
 
     `cos` and `sin` (pictures * length, head width / 2) turn the patch that `places` (pictures,
@@ -109,7 +121,7 @@ def vision_graph(config: dict[str, Any]) -> ModelProto:
     width, hidden, heads = vision["hidden_size"], vision["intermediate_size"], vision["num_heads"]
     values = vision["in_channels"] * vision["temporal_patch_size"] * vision["patch_size"] ** 2
     merged, text_width = width * vision["spatial_merge_size"] ** 2, vision["out_hidden_size"]
-    graph = Graph()
+    graph = Graph(int8=int8)
     apart = graph.add("Concat", graph.add("Shape", "places"), graph.integers(-1), axis=0)
     together = graph.integers(-1, width)
     flat = graph.add("Reshape", "patches", graph.integers(-1, values))
@@ -153,7 +165,7 @@ def vision_graph(config: dict[str, Any]) -> ModelProto:
     )
 
 
-def decoder_graph(config: dict[str, Any]) -> ModelProto:
+def decoder_graph(config: dict[str, Any], *, int8: bool) -> ModelProto:
     """Embedded tokens (rows, n, width) to logits after the last of each row, with a cache.
 
     Either whole prompts, padded on the right, on an empty cache, or one token a row. `cos`, `sin`
@@ -167,7 +179,7 @@ def decoder_graph(config: dict[str, Any]) -> ModelProto:
     heads, key_heads = text["num_attention_heads"], text["num_key_value_heads"]
     layers, eps = text["num_hidden_layers"], text["rms_norm_eps"]
     head_width = width // heads
-    graph = Graph()
+    graph = Graph(int8=int8)
     apart = graph.add("Concat", graph.add("Shape", "places"), graph.integers(-1), axis=0)
     together = graph.integers(-1, width)
     state = graph.add("Reshape", "states", together)
@@ -240,7 +252,7 @@ def _renamed(graph: Graph, old: str, new: str) -> Graph:
 
 
 def export_graphs(folder: Path) -> list[Path]:
-    """Write both graphs of the model in a folder into that folder; returns their paths.
+    """Write the graphs of the model in a folder into that folder; returns their paths.
 
     Raises ValueError for a model that these graphs do not describe.
     """
@@ -252,9 +264,10 @@ def export_graphs(folder: Path) -> list[Path]:
         raise ValueError("The graphs know only tied embeddings and full attention.")
     written = []
     for name, build in (("vision", vision_graph), ("decoder", decoder_graph)):
-        path = folder / f"{name}.onnx"
-        path.write_bytes(build(config).SerializeToString(deterministic=True))
-        written.append(path)
+        for int8 in (False, True):
+            path = folder / graph_file(name, int8=int8)
+            path.write_bytes(build(config, int8=int8).SerializeToString(deterministic=True))
+            written.append(path)
     return written
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from texlens.errors import InputError
 from texlens.model.load import EMBEDDED, load_model
 from texlens.reading import Reader
-from texlens.reading.backends.base import DECODER_GRAPH, VISION_GRAPH, graphs_of
+from texlens.reading.backends.base import graphs_of
 from texlens.reading.backends.onnx_backend import OnnxBackend
 from texlens.reading.backends.onnx_pictures import PatchMaker
 from texlens.reading.backends.torch_backend import TorchBackend
@@ -146,6 +146,7 @@ def test_onnxruntime_is_chosen_where_it_can_do_what_is_asked(
 ) -> None:
     for model in (None, folder):
         assert isinstance(Reader(model).backend, OnnxBackend)
+        assert isinstance(Reader(model, quantisation="int8").backend, OnnxBackend)
         assert isinstance(Reader(model, dtype="bfloat16").backend, TorchBackend)
         assert isinstance(Reader(model, decoding="model").backend, TorchBackend)
     assert isinstance(Reader(model_folder).backend, TorchBackend)  # has no graphs
@@ -189,8 +190,20 @@ def test_batches_read_by_several_threads_give_the_same(
 def test_the_embedded_graphs_are_what_the_tool_writes(exporter: ModuleType, tmp_path: Path) -> None:
     shutil.copy(EMBEDDED / "config.json", tmp_path)
     exporter.export_graphs(tmp_path)
-    for name in (VISION_GRAPH, DECODER_GRAPH):
+    written = sorted(path.name for path in tmp_path.glob("*.onnx"))
+    assert written == ["decoder.int8.onnx", "decoder.onnx", "vision.int8.onnx", "vision.onnx"]
+    for name in written:
         assert (tmp_path / name).read_bytes() == (EMBEDDED / name).read_bytes()
+
+
+def test_int8_reads_the_demo_pictures_much_as_float32() -> None:
+    full, small = (Reader(quantisation=kind, reread=False) for kind in (None, "int8"))
+    assert isinstance(small.backend, OnnxBackend)
+    assert small.fingerprint != full.fingerprint
+    pairs = list(zip(*(list(one.read_many(demo_pictures())) for one in (full, small)), strict=True))
+    assert sum(one.latex == other.latex for one, other in pairs) >= len(pairs) - 3
+    for one, other in pairs:
+        assert other.confidence == pytest.approx(one.confidence, abs=0.2)
 
 
 WITHOUT_TORCH = """
@@ -215,7 +228,7 @@ def test_the_command_needs_no_torch() -> None:
 
 def test_what_needs_torch_says_so_in_one_sentence() -> None:
     result = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, "read", "--int8", str(demo_pictures()[0])],
+        [sys.executable, "-c", WITHOUT_TORCH, "read", "--4bit", str(demo_pictures()[0])],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert result.returncode == 2

@@ -23,8 +23,7 @@ from texlens.reading.decoding.generation import GREEDY, Completion, DecodingConf
 from texlens.reading.pictures.framing import Frame
 from texlens.runs import read_json
 
-VISION_GRAPH = "vision.onnx"
-DECODER_GRAPH = "decoder.onnx"
+GRAPHS = ("vision", "decoder")
 _FOR_ONNX = ("onnxruntime", "tokenizers", "safetensors", "llguidance")
 
 _NO_SHAPE = ("dtype", "bos_token_id", "eos_token_id", "pad_token_id", "initializer_range")
@@ -92,8 +91,8 @@ def open_backend(
     """A backend with a model, loaded as `load_model` does; a loaded one is run in torch.
 
     "auto": onnxruntime where it is installed and can do what is asked, else torch. onnxruntime runs
-    the models that have graphs (`graphs_of`), the embedded one among them: on the CPU, in float32,
-    without adapter, greedily. `prompt` replaces the model's own, as `prompt_for` takes it.
+    the models that have graphs (`graphs_of`), the embedded one among them: on the CPU, in float32 or
+    int8, without adapter, greedily. `prompt` replaces the model's own, as `prompt_for` takes it.
 
     Raises InputError when the model cannot be loaded, or not by this backend.
     """
@@ -104,12 +103,15 @@ def open_backend(
         "an adapter": adapter is not None,
         f"the device '{device}'": device not in ("auto", "cpu"),
         f"the dtype '{dtype}'": dtype not in ("auto", "float32"),
-        f"{quantisation} weights": quantisation is not None,
+        f"{quantisation} weights": quantisation == "nf4",
         "the model's own decoding": decoding == "model",
     }
+    int8 = quantisation == "int8"
     needs_torch = [option for option, is_given in options.items() if is_given]
     if backend == "auto":
-        fits_onnx = not needs_torch and graphs_of(folder) is not None and has_onnxruntime()
+        fits_onnx = (
+            not needs_torch and graphs_of(folder, int8=int8) is not None and has_onnxruntime()
+        )
         backend = "onnx" if fits_onnx or not _has_torch() else "torch"
     if backend == "torch":
         loaded = load_model(model, adapter, dtype, device, quantisation)
@@ -122,15 +124,20 @@ def open_backend(
         )
     from texlens.reading.backends.onnx_backend import OnnxBackend
 
-    return _checked(OnnxBackend(folder, max_new_tokens=max_new_tokens, prompt=prompt))
+    return _checked(OnnxBackend(folder, int8=int8, max_new_tokens=max_new_tokens, prompt=prompt))
 
 
-def graphs_of(model: Path) -> Path | None:
+def graph_file(graph: str, *, int8: bool = False) -> str:
+    """The file name of one of the `GRAPHS` of a model."""
+    return f"{graph}.int8.onnx" if int8 else f"{graph}.onnx"
+
+
+def graphs_of(model: Path, *, int8: bool = False) -> Path | None:
     """The folder with the graphs by which onnxruntime runs the model in a folder; None: it cannot.
 
     They are in the model's own folder, or those of the embedded model for one of the same shape.
     """
-    if all((model / name).is_file() for name in (VISION_GRAPH, DECODER_GRAPH)):
+    if all((model / graph_file(graph, int8=int8)).is_file() for graph in GRAPHS):
         return model
     shape = _shape(model)
     return EMBEDDED if shape and shape == _shape(EMBEDDED) else None

@@ -16,8 +16,15 @@ from tokenizers import Tokenizer
 
 from texlens.errors import InputError
 from texlens.model.prompt_config import PromptConfig, load_prompt_config, prompt_for
-from texlens.reading.backends.base import graphs_of
-from texlens.reading.backends.onnx_graphs import Floats, Text, Vision, load_weights
+from texlens.reading.backends.base import GRAPHS, graph_file, graphs_of
+from texlens.reading.backends.onnx_graphs import (
+    Floats,
+    Text,
+    Vision,
+    Weights,
+    in_int8,
+    load_weights,
+)
 from texlens.reading.backends.onnx_pictures import PatchMaker
 from texlens.reading.decoding.generation import (
     GREEDY,
@@ -34,10 +41,10 @@ _BATCH_SIZE = 64
 
 
 class OnnxBackend:
-    """The model of a folder, if there are graphs for it, on the CPU in float32.
+    """The model of a folder, if there are graphs for it, on the CPU in float32 or int8.
 
     `decode` computes in the thread that calls it. As many threads as there are cores may, or as
-    OMP_NUM_THREADS asks for.
+    OMP_NUM_THREADS asks for. In int8 an answer can depend a little on the pictures beside it in a batch.
 
     Raises InputError when the folder holds no such model.
     """
@@ -46,10 +53,11 @@ class OnnxBackend:
         self,
         folder: Path,
         *,
+        int8: bool = False,
         max_new_tokens: int | None = None,
         prompt: PromptConfig | str | Path | None = None,
     ) -> None:
-        graphs = graphs_of(folder)
+        graphs = graphs_of(folder, int8=int8)
         if graphs is None:
             raise InputError(
                 f"'{folder}' holds no graphs for onnxruntime: run  pip install 'texlens[model]'  "
@@ -75,9 +83,12 @@ class OnnxBackend:
         ids = np.array(self._tokenizer.encode(self.prompt, add_special_tokens=False).ids)
         place = int(np.flatnonzero(ids == config["image_token_id"])[0])
         self._before, self._after = ids[:place], ids[place + 1 :]
-        self._weights = load_weights(folder)
-        self._vision = Vision(graphs, config, self._weights)
-        self._text = Text(graphs, config, self._weights)
+        self._weights: Weights = load_weights(folder)
+        if int8:
+            self._weights = in_int8(self._weights)
+        vision, decoder = (graphs / graph_file(graph, int8=int8) for graph in GRAPHS)
+        self._vision = Vision(vision, config, self._weights)
+        self._text = Text(decoder, config, self._weights)
 
     @property
     def fingerprint(self) -> str:

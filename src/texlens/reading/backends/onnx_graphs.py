@@ -2,7 +2,7 @@
 
 `vision.onnx` and `decoder.onnx` (written by `tools/onnx/export_graphs.py`) contain no weights: their
 initializers have the names of the checkpoint's tensors, which a session gets when it is created.
-Everything is computed in float32. The decoder reads and writes the cache of keys and values in
+Everything is computed in float32, but for the products of `*.int8.onnx`. The decoder reads and writes the cache of keys and values in
 place, in numpy arrays.
 """
 
@@ -20,10 +20,10 @@ import onnxruntime
 from safetensors.numpy import load_file
 
 from texlens.errors import InputError
-from texlens.reading.backends.base import DECODER_GRAPH, VISION_GRAPH
 from texlens.reading.decoding.positions import Integers, parts, patch_places, rotary_axes
 
 Floats = npt.NDArray[np.float32]
+Weights = Mapping[str, npt.NDArray[Any]]
 
 _TOKENS_AT_A_TIME = 2048  # of prompts
 _PATCHES_AT_A_TIME = 2048
@@ -47,9 +47,25 @@ def load_weights(folder: Path) -> dict[str, Floats]:
     }
 
 
-def open_graph(
-    path: Path, weights: Mapping[str, Floats], prefix: str
-) -> onnxruntime.InferenceSession:
+def in_int8(weights: Mapping[str, Floats]) -> Weights:
+    """The weights as the int8 graphs take them.
+
+    The matrix (outputs, inputs) of a linear layer becomes (inputs, outputs) in int8, with `NAME.scale`
+    (outputs) beside `NAME.weight`. Embeddings keep their type: the tokens' is the head too.
+    """
+    quantised: dict[str, npt.NDArray[Any]] = {}
+    for name, tensor in weights.items():
+        quantised[name] = tensor
+        if tensor.ndim == 2 and "embed" not in name:
+            highest = np.abs(tensor).max(axis=1)
+            scale = np.where(highest > 0, highest, 1).astype(np.float32) / np.float32(127)
+            whole = np.rint(tensor / scale[:, None]).astype(np.int8)
+            quantised[name] = np.ascontiguousarray(whole.T)
+            quantised[name.removesuffix("weight") + "scale"] = scale
+    return quantised
+
+
+def open_graph(path: Path, weights: Weights, prefix: str) -> onnxruntime.InferenceSession:
     """One graph with its weights: the tensors whose names begin with `prefix`.
 
     onnxruntime keeps pointers to the weights: they must live as long as the session. A call computes
@@ -86,10 +102,10 @@ class Grid:
 class Vision:
     """The vision tower: pictures of any sizes to visual tokens."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], weights: Mapping[str, Floats]) -> None:
+    def __init__(self, graph: Path, config: dict[str, Any], weights: Weights) -> None:
         vision = config["vision_config"]
         self.merge: int = vision["spatial_merge_size"]
-        self._session = open_graph(folder / VISION_GRAPH, weights, "visual.")
+        self._session = open_graph(graph, weights, "visual.")
         head_width = vision["hidden_size"] // vision["num_heads"]
         theta = vision.get("rope_parameters", {}).get("rope_theta", 10_000.0)
         self._frequencies = _frequencies(head_width // 2, theta)
@@ -157,10 +173,10 @@ class Cache:
 class Text:
     """The language model: prompts in, then one token a row at a time."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], weights: Mapping[str, Floats]) -> None:
+    def __init__(self, graph: Path, config: dict[str, Any], weights: Weights) -> None:
         text = config["text_config"]
-        self.embedding = weights["model.embed_tokens.weight"]
-        self._session = open_graph(folder / DECODER_GRAPH, weights, "model.")
+        self.embedding: Floats = weights["model.embed_tokens.weight"]
+        self._session = open_graph(graph, weights, "model.")
         self._layers: int = text["num_hidden_layers"]
         self._key_heads: int = text["num_key_value_heads"]
         self._head_width: int = text["hidden_size"] // text["num_attention_heads"]
