@@ -17,6 +17,7 @@ from texlens.errors import TexlensError
 from texlens.reading.sources import Item
 from texlens.records import Reading
 from texlens.serve import Limits, create_app
+from texlens.serve.model import LocalModel
 from texlens.serve.reading_queue import ReadingQueue
 
 
@@ -51,9 +52,9 @@ def item(name: str) -> Item:
 
 @asynccontextmanager
 async def running(queue: ReadingQueue) -> AsyncIterator[None]:
-    task = asyncio.create_task(queue.run())
+    queue.start()
     yield
-    task.cancel()
+    await queue.close()
 
 
 async def started(reader: Gated) -> None:
@@ -65,7 +66,7 @@ async def started(reader: Gated) -> None:
 
 def test_pictures_of_many_clients_are_read_together() -> None:
     reader = Gated()
-    queue = ReadingQueue(reader, 100)
+    queue = ReadingQueue(LocalModel(reader), 100)
 
     async def clients() -> list[list[Reading]]:
         work = [queue.read([item(f"{place}")]) for place in range(16)]
@@ -81,7 +82,7 @@ def test_pictures_of_many_clients_are_read_together() -> None:
 
 def test_a_batch_waits_for_what_follows_closely() -> None:
     reader = Gated()
-    queue = ReadingQueue(reader, 100)
+    queue = ReadingQueue(LocalModel(reader), 100)
 
     async def clients() -> None:
         async with running(queue):
@@ -135,7 +136,7 @@ def test_no_answer_in_time() -> None:
 
 def test_pictures_of_a_client_that_left_are_not_read() -> None:
     reader = Gated(is_open=False)
-    queue = ReadingQueue(reader, 4)
+    queue = ReadingQueue(LocalModel(reader), 4)
 
     async def clients() -> None:
         async with running(queue):
@@ -192,7 +193,7 @@ def test_the_request_of_a_client_that_left_ends() -> None:
 
 
 def test_an_error_affects_only_the_picture_that_caused_it(caplog: pytest.LogCaptureFixture) -> None:
-    queue = ReadingQueue(Gated(), 100)
+    queue = ReadingQueue(LocalModel(Gated()), 100)
 
     async def clients() -> list[object]:
         work = [queue.read([item(name)]) for name in ("a", "bad", "b")]

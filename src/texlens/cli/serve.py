@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from texlens.cli.model_options import ModelOptions, model_options
+
+if TYPE_CHECKING:
+    from texlens.serve.model import Model
+
+_MIN_HANG_SECONDS = 20.0  # a busy machine may need as long for one step
 
 
 @click.command()
@@ -27,7 +34,8 @@ from texlens.cli.model_options import ModelOptions, model_options
 )  # fmt: skip
 @click.option(
     "--max-seconds", type=click.FloatRange(min=1), default=60.0,
-    help="Seconds that a request may wait for its readings. A large model without a GPU needs more.",
+    help="Seconds that a request may wait for its readings. A large model without a GPU needs more. "
+    "A model without a sign of life for half as long is started again.",
 )  # fmt: skip
 @model_options
 def serve(
@@ -57,8 +65,22 @@ def serve(
 
     from texlens.serve import Limits, create_app
 
-    reader = model_options.open()
+    model = _open_model(model_options, max_seconds)
     address = f"[{host}]" if ":" in host else host
     click.echo(f"TexLens reads at http://{address}:{listener.getsockname()[1]}/ (Ctrl-C stops it)")
     limits = Limits(waiting=queue, answer_seconds=max_seconds)
-    run(create_app(reader, limits=limits, policy=policy), listener)
+    run(create_app(model, limits=limits, policy=policy), listener)
+
+
+def _open_model(options: ModelOptions, max_seconds: float) -> Model:
+    """The model on another server, or in a process of its own."""
+    if options.values["endpoint"] is not None:
+        from texlens.reading.backends.remote import RemoteReader
+        from texlens.serve.remote_model import RemoteModel
+
+        reader = options.open()
+        assert isinstance(reader, RemoteReader)
+        return RemoteModel(reader)
+    from texlens.serve.model_process import ModelProcess
+
+    return ModelProcess(options.open, hang_seconds=max(_MIN_HANG_SECONDS, max_seconds / 2))

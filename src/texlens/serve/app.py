@@ -25,10 +25,11 @@ from texlens.serve.completions import (
     picture_of,
 )
 from texlens.serve.limits import Limits
+from texlens.serve.model import BatchReader, LocalModel, Model
 from texlens.serve.page_files import add_page
 from texlens.serve.pictures import CheckedPicture, check_picture, receive_pictures
 from texlens.serve.problems import add_error_handlers, busy
-from texlens.serve.reading_queue import BatchReader, ReadingQueue
+from texlens.serve.reading_queue import ReadingQueue
 from texlens.serve.render_queue import RESPONSE_TYPES, RenderQueue, RenderRequest
 from texlens.serve.schema import (
     PICTURES_BODY,
@@ -40,22 +41,27 @@ from texlens.serve.schema import (
 
 
 def create_app(
-    reader: BatchReader, *, limits: Limits | None = None, policy: AccessPolicy | None = None
+    reader: BatchReader | Model,
+    *,
+    limits: Limits | None = None,
+    policy: AccessPolicy | None = None,
 ) -> FastAPI:
-    """The ASGI application that reads with `reader`, in one thread of its own.
+    """The ASGI application that reads with `reader`, in one thread of its own, or with a `Model`.
 
-    The default policy accepts requests from this machine alone, without a token.
+    The default policy accepts requests from this machine alone, without a token. It can be mounted
+    in another application.
     """
     limits = limits or Limits()
     policy = policy or AccessPolicy()
-    queue = ReadingQueue(reader, limits.waiting)
+    model_used = reader if isinstance(reader, Model) else LocalModel(reader)
+    queue = ReadingQueue(model_used, limits.waiting)
     render_queue = RenderQueue(limits.renderings, limits.formula_characters)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        reading = asyncio.create_task(queue.run())
+        queue.start()
         yield
-        reading.cancel()
+        await queue.close()
 
     app = FastAPI(
         title="TexLens",
@@ -66,7 +72,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    open_addresses = add_page(app) | {"/openapi.json", "/v1/health"}
+    open_addresses = add_page(app) | {"/openapi.json", "/v1/health", "/v1/ready"}
     app.add_middleware(AuthMiddleware, policy=policy, open_addresses=open_addresses)
     app.add_middleware(BodyMiddleware, limits=limits)
     add_error_handlers(app)
@@ -163,8 +169,12 @@ def create_app(
 
     @app.get("/v1/health", summary="The state of the server", response_model=Health)
     async def health() -> Health:
-        """The state of the server and its limits. Needs no token."""
+        """Whether the server is alive, its model's state and its limits. Needs no token.
+
+        The status is 200 as long as the server answers; `/v1/ready` says whether it can read.
+        """
         return Health(
+            model=await asyncio.to_thread(lambda: queue.state),
             version=__version__,
             waiting=queue.waiting,
             needs_token=policy.token is not None,
@@ -172,6 +182,13 @@ def create_app(
             max_pictures=limits.pictures,
             max_pixels=limits.pixels,
         )
+
+    @app.get("/v1/ready", summary="Whether pictures can be read now", responses=problems(503))
+    async def ready() -> dict[str, str]:
+        """Status 200 if a picture that is sent now will be read, else 503. Needs no token."""
+        if await asyncio.to_thread(lambda: queue.state) != "ready":  # it may ask another server
+            raise busy("No picture can be read at the moment.", 2)
+        return {"status": "ready"}
 
     complete_description(app)
     return app

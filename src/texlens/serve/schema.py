@@ -39,6 +39,7 @@ class Health(BaseModel):
     """The state of the server and its limits."""
 
     status: str = "ok"
+    model: str = Field(description="'ready' or 'unavailable'.")
     version: str
     waiting: int = Field(description="Pictures in the queue.")
     needs_token: bool

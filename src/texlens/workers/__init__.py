@@ -8,11 +8,13 @@ It imports nothing of the user's script: the pool works in notebooks, in `python
 without `if __name__ == "__main__"`, from any thread and inside event loops. A forked process makes
 a pool of its own.
 
-Read `program` (what runs there), then `process` (one worker, seen from here), then `pool`.
+Read `program` (what runs there), then `process` (one worker, seen from here), then `pool`. A long job
+calls `heartbeat`.
 """
 
 from __future__ import annotations
 
+from texlens.workers.heartbeat import JobCancelled, heartbeat
 from texlens.workers.pool import (
     HANG_SECONDS,
     Pool,
@@ -26,9 +28,11 @@ from texlens.workers.program import in_worker
 
 __all__ = [
     "HANG_SECONDS",
+    "JobCancelled",
     "Pool",
     "WorkerFault",
     "get_pool",
+    "heartbeat",
     "in_threads",
     "in_worker",
     "map_in_workers",

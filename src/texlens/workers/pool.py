@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import atexit
 import os
-import pickle
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from texlens.errors import TexlensError
-from texlens.workers.process import Reply, Worker
+from texlens.workers.process import Worker, job_message
 from texlens.workers.program import in_worker
 
 Job = TypeVar("Job")
@@ -86,7 +85,7 @@ class Pool:
             TexlensError: no worker can be started.
             Exception: the job raised it.
         """
-        message = _message(make, job)
+        message = job_message(make, job)
         worker = self._take(seconds)
         reply = None
         try:
@@ -96,7 +95,7 @@ class Pool:
             self._give_back(worker, keep=reply is not None and not reply.grown)
         if reply is None:
             raise self._fault(worker)
-        result: Result = _result(reply)
+        result: Result = reply.result()
         return result
 
     def close(self) -> None:
@@ -213,17 +212,6 @@ class Pool:
                 worker.close()
             if self._watch is None:
                 return
-
-
-def _message(make: Callable[[], Any], job: object) -> bytes:
-    protocol = pickle.HIGHEST_PROTOCOL
-    return pickle.dumps((pickle.dumps(make, protocol), pickle.dumps(job, protocol)), protocol)
-
-
-def _result(reply: Reply) -> Any:
-    if not reply.ok:
-        raise reply.value
-    return reply.value
 
 
 def run_each(

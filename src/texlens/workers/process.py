@@ -6,6 +6,9 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any, NamedTuple
 from texlens.workers import program
 
 PACKAGE = __package__
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Reply(NamedTuple):
@@ -23,12 +27,30 @@ class Reply(NamedTuple):
     value: Any
     grown: bool
 
+    def result(self) -> Any:
+        """The result of the job. Raises what the job raised."""
+        if not self.ok:
+            raise self.value
+        return self.value
+
+
+def job_message(make: Callable[[], Any], job: object) -> bytes:
+    """The message that asks for a job: `make`, called once in a worker, returns what does it."""
+    protocol = pickle.HIGHEST_PROTOCOL
+    return pickle.dumps((pickle.dumps(make, protocol), pickle.dumps(job, protocol)), protocol)
+
 
 class Worker:
-    """A process that does one job at a time. Use it from one thread at a time; `kill` from any."""
+    """A process that does one job at a time.
 
-    def __init__(self) -> None:
-        """Start it, without waiting until it is ready. Raises OSError where that is not possible."""
+    Use it from one thread at a time; `cancel` and `kill` from any.
+    """
+
+    def __init__(self, *, own_threads: bool = False) -> None:
+        """Start it, without waiting until it is ready. Raises OSError where that is not possible.
+
+        Its libraries compute in one thread, or with `own_threads` in as many as in this process.
+        """
         # Its own process group: Ctrl-C is for the user's process alone.
         own_group: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
@@ -41,7 +63,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env=os.environ | ({} if own_threads else _ONE_THREAD),
             **own_group,
         )
         assert isinstance(self._process.stdin, FileIO)
@@ -52,6 +74,9 @@ class Worker:
         """Until it counts as hanging; None without a limit. The pool counts it down."""
         self.overdue = False
         """Whether it was killed because it took too long."""
+        self.last_sign = time.monotonic()
+        """When it last showed that it works: the time of its last message or sign of life."""
+        self._writing = threading.Lock()
         self._is_ready = False
         with suppress(OSError):  # it has ended already: there will be no reply
             program.write_message(self._requests, pickle.dumps((_import_folders(), PACKAGE)))
@@ -68,16 +93,30 @@ class Worker:
 
     def do(self, message: bytes) -> Reply | None:
         """The reply to a message; None when the process ended before."""
+        self.last_sign = time.monotonic()
         with suppress(OSError, ValueError):  # it has ended, or was closed meanwhile
-            program.write_message(self._requests, message)
+            with self._writing:
+                program.write_message(self._requests, message)
             reply = self._reply()
             return None if reply is None else Reply(*pickle.loads(reply))
         return None
 
+    def cancel(self) -> None:
+        """Let the job that runs end soon with `JobCancelled`, if it has a heartbeat."""
+        with suppress(OSError, ValueError), self._writing:
+            program.write_message(self._requests, program.CANCEL)
+
     def _reply(self) -> bytes | None:
         with suppress(OSError, ValueError):
-            return program.read_message(self._replies)
+            while (reply := program.read_message(self._replies)) == program.ALIVE:
+                self.last_sign = time.monotonic()
+            return reply
         return None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
 
     def kill(self) -> None:
         """End it at once, whatever it does. Idempotent."""

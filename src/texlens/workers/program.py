@@ -5,7 +5,8 @@ message is a pickle with its length before it. The first one holds the folders t
 come after the worker's own, so that no file of the user replaces a module of a library. Every other
 is a pair: a pickled function without arguments, called once in this process, that returns the
 function to use; and the pickled job for that function. A reply is (ok, result or exception, whether
-the process has grown too much).
+the process has grown too much). An empty message cancels the job that runs, if it asks (`heartbeat`);
+`ALIVE`, before a reply, is a sign that the job goes on.
 
 When the input ends the process ends at once, whatever it is doing: the end of the parent closes the
 pipe, also where the parent was killed.
@@ -19,6 +20,7 @@ import queue
 import struct
 import sys
 import threading
+import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
@@ -28,6 +30,9 @@ from typing import Any
 
 _READ_BYTES = 2**20  # at once: what a pipe holds, and more
 LENGTH = struct.Struct("!Q")
+CANCEL = b""
+ALIVE = b"alive"
+_BEAT_SECONDS = 0.5
 MAX_GROWTH_BYTES = 2**30
 """A worker that has grown by more than this since its first job is replaced."""
 _FUNCTIONS_KEPT = 16
@@ -122,11 +127,48 @@ def _peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _read(stream: FileIO, messages: queue.SimpleQueue[bytes]) -> None:
-    """Pass on messages; the end of the stream is the end of the process."""
-    while (message := read_message(stream)) is not None:
-        messages.put(message)
-    os._exit(0)
+class _Channel:
+    """Both directions of the pipe, and the state of the job that runs."""
+
+    def __init__(self, requests: FileIO, replies: FileIO) -> None:
+        self._requests, self._replies = requests, replies
+        self._messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._writing = threading.Lock()
+        self._is_cancelled = False
+        self._last_beat = 0.0
+        self._is_working = False
+
+    def read(self) -> None:
+        """Pass on messages; the end of the stream is the end of the process."""
+        while (message := read_message(self._requests)) is not None:
+            if message == CANCEL:
+                self._is_cancelled = True
+            else:
+                self._is_cancelled = False  # a cancellation before it was of another job
+                self._messages.put(message)
+        os._exit(0)
+
+    def next_message(self) -> bytes:
+        """Wait for a job."""
+        message = self._messages.get()
+        self._is_working = True
+        return message
+
+    def reply(self, message: bytes) -> None:
+        """Answer the job; signs of life of threads that it left behind are not sent any more."""
+        with self._writing:
+            self._is_working = False
+            write_message(self._replies, message)
+
+    def beat(self) -> bool:
+        """Send a sign of life, not too often. Returns whether the job was cancelled."""
+        now = time.monotonic()
+        if now - self._last_beat > _BEAT_SECONDS:
+            self._last_beat = now
+            with self._writing:
+                if self._is_working:
+                    write_message(self._replies, ALIVE)
+        return self._is_cancelled
 
 
 def main() -> None:
@@ -149,13 +191,14 @@ def main() -> None:
     # This file runs as `__main__`; the flag that others see is that of the module.
     __import__(package)
     sys.modules[package + ".program"]._is_worker = True  # type: ignore[attr-defined]
-    messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(requests, messages), daemon=True).start()
+    channel = _Channel(requests, replies)
+    sys.modules[package + ".heartbeat"].connect(channel.beat)
+    threading.Thread(target=channel.read, daemon=True).start()
     jobs = _Jobs()
     try:
-        write_message(replies, b"ready")
+        channel.reply(b"ready")
         while True:
-            write_message(replies, jobs.reply(messages.get()))
+            channel.reply(jobs.reply(channel.next_message()))
     except OSError:  # the parent has ended
         os._exit(1)
 

@@ -2,7 +2,7 @@
 
 Pictures are opened, turned upright and framed here, as for a local model, and sent as PNG. When the
 server is busy (429), fails (5xx) or drops the connection, the openai client tries again with
-exponential backoff and jitter.
+exponential backoff and jitter, until the picture's time is over.
 
 Where a small model's answer does not parse, the server is asked once more with the grammar of
 `latex.grammar`, in the field of vLLM (`structured_outputs`); where that gives nothing, the answer is
@@ -21,7 +21,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from texlens.model.prompt_config import (
 )
 from texlens.model.small import is_small, missing_prompt_config
 from texlens.reading.answers import in_both_forms, parse_response
+from texlens.reading.backends.remote_calls import Calls, CallsEnded
 from texlens.reading.backends.remote_repair import ALTERNATIVES, Step, repairer_for
 from texlens.reading.confidence import calibrated, load_calibration, with_formula_warning
 from texlens.reading.pictures.framing import NoInk, frame_of_folder, open_framed
@@ -50,6 +51,7 @@ from texlens.records import Reading, Token, faulty
 TOKEN_VARIABLE = "TEXLENS_API_KEY"
 _RETRIES = 6  # after 0.5, 1, 2, 4, 8 and 8 seconds, or as the server asks
 _WAITING = 4  # pictures in work or read ahead of the next in order, for each concurrent request
+_PROBE_SECONDS = 5.0
 _SPECIAL = re.compile(r"<[^<>\s]+>")  # <|im_end|>, </s>
 
 
@@ -64,7 +66,8 @@ class RemoteReader:
             of a visual token). None: the one in the folder `model`, if that is one, else "plain", the
             prompt of the qwen-ocr report. The folder's `confidence.json` calibrates the confidence.
         concurrency: requests at a time.
-        timeout_s: seconds for one request, including the time in the server's queue.
+        timeout_s: seconds for one picture in all: the time in the server's queue, further attempts, and
+            asking again.
         token: the server's API key. None: the environment variable TEXLENS_API_KEY.
         constrained: where an answer does not parse, let the server constrain it to LaTeX that does, or
             repair it. None: where the folder of a small model is at hand. Repairs need that folder.
@@ -97,7 +100,7 @@ class RemoteReader:
         self.calibration = load_calibration(folder)
         self.max_new_tokens = self.prompt_config.max_new_tokens
         self.concurrency = self.batch_size = concurrency
-        self._client = openai.OpenAI(
+        self._client = openai.AsyncOpenAI(
             base_url=self.endpoint,
             api_key=token or os.environ.get(TOKEN_VARIABLE) or "none",
             timeout=timeout_s,
@@ -140,11 +143,15 @@ class RemoteReader:
         `error`; the others are still read. Raises ServerError when the server can no longer be
         reached, or refuses the token or the model.
         """
+        yield from self.read_with(Calls(), pictures)
+
+    def read_with(self, calls: Calls, pictures: Iterable[Picture]) -> Iterator[Reading]:
+        """The same, with requests that another thread may end."""
         waiting: deque[Future[Reading]] = deque()
         pool = ThreadPoolExecutor(self.concurrency)
         try:
             for number, picture in enumerate(pictures, start=1):
-                waiting.append(pool.submit(self._read_one, as_item(picture, number)))
+                waiting.append(pool.submit(self._read_one, as_item(picture, number), calls))
                 while waiting[0].done() or len(waiting) > _WAITING * self.concurrency:
                     yield waiting.popleft().result()
                     if not waiting:
@@ -153,21 +160,38 @@ class RemoteReader:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            calls.end()
 
-    def _read_one(self, item: Item) -> Reading:
+    def can_read(self) -> bool:
+        """Whether the server answers, and accepts the token."""
+        import openai
+
+        try:
+            Calls().wait_for(
+                lambda: self._client.with_options(max_retries=0).models.list(), _PROBE_SECONDS
+            )
+        except openai.NotFoundError:  # a server without a list of its models
+            return True
+        except (openai.OpenAIError, TimeoutError, ValueError):
+            return False
+        return True
+
+    def _read_one(self, item: Item, calls: Calls) -> Reading:
         start = time.perf_counter()
         reading = Reading(item.name, "", 0.0, error=item.error)
         try:
             if item.error is None and item.picture is not None:
-                content = self._prepared(item.picture)
-                reading = self._reading(item.name, self._ask(content))
+                question = _Question(
+                    self._prepared(item.picture), calls, time.monotonic() + self._timeout_s
+                )
+                reading = self._reading(item.name, self._ask(question))
                 if self._constrains and "does_not_parse" in reading.warnings:
-                    reading = self._constrained(reading, content)
+                    reading = self._constrained(reading, question)
         except NoInk:
             reading = replace(reading, warnings=("no_formula",))
         except InputError as problem:
             reading = replace(reading, error=str(problem))
-        except TexlensError:
+        except (TexlensError, CallsEnded):
             raise
         except Exception as error:  # a picture may find any mistake of ours
             reading = faulty(item.name, error)
@@ -180,14 +204,14 @@ class RemoteReader:
         longest = max(image.size)
         return as_png(image, max_side=longest if shrink >= 1 else max(1, int(longest * shrink)))
 
-    def _ask(self, content: bytes, **more: Any) -> Any:
+    def _ask(self, question: _Question, **more: Any) -> Any:
         """The server's answer to a picture; `more` are options that it may refuse.
 
         Raises InputError when there is none, _Refused where an option is.
         """
         import openai
 
-        picture = {"type": "image_url", "image_url": {"url": data_address(content)}}
+        picture = {"type": "image_url", "image_url": {"url": data_address(question.content)}}
         instruction = {"type": "text", "text": self.prompt_config.instruction}
         messages: Any = [
             {"role": "system", "content": self.prompt_config.system},
@@ -195,31 +219,38 @@ class RemoteReader:
         ]
         options: dict[str, Any] = {"logprobs": True} if self._with_logprobs else {}
         try:
-            return self._client.chat.completions.create(
-                model=self.model,
-                messages=messages,
-                max_tokens=self.max_new_tokens,
-                temperature=0.0,
-                **options,
-                **more,
+            return question.calls.wait_for(
+                lambda: self._client.chat.completions.create(
+                    model=self.model,
+                    messages=messages,
+                    max_tokens=self.max_new_tokens,
+                    temperature=0.0,
+                    **options,
+                    **more,
+                ),
+                question.deadline - time.monotonic(),
             )
-        except (openai.OpenAIError, ValueError) as error:  # ValueError: the answer is not JSON
+        except (
+            openai.OpenAIError,
+            TimeoutError,
+            ValueError,
+        ) as error:  # ValueError: the answer is not JSON
             if more and _is_refusal(error, "structured", "grammar", "logprob"):
                 raise _Refused(_message(error)) from error
             if not ("logprobs" in options and _is_refusal(error, "logprob")):
                 raise self._failure(error) from error
         self._with_logprobs = False
-        return self._ask(content)
+        return self._ask(question)
 
-    def _constrained(self, reading: Reading, content: bytes) -> Reading:
+    def _constrained(self, reading: Reading, question: _Question) -> Reading:
         """The reading that the server's decoding gives under the grammar, else a repair, else `reading`."""
-        other = self._under_grammar(reading, content) if self._with_grammar else None
-        return other or self._repaired(reading, content) or reading
+        other = self._under_grammar(reading, question) if self._with_grammar else None
+        return other or self._repaired(reading, question) or reading
 
-    def _under_grammar(self, reading: Reading, content: bytes) -> Reading | None:
+    def _under_grammar(self, reading: Reading, question: _Question) -> Reading | None:
         grammar = {"structured_outputs": {"grammar": lark_grammar()}}
         try:
-            other = self._reading(reading.path, self._ask(content, extra_body=grammar))
+            other = self._reading(reading.path, self._ask(question, extra_body=grammar))
         except _Refused as refusal:
             what = f"The server at {self.endpoint} takes no grammar ({refusal})"
             if self._must_constrain:
@@ -234,11 +265,11 @@ class RemoteReader:
         # Among allowed tokens alone a forced one may look certain.
         return replace(other, confidence=min(reading.confidence, other.confidence))
 
-    def _repaired(self, reading: Reading, content: bytes) -> Reading | None:
+    def _repaired(self, reading: Reading, question: _Question) -> Reading | None:
         if self._repairer is None or not self._with_logprobs or "unfinished" in reading.warnings:
             return None
         try:  # once more, with the tokens that the model nearly wrote
-            answer = self._ask(content, top_logprobs=ALTERNATIVES)
+            answer = self._ask(question, top_logprobs=ALTERNATIVES)
         except (_Refused, InputError):
             return None
         steps = _steps(next(iter(answer.choices or ()), None))
@@ -274,7 +305,7 @@ class RemoteReader:
         import openai
 
         kind: type[TexlensError] = ServerError
-        if isinstance(error, openai.APITimeoutError):
+        if isinstance(error, openai.APITimeoutError | TimeoutError):
             kind, what = InputError, f"did not answer within {self._timeout_s:g} s"
         elif isinstance(error, openai.APIConnectionError):
             what = "cannot be reached"
@@ -317,6 +348,15 @@ class RemoteReader:
                 prompt_tokens=_prompt_tokens(answer),
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A picture as PNG, how to ask about it, and the time by which its reading must be there."""
+
+    content: bytes
+    calls: Calls
+    deadline: float
 
 
 class ServerError(TexlensError):

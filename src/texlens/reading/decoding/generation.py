@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from texlens.metrics.text.answers import has_loop
+from texlens.workers import heartbeat
 
 if TYPE_CHECKING:
     from texlens.reading.decoding.constraints import Constraint
@@ -190,7 +191,11 @@ class GenerationBatch:
             likeliest: each row's likeliest token.
             logprobs: the natural logarithms of their probabilities.
             logprobs_of_row: gives those of a row's whole vocabulary, where they are needed.
+
+        Raises:
+            JobCancelled: this is a job in a worker, and nobody waits for the answers any more.
         """
+        heartbeat()
         chosen = list(likeliest)
         for place, row in enumerate(self.rows):
             sequence = self._sequences[row]
