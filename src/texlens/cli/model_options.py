@@ -68,7 +68,7 @@ _options = options(
     ),
     click.option(
         "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True),
-        help="Seconds that the server may take for one picture.  [default: 120]",
+        help="Seconds that the server may take for one picture, in all attempts.  [default: 120]",
     ),
 )  # fmt: skip
 
