@@ -16,7 +16,7 @@ from texlens.train.settings import Lora
 from texlens.train.sft.settings import SftConfig
 
 
-@pytest.mark.parametrize("name", ["pretrain_small", "pretrain_print"])
+@pytest.mark.parametrize("name", ["pretrain_small", "pretrain_print", "pretrain_formulas"])
 def test_shipped_recipes_are_whole_and_name_no_machine(name: str) -> None:
     config = load_recipe(name, PretrainConfig)
     assert recipe_names()[name] == config.description != ""
@@ -24,9 +24,9 @@ def test_shipped_recipes_are_whole_and_name_no_machine(name: str) -> None:
 
 
 def test_training_and_dev_rows_are_apart() -> None:
-    for name in ("pretrain_small", "pretrain_print", "pretrain_handwriting"):
+    for name in ("pretrain_small", "pretrain_print", "pretrain_formulas", "pretrain_handwriting"):
         config = load_recipe(name, PretrainConfig)
-        (trained,) = (source.rows for source in config.data if source.parquet)
+        (trained,) = (source.rows for source in config.data if source.parquet and not source.labels)
         (dev,) = (source.rows for source in config.dev if source.name == "im2latex_train")
         assert trained is not None
         assert dev is not None
@@ -84,7 +84,7 @@ def test_what_is_no_setting(setting: str) -> None:
 def test_a_recipe_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(
         InputError,
-        match=r"one of .*pretrain_handwriting, pretrain_print, pretrain_small",
+        match=r"one of .*pretrain_formulas, pretrain_handwriting, pretrain_print, pretrain_small",
     ):
         load_recipe("pretrain_smal", PretrainConfig)
     with pytest.raises(InputError, match="cannot be read"):

@@ -70,7 +70,8 @@ def test_parquet_is_cropped_normalised_and_its_rows_chosen(tmp_path: Path) -> No
     path = write(
         tmp_path / "a.parquet", [r"\over", r"x^2", r"\frac ab"], [png(4, 4), png(30, 12), png(9, 7)]
     )
-    shard = read_parquet(PictureSource(parquet=path, rows=(1, 3), pixels_per_em=10))
+    shard, weights = read_parquet(PictureSource(parquet=path, rows=(1, 3), pixels_per_em=10))
+    assert weights.tolist() == [1, 1]
     assert shard.formulas == ["x ^ { 2 }", r"\frac { a } { b }"]
     assert list(zip(shard.widths, shard.heights, strict=True)) == [(30, 12), (9, 7)]
     assert not shard.pixels.any()
@@ -80,8 +81,25 @@ def test_parquet_is_cropped_normalised_and_its_rows_chosen(tmp_path: Path) -> No
 def test_the_size_of_type_is_measured_where_it_is_not_given(shards: Path, tmp_path: Path) -> None:
     shard = read_shard(sorted(shards.glob("*.npz"))[0])
     path = write(tmp_path / "a.parquet", shard.formulas, [e.image for e in shard.examples()])
-    measured = read_parquet(PictureSource(parquet=path)).pixels_per_em
+    measured = read_parquet(PictureSource(parquet=path))[0].pixels_per_em
     assert 0.8 < np.median(measured / shard.pixels_per_em) < 1.25
+
+
+def write_labels(path: Path, labels: dict[str, tuple[str, float]]) -> Path:
+    """A file of labels, of the columns that are read."""
+    rows = [{"id": i, "latex_formula": f, "weight": w} for i, (f, w) in labels.items()]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_pictures_get_their_formulas_from_a_file_of_labels(tmp_path: Path) -> None:
+    pictures = [png(4, 4), png(30, 12), png(9, 7)]
+    path = write(tmp_path / "a.parquet", ["known", "second", "third"], pictures)  # also the ids
+    labels = write_labels(tmp_path / "l.parquet", {"second": ("x^2", 1.5), "third": ("y", 1.0)})
+    shard, weights = read_parquet(PictureSource(parquet=path, labels=labels, pixels_per_em=10))
+    assert shard.formulas == ["x ^ { 2 }", "y"]
+    assert shard.widths.tolist() == [30, 9]
+    assert weights.tolist() == [1.5, 1.0]
 
 
 def test_what_is_no_data_is_one_sentence(tmp_path: Path) -> None:
@@ -95,6 +113,11 @@ def test_what_is_no_data_is_one_sentence(tmp_path: Path) -> None:
         (PictureSource(parquet=tmp_path / "lacking.parquet"), "latex_formula"),
         (PictureSource(parquet=good, rows=(5, 9)), "1 rows: none of 5 to 9"),
         (PictureSource(parquet=bad), "row 1 .*holds no picture"),
+        (PictureSource(parquet=good, labels=good), "holds no labels of"),
+        (
+            PictureSource(parquet=good, labels=write_labels(tmp_path / "l", {"z": ("x", 1.0)})),
+            "a label for no picture",
+        ),
     ):
         with pytest.raises(InputError, match=complaint):
             read_parquet(source)

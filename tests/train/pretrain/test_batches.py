@@ -56,6 +56,21 @@ def test_sources_are_drawn_by_their_shares(shards: Path) -> None:
     assert abs(float(np.mean(drawn < 40)) - 0.75) < 0.08
 
 
+def test_pictures_of_a_source_are_drawn_by_their_weights(shards: Path) -> None:
+    part = read_shard(sorted(shards.glob("*.npz"))[0])
+    encoder = FormulaEncoder(build_tokenizer(part.formulas, min_count=1))
+    batches = Batches(
+        shares=[1.0], pixels_per_em=13.84, token_pixels=16, patches_per_token=4, seed=5,
+        max_tokens=60, max_visual_tokens=800, patches_per_batch=2048,
+    )  # fmt: skip
+    heavy = np.arange(len(part.formulas)) < len(part.formulas) // 2
+    batches.add(encoder.encode(part, np.where(heavy, 3.0, 1.0).astype(np.float32)), 0)
+    drawn = np.concatenate([batches.next(60).chosen for _ in range(400)])
+    fits = batches._canvas[0] >= 0
+    expected = 3 * (heavy & fits).sum() / (3 * (heavy & fits).sum() + (~heavy & fits).sum())
+    assert abs(float(np.mean(heavy[drawn])) - expected) < 0.05
+
+
 def test_what_does_not_fit_is_left_out_and_counted(shards: Path) -> None:
     batches = batches_of(shards, [1.0], max_tokens=10, max_visual_tokens=10)
     assert batches.left_out["too long"] > 0

@@ -330,5 +330,18 @@ def _write_labels(
     return {"pictures": len(order), "labelled": len(rows), "refused": len(order) - len(rows)}
 
 
+def read_labels(path: Path) -> dict[str, tuple[str, float]]:
+    """The formula and the weight of each picture that a file of labels names.
+
+    Raises InputError for a file that was not written here.
+    """
+    try:
+        rows = pq.read_table(path, columns=["id", "latex_formula", "weight"]).to_pylist()
+        return {row["id"]: (str(row["latex_formula"]), float(row["weight"])) for row in rows}
+    except (OSError, pa.ArrowException, TypeError) as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+        raise InputError(f"'{path}' holds no labels of `texlens data label`: {reason}.") from error
+
+
 def _length_group(readings: Sequence[str]) -> int:
     return bisect_left(_LENGTHS, len(tokenize(readings[0]))) if readings else 0

@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from texlens.data.labels.labelling import read_labels
 from texlens.data.pictures.shards import Shard, read_shard, shard_number
 from texlens.errors import InputError
 from texlens.images import crop_to_ink
@@ -35,48 +36,63 @@ from texlens.train.run.processes import process_count, process_number
 _MARGIN = 4  # pixels of paper at least, at the model's scale, on each side
 
 
-def read_parquet(source: PictureSource) -> Shard:
+def read_parquet(source: PictureSource) -> tuple[Shard, NDArray[np.float32]]:
     """Decode the pictures of a Parquet file into one shard: cropped to ink, LaTeX in normal form.
 
-    Raises InputError when the file cannot be read, lacks a column, or `rows` leaves nothing.
+    Also returns how often each is to be drawn, against the others.
+
+    Raises InputError when a file cannot be read, lacks a column, or `rows` or `labels` leave nothing.
     """
     assert source.parquet is not None
+    labels = None if source.labels is None else read_labels(source.labels)
     greys: list[NDArray[np.uint8]] = []
     formulas: list[str] = []
     sizes: list[float] = []
-    for example in rows_of(source.parquet, source.rows):
+    weights: list[float] = []
+    for place, example in enumerate(rows_of(source.parquet, source.rows)):
+        if labels is None:
+            formula, weight = example.latex_formula, 1.0
+        elif example.id in labels:
+            formula, weight = labels[example.id]
+        else:
+            continue
         try:
             with Image.open(io.BytesIO(example.image)) as picture:
                 whole = np.asarray(picture.convert("L"))
         except (OSError, ValueError) as error:
             raise InputError(
-                f"'{source.parquet}' row {len(greys)} of those asked for holds no picture: "
+                f"'{source.parquet}' row {place} of those asked for holds no picture: "
                 "prepare the file with `texlens data prepare`, which drops such rows."
             ) from error
         grey = crop_to_ink(whole)
         if grey is None:  # a blank picture becomes a single pixel
             grey = whole[:1, :1]
         greys.append(grey)
-        formulas.append(" ".join(normalize(example.latex_formula).split()))
+        formulas.append(" ".join(normalize(formula).split()))
+        weights.append(weight)
         size = source.pixels_per_em or type_size(grey.astype(np.float32))
         sizes.append(size or grey.shape[0])  # nothing but rules and dots: as high as it is
-    return Shard(
+    if not greys:
+        raise InputError(f"'{source.labels}' has a label for no picture of '{source.parquet}'.")
+    shard = Shard(
         np.concatenate([grey.ravel() for grey in greys]),
         np.array([grey.shape[0] for grey in greys], dtype=np.int64),
         np.array([grey.shape[1] for grey in greys], dtype=np.int64),
         np.array(sizes, dtype=np.float32),
         formulas,
     )
+    return shard, np.array(weights, dtype=np.float32)
 
 
 @dataclass(slots=True)
 class Encoded:
-    """A shard with its formulas as token ids, flat, and where each begins."""
+    """A shard with its formulas as token ids, flat, where each begins, and how often it is drawn."""
 
     shard: Shard
     tokens: NDArray[np.int32]
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
+    weights: NDArray[np.float32]
 
 
 class FormulaEncoder:
@@ -85,12 +101,14 @@ class FormulaEncoder:
     def __init__(self, tokenizer: Any) -> None:
         self._encoder = TextEncoder(tokenizer)
 
-    def encode(self, shard: Shard) -> Encoded:
-        """Tokenise the formulas of a shard."""
+    def encode(self, shard: Shard, weights: NDArray[np.float32] | None = None) -> Encoded:
+        """Tokenise the formulas of a shard. Without weights all are drawn as often."""
         rows = self._encoder.encode(shard.formulas)
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         flat = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
-        return Encoded(shard, flat, np.cumsum(lengths) - lengths, lengths)
+        if weights is None:
+            weights = np.ones(len(rows), np.float32)
+        return Encoded(shard, flat, np.cumsum(lengths) - lengths, lengths, weights)
 
 
 class ShardFolder:

@@ -36,9 +36,11 @@ class Batch:
 class Batches:
     """Draws batches of pictures of one canvas size, each source by its mixing_ratio.
 
+    Within a source a picture is drawn by its weight.
+
     A picture's canvas is the smallest that holds it at the training scale. A canvas is chosen in
-    proportion to its pictures, divided by how many of them fill a batch, so that every picture of
-    a source is as likely as any other of it.
+    proportion to its pictures' weights, divided by how many of them fill a batch, so that it does
+    not matter for a picture which canvas it has.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Batches:
         self._starts: list[NDArray[np.int64]] = []
         self._lengths: list[NDArray[np.int64]] = []
         self._sources: list[NDArray[np.int64]] = []
+        self._drawn: list[NDArray[np.float32]] = []
         self._canvas: list[NDArray[np.int64]] = []
         self._pictures = 0
         self._stored = 0
@@ -101,6 +104,7 @@ class Batches:
         self._starts.append(encoded.starts + self._stored)
         self._lengths.append(encoded.lengths)
         self._sources.append(np.full(len(canvas), source))
+        self._drawn.append(encoded.weights)
         self._canvas.append(canvas)
         self._stored += len(encoded.tokens)
         self._pictures += len(canvas)
@@ -111,22 +115,23 @@ class Batches:
         self.starts = np.concatenate(self._starts)
         self.lengths = np.concatenate(self._lengths)
         sources, canvas = np.concatenate(self._sources), np.concatenate(self._canvas)
+        drawn = np.concatenate(self._drawn)
         self._tokens, self._starts, self._lengths = [self.tokens], [self.starts], [self.lengths]
-        self._sources, self._canvas = [sources], [canvas]
+        self._sources, self._canvas, self._drawn = [sources], [canvas], [drawn]
         fitting = canvas[:count] >= 0
         use = np.flatnonzero(fitting & (self.lengths[:count] <= limit))
         if not len(use):
             use = np.flatnonzero(fitting)
-        counts = np.bincount(sources[use], minlength=len(self.shares))
-        weight = (self.shares / np.maximum(counts, 1))[sources[use]]
+        totals = np.bincount(sources[use], weights=drawn[use], minlength=len(self.shares))
+        weight = (self.shares / np.maximum(totals, 1))[sources[use]] * drawn[use]
         order = np.argsort(canvas[use], kind="stable")
         use, weight = use[order], weight[order]
         present, first = np.unique(canvas[use], return_index=True)
         self._groups = np.split(use, first[1:])
         self._weights = [np.cumsum(part) / part.sum() for part in np.split(weight, first[1:])]
         self._present = present
-        totals = np.array([part.sum() for part in np.split(weight, first[1:])])
-        chance = totals / np.array([self._batch_size(canvas_id) for canvas_id in present])
+        of_canvas = np.array([part.sum() for part in np.split(weight, first[1:])])
+        chance = of_canvas / np.array([self._batch_size(canvas_id) for canvas_id in present])
         self._chance = chance / chance.sum()
         self._limit, self.grouped = limit, count
 

@@ -65,7 +65,7 @@ class TrainingPictures:
         self.order: list[tuple[int, str]] = []  # (source, shard) in the order they were added
         for index, source in enumerate(config.data):
             if source.parquet is not None:
-                if not self._add(self.encoder.encode(read_parquet(source)), index):
+                if not self._add(self.encoder.encode(*read_parquet(source)), index):
                     raise InputError(f"pool_gib is too small for '{source.parquet}'.")
             else:
                 self.folders[index] = ShardFolder(source.path, self.encoder)

@@ -17,10 +17,13 @@ class PictureSource(Settings):
 
     Exactly one of `parquet` (a prepared file, of which `rows` takes a half-open range) and `shards`
     (a folder as `texlens data render` writes it; the command may still be at work). `mixing_ratio`
-    is the source's part of all samples, against the ratios of the other sources.
+    is the source's part of all samples, against the ratios of the other sources. `labels` is a file
+    that `texlens data label` wrote: of the Parquet file's pictures only those with a label there are
+    taken, each as often as its weight says.
     """
 
     parquet: Path | None = None
+    labels: Path | None = None
     shards: Path | None = None
     mixing_ratio: float = Field(default=1.0, gt=0)
     rows: Rows | None = None
@@ -30,6 +33,8 @@ class PictureSource(Settings):
     def _one_of(self) -> PictureSource:
         if (self.shards is None) == (self.parquet is None):
             raise ValueError("give either parquet or shards")
+        if self.labels is not None and self.parquet is None:
+            raise ValueError("labels are for the pictures of a Parquet file")
         return self
 
     @property
