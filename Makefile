@@ -54,7 +54,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
-	$(PIP) -e '.[read]'
+	$(PIP) -e '.[score]'
 	touch $@
 
 $(VENV)/.pipeline: $(VENV)/bin/python $(INPUTS)

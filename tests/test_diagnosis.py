@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from texlens import diagnosis
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -18,7 +23,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def finding(*modules: str) -> diagnosis.Finding:
-    return diagnosis.extra_finding("data", modules)
+    return diagnosis.extra_finding("data", "prepare data", modules)
 
 
 def test_a_module_may_come_from_any_package(packages: Path) -> None:
@@ -46,5 +51,26 @@ def test_a_module_that_cannot_be_imported_is_a_finding_of_one_line(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_missing_module_names_the_extra() -> None:
-    assert finding("no_such_module").detail == "pip install 'texlens[data]'"
+def test_missing_modules_and_their_extra_are_named() -> None:
+    found = finding("no_such_module", "sys", "nor_this")
+    assert found.detail == "no_such_module, nor_this: pip install 'texlens[data]'"
+
+
+def test_every_module_that_is_looked_for_belongs_to_its_extra() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    packages = metadata.packages_distributions()
+    for extra, _, modules in diagnosis.EXTRAS:
+        required = {
+            re.match(r"[\w-]+", line)[0].lower() for line in project["optional-dependencies"][extra]
+        }
+        for module in modules:
+            assert required & {name.lower().replace("_", "-") for name in packages[module]}, (
+                extra,
+                module,
+            )
+
+
+def test_reading_is_tried() -> None:
+    findings = {found.what: found for found in diagnosis.diagnose()}
+    assert findings["read pictures"].works
+    assert findings["read pictures"].detail.startswith("the embedded model, by onnxruntime ")

@@ -23,7 +23,7 @@ from texlens.diagnosis import extra_finding, torchvision_findings
 (finding,) = torchvision_findings()
 assert not finding.works
 print(finding.detail)
-assert extra_finding("model", ("torch", "transformers", "peft")).works
+assert extra_finding("model", "read by torch", ("torch", "transformers", "peft")).works
 from texlens.reading import Reader
 reader = Reader(backend="torch")
 print(type(reader.backend).__name__, reader.read({DEMO!r}).latex)

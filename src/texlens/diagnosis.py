@@ -1,4 +1,4 @@
-"""What is installed here and what works: one finding for each part, which is tried."""
+"""What can be done here, and what is missing for the rest: one finding each, which is tried."""
 
 from __future__ import annotations
 
@@ -6,15 +6,34 @@ import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import metadata, resources
 
 from texlens.errors import TexlensError
 from texlens.imports import import_quietly, is_installed, leave_out_broken_torchvision
 
+# What each extra is for, and what it imports.
+EXTRAS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("score", "score predictions", ("rapidfuzz", "rouge_score", "sacrebleu", "scipy")),
+    ("serve", "serve a page and an API", ("fastapi", "uvicorn", "python_multipart")),
+    ("docx", "write Word documents", ("docx",)),
+    ("remote", "read by another server", ("openai",)),
+    ("desk", "watch a folder, copy", ("pyperclip", "watchfiles")),
+    ("data", "prepare data", ("pyarrow", "cv2", "matplotlib", "huggingface_hub")),
+    ("tex", "render by TeX", ("pypdfium2",)),
+    ("browser", "render by Chromium", ("playwright", "fontTools")),
+    ("model", "read by torch", ("torch", "transformers", "peft")),
+    ("train", "train", ("trl", "accelerate", "datasets", "tensorboard")),
+)
+# Programs that TexLens runs where they are installed, and for what.
+_PROGRAMS = (
+    (("pdflatex",), "the metric `compiles`, CDM by TeX, pictures of formulas by TeX"),
+    (("chromium", "google-chrome"), "pictures of formulas in browsers' fonts"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part, whether it works, and its version or what to do."""
+    """What can be done, whether it works, and the versions or what is missing for it."""
 
     what: str
     works: bool
@@ -23,37 +42,25 @@ class Finding:
 
 def diagnose() -> list[Finding]:
     """Try every part. Never raises: a part that fails is a finding."""
-    findings = [
+    return [
         Finding("Python", True, f"{platform.python_version()} on {platform.platform()}"),
-        _tried("engine", _engine),
-        _tried("PNG", _picture),
+        _tried("check LaTeX", _engine),
+        _tried("render LaTeX", _picture),
+        _tried("read pictures", _reading),
         *torchvision_findings(),  # first: the packages of 'model' try to import it
+        *(extra_finding(*extra) for extra in EXTRAS),
+        _accelerator(),
+        *(_program(names, use) for names, use in _PROGRAMS),
     ]
-    for extra, modules in (
-        ("read", ("onnxruntime", "tokenizers", "safetensors", "llguidance")),
-        ("serve", ("fastapi", "uvicorn")),
-        ("docx", ("docx",)),
-        ("remote", ("openai",)),
-        ("desk", ("pyperclip", "watchfiles")),
-        ("tex", ("pypdfium2",)),
-        ("data", ("pyarrow", "cv2", "matplotlib")),
-        ("model", ("torch", "transformers", "peft")),
-        ("train", ("trl", "accelerate", "datasets")),
-    ):
-        findings.append(extra_finding(extra, modules))
-    findings.append(_accelerator())
-    pdflatex = shutil.which("pdflatex")
-    detail = pdflatex or "optional: rendering by TeX"
-    findings.append(Finding("pdflatex", pdflatex is not None, detail))
-    return findings
 
 
-def extra_finding(extra: str, modules: tuple[str, ...]) -> Finding:
-    """Whether the modules of an extra can be imported."""
-    what, versions = f"extra '{extra}'", []
+def extra_finding(extra: str, what: str, modules: tuple[str, ...]) -> Finding:
+    """Whether what an extra is for can be done: all its modules can be imported."""
+    absent = [name for name in modules if not is_installed(name)]
+    if absent:
+        return Finding(what, False, f"{', '.join(absent)}: pip install 'texlens[{extra}]'")
+    versions = []
     for name in modules:
-        if not is_installed(name):
-            return Finding(what, False, f"pip install 'texlens[{extra}]'")
         try:
             versions.append(f"{name} {_version(name)}")
         except (Exception, SystemExit) as error:  # what cannot be imported is as good as absent
@@ -99,6 +106,16 @@ def _picture() -> str:
     return "rasterised by resvg"
 
 
+def _reading() -> str:
+    from texlens.reading import Reader
+
+    picture = resources.files("texlens") / "demo" / "02-euler.png"
+    reading = Reader(backend="onnx").read(picture.read_bytes())
+    if not reading.latex:
+        raise TexlensError(", ".join(reading.warnings))
+    return f"the embedded model, by onnxruntime {_version('onnxruntime')}"
+
+
 def torchvision_findings() -> list[Finding]:
     """What is wrong with the torchvision that is installed, if anything: TexLens does without one."""
     failure = leave_out_broken_torchvision()
@@ -114,8 +131,15 @@ def torchvision_findings() -> list[Finding]:
 def _accelerator() -> Finding:
     try:
         import torch
-    except (Exception, SystemExit):  # the extra 'model' says why
-        return Finding("GPU", False, "optional: needs the extra 'model'")
+    except (Exception, SystemExit):  # "read by torch" says why
+        return Finding("use a GPU", False, "torch: pip install 'texlens[model]'")
     if torch.cuda.is_available():
-        return Finding("GPU", True, torch.cuda.get_device_name())
-    return Finding("GPU", False, "optional: everything runs on the CPU, training slowly")
+        return Finding("use a GPU", True, torch.cuda.get_device_name())
+    return Finding(
+        "use a GPU", False, "torch finds none: everything runs on the CPU, training slowly"
+    )
+
+
+def _program(names: tuple[str, ...], use: str) -> Finding:
+    found = next(filter(None, map(shutil.which, names)), None)
+    return Finding(f"run {names[0]}", found is not None, f"{found or 'not installed'}: for {use}")

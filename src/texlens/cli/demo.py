@@ -32,9 +32,14 @@ def demo(out: Path, model: str | None, adapter: str | None, force: bool) -> None
         notes = f"  [{', '.join(reading.warnings)}]" if reading.warnings else ""
         click.echo(f"  {reading.confidence:.2f}  {reading.latex}{notes}")
 
-    scores = run_demo(Reader(model, adapter), out, show, force=force).scores["exprate_layout"]
-    right = sum(value == 1.0 for value in scores.items)
+    scores = run_demo(Reader(model, adapter), out, show, force=force).scores
+    key, what = next(
+        (key, what)
+        for key, what in (("exprate_layout", "look like"), ("exact", "are exactly"))
+        if key in scores
+    )
+    values = scores[key].items
     click.echo(
-        f"{right} of {len(scores.items)} readings look like their reference, in "
-        f"{time.perf_counter() - start:.1f} s. Look at {out / PAGE}"
+        f"{sum(value == 1.0 for value in values)} of {len(values)} readings {what} their "
+        f"reference, in {time.perf_counter() - start:.1f} s. Look at {out / PAGE}"
     )

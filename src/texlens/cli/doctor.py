@@ -25,8 +25,9 @@ def doctor(as_json: bool) -> None:
             "The working directory has been deleted: change to another one."
         ) from error
     findings = diagnose()
+    width = max(len(finding.what) for finding in findings)
     lines = (
-        f"{'ok     ' if finding.works else 'missing'}  {finding.what:<22}{finding.detail}"
+        f"{'ok     ' if finding.works else 'missing'}  {finding.what:<{width}}  {finding.detail}"
         for finding in findings
     )
     print_result([asdict(finding) for finding in findings], "\n".join(lines), as_json=as_json)

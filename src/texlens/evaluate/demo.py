@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from texlens.imports import is_installed
 from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.report.page import scoring_page
 from texlens.metrics.scoring import Scoring, score_predictions
@@ -19,6 +20,7 @@ from texlens.runs import open_out_folder, write_text
 
 PAGE = "report.html"
 _KEYS = ("layout", "exprate_layout", "edit_tokens", "exprate", "exact")
+_PLAIN_KEYS = ("exact",)  # where the extra `score` is not installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def run_demo(
             "warnings": list(reading.warnings),
         }
         predictions.append(Prediction(picture.file, picture.latex, reading.normal, extra))
-    scoring = score_predictions(predictions, ScoringConfig(_KEYS, cache=False), quiet=True)
+    keys = _KEYS if is_installed("rapidfuzz") else _PLAIN_KEYS
+    scoring = score_predictions(predictions, ScoringConfig(keys, cache=False), quiet=True)
     introduction = (
         f"{len(pictures)} pictures in fonts and sizes that are not in the training data, "
         f"read by {reader.name}. {sum(picture.hard for picture in pictures)} of them are meant to be "

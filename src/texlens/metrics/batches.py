@@ -17,7 +17,7 @@ from functools import partial
 
 from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, Pair
 from texlens.metrics.cache import DrawingStore, cache_works
-from texlens.metrics.registry import build_metrics
+from texlens.metrics.registry import build_metrics, require_metrics
 from texlens.records import Prediction
 from texlens.workers import WorkerFault, in_threads, run_each
 
@@ -28,11 +28,17 @@ FAULT = "fault"
 
 @dataclass(frozen=True, slots=True)
 class ScoringConfig:
-    """The keys to compute, in order; the engine of `cdm`; whether to use the cache on disk."""
+    """The keys to compute, in order; the engine of `cdm`; whether to use the cache on disk.
+
+    Raises MissingExtra where a library that a metric needs is not installed.
+    """
 
     keys: tuple[str, ...]
     cdm_engine: CdmEngine = "mathjax"
     cache: bool = True
+
+    def __post_init__(self) -> None:
+        require_metrics(self.keys)
 
 
 @dataclass(frozen=True, slots=True)

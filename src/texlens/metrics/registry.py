@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
-from texlens.errors import InputError
+from texlens.errors import InputError, require_extra
 from texlens.metrics.base import CdmEngine, Metric
 
 # The keys of every class, in the order of all tables. Modules are imported when needed: a text
@@ -28,6 +28,20 @@ _CLASSES = {
     ("text.validity", "TexCompiles"): ("compiles",),
     ("text.answers", "AnswerFaults"): ("empty", "loop", "unfinished"),
 }
+# The library of the extra `score` that a class imports.
+_LIBRARIES = {
+    "Bleu": "sacrebleu",
+    "Bleu13a": "sacrebleu",
+    "BleuUnimer": "sacrebleu",
+    "EditDistance": "rapidfuzz",
+    "EditUnimer": "rapidfuzz",
+    "Anls": "rapidfuzz",
+    "RougeL": "rouge_score",
+    "RougeLTokens": "rapidfuzz",
+    "ExpressionRate": "rapidfuzz",
+    "Cdm": "scipy",
+    "Layout": "rapidfuzz",
+}
 _HOMES = {key: home for home, keys in _CLASSES.items() for key in keys}
 KEYS: tuple[str, ...] = tuple(_HOMES)
 
@@ -48,8 +62,16 @@ def check_keys(keys: Sequence[str] | str | None) -> tuple[str, ...]:
     return tuple(key for key in KEYS if key in keys)
 
 
+def require_metrics(keys: Sequence[str]) -> None:
+    """Raise MissingExtra, naming the key, where a library that a metric needs is not installed."""
+    for key in keys:
+        if library := _LIBRARIES.get(_HOMES[key][1]):
+            require_extra(f"The metric '{key}'", "score", library)
+
+
 def build_metrics(keys: Sequence[str], *, cdm_engine: CdmEngine = "mathjax") -> list[Metric]:
-    """One instance of every class that the keys need."""
+    """One instance of every class that the keys need. Raises MissingExtra as `require_metrics`."""
+    require_metrics(keys)
     kinds = dict.fromkeys(_kind(key) for key in keys)
     return [
         kind(engine=cdm_engine) if kind.keys[0] == "cdm" else kind()  # type: ignore[call-arg]

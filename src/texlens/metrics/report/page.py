@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from texlens.images import data_address
@@ -147,17 +148,17 @@ def _text(value: object) -> str:
 
 def marked_differences(gt: str, pred: str) -> tuple[Pieces, Pieces]:
     """The normal forms of two texts; a piece is marked where the other text does not have it."""
-    from rapidfuzz.distance import Indel
-
     from texlens.latex import detokenize, normalize, tokenize
 
     sides = [tokenize(normalize(text[:_TEXT_SHOWN])) for text in (gt, pred)]
     runs: tuple[list[tuple[str, bool]], list[tuple[str, bool]]] = ([], [])
-    for step in Indel.opcodes(*sides):
-        spans = (step.src_start, step.src_end), (step.dest_start, step.dest_end)
+    for tag, start_gt, end_gt, start_pred, end_pred in SequenceMatcher(
+        None, sides[0], sides[1]
+    ).get_opcodes():
+        spans = (start_gt, end_gt), (start_pred, end_pred)
         for side, (start, end), pieces in zip(sides, spans, runs, strict=True):
             if end > start:
-                pieces.append((detokenize(side[start:end]) + " ", step.tag != "equal"))
+                pieces.append((detokenize(side[start:end]) + " ", tag != "equal"))
     for text, pieces in zip((gt, pred), runs, strict=True):
         if len(text) > _TEXT_SHOWN:
             pieces.append((f"... ({len(text):,} characters)", False))

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rapidfuzz.distance import Levenshtein
-
 from texlens.metrics.base import Pair, PairMetric
 
 
@@ -39,6 +37,8 @@ class ExpressionRate(PairMetric):
 
     def values(self, pair: Pair) -> dict[str, float | None]:
         """Three values, each 1.0 or 0.0."""
+        from rapidfuzz.distance import Levenshtein  # `exact` does without
+
         most = len(self.keys) - 1
         errors = Levenshtein.distance(pair.gt_tokens, pair.pred_tokens, score_cutoff=most)
         return {key: float(errors <= allowed) for allowed, key in enumerate(self.keys)}

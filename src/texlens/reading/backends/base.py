@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from PIL import Image
 
-from texlens.errors import InputError, MissingExtra, require_extra
+from texlens.errors import InputError, require_extra
 from texlens.imports import import_failure, is_installed, leave_out_broken_torchvision
 from texlens.model.load import EMBEDDED, Loaded, Quantisation, load_model
 from texlens.model.prompt_config import PromptConfig, prompt_for
@@ -24,7 +24,6 @@ from texlens.reading.pictures.framing import Frame
 from texlens.runs import read_json
 
 GRAPHS = ("vision", "decoder")
-_FOR_ONNX = ("onnxruntime", "tokenizers", "safetensors", "llguidance")
 
 _NO_SHAPE = ("dtype", "bos_token_id", "eos_token_id", "pad_token_id", "initializer_range")
 
@@ -116,7 +115,6 @@ def open_backend(
     if backend == "torch":
         loaded = load_model(model, adapter, dtype, device, quantisation)
         return _checked(_torch_backend(loaded, max_new_tokens, prompt))
-    require_extra("Reading with onnxruntime", "read", *_FOR_ONNX)
     if needs_torch:
         raise InputError(
             f"onnxruntime runs no model with {needs_torch[0]}: run  pip install 'texlens[model]'  "
@@ -157,8 +155,8 @@ def _shape(model: Path) -> dict[str, Any]:
 
 
 def has_onnxruntime() -> bool:
-    """Whether what reading by onnxruntime needs is installed."""
-    return all(map(is_installed, _FOR_ONNX)) and import_failure("onnxruntime") is None
+    """Whether onnxruntime can be imported."""
+    return is_installed("onnxruntime") and import_failure("onnxruntime") is None
 
 
 def _torch_backend(
@@ -192,5 +190,5 @@ def _has_torch() -> bool:
             raise InputError(f"torch is installed and cannot be used: {failure}")
         return True
     if not is_installed("onnxruntime"):
-        raise MissingExtra("Reading pictures", "read", "onnxruntime")
+        raise InputError("Reading pictures needs onnxruntime: run  pip install onnxruntime.")
     return False

@@ -12,10 +12,10 @@ from typing import Any
 import jinja2
 import numpy as np
 from PIL import Image
-from tokenizers import Tokenizer
 
 from texlens.errors import InputError
 from texlens.model.prompt_config import PromptConfig, load_prompt_config, prompt_for
+from texlens.model.small_tokenizer import SmallTokenizer
 from texlens.reading.backends.base import GRAPHS, graph_file, graphs_of
 from texlens.reading.backends.onnx_graphs import (
     Floats,
@@ -77,10 +77,9 @@ class OnnxBackend:
         )
         self.frame = frame_for(self.prompt_config, self._pictures)
         self.prompt = _prompt(folder, self.prompt_config)
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self.vocabulary = self._tokenizer.get_vocab_size()
-        ids = np.array(self._tokenizer.encode(self.prompt, add_special_tokens=False).ids)
+        self._tokenizer = SmallTokenizer.from_folder(folder)
+        self.vocabulary = self._tokenizer.size
+        ids = np.array(self._tokenizer.encode(self.prompt))
         place = int(np.flatnonzero(ids == config["image_token_id"])[0])
         self._before, self._after = ids[:place], ids[place + 1 :]
         self._weights: Weights = load_weights(folder)
@@ -101,8 +100,7 @@ class OnnxBackend:
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of tokens, without special ones."""
-        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
-        return text
+        return self._tokenizer.decode(tokens)
 
     def decode(
         self, pictures: Sequence[Image.Image], decoding: DecodingConfig = GREEDY

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from texlens.imports import is_installed
+from texlens.errors import InputError
+from texlens.model.small_tokenizer import SmallTokenizer
 from texlens.reading.decoding.generation import Completion
 from texlens.records import Token
 
@@ -42,15 +43,12 @@ class AnswerRepairer:
     """Finds the likeliest repair of a small model's answers (`decoding.repair`)."""
 
     def __init__(self, folder: Path) -> None:
-        from tokenizers import Tokenizer
-
         from texlens.reading.decoding.constraints import Constraint
         from texlens.reading.decoding.repair import Repairer
 
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        count = tokenizer.get_vocab_size()
-        texts = [tokenizer.decode([token], skip_special_tokens=True) for token in range(count)]
-        ends = [token for token in range(count) if not texts[token]]
+        tokenizer = SmallTokenizer.from_folder(folder)
+        texts = [tokenizer.decode([token]) for token in range(tokenizer.size)]
+        ends = [token for token, text in enumerate(texts) if not text]
         self._repairer = Repairer(Constraint(texts, ends[:1]))
         self._texts = texts
         self._ids = {text: token for token, text in enumerate(texts) if text}
@@ -88,9 +86,8 @@ class AnswerRepairer:
 
 
 def repairer_for(folder: Path | None) -> AnswerRepairer | None:
-    """The repairer for a small model's folder, where the extra `read` or `model` is installed."""
-    if folder is None or not (folder / "tokenizer.json").is_file():
+    """The repairer for a model's folder; None where it holds no tokeniser of a small model."""
+    try:
+        return None if folder is None else AnswerRepairer(folder)
+    except InputError:
         return None
-    if not (is_installed("tokenizers") and is_installed("llguidance")):
-        return None
-    return AnswerRepairer(folder)

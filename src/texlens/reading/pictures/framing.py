@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage
 
 from texlens.images import ink_box
 from texlens.model.image_settings import image_settings, visual_token_px
 from texlens.model.prompt_config import PromptConfig
+from texlens.reading.pictures.filters import gaussian_blur, grey_closing, interpolated
 from texlens.reading.pictures.opening import open_picture
+from texlens.reading.pictures.parts import connected_parts
 from texlens.reading.pictures.type_size import FAINTEST_INK, type_size
 
 Grey = npt.NDArray[np.float32]
@@ -37,7 +38,6 @@ _NOT_WORTH_RESAMPLING = 0.05
 # at 0.5, 0.6 and 0.75 times their size. Training used the softer filter.
 _SHARP_FROM = 2.0
 _RELEASED_TOKEN_PX = 28  # of Qwen's released weights, where no folder says it
-_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +215,7 @@ def _ground(grey: Grey) -> Grey:
         )
     row_at = (np.arange(height) + 0.5) / block + 0.5
     column_at = (np.arange(width) + 0.5) / block + 0.5
-    places = np.meshgrid(row_at, column_at, indexing="ij")
-    smooth = ndimage.map_coordinates(medians, places, order=1, mode="nearest")
-    return np.asarray(smooth, dtype=np.float32)
+    return interpolated(medians, row_at, column_at)
 
 
 def _ground_under(grey: Grey, em: float) -> Grey:
@@ -226,22 +224,18 @@ def _ground_under(grey: Grey, em: float) -> Grey:
     A closing (maxima, then minima of them) covers dark parts thinner than its window, which are
     strokes, and keeps wider ones, which are shadows.
     """
-    calm = ndimage.gaussian_filter(grey, 1.0)
     window = max(3, round(_EMS_PER_WINDOW * em))
-    closed = ndimage.grey_closing(calm, size=(window, window), mode="nearest")
-    return np.asarray(ndimage.gaussian_filter(closed, window / 4), dtype=np.float32)
+    return gaussian_blur(grey_closing(gaussian_blur(grey, 1.0), window), window / 4)
 
 
 def _without_specks(ink: Grey) -> Grey:
     """White where a connected part is smaller than the smallest dot of this picture's characters."""
-    labels, count = ndimage.label(ink < FAINTEST_INK, structure=_EIGHT_NEIGHBOURS)
+    parts = connected_parts(ink < FAINTEST_INK)
     em = type_size(ink)
-    if em is None or count < 2:
+    if em is None or parts.count < 2:
         return ink
-    areas = np.bincount(labels.ravel())
-    is_speck = areas < (em / _EMS_PER_SPECK) ** 2
-    is_speck[0] = False
-    ink[is_speck[labels]] = 255.0
+    is_speck = parts.areas() < (em / _EMS_PER_SPECK) ** 2
+    ink[parts.mask(is_speck, ink.shape)] = 255.0
     return ink
 
 

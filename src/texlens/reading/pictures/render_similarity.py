@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage
 
 from texlens.engine import Failure
 from texlens.images import ink_box
+from texlens.reading.pictures.filters import gaussian_blur
 from texlens.render import Size, png_many
 
 Ink = npt.NDArray[np.float32]
@@ -68,5 +68,4 @@ def _blurred(ink: Ink, width: int, height: int) -> Ink:
     resized = Image.fromarray(ink).resize((width, height), Image.Resampling.BOX)
     margin = round(3 * _BLUR_EMS * _EM_PIXELS)
     padded = np.pad(np.asarray(resized), margin)
-    blurred: Ink = ndimage.gaussian_filter(padded, _BLUR_EMS * _EM_PIXELS)
-    return blurred
+    return gaussian_blur(padded, _BLUR_EMS * _EM_PIXELS)

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+
+from texlens.reading.pictures.filters import gaussian_blur
+from texlens.reading.pictures.parts import connected_parts
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,7 +43,7 @@ def type_size(ink: npt.NDArray[Any]) -> float | None:
     scale = np.log(_CANDIDATES)
     rows = grid_cells(np.log(heights)[:, None] - scale)
     columns = grid_cells(np.log(widths)[:, None] - scale)
-    likelihood = ndimage.gaussian_filter1d(table[rows, columns].sum(axis=0), 2.0)
+    likelihood = gaussian_blur(table[rows, columns].sum(axis=0), 2.0)
     return float(_CANDIDATES[np.argmax(likelihood)])
 
 
@@ -57,10 +59,8 @@ def glyph_sizes(ink: npt.NDArray[Any]) -> tuple[Floats, Floats]:
     # Thin strokes in small type are never black: halfway from the usual ink to white, a stroke
     # holds together and its neighbours stay apart.
     level = (float(np.median(ink[inked])) + 255.0) / 2
-    labels, count = ndimage.label(ink < level, structure=np.ones((3, 3), dtype=bool))
-    boxes = ndimage.find_objects(labels, max_label=min(count, _MOST_PARTS))
-    heights = np.array([rows.stop - rows.start for rows, _ in boxes], dtype=np.float64)
-    widths = np.array([columns.stop - columns.start for _, columns in boxes], dtype=np.float64)
+    sizes = connected_parts(ink < level).sizes(_MOST_PARTS)
+    heights, widths = (side.astype(np.float64) for side in sizes)
     may_be_glyph = (heights >= 3) & (widths < 6 * heights)
     # Half a pixel is the strokes' soft edge.
     return heights[may_be_glyph] - 0.5, widths[may_be_glyph] - 0.5
