@@ -57,10 +57,13 @@ def problem(answer: httpx.Response) -> str:
 
 @asynccontextmanager
 async def client_of(
-    reader: Any, limits: Limits | None = None, policy: AccessPolicy | None = None
+    reader: Any,
+    limits: Limits | None = None,
+    policy: AccessPolicy | None = None,
+    prefix: str = "",
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server in this process."""
-    app = create_app(reader, limits=limits, policy=policy)
+    app = create_app(reader, limits=limits, policy=policy, prefix=prefix)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
@@ -87,9 +90,9 @@ class Server:
         # The socket listens already, so this waits until the server answers.
         assert httpx.get(f"{self.url}/v1/health", timeout=60).status_code == 200
 
-    def stop(self) -> str:
-        """End it as Ctrl-C does, and return its stderr."""
-        self.process.send_signal(signal.SIGINT)
+    def stop(self, sig: int = signal.SIGTERM) -> str:
+        """End it by a signal, and return its stderr."""
+        self.process.send_signal(sig)
         _, errors = self.process.communicate(timeout=60)
         return errors
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import threading
 import time
@@ -211,7 +212,7 @@ def test_arguments_that_cannot_work(server: Server) -> None:
     assert "no/such/folder" in refusal("--port", "0", "--model", "no/such/folder")
 
 
-def test_shutdown_waits_for_current_requests(
+def test_sigterm_waits_for_current_requests(
     server: Server,
 ) -> None:  # the last test of this server
     answers: list[httpx.Response] = []
@@ -227,3 +228,29 @@ def test_shutdown_waits_for_current_requests(
     assert answers[0].status_code == 200
     assert "Traceback" not in errors
     assert server.process.returncode == 0
+
+
+def test_ctrl_c_refuses_them_at_once() -> None:
+    server = Server("--log-format", "json")
+    answers: list[httpx.Response] = []
+
+    def ask(_: int) -> None:
+        answers.append(
+            httpx.post(f"{server.url}/v1/read", files=[("file", FORMULA)] * 8, timeout=60)
+        )
+
+    with ThreadPoolExecutor(20) as pool:
+        asked = pool.map(ask, range(20))
+        time.sleep(0.7)
+        start = time.monotonic()
+        errors = server.stop(signal.SIGINT)
+        assert time.monotonic() - start < 3
+        list(asked)
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    for answer in answers:
+        if answer.status_code == 503:
+            assert "being stopped" in problem(answer)
+            assert int(answer.headers["retry-after"]) >= 1
+    assert server.process.returncode == 0
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert sum(line.get("path") == "/v1/read" for line in lines) == 20

@@ -9,12 +9,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from texlens import __version__
 from texlens.errors import TexlensError
 from texlens.records import WARNINGS, Reading, is_fault
-from texlens.serve.auth import AccessPolicy, AuthMiddleware
+from texlens.serve.access_log import AccessLogMiddleware
+from texlens.serve.auth import CLIENT, AccessPolicy, AuthMiddleware
 from texlens.serve.body import BodyMiddleware
 from texlens.serve.completions import (
     MODEL,
@@ -25,9 +27,11 @@ from texlens.serve.completions import (
     picture_of,
 )
 from texlens.serve.limits import Limits
+from texlens.serve.metrics import Metrics
 from texlens.serve.model import BatchReader, LocalModel, Model
 from texlens.serve.page_files import add_page
 from texlens.serve.pictures import CheckedPicture, check_picture, receive_pictures
+from texlens.serve.prefix import PrefixMiddleware
 from texlens.serve.problems import add_error_handlers, busy
 from texlens.serve.reading_queue import ReadingQueue
 from texlens.serve.render_queue import RESPONSE_TYPES, RenderQueue, RenderRequest
@@ -45,16 +49,24 @@ def create_app(
     *,
     limits: Limits | None = None,
     policy: AccessPolicy | None = None,
+    prefix: str = "",
 ) -> FastAPI:
     """The ASGI application that reads with `reader`, in one thread of its own, or with a `Model`.
 
     The default policy accepts requests from this machine alone, without a token. It can be mounted
-    in another application.
+    in another application. `prefix` is the path under which a proxy serves it, such as `/formulas`.
     """
     limits = limits or Limits()
     policy = policy or AccessPolicy()
     model_used = reader if isinstance(reader, Model) else LocalModel(reader)
-    queue = ReadingQueue(model_used, limits.waiting)
+    metrics = Metrics()
+    queue = ReadingQueue(
+        model_used,
+        limits.waiting,
+        max_of_client=limits.waiting_of_client,
+        observe=metrics.count_batch,
+    )
+    metrics.watch(queue, model_used)
     render_queue = RenderQueue(limits.renderings, limits.formula_characters)
 
     @asynccontextmanager
@@ -73,8 +85,20 @@ def create_app(
         redirect_slashes=False,
     )
     open_addresses = add_page(app) | {"/openapi.json", "/v1/health", "/v1/ready"}
+    app.state.queue = queue
+    # The last one added is the first to see a request.
     app.add_middleware(AuthMiddleware, policy=policy, open_addresses=open_addresses)
     app.add_middleware(BodyMiddleware, limits=limits)
+    if policy.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(policy.origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(AccessLogMiddleware, metrics=metrics)
+    app.add_middleware(PrefixMiddleware, prefix=prefix)
     add_error_handlers(app)
 
     async def read(request: Request, pictures: list[CheckedPicture]) -> list[Reading]:
@@ -83,7 +107,8 @@ def create_app(
         Raises:
             HTTPException: none of them can be read, or not now.
         """
-        work = asyncio.ensure_future(queue.read([picture.item for picture in pictures]))
+        items = [picture.item for picture in pictures]
+        work = asyncio.ensure_future(queue.read(items, request.scope[CLIENT]))
         gone = asyncio.ensure_future(_disconnected(request))
         try:
             await asyncio.wait(
@@ -110,7 +135,7 @@ def create_app(
         "/v1/read",
         summary="Read pictures of formulas",
         response_model=Readings,
-        responses=problems(400, 401, 403, 408, 413, 415, 422, 502, 503),
+        responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 502, 503),
         openapi_extra=PICTURES_BODY,
     )
     async def read_pictures(request: Request) -> Response:
@@ -138,7 +163,7 @@ def create_app(
     @app.post(
         "/v1/chat/completions",
         summary="Read a picture, for OpenAI clients",
-        responses=problems(400, 401, 403, 408, 413, 415, 422, 502, 503),
+        responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 502, 503),
     )
     async def chat(request: Request, body: ChatRequest) -> Response:
         """A chat completion whose text is the LaTeX of the picture in the last user message.
@@ -177,7 +202,7 @@ def create_app(
             model=await asyncio.to_thread(lambda: queue.state),
             version=__version__,
             waiting=queue.waiting,
-            needs_token=policy.token is not None,
+            needs_token=bool(policy.tokens),
             max_body_bytes=limits.body_bytes,
             max_pictures=limits.pictures,
             max_pixels=limits.pixels,
@@ -189,6 +214,11 @@ def create_app(
         if await asyncio.to_thread(lambda: queue.state) != "ready":  # it may ask another server
             raise busy("No picture can be read at the moment.", 2)
         return {"status": "ready"}
+
+    @app.get("/metrics", summary="What the server does, for Prometheus", response_class=Response)
+    async def metrics_now() -> Response:
+        """Requests, latencies, queue, batches, confidence, restarts and memory."""
+        return metrics.response()
 
     complete_description(app)
     return app

@@ -2,23 +2,31 @@
 
 A browser lets any page on the web send requests to this machine. `Host` must be a name that only
 this server answers to, which stops DNS rebinding. `Origin`, if the browser sends it, must be this
-server. No response has a CORS header. A token is required where others can reach the server.
+server, by one of three signs: it is the Host; or it is a name given with --allow-host; or the browser
+itself marks the request as one of the page's own (`Sec-Fetch-Site`, which no page can set), since a
+proxy often replaces the Host. No response has a CORS header unless other origins are named. A token is
+required where others can reach the server.
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
-import re
 import socket
 from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from texlens.errors import InputError
+from texlens.serve.prefix import address_of
 from texlens.serve.problems import problem_response
+from texlens.serve.tokens import Tokens
+
+CLIENT = "texlens.client"
+"""The key of a request's scope with the name of its client: of its token, else its address."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -30,10 +38,17 @@ _HEADERS = {
 
 
 class AccessPolicy:
-    """Which requests the server accepts, by host name and token."""
+    """Which requests the server accepts, by host name, origin and token."""
 
     def __init__(
-        self, *, is_public: bool = False, names: Iterable[str] = (), token: str | None = None
+        self,
+        *,
+        is_public: bool = False,
+        is_socket: bool = False,
+        names: Iterable[str] = (),
+        origins: Iterable[str] = (),
+        token: str | None = None,
+        tokens: Path | None = None,
     ) -> None:
         """Define a policy.
 
@@ -41,21 +56,29 @@ class AccessPolicy:
             is_public: whether other machines can reach the server. If so, it answers to its own
                 host name and to any IP address, otherwise only to loopback addresses and
                 `localhost`.
+            is_socket: whether it listens on a Unix socket, which no browser can reach: the proxy
+                before it answers for the Host.
             names: further host names that the server answers to.
+            origins: other sites whose pages may use the server, such as `https://example.org`.
             token: required in the Authorization header; None or empty if no token is required.
+            tokens: a file with the hashes of several named tokens.
 
         Raises:
-            InputError: the token cannot be sent in a header.
+            InputError: the token cannot be sent in a header, the file of tokens is wrong, or an
+                origin is none.
         """
-        if token and not re.fullmatch("[!-~]+", token):
-            raise InputError("The token must be printable ASCII without spaces.")
         own = (socket.gethostname(), socket.getfqdn()) if is_public else ()
         self.is_public = is_public
-        self.names = {name.lower() for name in (*names, *own, "localhost")}
-        self.token = token or None
+        self.is_socket = is_socket
+        self.own_names = {name.lower() for name in names}
+        self.names = self.own_names | {name.lower() for name in (*own, "localhost")}
+        self.origins = frozenset(map(_checked_origin, origins))
+        self.tokens = Tokens(token, tokens)
 
     def allows_host(self, host: str) -> bool:
         """Whether a Host header (`name`, `name:port`, `[address]:port`) names this server."""
+        if self.is_socket:
+            return True
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         name = name.lower().rstrip(".")
         if name in self.names:
@@ -66,13 +89,28 @@ class AccessPolicy:
             return False
         return address.is_loopback or self.is_public  # DNS rebinding needs a name
 
-    def allows_token(self, authorization: str) -> bool:
-        """Whether an Authorization header contains the token."""
-        if self.token is None:
+    def allows_origin(self, headers: Headers) -> bool:
+        """Whether a request comes from a page of this server, from a named one, or from no page."""
+        if "origin" not in headers:
             return True
-        scheme, _, given = authorization.partition(" ")
-        is_equal = hmac.compare_digest(given.strip().encode(), self.token.encode())
-        return is_equal and scheme.lower() == "bearer"
+        origin = headers["origin"].lower()
+        if origin in self.origins:
+            return True
+        address = origin.partition("://")[2]
+        return (
+            address == headers.get("host", "").lower()
+            or headers.get("sec-fetch-site") == "same-origin"
+            or (urlsplit(origin).hostname or "") in self.own_names
+        )
+
+
+def _checked_origin(origin: str) -> str:
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+        raise InputError(
+            f"'{origin}' is no origin: give it as https://example.org, without a path."
+        )
+    return origin.lower()
 
 
 class AuthMiddleware:
@@ -99,27 +137,31 @@ class AuthMiddleware:
                     headers.setdefault(name, value)
             await send(message)
 
+        address = address_of(scope)
         try:
-            self._check(scope["path"], Headers(scope=scope))
+            scope[CLIENT] = self._client(address, scope)
         except HTTPException as error:
-            await problem_response(error, scope["path"])(scope, receive, send_with_headers)
+            await problem_response(error, address)(scope, receive, send_with_headers)
         else:
             await self.app(scope, receive, send_with_headers)
 
-    def _check(self, path: str, headers: Headers) -> None:
-        host = headers.get("host", "")
-        if not self.policy.allows_host(host):
+    def _client(self, address: str, scope: Scope) -> str:
+        """The name of the client of a request. Raises HTTPException when it is refused."""
+        headers = Headers(scope=scope)
+        if not self.policy.allows_host(headers.get("host", "")):
             raise HTTPException(
                 421, "This server does not answer to that host name: allow it with --allow-host."
             )
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2].lower() != host.lower():
+        if not self.policy.allows_origin(headers):
             raise HTTPException(403, "Pages of other sites may not use this server.")
-        if path not in self.open_addresses and not self.policy.allows_token(
-            headers.get("authorization", "")
-        ):
+        network_address = (scope.get("client") or ("local",))[0]
+        if not self.policy.tokens:
+            return str(network_address)
+        name = self.policy.tokens.client_of(headers.get("authorization", ""))
+        if name is None and address not in self.open_addresses:
             raise HTTPException(
                 401,
                 "This server requires a token: send the header 'Authorization: Bearer TOKEN'.",
                 {"WWW-Authenticate": "Bearer"},
             )
+        return name or str(network_address)

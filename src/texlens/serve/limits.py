@@ -16,6 +16,7 @@ class Limits:
         pixels: pixels of one picture.
         request_pixels: pixels of all pictures in one request.
         waiting: pictures in the queue.
+        waiting_of_client: how many of them may belong to one client.
         upload_seconds: time for a request's body to arrive.
         answer_seconds: time for the readings of a request, after its body has arrived.
         formula_characters: length of a formula for `/v1/render`.
@@ -28,6 +29,7 @@ class Limits:
     pixels: int = 32_000_000
     request_pixels: int = 128_000_000
     waiting: int = 256
+    waiting_of_client: int = 192
     upload_seconds: float = 30.0
     answer_seconds: float = 60.0
     formula_characters: int = 20_000

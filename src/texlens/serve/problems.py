@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from texlens.serve.prefix import address_of
+
 MEDIA_TYPE = "application/problem+json"
 _OPENAI = ("/v1/chat/", "/v1/models")  # the addresses that OpenAI clients use
 
@@ -25,9 +27,16 @@ class ProblemDocument(BaseModel):
     detail: str = Field(description="One sentence: what was wrong, and what to do.")
 
 
-def busy(detail: str, seconds: float) -> HTTPException:
+def busy(detail: str, seconds: float, status: int = 503) -> HTTPException:
     """A 503 response whose `Retry-After` header gives the seconds until the next attempt."""
-    return HTTPException(503, detail, {"Retry-After": str(max(1, min(60, round(seconds + 0.5))))})
+    return HTTPException(
+        status, detail, {"Retry-After": str(max(1, min(60, round(seconds + 0.5))))}
+    )
+
+
+def internal_error() -> HTTPException:
+    """A 500 response, for a mistake of TexLens."""
+    return HTTPException(500, "Internal error in TexLens: the server's log has the details.")
 
 
 def problem_response(error: HTTPException, path: str = "") -> Response:
@@ -53,9 +62,9 @@ def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
 
     async def handle(request: Request, error: Exception) -> Response:
-        return problem_response(_http_exception(request, error), request.url.path)
+        return problem_response(_http_exception(request, error), address_of(request.scope))
 
-    for kind in (HTTPException, RequestValidationError, Exception):
+    for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
 
 
@@ -63,7 +72,7 @@ def _http_exception(request: Request, error: Exception) -> HTTPException:
     if isinstance(error, RequestValidationError):
         return _invalid_request(request, error)
     if not isinstance(error, HTTPException):
-        return HTTPException(500, "Internal error in TexLens: the server's log has the details.")
+        return internal_error()
     details = {
         404: "There is nothing at this address: / is the page, /docs describes the API.",
         405: f"{request.method} is not allowed here: /docs describes the API.",

@@ -172,8 +172,7 @@ class ReadingQueue:
         if self.waiting + len(items) > self._max_waiting:
             raise busy("Too many pictures are waiting: try again later.", seconds)
         if self._turns.of(client) + len(items) > self._max_of_client:
-            refusal = busy("Too many of your pictures are waiting: try again later.", seconds)
-            raise HTTPException(429, refusal.detail, refusal.headers)
+            raise busy("Too many of your pictures are waiting: try again later.", seconds, 429)
 
     async def _results_of(
         self, batch: list[Job], executor: ThreadPoolExecutor

@@ -6,7 +6,13 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import signal
 import socket
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from types import FrameType
 
 import h11
 import uvicorn
@@ -18,9 +24,11 @@ from texlens.errors import InputError
 from texlens.serve.problems import problem_response
 
 IDLE_SECONDS = 20.0
-_SHUTDOWN_SECONDS = 30  # for the current requests when the server is stopped
-_MAX_CONNECTIONS = 500  # each takes a file descriptor, of which there are often 1024
-_BACKLOG = 256
+_FINISH_SECONDS = 25.0  # for the current requests when the server is stopped
+_SHUTDOWN_SECONDS = 30  # until connections are cut
+_MAX_CONNECTIONS = 500  # beyond this, the one that has been idle for longest is closed
+_MOST_CONNECTIONS = 1000  # beyond this, requests are refused
+_BACKLOG = 1024
 
 
 def is_loopback(host: str) -> bool:
@@ -53,29 +61,83 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(app: FastAPI, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM; the current requests are finished first."""
+def open_unix_socket(path: Path) -> socket.socket:
+    """A listening Unix socket, which its owner and group can use. One left behind is replaced.
+
+    Raises:
+        InputError: the path cannot be used, or a server listens there.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+                if other.connect_ex(str(path)) == 0:
+                    raise InputError(f"Another server listens on '{path}'.")
+            path.unlink()
+        listener.bind(str(path))
+        path.chmod(0o660)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"Cannot listen on '{path}': {reason}.") from error
+    return listener
+
+
+def allow_connections() -> None:
+    """Let the process have as many open files as the system allows it: each connection is one."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def run(app: FastAPI, listener: socket.socket, *, proxies: Sequence[str] = ()) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    After SIGTERM the current requests are finished, as far as that is possible in 25 seconds. After
+    SIGINT (Ctrl-C) they are refused at once. `proxies` are addresses whose X-Forwarded-For counts.
+    """
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each bad form
+    allow_connections()
     config = uvicorn.Config(
         app,
         http=IdleTimeoutProtocol,
         ws="none",
         lifespan="on",
         log_level="warning",
-        proxy_headers=False,
+        access_log=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         server_header=False,
-        limit_concurrency=_MAX_CONNECTIONS,
+        limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again at the end
-        uvicorn.Server(config).run(sockets=[listener])
+    _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Refuses what still waits when it must stop."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop because of a signal, which uvicorn would raise again at the end."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+        seconds = 0.0 if sig == signal.SIGINT else _FINISH_SECONDS
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        loop = asyncio.get_running_loop()
+        stop = partial(app.state.queue.stop, "The server is being stopped: try again in a moment.")
+        loop.call_soon_threadsafe(loop.call_later, seconds, stop)
 
 
 class IdleTimeoutProtocol(H11Protocol):
     """HTTP/1.1 that closes connections on which no request is being answered.
 
     uvicorn waits without limit for the rest of a request's headers, and for the rest of a body
-    after its response. Here both count as idle.
+    after its response. Here both count as idle. Where there are too many connections, the one that has
+    been idle for longest makes room.
     """
 
     _timer: asyncio.TimerHandle | None = None
@@ -84,6 +146,11 @@ class IdleTimeoutProtocol(H11Protocol):
         """Start the timer for the first request."""
         super().connection_made(transport)
         self._update_timer()
+        if len(self.connections) > _MAX_CONNECTIONS:
+            idle = [one for one in self.connections if getattr(one, "_timer", None) is not None]
+            oldest = min(idle, key=lambda one: one._timer.when(), default=None)  # type: ignore[union-attr]
+            if oldest is not None:
+                oldest.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Handle data, and stop or start the timer."""

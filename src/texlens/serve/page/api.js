@@ -32,7 +32,7 @@ async function send(address, options) {
     const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
     let answer;
     try {
-      answer = await fetch(address, { ...options, headers });
+      answer = await fetch(new URL(address, import.meta.url), { ...options, headers });
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new ServerError("The server cannot be reached: is it still running?");
@@ -56,20 +56,20 @@ function pause(milliseconds, signal) {
 }
 
 export async function health() {
-  return (await send("/v1/health", {})).json();
+  return (await send("v1/health", {})).json();
 }
 
 /** The reading of one picture (a Blob). */
 export async function readPicture(picture, name, signal) {
   const form = new FormData();
   form.append("file", picture, name);
-  const answer = await send("/v1/read", { method: "POST", body: form, signal });
+  const answer = await send("v1/read", { method: "POST", body: form, signal });
   return (await answer.json()).readings[0];
 }
 
 /** LaTeX in another format, as a Blob. */
 export async function render(latex, format, signal) {
-  const answer = await send("/v1/render", {
+  const answer = await send("v1/render", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ latex, format }),

@@ -1,8 +1,8 @@
 // One reading on the page: its picture, its rendering, and its LaTeX to edit and to copy.
 
-import { readPicture, render } from "/api.js";
-import { deliver, FORMS } from "/copying.js";
-import { uncertainRanges, markedNodes, movedRanges } from "/marks.js";
+import { readPicture, render } from "./api.js";
+import { deliver, FORMS } from "./copying.js";
+import { uncertainRanges, markedNodes, movedRanges } from "./marks.js";
 
 const PREVIEW_AFTER_MS = 180; // after the last key
 const SAVE_AFTER_MS = 800;

@@ -1,6 +1,6 @@
 // Copying and saving a formula in several formats.
 
-import { render } from "/api.js";
+import { render } from "./api.js";
 
 /** What can be copied (`text`, `format`, `image`) or saved (`file`), in the order of the buttons. */
 export const FORMS = [

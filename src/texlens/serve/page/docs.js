@@ -2,7 +2,7 @@
 
 for (const place of document.querySelectorAll(".here")) place.textContent = location.origin;
 
-const description = await (await fetch("/openapi.json")).json();
+const description = await (await fetch("openapi.json")).json();
 
 function element(name, content = [], className = "") {
   const made = document.createElement(name);

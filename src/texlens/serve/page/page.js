@@ -1,9 +1,9 @@
 // The page: pictures are pasted, dropped, chosen or photographed, and each becomes a card.
 
-import { health, onTokenNeeded, setToken } from "/api.js";
-import { Card } from "/card.js";
-import { earlier, forgetAll, save } from "/history.js";
-import { thumbnail, withinLimits } from "/pictures.js";
+import { health, onTokenNeeded, setToken } from "./api.js";
+import { Card } from "./card.js";
+import { earlier, forgetAll, save } from "./history.js";
+import { thumbnail, withinLimits } from "./pictures.js";
 
 const MAX_REQUESTS = 8; // at the same time
 const FEEDBACK_MS = 1600; // for which a button shows that it has worked
@@ -101,7 +101,7 @@ $("paste").addEventListener("click", async () => {
 });
 
 $("example").addEventListener("click", async () => {
-  const answer = await fetch("/example.png");
+  const answer = await fetch("example.png");
   take([new File([await answer.blob()], "example.png", { type: "image/png" })]);
 });
 
