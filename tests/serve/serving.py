@@ -83,6 +83,8 @@ class Server:
         )  # fmt: skip
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
+        if "--unix-socket" in arguments:
+            return
         match = re.search(r"http://\S+:(\d+)/", line)
         assert match, self.process.communicate()
         self.port = int(match[1])
