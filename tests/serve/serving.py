@@ -19,7 +19,7 @@ import httpx
 from PIL import Image
 
 from texlens.serve import Limits, create_app
-from texlens.serve.auth import AccessPolicy
+from texlens.serve.middleware.auth import AccessPolicy
 
 DEMO = Path(str(resources.files("texlens") / "demo"))
 FORMULA = (DEMO / "12-energy.tiff").read_bytes()

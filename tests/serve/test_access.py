@@ -23,7 +23,7 @@ from starlette.routing import Mount
 from texlens.cli.serve import serve
 from texlens.errors import InputError
 from texlens.serve import AccessPolicy, Limits, create_app
-from texlens.serve.tokens import Tokens, add_token, read_tokens
+from texlens.serve.middleware.tokens import Tokens, add_token, read_tokens
 
 FILE = {"file": ("x", png(4, 4))}
 

@@ -16,8 +16,9 @@ from serving import FORMULA, OTHER, chat, client_of, data_address, png, problem
 from texlens.errors import InputError
 from texlens.reading import Reader
 from texlens.records import WARNINGS
-from texlens.serve import Limits, body
-from texlens.serve.auth import AccessPolicy
+from texlens.serve import Limits
+from texlens.serve.middleware import body
+from texlens.serve.middleware.auth import AccessPolicy
 
 Ask = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 

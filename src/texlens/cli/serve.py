@@ -10,8 +10,8 @@ import click
 from texlens.cli.model_options import ModelOptions, model_options
 
 if TYPE_CHECKING:
-    from texlens.serve.access_log import LogFormat
-    from texlens.serve.model import Model
+    from texlens.serve.middleware.access_log import LogFormat
+    from texlens.serve.models.base import Model
 
 _MIN_HANG_SECONDS = 20.0  # a busy machine may need as long for one step
 
@@ -102,8 +102,8 @@ def serve(
     from texlens.errors import InputError, require_extra
 
     require_extra("Serving", "serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client")
-    from texlens.serve.auth import AccessPolicy
-    from texlens.serve.tokens import add_token
+    from texlens.serve.middleware.auth import AccessPolicy
+    from texlens.serve.middleware.tokens import add_token
 
     if new_name is not None:
         if token_file is None:
@@ -128,7 +128,7 @@ def serve(
     listener = open_unix_socket(unix_socket) if unix_socket else open_socket(host, port)
 
     from texlens.serve import Limits, create_app
-    from texlens.serve.access_log import configure_logging
+    from texlens.serve.middleware.access_log import configure_logging
 
     configure_logging(log_level, log_format)
     model = _open_model(model_options, max_seconds)
@@ -155,11 +155,11 @@ def _open_model(options: ModelOptions, max_seconds: float) -> Model:
     """The model on another server, or in a process of its own."""
     if options.values["endpoint"] is not None:
         from texlens.reading.backends.remote import RemoteReader
-        from texlens.serve.remote_model import RemoteModel
+        from texlens.serve.models.remote import RemoteModel
 
         reader = options.open()
         assert isinstance(reader, RemoteReader)
         return RemoteModel(reader)
-    from texlens.serve.model_process import ModelProcess
+    from texlens.serve.models.process import ModelProcess
 
     return ModelProcess(options.open, hang_seconds=max(_MIN_HANG_SECONDS, max_seconds / 2))

@@ -15,10 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from texlens import __version__
 from texlens.errors import TexlensError
 from texlens.records import WARNINGS, Reading, is_fault
-from texlens.serve.access_log import AccessLogMiddleware
-from texlens.serve.auth import CLIENT, AccessPolicy, AuthMiddleware
-from texlens.serve.body import BodyMiddleware
-from texlens.serve.completions import (
+from texlens.serve.api.completions import (
     MODEL,
     ChatRequest,
     completion,
@@ -26,22 +23,25 @@ from texlens.serve.completions import (
     model_card,
     picture_of,
 )
-from texlens.serve.limits import Limits
-from texlens.serve.metrics import Metrics
-from texlens.serve.model import BatchReader, LocalModel, Model
-from texlens.serve.page_files import add_page
-from texlens.serve.pictures import CheckedPicture, check_picture, receive_pictures
-from texlens.serve.prefix import PrefixMiddleware
-from texlens.serve.problems import add_error_handlers, busy
-from texlens.serve.reading_queue import ReadingQueue
-from texlens.serve.render_queue import RESPONSE_TYPES, RenderQueue, RenderRequest
-from texlens.serve.schema import (
+from texlens.serve.api.pictures import CheckedPicture, check_picture, receive_pictures
+from texlens.serve.api.rendering import RESPONSE_TYPES, RenderQueue, RenderRequest
+from texlens.serve.api.schema import (
     PICTURES_BODY,
     Health,
     Readings,
     complete_description,
     problems,
 )
+from texlens.serve.limits import Limits
+from texlens.serve.metrics import Metrics
+from texlens.serve.middleware.access_log import AccessLogMiddleware
+from texlens.serve.middleware.auth import CLIENT, AccessPolicy, AuthMiddleware
+from texlens.serve.middleware.body import BodyMiddleware
+from texlens.serve.middleware.prefix import PrefixMiddleware
+from texlens.serve.middleware.problems import add_error_handlers, busy
+from texlens.serve.models.base import BatchReader, LocalModel, Model
+from texlens.serve.models.queue import ReadingQueue
+from texlens.serve.page_files import add_page
 
 
 def create_app(

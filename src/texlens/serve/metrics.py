@@ -11,8 +11,8 @@ from prometheus_client.process_collector import ProcessCollector
 from starlette.responses import Response
 
 from texlens.records import Reading
-from texlens.serve.model_process import ModelProcess
-from texlens.serve.reading_queue import ReadingQueue
+from texlens.serve.models.process import ModelProcess
+from texlens.serve.models.queue import ReadingQueue
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _PICTURES = (1, 2, 4, 8, 16, 32, 64)

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from texlens.errors import InputError
-from texlens.serve.problems import problem_response
+from texlens.serve.middleware.problems import problem_response
 
 IDLE_SECONDS = 20.0
 _FINISH_SECONDS = 25.0  # for the current requests when the server is stopped

@@ -13,11 +13,11 @@ from starlette.exceptions import HTTPException
 
 from texlens.reading.sources import Item
 from texlens.records import Reading
-from texlens.serve.batch_times import BatchTimes
-from texlens.serve.model import Model, ModelUnavailable, State
-from texlens.serve.problems import busy
-from texlens.serve.suspects import Suspects
-from texlens.serve.turns import SMALL_REQUEST, Job, Turns
+from texlens.serve.middleware.problems import busy
+from texlens.serve.models.base import Model, ModelUnavailable, State
+from texlens.serve.models.batch_times import BatchTimes
+from texlens.serve.models.suspects import Suspects
+from texlens.serve.models.turns import SMALL_REQUEST, Job, Turns
 
 # A batch is closed when no picture has arrived for GAP_SECONDS, and after MAX_WAIT_SECONDS at the
 # latest. Clients that get their responses together send their next pictures one after another. A

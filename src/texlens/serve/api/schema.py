@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from texlens.records import WARNINGS, Token
-from texlens.serve.pictures import ReadRequest
-from texlens.serve.problems import MEDIA_TYPE, ProblemDocument
+from texlens.serve.api.pictures import ReadRequest
+from texlens.serve.middleware.problems import MEDIA_TYPE, ProblemDocument
 
 _REFERENCE = "#/components/schemas/{model}"
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from texlens.reading.sources import Item
-from texlens.serve.batch_times import BatchTimes
-from texlens.serve.turns import Job, Pending, Turns
+from texlens.serve.models.batch_times import BatchTimes
+from texlens.serve.models.turns import Job, Pending, Turns
 
 
 @pytest.fixture(autouse=True)

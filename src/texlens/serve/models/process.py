@@ -17,7 +17,7 @@ from typing import Literal
 from texlens.errors import TexlensError
 from texlens.reading.sources import Item
 from texlens.records import Reading
-from texlens.serve.model import BatchReader, Model, ModelUnavailable, State, read_batch
+from texlens.serve.models.base import BatchReader, Model, ModelUnavailable, State, read_batch
 from texlens.workers.process import Reply, Worker, job_message
 
 _log = logging.getLogger("texlens.serve")

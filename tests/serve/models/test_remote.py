@@ -20,7 +20,7 @@ from serving import OTHER, Server, client_of, problem
 
 from texlens.images import encode_png
 from texlens.reading.backends.remote import RemoteReader
-from texlens.serve.remote_model import RemoteModel
+from texlens.serve.models.remote import RemoteModel
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from texlens.engine import Failure
 from texlens.errors import InputError
 from texlens.export import FORMATS, convert
 from texlens.latex import formula_of
-from texlens.serve.problems import busy
+from texlens.serve.middleware.problems import busy
 
 T = TypeVar("T")
 

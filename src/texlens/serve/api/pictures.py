@@ -19,7 +19,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from texlens.reading.pictures.opening import FORMATS
 from texlens.reading.sources import Item
 from texlens.serve.limits import Limits
-from texlens.serve.problems import media_type
+from texlens.serve.middleware.problems import media_type
 
 _MAX_NAME_CHARACTERS = 120
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from texlens.serve.limits import Limits
-from texlens.serve.problems import busy
+from texlens.serve.middleware.problems import busy
 
 _DRAINED_BYTES = 64 * 2**20
 DRAIN_SECONDS = 2.0

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from texlens.serve.prefix import address_of
+from texlens.serve.middleware.prefix import address_of
 
 MEDIA_TYPE = "application/problem+json"
 _OPENAI = ("/v1/chat/", "/v1/models")  # the addresses that OpenAI clients use

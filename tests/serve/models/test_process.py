@@ -16,10 +16,10 @@ from starlette.exceptions import HTTPException
 from texlens.errors import InputError
 from texlens.reading.sources import Item
 from texlens.records import Reading
-from texlens.serve import model_process
-from texlens.serve.model import ModelUnavailable
-from texlens.serve.model_process import ModelProcess
-from texlens.serve.reading_queue import ReadingQueue
+from texlens.serve.models import process as model_process
+from texlens.serve.models.base import ModelUnavailable
+from texlens.serve.models.process import ModelProcess
+from texlens.serve.models.queue import ReadingQueue
 
 
 def items(*names: str) -> list[Item]:

@@ -18,10 +18,10 @@ from typing import Any, Literal
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from texlens.serve.auth import CLIENT
 from texlens.serve.metrics import Metrics
-from texlens.serve.prefix import address_of
-from texlens.serve.problems import internal_error, problem_response
+from texlens.serve.middleware.auth import CLIENT
+from texlens.serve.middleware.prefix import address_of
+from texlens.serve.middleware.problems import internal_error, problem_response
 
 LogFormat = Literal["plain", "json"]
 

@@ -15,7 +15,7 @@ from texlens.reading.backends.remote import RemoteReader
 from texlens.reading.backends.remote_calls import Calls, CallsEnded
 from texlens.reading.sources import Item
 from texlens.records import Reading
-from texlens.serve.model import Model, State
+from texlens.serve.models.base import Model, State
 
 _PROBED_FOR_SECONDS = 5.0
 

@@ -21,9 +21,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from texlens.errors import InputError
-from texlens.serve.prefix import address_of
-from texlens.serve.problems import problem_response
-from texlens.serve.tokens import Tokens
+from texlens.serve.middleware.prefix import address_of
+from texlens.serve.middleware.problems import problem_response
+from texlens.serve.middleware.tokens import Tokens
 
 CLIENT = "texlens.client"
 """The key of a request's scope with the name of its client: of its token, else its address."""

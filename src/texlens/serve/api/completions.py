@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from texlens.records import Reading
-from texlens.serve.pictures import decode_picture
+from texlens.serve.api.pictures import decode_picture
 
 MODEL = "texlens"
 """The name of a server's one model."""

@@ -17,8 +17,8 @@ from texlens.errors import TexlensError
 from texlens.reading.sources import Item
 from texlens.records import Reading
 from texlens.serve import Limits, create_app
-from texlens.serve.model import LocalModel
-from texlens.serve.reading_queue import ReadingQueue
+from texlens.serve.models.base import LocalModel
+from texlens.serve.models.queue import ReadingQueue
 
 
 class Gated:
