@@ -22,7 +22,10 @@ class ScriptedReader:
     def read_many(self, pictures: Iterable[Item]) -> Iterator[Reading]:
         for item in pictures:
             act(item.name)
-            yield Reading(item.name, item.name, 1.0)
+            if item.error is not None:
+                yield Reading(item.name, "", 0.0, error=item.error)
+            else:
+                yield Reading(item.name, item.name, 1.0)
 
 
 def act(name: str) -> None:

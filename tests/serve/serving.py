@@ -19,6 +19,7 @@ import httpx
 from PIL import Image
 
 from texlens.serve import Limits, create_app
+from texlens.serve.jobs.store import JobStore
 from texlens.serve.middleware.auth import AccessPolicy
 
 DEMO = Path(str(resources.files("texlens") / "demo"))
@@ -61,9 +62,10 @@ async def client_of(
     limits: Limits | None = None,
     policy: AccessPolicy | None = None,
     prefix: str = "",
+    jobs: JobStore | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server in this process."""
-    app = create_app(reader, limits=limits, policy=policy, prefix=prefix)
+    app = create_app(reader, limits=limits, policy=policy, prefix=prefix, jobs=jobs)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

@@ -71,6 +71,10 @@ _MIN_HANG_SECONDS = 20.0  # a busy machine may need as long for one step
     help="How many of them may belong to one client; further ones are refused (429).",
 )  # fmt: skip
 @click.option(
+    "--jobs", "job_folder", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for jobs of many pictures (POST /v1/jobs). Without it nothing is stored.",
+)  # fmt: skip
+@click.option(
     "--max-seconds", type=click.FloatRange(min=1), default=60.0,
     help="Seconds that a request may wait for its readings. A large model without a GPU needs more. "
     "A model without a sign of life for half as long is started again.",
@@ -91,6 +95,7 @@ def serve(
     names: tuple[str, ...],
     queue: int,
     client_queue: int,
+    job_folder: Path | None,
     max_seconds: float,
     model_options: ModelOptions,
 ) -> None:
@@ -128,9 +133,11 @@ def serve(
     listener = open_unix_socket(unix_socket) if unix_socket else open_socket(host, port)
 
     from texlens.serve import Limits, create_app
+    from texlens.serve.jobs.store import JobStore
     from texlens.serve.middleware.access_log import configure_logging
 
     configure_logging(log_level, log_format)
+    jobs = JobStore(job_folder) if job_folder else None
     model = _open_model(model_options, max_seconds)
     if unix_socket is None:
         address = f"[{host}]" if ":" in host else host
@@ -140,13 +147,12 @@ def serve(
     click.echo(f"TexLens reads {where} (Ctrl-C stops it)")
     limits = Limits(waiting=queue, waiting_of_client=client_queue, answer_seconds=max_seconds)
     try:
-        run(
-            create_app(model, limits=limits, policy=policy, prefix=prefix),
-            listener,
-            proxies=proxies,
-        )
+        app = create_app(model, limits=limits, policy=policy, prefix=prefix, jobs=jobs)
+        run(app, listener, proxies=proxies)
     finally:
         model.close()
+        if jobs is not None:
+            jobs.close()
         if unix_socket:
             unix_socket.unlink(missing_ok=True)
 

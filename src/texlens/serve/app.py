@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from texlens import __version__
 from texlens.errors import TexlensError
-from texlens.records import WARNINGS, Reading, is_fault
+from texlens.records import Reading, is_fault
 from texlens.serve.api.completions import (
     MODEL,
     ChatRequest,
@@ -31,7 +31,11 @@ from texlens.serve.api.schema import (
     Readings,
     complete_description,
     problems,
+    record_of,
 )
+from texlens.serve.jobs.routes import job_routes
+from texlens.serve.jobs.runner import JobRunner
+from texlens.serve.jobs.store import JobStore
 from texlens.serve.limits import Limits
 from texlens.serve.metrics import Metrics
 from texlens.serve.middleware.access_log import AccessLogMiddleware
@@ -50,11 +54,13 @@ def create_app(
     limits: Limits | None = None,
     policy: AccessPolicy | None = None,
     prefix: str = "",
+    jobs: JobStore | None = None,
 ) -> FastAPI:
     """The ASGI application that reads with `reader`, in one thread of its own, or with a `Model`.
 
     The default policy accepts requests from this machine alone, without a token. It can be mounted
-    in another application. `prefix` is the path under which a proxy serves it, such as `/formulas`.
+    in another application. `prefix` is the path under which a proxy serves it, such as `/formulas`;
+    `jobs` keeps the jobs of `/v1/jobs`, which there are only with it.
     """
     limits = limits or Limits()
     policy = policy or AccessPolicy()
@@ -69,10 +75,16 @@ def create_app(
     metrics.watch(queue, model_used)
     render_queue = RenderQueue(limits.renderings, limits.formula_characters)
 
+    runner = JobRunner(jobs, queue, limits) if jobs is not None else None
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         queue.start()
+        if runner is not None:
+            runner.start()
         yield
+        if runner is not None:
+            await runner.close()
         await queue.close()
 
     app = FastAPI(
@@ -145,7 +157,7 @@ def create_app(
         the problem of the first one.
         """
         readings = await read(request, await receive_pictures(request, limits))
-        return JSONResponse({"readings": [_record(reading) for reading in readings]})
+        return JSONResponse({"readings": [record_of(reading) for reading in readings]})
 
     @app.post(
         "/v1/render",
@@ -215,6 +227,10 @@ def create_app(
             raise busy("No picture can be read at the moment.", 2)
         return {"status": "ready"}
 
+    if jobs is not None and runner is not None:
+        owners_alone = bool(policy.tokens)
+        app.include_router(job_routes(jobs, runner, limits, owners_alone=owners_alone))
+
     @app.get("/metrics", summary="What the server does, for Prometheus", response_class=Response)
     async def metrics_now() -> Response:
         """Requests, latencies, queue, batches, confidence, restarts and memory."""
@@ -222,11 +238,6 @@ def create_app(
 
     complete_description(app)
     return app
-
-
-def _record(reading: Reading) -> dict[str, Any]:
-    messages = [WARNINGS[code] for code in reading.warnings]
-    return {**reading.as_json(), "messages": messages}
 
 
 async def _disconnected(request: Request) -> None:

@@ -20,6 +20,10 @@ class Limits:
         upload_seconds: time for a request's body to arrive.
         answer_seconds: time for the readings of a request, after its body has arrived.
         formula_characters: length of a formula for `/v1/render`.
+        job_bytes: size of the archive of a job.
+        job_pictures: pictures of a job.
+        jobs: unfinished jobs of one client.
+        job_upload_seconds: time for the archive of a job to arrive.
         renderings: requests to `/v1/render` that wait at the same time.
     """
 
@@ -34,3 +38,7 @@ class Limits:
     answer_seconds: float = 60.0
     formula_characters: int = 20_000
     renderings: int = 64
+    job_bytes: int = 512 * 2**20
+    job_pictures: int = 10_000
+    jobs: int = 16
+    job_upload_seconds: float = 600.0

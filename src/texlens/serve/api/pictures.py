@@ -62,15 +62,7 @@ async def receive_pictures(request: Request, limits: Limits) -> list[CheckedPict
     Raises:
         HTTPException: the request itself is wrong.
     """
-    match media_type(request):
-        case "multipart/form-data":
-            uploads = await _read_form(request, limits)
-        case "application/json":
-            uploads = await asyncio.to_thread(_parse_json, await request.body(), limits)
-        case _:
-            raise HTTPException(415, "Send a multipart form with the field 'file', or JSON.")
-    if not uploads:
-        raise HTTPException(422, "The request contains no picture.")
+    uploads = await receive_uploads(request, limits.pictures)
     pictures = await asyncio.to_thread(
         lambda: [
             check_picture(name or f"picture {number}", content, limits)
@@ -84,6 +76,24 @@ async def receive_pictures(request: Request, limits: Limits) -> list[CheckedPict
             "a request: send several requests.",
         )
     return pictures
+
+
+async def receive_uploads(request: Request, most: int) -> list[Upload]:
+    """The picture files of a form or of JSON, at least one and at most `most`.
+
+    Raises:
+        HTTPException: the request is wrong.
+    """
+    match media_type(request):
+        case "multipart/form-data":
+            uploads = await _read_form(request, most)
+        case "application/json":
+            uploads = await asyncio.to_thread(_parse_json, await request.body(), most)
+        case _:
+            raise HTTPException(415, "Send a multipart form with the field 'file', or JSON.")
+    if not uploads:
+        raise HTTPException(422, "The request contains no picture.")
+    return uploads
 
 
 class _FormParser(MultiPartParser):
@@ -104,10 +114,10 @@ class _FormParser(MultiPartParser):
         self.is_complete = True
 
 
-async def _read_form(request: Request, limits: Limits) -> list[Upload]:
+async def _read_form(request: Request, most: int) -> list[Upload]:
     async with aclosing(request.stream()) as stream:
         parser = _FormParser(request.headers, stream)
-        parser.max_parts = limits.pictures
+        parser.max_parts = most
         try:
             form = await parser.parse()
         except MultiPartException as error:
@@ -118,20 +128,20 @@ async def _read_form(request: Request, limits: Limits) -> list[Upload]:
     for field, file in form.multi_items():
         if field != "file" or not isinstance(file, UploadFile):
             raise HTTPException(
-                422, f"The form's field '{_plain_name(field)}' is unknown: send files as 'file'."
+                422, f"The form's field '{plain_name(field)}' is unknown: send files as 'file'."
             )
-        uploads.append((_plain_name(file.filename or ""), await file.read()))
+        uploads.append((plain_name(file.filename or ""), await file.read()))
     return uploads
 
 
-def _parse_json(body: bytes, limits: Limits) -> list[Upload]:
+def _parse_json(body: bytes, most: int) -> list[Upload]:
     try:
         pictures = ReadRequest.model_validate_json(body).pictures
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
-    if len(pictures) > limits.pictures:
-        raise _too_many_pictures(limits.pictures)
-    return [(_plain_name(one.name), decode_picture(one.data)) for one in pictures]
+    if len(pictures) > most:
+        raise _too_many_pictures(most)
+    return [(plain_name(one.name), decode_picture(one.data)) for one in pictures]
 
 
 def _too_many_pictures(limit: int) -> HTTPException:
@@ -140,7 +150,7 @@ def _too_many_pictures(limit: int) -> HTTPException:
     )
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
     """A client's file name without folders and control characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(char for char in last if char.isprintable())[:_MAX_NAME_CHARACTERS]

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from texlens.records import WARNINGS, Token
+from texlens.records import WARNINGS, Reading, Token
 from texlens.serve.api.pictures import ReadRequest
 from texlens.serve.middleware.problems import MEDIA_TYPE, ProblemDocument
 
@@ -61,6 +61,23 @@ PICTURES_BODY = {
         },
     }
 }
+
+# The body of `POST /v1/jobs`: an archive too.
+ARCHIVE_OR_PICTURES_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/zip": {"schema": {"type": "string", "format": "binary"}},
+            **PICTURES_BODY["requestBody"]["content"],  # type: ignore[dict-item]
+        },
+    }
+}
+
+
+def record_of(reading: Reading) -> dict[str, Any]:
+    """A reading as the API returns it."""
+    messages = [WARNINGS[code] for code in reading.warnings]
+    return {**reading.as_json(), "messages": messages}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -14,8 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from texlens.serve.limits import Limits
+from texlens.serve.middleware.prefix import address_of
 from texlens.serve.middleware.problems import busy
 
+JOBS = "/v1/jobs"
+ARCHIVE = "application/zip"
 _DRAINED_BYTES = 64 * 2**20
 DRAIN_SECONDS = 2.0
 
@@ -42,8 +45,12 @@ class BodyMiddleware:
             return
         limits, headers = self._limits, Headers(scope=scope)
         length = int(headers.get("content-length", "0"))
-        deadline = asyncio.get_running_loop().time() + limits.upload_seconds
-        received = 0
+        # The archive of a job goes to the disk as it arrives: only one part of it is in memory.
+        is_streamed = address_of(scope) == JOBS and headers.get("content-type") == ARCHIVE
+        most = limits.job_bytes if is_streamed else limits.body_bytes
+        upload_seconds = limits.job_upload_seconds if is_streamed else limits.upload_seconds
+        deadline = asyncio.get_running_loop().time() + upload_seconds
+        received = in_memory = 0
         is_incomplete = length > 0 or "transfer-encoding" in headers
         is_sending = "expect" not in headers  # else the client waits for `100 Continue`
 
@@ -55,26 +62,30 @@ class BodyMiddleware:
             return message
 
         async def receive_limited() -> Message:
-            nonlocal received
+            nonlocal received, in_memory
             if not is_incomplete:
                 return await receive()
             if headers.get("content-encoding", "identity") != "identity":
                 raise HTTPException(415, "Compressed bodies are not supported.")
-            if length > limits.body_bytes:
-                raise _too_large(limits)
+            if length > most:
+                raise _too_large(most)
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive_next()
             except TimeoutError as error:
                 raise HTTPException(
-                    408, f"The body did not arrive within {limits.upload_seconds:g} seconds."
+                    408, f"The body did not arrive within {upload_seconds:g} seconds."
                 ) from error
             count = len(message.get("body", b""))
-            if received + count > limits.body_bytes:
-                raise _too_large(limits)
+            if received + count > most:
+                raise _too_large(most)
+            if is_streamed:
+                self._free_bytes += in_memory
+                in_memory = 0
             if count > self._free_bytes:
                 raise busy("The server is receiving too much data: try again in a moment.", 2)
             self._free_bytes -= count
+            in_memory += count
             received += count
             if received < length and not is_incomplete:
                 raise HTTPException(
@@ -94,10 +105,8 @@ class BodyMiddleware:
         try:
             await self._app(scope, receive_limited, send_after_body)
         finally:
-            self._free_bytes += received
+            self._free_bytes += in_memory
 
 
-def _too_large(limits: Limits) -> HTTPException:
-    return HTTPException(
-        413, f"The body is larger than the {limits.body_bytes / 2**20:.3g} MiB allowed."
-    )
+def _too_large(most: int) -> HTTPException:
+    return HTTPException(413, f"The body is larger than the {most / 2**20:.3g} MiB allowed.")
