@@ -1,4 +1,4 @@
-# `make demo`, `make pipeline` and `make test` do all their own set-up: they need Python 3.11+,
+# `make demo`, `make pipeline`, `make docs` and `make test` do all their own set-up: they need Python 3.11+,
 # make and PyPI. Only the pipeline and the tests need torch. Where PyPI's would bring CUDA,
 # `make test TORCH_INDEX=https://download.pytorch.org/whl/cpu` takes the CPU build instead.
 
@@ -18,13 +18,19 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-res
 # Two processes of several threads each on two cores are far slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo pipeline test test-all interop check format clean
+.PHONY: demo pipeline docs test test-all interop check format clean
 
 demo: $(VENV)/.demo
 	OMP_NUM_THREADS= $(BIN)/texlens demo --out demo-out --force
 
 pipeline: $(VENV)/.pipeline
 	$(BIN)/texlens pipeline pipeline_quick --out pipeline-out
+
+# The documentation site, in build/site. A broken link, a page that the navigation lacks and a name
+# without docstring page are errors.
+docs: $(VENV)/.docs
+	$(BIN)/python tools/docs/gather.py build/docs
+	$(BIN)/zensical build --strict --clean
 
 test: $(VENV)/.dev check
 	$(PYTEST) -m "not slow"
@@ -59,6 +65,10 @@ $(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
 
 $(VENV)/.pipeline: $(VENV)/bin/python $(INPUTS)
 	$(PIP) -e '.[train]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/bin/python $(INPUTS)
+	$(PIP) -e '.[docs]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python $(INPUTS)

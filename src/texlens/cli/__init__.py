@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "recipes": ("train", "List the training recipes."),
     "trial": ("trial", "Try training and reading on this machine, in minutes."),
     "merge": ("merge", "Merge a LoRA adapter into its base."),
+    "hub": ("hub", "Push models to the Hugging Face hub, and pull them."),
     "evaluate": ("evaluate", "Run a model over a data set and score it."),
     "compare": ("compare", "Compare evaluations side by side."),
     "pipeline": ("pipeline", "Prepare, train, evaluate and compare, in one command."),

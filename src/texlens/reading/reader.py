@@ -59,7 +59,10 @@ class Reader:
     Args:
         model: a folder or hub name of a Qwen2.5-VL, or a loaded one. None: the embedded small model.
         adapter: a LoRA adapter for it.
-        backend, device, dtype, quantisation: how it runs, as `open_backend` takes them.
+        backend: "onnx", "torch", or "auto", which takes onnxruntime where it can do what is asked.
+        device: "cpu", "cuda", "mps" or "auto".
+        dtype: "float32", "bfloat16", "float16" or "auto".
+        quantisation: "int8" or "nf4".
         batch_size: pictures at a time. None: 64 with a small model, 8 with a large one.
         max_new_tokens: None for the limit of the prompt configuration.
         constrained: let the model write nothing but LaTeX that parses, where its tokenizer was made

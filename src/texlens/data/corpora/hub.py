@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from pathlib import Path
 
 from texlens.data.corpora.base import Origin
-from texlens.errors import InputError, TexlensError, require_extra
+from texlens.errors import InputError, require_extra
+from texlens.hub import Asked, explained
 
 
 def fetch_dataset(
@@ -27,7 +27,7 @@ def fetch_dataset(
         InputError: there is no such data set or revision, or it may not be read.
         TexlensError: it could not be fetched.
     """
-    require_extra("Fetching from the hub", "data", "huggingface_hub")
+    require_extra("Fetching from the hub", "hub", "huggingface_hub")
     from huggingface_hub import snapshot_download
 
     try:
@@ -39,8 +39,10 @@ def fetch_dataset(
                 revision=revision,
             )
         )
-    except Exception as error:  # the client raises a different class for every way to fail
-        raise _explained(error, repository, revision) from error
+    except Exception as error:
+        advice = "download it elsewhere and give its folder with --from"
+        asked = Asked("data set", repository, "fetched", revision, advice)
+        raise explained(error, asked) from error
     if not any(any(folder.glob(pattern)) for pattern in patterns):
         raise InputError(
             f"The data set '{repository}' has no {' or '.join(patterns)} at commit {folder.name}: "
@@ -57,35 +59,3 @@ def origin_of(path: Path) -> tuple[Origin, ...]:
         if kind == "datasets" and len(names) == 2 and parts[place + 1] == "snapshots":
             return (Origin("/".join(names), parts[place + 2]),)
     return ()
-
-
-def _explained(error: Exception, repository: str, revision: str | None) -> TexlensError:
-    """What went wrong, in one sentence."""
-    from huggingface_hub import errors
-
-    what = f"The data set '{repository}'"
-    match error:
-        case errors.GatedRepoError():
-            return InputError(
-                f"{what} is gated: accept its conditions on huggingface.co, log in with "
-                "`hf auth login`, and run the same command again."
-            )
-        case errors.RevisionNotFoundError():
-            return InputError(f"{what} has no revision '{revision}'.")
-        case errors.RepositoryNotFoundError() | errors.HFValidationError():
-            return InputError(
-                f"There is no data set '{repository}' on the hub, or it is private: check the "
-                "name, or log in with `hf auth login`."
-            )
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return TexlensError(
-                f"{what} could not be fetched: the disk of the hub's cache is full. Make room, or "
-                "set HF_HOME to another disk, and run the same command to go on."
-            )
-        case errors.LocalEntryNotFoundError() | errors.OfflineModeIsEnabled():
-            return TexlensError(
-                f"{what} is not in the hub's cache, and the hub cannot be reached: download it "
-                "elsewhere and give its folder with --from."
-            )
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return TexlensError(f"{what} could not be fetched from the hub: {reason}")
