@@ -34,6 +34,7 @@ class Stage:
     command: list[str] = field(default_factory=list)
 
     def run(self, step: str) -> None:
+        """Run a line of shell in the image."""
         inside = f"cd {self.folder} && {step}"
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"} | self.environment
         identity = [] if self.user == "root" else [f"--userspec={self.user}"]
@@ -43,7 +44,8 @@ class Stage:
         )  # fmt: skip
 
     def place(self, path: str) -> Path:
-        return self.root / os.path.normpath(os.path.join(self.folder, path)).lstrip("/")
+        """A path of the image, on this machine."""
+        return self.root / os.path.normpath(Path(self.folder, path)).lstrip("/")
 
 
 def main() -> None:
