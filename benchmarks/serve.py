@@ -11,6 +11,8 @@ steps use the same weights, threads and pictures:
 3. Step 1 again, to see whether the machine became faster or slower.
 4. Overload: so many requests of 32 pictures that the queue is full; then one more request.
 
+`--faults` and `--fairness` measure something else instead: see `serve_faults.py`.
+
 Prints both throughputs and their ratio, latencies, errors, how many answers differ from those of
 `read_many`, the server's memory, and the statuses under overload. The exit status is 1 if a claim
 does not hold.
@@ -27,6 +29,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -55,9 +58,19 @@ def read_here(pictures: list[bytes], passes: int) -> tuple[list[str], float, flo
 class Server:
     """A running `texlens serve`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "texlens", "serve", "--port", "0"],
+            [
+                sys.executable,
+                "-m",
+                "texlens",
+                "serve",
+                "--port",
+                "0",
+                "--log-level",
+                "warning",
+                *arguments,
+            ],  # fmt: skip
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -66,23 +79,50 @@ class Server:
         assert match
         self.url = match[0]
 
+    def children(self) -> list[int]:
+        """The processes that it has started: that of the model, and one that checks formulas."""
+        lists = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return sorted(int(pid) for path in lists for pid in path.read_text("utf-8").split())
+
     @property
     def memory_mb(self) -> float:
-        """The resident memory now."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text("utf-8")
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        """The resident memory of the gateway now."""
+        return resident_mb(self.process.pid)
+
+    @property
+    def children_mb(self) -> float:
+        """The resident memory of the processes that it has started."""
+        return sum(map(resident_mb, self.children()))
 
     @property
     def cpu_seconds(self) -> float:
-        """The CPU time of all threads so far."""
-        status = Path(f"/proc/{self.process.pid}/stat").read_text("utf-8")
-        fields = status.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """The CPU time so far, of all processes that run."""
+        return sum(map(cpu_seconds, [self.process.pid, *self.children()]))
 
     def stop(self) -> None:
         """End it as a service manager does."""
         self.process.terminate()
         self.process.wait(60)
+
+
+def resident_mb(pid: int) -> float:
+    """The resident memory of a process; 0 if it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("utf-8")
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    except (OSError, IndexError):
+        return 0.0
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time of all threads of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that so large a share of the values does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 async def send(client: httpx.AsyncClient, pictures: list[bytes]) -> httpx.Response:
@@ -144,6 +184,30 @@ async def overload(url: str, pictures: list[bytes]) -> tuple[Counter[int], bool,
         )
 
 
+def measure_others(arguments: argparse.Namespace, pictures: list[bytes]) -> int:
+    """Run `--faults` or `--fairness`. Returns the exit status."""
+    from serve_faults import fairness, faults
+
+    with tempfile.TemporaryDirectory() as folder:
+        expected = read_here(pictures, 1)[0] if arguments.faults else []
+        server = Server("--jobs", folder)
+        try:
+            if arguments.faults:
+                run = faults(
+                    server, pictures, expected, arguments.clients, arguments.seconds,
+                    arguments.kill_every,
+                )  # fmt: skip
+            else:
+                run = fairness(server, pictures, arguments.seconds)
+            rows = asyncio.run(run)
+        finally:
+            server.stop()
+    for name, value in rows.items():
+        print(f"{name:<18}{value}")
+    print(f"load average {os.getloadavg()[0]:.1f} at the end")
+    return 0 if rows["holds"] else 1
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
@@ -151,6 +215,9 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--faults", action="store_true")
+    parser.add_argument("--kill-every", type=float, default=30.0)
+    parser.add_argument("--fairness", action="store_true")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
 
@@ -172,6 +239,8 @@ def main() -> None:
         f"{os.getloadavg()[0]:.1f}; {len(pictures)} pictures",
         flush=True,
     )
+    if arguments.faults or arguments.fairness:
+        sys.exit(measure_others(arguments, pictures))
     expected, before, cpu_here = read_here(pictures, arguments.passes)
     server = Server()
     try:
@@ -183,14 +252,14 @@ def main() -> None:
                 load_from_process, server.url, pictures, arguments.clients, arguments.seconds
             )
             while not clients.done():
-                memory.append(server.memory_mb)
+                memory.append(server.memory_mb + server.children_mb)
                 time.sleep(1)
         records = clients.result()
         cpu_served += server.cpu_seconds
         statuses, has_retry_after, after, after_seconds = asyncio.run(
             overload(server.url, pictures)
         )
-        memory_after = server.memory_mb
+        memory_after = server.memory_mb + server.children_mb
     finally:
         server.stop()
     _, afterwards, _ = read_here(pictures, arguments.passes)

@@ -8,6 +8,7 @@ import pytest
 
 from texlens.reading.sources import Item
 from texlens.serve.models.batch_times import BatchTimes
+from texlens.serve.models.suspects import Suspects
 from texlens.serve.models.turns import Job, Pending, Turns
 
 
@@ -70,13 +71,28 @@ def test_a_picture_that_must_be_alone_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fixed", "per_picture", "expected"), [(0.0, 0.05, 2), (0.05, 0.05, 3), (2.0, 0.01, 202)]
+    ("fixed", "per_picture", "expected"), [(0.0, 0.05, 1), (0.1, 0.05, 2), (2.0, 0.01, 101)]
 )
-def test_batches_that_take_twice_as_long_as_one_picture(
+def test_batches_that_take_hardly_longer_than_one_picture(
     fixed: float, per_picture: float, expected: int
 ) -> None:
     times = BatchTimes()
-    assert times.pictures_in_twice_one() == 2  # nothing is known
+    assert times.pictures_in_short() == 1  # nothing is known
     for count in (1, 3, 8, 64, 2, 5) * 3:
         times.add(count, fixed + per_picture * count)
-    assert times.pictures_in_twice_one() == pytest.approx(expected, abs=1)
+    assert times.pictures_in_short() == pytest.approx(expected, abs=1)
+
+
+def test_a_picture_that_is_there_twice_is_blamed_once() -> None:
+    suspects = Suspects()
+    batch = [Item("a", b"x"), Item("b", b"x"), Item("c", b"y")]
+    suspects.blame(batch)
+    suspects.blame(batch[:1])
+    assert batch[1] in suspects
+    assert not suspects.is_refused(batch[1])
+    suspects.blame(batch[:1])
+    assert suspects.is_refused(batch[1])
+    assert not suspects.is_refused(batch[2])
+    suspects.clear(batch[:1])
+    assert batch[0] not in suspects
+    assert batch[2] in suspects

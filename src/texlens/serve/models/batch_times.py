@@ -23,16 +23,16 @@ class BatchTimes:
         self._nt = _MEMORY * self._nt + pictures * seconds
         self.per_picture += 0.2 * (seconds / pictures - self.per_picture)
 
-    def pictures_in_twice_one(self) -> int:
-        """How many pictures a batch may have that takes at most twice as long as one picture.
+    def pictures_in_short(self) -> int:
+        """How many pictures a batch may have that takes at most half as long again as one picture.
 
-        On a CPU about two; on a GPU, where a batch takes hardly longer than one picture, many.
+        On a CPU about one; on a GPU, where a batch takes hardly longer than one picture, many.
         """
         variance = self._weight * self._nn - self._n**2
         if self._weight == 0 or variance <= 1e-9 * self._nn:
-            return 2  # batches of one size tell nothing
+            return 1  # batches of one size tell nothing
         slope = (self._weight * self._nt - self._n * self._t) / variance
         mean_n, mean_t = self._n / self._weight, self._t / self._weight
         slope = min(max(slope, 1e-6), mean_t / mean_n)  # neither part is negative
         fixed = mean_t - slope * mean_n
-        return max(2, int(fixed / slope) + 2)
+        return int(1.5 + 0.5 * fixed / slope)

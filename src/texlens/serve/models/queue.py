@@ -64,6 +64,7 @@ class ReadingQueue:
         self._suspects = Suspects()
         self._times = BatchTimes()
         self._arrived = asyncio.Event()
+        self._had_bulk = False  # whether the last batch had pictures of large requests
         self._small_seen = -SHORT_BATCHES_SECONDS
         self._expected = 0  # pictures, if every client just answered sends as many again
         self._stopped_by: HTTPException | None = None
@@ -212,11 +213,20 @@ class ReadingQueue:
         return batch
 
     def _take(self) -> list[Job]:
-        """The next batch. A picture that may have ended the model is one of its own."""
+        """The next batch. A picture that may have ended the model is one of its own.
+
+        After a small request, batches of small requests and short ones of large requests alternate.
+        """
         size = self._model.batch_size
         is_mixed = time.monotonic() - self._small_seen < SHORT_BATCHES_SECONDS
-        in_bulk = min(size, self._times.pictures_in_twice_one()) if is_mixed else size
-        return self._turns.take(size, in_bulk, self._suspects.__contains__)
+        if not is_mixed:
+            return self._turns.take(size, size, self._suspects.__contains__)
+        batch: list[Job] = []
+        if self._had_bulk:
+            batch = self._turns.take(size, 0, self._suspects.__contains__)
+        self._had_bulk = not batch
+        short = min(size, self._times.pictures_in_short())
+        return batch or self._turns.take(size, short, self._suspects.__contains__)
 
     async def _gather(self) -> None:
         """Wait until the pictures of a full batch have arrived, or no more arrive."""

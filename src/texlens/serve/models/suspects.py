@@ -26,8 +26,7 @@ class Suspects:
 
     def blame(self, items: Iterable[Item]) -> None:
         """The process ended while it read these pictures."""
-        for item in items:
-            key = _key(item)
+        for key in {_key(item) for item in items}:  # the same picture may be there twice
             count, _ = self._ends.pop(key, (0, 0.0))
             self._ends[key] = (count + 1, time.monotonic())
         while len(self._ends) > _MOST:
