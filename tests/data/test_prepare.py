@@ -120,7 +120,7 @@ def test_a_corpus_that_changed_since_the_kill_is_not_mixed(corpus: Path, tmp_pat
     plan = plan_for(corpus)
     locators = [one for one in plan.corpus.locators() if isinstance(one, Locator)]
     work = Chunks(plan.corpus, plan.limits, out / ".work", locators)
-    work.clean(range(len(locators)), workers=1, quiet=True)
+    work.clean(range(len(locators)), workers=LocalWorkers(1), quiet=True)
     captions = corpus / "captions.jsonl"
     captions.write_text(captions.read_text().replace("neq", "leq").replace("ne b", "leq b"))
     assert prepare(plan, out, quiet=True) == prepare(plan, whole, quiet=True)

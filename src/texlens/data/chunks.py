@@ -1,4 +1,4 @@
-"""Chunks of cleaned items: written by worker processes, kept for a run that resumes, read again."""
+"""Chunks of cleaned items: cleaned by workers, kept for a run that resumes, read again."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from texlens.data.clean import Limits, clean_chunk
 from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.items import CleanItem, Drop
 from texlens.runs import atomic_write, progress
-from texlens.workers import WorkerFault, map_in_workers, run_each
+from texlens.workers import WorkerFault, Workers
 
 ITEMS_A_CHUNK = 200
 
-_Job = tuple[Path, list[Locator]]  # a chunk's file, and its items
+_CHUNK_SECONDS = 3600  # TeX, asked about every formula of a chunk, may be slow
 
 TEXTS = ("id", "step", "reason", "latex_formula", "kind", "source", "split", "picture_hash")
 _SCHEMA = pa.schema(
@@ -44,16 +44,23 @@ class Chunks:
     locators: Sequence[Locator]
     rounds: list[tuple[Sequence[int], list[Path]]] = field(default_factory=list)
 
-    def clean(self, numbers: Sequence[int], workers: int, quiet: bool) -> None:
+    def clean(self, numbers: Sequence[int], workers: Workers, quiet: bool) -> None:
         """Clean the items of these numbers, ascending, except the chunks that exist already."""
         parts = [numbers[n : n + ITEMS_A_CHUNK] for n in range(0, len(numbers), ITEMS_A_CHUNK)]
-        jobs = progress(map(self._job, parts), total=len(parts), unit="chunks", quiet=quiet)
-        make = partial(_cleaner, self.corpus, self.limits)
-        singly = partial(_clean_singly, self.corpus, self.limits)
-        files = map_in_workers(make, jobs, workers, instead=singly)
-        self.rounds.append((numbers, list(files)))
+        jobs = [self._job(part) for part in parts]
+        missing = [(file, locators) for file, locators in jobs if not file.exists()]
+        cleaned = workers.map_batches(
+            partial(_cleaner, self.corpus, self.limits),
+            (locators for _, locators in missing),
+            seconds=_CHUNK_SECONDS,
+        )
+        shown = progress(cleaned, total=len(missing), unit="chunks", quiet=quiet)
+        for (file, locators), rows in zip(missing, shown, strict=True):
+            _write(file, [_row(*one) for one in zip(locators, rows, strict=True)])
+        self.rounds.append((numbers, [file for file, _ in jobs]))
 
-    def _job(self, numbers: Sequence[int]) -> _Job:
+    def _job(self, numbers: Sequence[int]) -> tuple[Path, list[Locator]]:
+        """The file of a chunk, and its items."""
         locators = [self.locators[number] for number in numbers]
         digest = hashlib.blake2b(repr(locators).encode(errors="surrogatepass"), digest_size=4)
         return self.folder / f"chunk-{numbers[0]:07d}-{digest.hexdigest()}.parquet", locators
@@ -73,41 +80,24 @@ def _numbered(
     return zip(numbers, itertools.chain.from_iterable(tables), strict=True)
 
 
-def _cleaner(corpus: Corpus, limits: Limits) -> Callable[[_Job], Path]:
-    return partial(_clean_one, corpus, limits)
-
-
-def _clean_one(corpus: Corpus, limits: Limits, job: _Job) -> Path:
-    path, locators = job
-    return path if path.exists() else _write(path, _clean(corpus, limits, locators))
+def _cleaner(corpus: Corpus, limits: Limits) -> Callable[[Sequence[Locator]], list[dict[str, Any]]]:
+    return partial(_clean, corpus, limits)
 
 
 def _clean(corpus: Corpus, limits: Limits, locators: Sequence[Locator]) -> list[dict[str, Any]]:
     return [_as_row(outcome) for outcome in clean_chunk(list(corpus.load(locators)), limits)]
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> Path:
+def _row(locator: Locator, found: dict[str, Any] | WorkerFault) -> dict[str, Any]:
+    """The row of an item; one that ended its worker is dropped."""
+    if isinstance(found, WorkerFault):
+        return _as_row(Drop(locator.id, "fault", f"the item {found}"))
+    return found
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     with atomic_write(path) as stream:
         pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), stream, compression="zstd")
-    return path
-
-
-def _clean_singly(corpus: Corpus, limits: Limits, job: _Job) -> Path:
-    """Clean a chunk that ended its worker, each item alone; the guilty one is dropped."""
-    path, locators = job
-    rows: list[dict[str, Any]] = []
-    for locator in locators:
-        (row,) = run_each(partial(_row_cleaner, corpus, limits), [locator])
-        if isinstance(row, WorkerFault):
-            row = _as_row(Drop(locator.id, "fault", f"the item {row}"))
-        rows.append(row)
-    return _write(path, rows)
-
-
-def _row_cleaner(
-    corpus: Corpus, limits: Limits
-) -> Callable[[Sequence[Locator]], list[dict[str, Any]]]:
-    return partial(_clean, corpus, limits)
 
 
 def _as_row(outcome: CleanItem | Drop) -> dict[str, Any]:

@@ -44,6 +44,7 @@ from texlens.runs import (
     write_json,
     write_json_lines,
 )
+from texlens.workers import Workers, as_workers
 
 MARKER = "dataset.json"
 _SETTINGS = "settings.json"
@@ -82,7 +83,7 @@ def prepare(
     preparation: Preparation,
     out: Path,
     *,
-    workers: int = 1,
+    workers: int | Workers = 1,
     force: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def prepare(
         drops = [one for one in located if isinstance(one, Drop)]
         locators = [one for one in located if isinstance(one, Locator)]
         chunks = Chunks(preparation.corpus, preparation.limits, work.absolute(), locators)
-        outcomes = _sample(preparation, chunks, workers, quiet)
+        outcomes = _sample(preparation, chunks, as_workers(workers), quiet)
         document = _finish(preparation, out, chunks, drops, outcomes)
     except InputError:
         _leave_as_it_was(out, work)
@@ -128,7 +129,7 @@ def _leave_as_it_was(out: Path, work: Path) -> None:
 
 
 def _sample(
-    preparation: Preparation, chunks: Chunks, workers: int, quiet: bool
+    preparation: Preparation, chunks: Chunks, workers: Workers, quiet: bool
 ) -> Mapping[int, Outcome]:
     """Clean as many items as are needed; the split of each, or why it has none."""
     if preparation.sizes is None:

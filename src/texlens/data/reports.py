@@ -26,6 +26,7 @@ from texlens.data.items import Format, Sizes
 from texlens.data.prepare import MARKER, Preparation, prepare
 from texlens.errors import InputError
 from texlens.runs import read_json
+from texlens.workers import Workers
 
 _NOT_ON_HUB = "hme100k"
 _SEED = 42  # of the qwen-ocr report; the GRPO report has none
@@ -141,7 +142,7 @@ def prepare_report(
     revisions: Mapping[str, str] = MappingProxyType({}),
     formats: tuple[Format, ...] = (),
     prompt: str = "plain",
-    workers: int = 1,
+    workers: int | Workers = 1,
     force: bool = False,
     quiet: bool = False,
 ) -> dict[str, dict[str, Any]]:

@@ -39,6 +39,7 @@ from texlens.reading.pictures.opening import picture_for_browsers
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction, Reading
 from texlens.runs import begin_or_resume, open_out_folder, progress, provenance
+from texlens.workers import Workers
 
 RUN = "run.json"
 
@@ -81,7 +82,7 @@ def evaluate(
     out: Path | str,
     config: ScoringConfig | None = None,
     *,
-    workers: int = 1,
+    workers: int | Workers = 1,
     force: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from texlens.metrics.report.files import MARKER
 from texlens.reading import Reader
 from texlens.runs import open_out_folder, read_json, write_json, write_text
 from texlens.tables import Table, number
+from texlens.workers import Workers
 
 SUITE = "suite.json"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -109,7 +110,7 @@ def evaluate_suite(
     config: ScoringConfig,
     *,
     batch_size: int | None = None,
-    workers: int = 1,
+    workers: int | Workers = 1,
     force: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def evaluate_sets(
     out: Path,
     config: ScoringConfig,
     *,
-    workers: int = 1,
+    workers: int | Workers = 1,
     force: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from texlens.evaluate.suite import evaluate_sets
 from texlens.metrics.batches import ScoringConfig
 from texlens.records import Example
 from texlens.tables import Table, number
+from texlens.workers import Workers
 
 PARTS = ("spe", "cpe", "sce", "hwe")
 METRICS = ("bleu_unimer", "edit_unimer", "exact", "cdm", "exprate_cdm")
@@ -34,7 +35,7 @@ def evaluate_unimer(
     *,
     source: Path | None = None,
     limit: int | None = None,
-    workers: int = 1,
+    workers: int | Workers = 1,
     force: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, 
 from texlens.metrics.cache import DrawingStore, cache_works
 from texlens.metrics.registry import build_metrics, require_metrics
 from texlens.records import Prediction
-from texlens.workers import WorkerFault, in_threads, run_each
+from texlens.workers import WorkerFault, Workers, as_workers
 
 PAIRS_PER_BATCH = 64
 FAULT = "fault"
@@ -131,9 +131,9 @@ def faulty(config: ScoringConfig, reason: str) -> ItemResult:
 
 
 def score_batches(
-    predictions: Sequence[Prediction], config: ScoringConfig, *, workers: int = 1
+    predictions: Sequence[Prediction], config: ScoringConfig, *, workers: int | Workers = 1
 ) -> Iterator[ItemResult]:
-    """One result a prediction, in order, computed by `workers` processes; one batch in this process.
+    """One result a prediction, in order, computed by `workers`; a single batch in this process.
 
     Raises TexlensError when no worker process can be started.
     """
@@ -145,7 +145,7 @@ def score_batches(
         for start in range(0, len(predictions), PAIRS_PER_BATCH)
     ]
     make = partial(_batch_scorer, replace(config, cache=config.cache and cache_works()))
-    for results in in_threads(partial(run_each, make), batches, min(workers, len(batches))):
+    for results in as_workers(workers).map_batches(make, batches):
         for result in results:
             if isinstance(result, WorkerFault):
                 result = faulty(config, f"the item {result}")

@@ -15,6 +15,7 @@ from texlens.records import Prediction, Score
 from texlens.results import Scores
 from texlens.runs import in_notebook
 from texlens.runs import progress as progress_bar
+from texlens.workers import Workers
 
 SELF_TEST_SAMPLE = 20
 MANY = 100
@@ -114,7 +115,7 @@ def score_predictions(
     predictions: Sequence[Prediction],
     config: ScoringConfig,
     *,
-    workers: int = 1,
+    workers: int | Workers = 1,
     self_test: bool = False,
     quiet: bool = False,
 ) -> Scoring:

@@ -14,6 +14,7 @@ calls `heartbeat`.
 
 from __future__ import annotations
 
+from texlens.workers.batches import LocalWorkers, Workers, as_workers
 from texlens.workers.heartbeat import JobCancelled, heartbeat
 from texlens.workers.pool import (
     HANG_SECONDS,
@@ -29,8 +30,11 @@ from texlens.workers.program import in_worker
 __all__ = [
     "HANG_SECONDS",
     "JobCancelled",
+    "LocalWorkers",
     "Pool",
     "WorkerFault",
+    "Workers",
+    "as_workers",
     "get_pool",
     "heartbeat",
     "in_threads",

@@ -22,6 +22,7 @@ the shards dropped.
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 import zlib
@@ -39,8 +40,8 @@ from texlens.data.pictures.renderers.base import Dropped, FormulaPicture, Render
 from texlens.errors import InputError, TexlensError
 from texlens.images import encode_png
 from texlens.records import Example
-from texlens.runs import atomic_write, begin_or_resume, progress, write_json_lines
-from texlens.workers import map_in_workers
+from texlens.runs import begin_or_resume, progress, write_bytes, write_json_lines
+from texlens.workers import WorkerFault, Workers, as_workers
 
 SETTINGS = "shards.json"
 DROPPED = "dropped.jsonl"
@@ -76,7 +77,7 @@ def write_shards(
     folder: Path,
     count: int,
     *,
-    workers: int = 1,
+    workers: int | Workers = 1,
     force: bool = False,
     quiet: bool = True,
 ) -> Iterator[ShardReport]:
@@ -86,13 +87,14 @@ def write_shards(
         source: what the shards are made of.
         folder: where they go; `force` removes the shards that it holds.
         count: number of shards.
-        workers: processes.
+        workers: processes, or where else shards are rendered; they are all written from here.
         quiet: show no progress.
 
     Raises:
         InputError: an input cannot be used, or `folder` holds shards of other settings; nothing
             was written.
-        TexlensError: no picture at all could be rendered, or a process died.
+        TexlensError: no picture at all could be rendered, or a shard ended its process again and
+            again; the others were written.
     """
     source.open()  # fails here, not in a worker process
     if force:
@@ -100,12 +102,26 @@ def write_shards(
             file.unlink(missing_ok=True)
     begin_or_resume(folder / SETTINGS, source.settings())
     missing = [number for number in range(count) if not _path(folder, number).exists()]
-    reports = map_in_workers(partial(_writer, source, folder), missing, workers)
+    rendered = as_workers(workers).map_batches(
+        partial(_maker, source), ([number] for number in missing), seconds=None
+    )
     pictures = 0
-    for report in progress(reports, total=len(missing), unit="shards", quiet=quiet):
-        pictures += report.pictures
-        yield report
+    faults: dict[int, WorkerFault] = {}
+    shown = progress(rendered, total=len(missing), unit="shards", quiet=quiet)
+    for number, (shard,) in zip(missing, shown, strict=True):
+        if isinstance(shard, WorkerFault):
+            faults[number] = shard
+            continue
+        write_bytes(_path(folder, number), shard.content)
+        pictures += shard.report.pictures
+        yield shard.report
     dropped = _collect_dropped(folder)
+    if faults:
+        number, fault = next(iter(faults.items()))
+        raise TexlensError(
+            f"{len(faults)} of {len(missing)} shards are missing: the process of shard {number} "
+            f"{fault}, perhaps for lack of memory. Run the same command for these alone."
+        )
     if missing and not pictures and dropped:
         raise TexlensError(
             f"No formula could be rendered; the first, '{dropped[0]['formula']}': "
@@ -122,19 +138,26 @@ def shard_number(name: str) -> int:
     return int(Path(name).stem.removeprefix("shard-"))
 
 
-def _writer(source: ShardSource, folder: Path) -> Callable[[int], ShardReport]:
-    return partial(_write, source.open(), folder)
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A shard's file, and what is in it."""
+
+    content: bytes
+    report: ShardReport
 
 
-def _write(make: ShardMaker, folder: Path, number: int) -> ShardReport:
-    rendered = make(number)
+def _maker(source: ShardSource) -> Callable[[Sequence[int]], list[_Made]]:
+    make = source.open()
+    return lambda numbers: [_made(number, make(number)) for number in numbers]
+
+
+def _made(number: int, rendered: list[Rendered]) -> _Made:
     pictures = [picture for picture in rendered if isinstance(picture, FormulaPicture)]
     dropped = [one for one in rendered if isinstance(one, Dropped)]
-    _save(_path(folder, number), pictures, dropped)
-    return ShardReport(number, len(pictures), len(dropped))
+    return _Made(_packed(pictures, dropped), ShardReport(number, len(pictures), len(dropped)))
 
 
-def _save(path: Path, pictures: Sequence[FormulaPicture], dropped: Sequence[Dropped]) -> None:
+def _packed(pictures: Sequence[FormulaPicture], dropped: Sequence[Dropped]) -> bytes:
     shapes = np.array([p.grey.shape for p in pictures], dtype=np.int32).reshape(-1, 2)
     flat = [np.zeros(0, np.uint8), *(picture.grey.ravel() for picture in pictures)]
     arrays: dict[str, NDArray[Any]] = {
@@ -146,13 +169,15 @@ def _save(path: Path, pictures: Sequence[FormulaPicture], dropped: Sequence[Drop
         "styles": _text(picture.style for picture in pictures),
         "dropped": _text(json.dumps(asdict(one), ensure_ascii=False) for one in dropped),
     }
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
         for name, array in arrays.items():
             # With a fixed date, so that the same pictures are the same bytes.
             entry = zipfile.ZipInfo(f"{name}.npy")
             entry.compress_type = zipfile.ZIP_BZIP2
             with archive.open(entry, "w") as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
+    return file.getvalue()
 
 
 def _text(lines: Iterable[str]) -> NDArray[np.uint8]:
