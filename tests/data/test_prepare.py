@@ -27,6 +27,7 @@ from texlens.data.items import Drop, RawItem
 from texlens.data.parquet import read_examples
 from texlens.data.prepare import Preparation, prepare
 from texlens.errors import InputError
+from texlens.workers import LocalWorkers
 
 CAPTIONS = [
     ("p0.png", r"$$x^2$$"),

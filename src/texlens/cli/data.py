@@ -10,8 +10,11 @@ from click.core import ParameterSource
 
 from texlens.cli.data_label import label
 from texlens.cli.options import PATH, POSITIVE, force_option, json_option, out_option, print_result
+from texlens.cli.worker_options import WorkerOptions, worker_options
 from texlens.data.items import FORMATS, Format
 from texlens.records import Kind
+
+_MODULES = ("pyarrow", "cv2")
 
 
 @click.group()
@@ -19,14 +22,10 @@ def data() -> None:
     """Prepare, render, audit, preview and label data sets."""
     from texlens.errors import require_extra
 
-    require_extra("Preparing data", "data", "pyarrow", "cv2")
+    require_extra("Preparing data", "data", *_MODULES)
 
 
 data.add_command(label)
-
-_WORKERS = click.option(
-    "--workers", type=POSITIVE, default=1, help="Processes; the result is the same for any number."
-)
 
 
 @data.command()
@@ -69,9 +68,9 @@ _WORKERS = click.option(
     "--prompt", type=click.Choice(["plain", "think_answer"]), default="plain",
     help="The prompt of --format: of the qwen-ocr report, or one with <think> as in the GRPO report.",
 )  # fmt: skip
-@_WORKERS
 @force_option
 @json_option("the content of dataset.json")
+@worker_options
 def prepare(
     corpus: str,
     copies: tuple[str, ...],
@@ -82,7 +81,7 @@ def prepare(
     max_tokens: int,
     verify: Literal["changed", "all", "none"],
     tex: bool,
-    workers: int,
+    work: WorkerOptions,
     force: bool,
     as_json: bool,
     formats: tuple[Format, ...],
@@ -111,10 +110,12 @@ def prepare(
         for option in ("sizes", "seed", *options):
             if context.get_parameter_source(option) is not ParameterSource.DEFAULT:
                 raise click.UsageError(f"--{option.replace('_', '-')} is not for a report's data.")
-        documents = prepare_report(
-            corpus, copies_of(corpus, copies), out, limits,
-            revisions=revisions_of(corpus, revisions), formats=formats, prompt=prompt, workers=workers, force=force, quiet=as_json,
-        )  # fmt: skip
+        with work.connected(*_MODULES, quiet=as_json):
+            documents = prepare_report(
+                corpus, copies_of(corpus, copies), out, limits,
+                revisions=revisions_of(corpus, revisions), formats=formats, prompt=prompt,
+                workers=work.open(quiet=as_json), force=force, quiet=as_json,
+            )  # fmt: skip
         tables = [f"{out / name}\n{_table(document)}" for name, document in documents.items()]
         notes = ["Where this differs from the report:", *REPORTS[corpus].departures]
         print_result(documents, "\n\n".join([*tables, "\n- ".join(notes)]), as_json=as_json)
@@ -125,7 +126,9 @@ def prepare(
     opened = open_corpus(corpus, tuple(map(Path, copies)), seed=seed, revision=revision, **options)
     wanted = _parse_sizes(sizes) if sizes else opened.sizes
     preparation = Preparation(opened, wanted, seed, limits, formats, prompt)
-    document = run(preparation, out, workers=workers, force=force, quiet=as_json)
+    with work.connected(*_MODULES, quiet=as_json):
+        workers = work.open(quiet=as_json)
+        document = run(preparation, out, workers=workers, force=force, quiet=as_json)
     print_result(document, _table(document), as_json=as_json)
 
 
@@ -154,9 +157,9 @@ def prepare(
     help="Shards over which the longest formula grows from --first-tokens to --max-tokens.",
 )  # fmt: skip
 @click.option("--first-tokens", type=POSITIVE, default=16)
-@_WORKERS
 @click.option("--force", is_flag=True, help="Remove the shards that --out holds.")
 @json_option("the counts as one JSON document")
+@worker_options
 def render(
     formulas: Path | None,
     out: Path,
@@ -171,7 +174,7 @@ def render(
     max_tokens: int,
     curriculum_shards: int,
     first_tokens: int,
-    workers: int,
+    work: WorkerOptions,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -229,7 +232,10 @@ def render(
             source = PrintedShards(
                 parsed, per_shard, seed, curriculum_shards, first_tokens, max_tokens, weights
             )
-    reports = list(write_shards(source, out, shards, workers=workers, force=force, quiet=as_json))
+    with work.connected(*_MODULES, quiet=as_json):
+        workers = work.open(quiet=as_json)
+        written = write_shards(source, out, shards, workers=workers, force=force, quiet=as_json)
+        reports = list(written)
     _write_preview(out)
     counts = {
         "shards": shards,

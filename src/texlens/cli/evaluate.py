@@ -11,6 +11,7 @@ import click
 
 from texlens.cli.model_options import ModelOptions, model_options
 from texlens.cli.options import PATH, POSITIVE, force_option, json_option, out_option, print_result
+from texlens.cli.worker_options import WorkerOptions, modules_of, worker_options
 from texlens.errors import InputError
 
 
@@ -31,10 +32,10 @@ from texlens.errors import InputError
 )  # fmt: skip
 @click.option("--limit", type=POSITIVE, help="Read only the first N rows.")
 @click.option("--metrics", "names", help="Keys to compute, comma-separated.  [default: all]")
-@click.option("--workers", type=POSITIVE, default=1)
 @force_option
 @json_option("the numbers as one JSON document")
 @model_options
+@worker_options
 def evaluate(
     data: Path | None,
     suite_file: Path | None,
@@ -42,10 +43,10 @@ def evaluate(
     recogniser: str | None,
     limit: int | None,
     names: str | None,
-    workers: int,
     force: bool,
     as_json: bool,
     model_options: ModelOptions,
+    work: WorkerOptions,
 ) -> None:
     """Run a recogniser over a data set and score it, with a page of the worst predictions.
 
@@ -66,52 +67,57 @@ def evaluate(
         model_options.names_a_model or (suite_file is not None and not is_unimer)
     ):
         raise InputError("Give --recogniser without --suite, --model, --adapter and --endpoint.")
-    if is_unimer:
-        from texlens.evaluate.unimer import METRICS, evaluate_unimer, unimer_table
+    with work.connected(*modules_of(model_options), quiet=as_json):
+        if is_unimer:
+            from texlens.evaluate.unimer import METRICS, evaluate_unimer, unimer_table
 
-        document = evaluate_unimer(
-            _name(recogniser, model_options),
-            partial(load_recogniser, recogniser) if recogniser else model_options.open,
-            out,
-            ScoringConfig(check_keys(names or METRICS)),
-            source=data,
-            limit=limit,
-            workers=workers,
-            force=force,
-            quiet=as_json,
-        )
-        table = unimer_table(document).markdown()
-    elif suite_file is not None and data is None and not model_options.names_a_model:
-        suite = load_suite(suite_file)
-        config = ScoringConfig(check_keys(names or suite.metrics))
-        document = evaluate_suite(
-            suite,
-            out,
-            config,
-            batch_size=model_options.values["batch_size"],
-            workers=workers,
-            force=force,
-            quiet=as_json,
-        )
-        table = suite_table(document)
-    elif data is not None and suite_file is None:
-        config = ScoringConfig(check_keys(names))
-        found = DataSet(data, limit)
-        found.count()  # raises for a wrong file before a model is loaded
-        document = run(
-            load_recogniser(recogniser) if recogniser is not None else model_options.open(),
-            found,
-            out,
-            config,
-            workers=workers,
-            force=force,
-            quiet=as_json,
-        )
-        table = (out / "metrics.md").read_text(encoding="utf-8").split("\n## Signatures")[0]
-    else:
-        raise InputError(
-            "Give --data FILE, or --suite FILE without --data, --model, --adapter and --endpoint."
-        )
+            document = evaluate_unimer(
+                _name(recogniser, model_options),
+                partial(load_recogniser, recogniser)
+                if recogniser
+                else partial(work.reader, model_options, quiet=as_json),
+                out,
+                ScoringConfig(check_keys(names or METRICS)),
+                source=data,
+                limit=limit,
+                workers=work.open(quiet=as_json),
+                force=force,
+                quiet=as_json,
+            )
+            table = unimer_table(document).markdown()
+        elif suite_file is not None and data is None and not model_options.names_a_model:
+            suite = load_suite(suite_file)
+            config = ScoringConfig(check_keys(names or suite.metrics))
+            document = evaluate_suite(
+                suite,
+                out,
+                config,
+                batch_size=model_options.values["batch_size"],
+                workers=work.open(quiet=as_json),
+                force=force,
+                quiet=as_json,
+            )
+            table = suite_table(document)
+        elif data is not None and suite_file is None:
+            config = ScoringConfig(check_keys(names))
+            found = DataSet(data, limit)
+            found.count()  # raises for a wrong file before a model is loaded
+            document = run(
+                load_recogniser(recogniser)
+                if recogniser is not None
+                else work.reader(model_options, quiet=as_json),
+                found,
+                out,
+                config,
+                workers=work.open(quiet=as_json),
+                force=force,
+                quiet=as_json,
+            )
+            table = (out / "metrics.md").read_text(encoding="utf-8").split("\n## Signatures")[0]
+        else:
+            raise InputError(
+                "Give --data FILE, or --suite FILE without --data, --model, --adapter and --endpoint."
+            )
     print_result(document, f"{table}\nWritten: {out}", as_json=as_json)
 
 

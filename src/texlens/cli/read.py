@@ -15,6 +15,7 @@ import click
 from texlens.cli.model_options import ModelOptions, model_options
 from texlens.cli.options import PATH
 from texlens.cli.readings import Tally, print_json, print_lines, word_document
+from texlens.cli.worker_options import WorkerOptions, modules_of, worker_options
 from texlens.errors import InputError, TexlensError
 from texlens.export import FORMATS
 from texlens.runs import atomic_write, check_out_file, write_bytes
@@ -36,6 +37,7 @@ from texlens.runs import atomic_write, check_out_file, write_bytes
     help="Write each picture beside its rendered reading into this folder.",
 )  # fmt: skip
 @model_options
+@worker_options
 def read(
     pictures: tuple[str, ...],
     form: str,
@@ -46,6 +48,7 @@ def read(
     copy: bool,
     save_rendering: Path | None,
     model_options: ModelOptions,
+    work: WorkerOptions,
 ) -> None:
     """Read pictures of formulas as LaTeX.
 
@@ -72,22 +75,23 @@ def read(
     items = chain([clipboard_picture()] if clipboard else [], find_pictures(pictures))
     if save_rendering is not None:
         check_folder(save_rendering, force=force)
-    reader = model_options.open()
-    readings = (
-        reader.read_many(items)
-        if save_rendering is None
-        else save_comparisons(items, reader.read_many, save_rendering)
-    )
-    tally = Tally()
-    counted = tally.of(readings)
-    if form == "docx" and out is not None:
-        write_bytes(out, word_document(counted, tally))
-    else:
-        with _opened(out) as stream:
-            if form == "json":
-                print_json(counted, stream)
-            else:
-                formulas = print_lines(counted, form, stream, tally)
+    with work.connected(*modules_of(model_options), quiet=as_json):
+        reader = work.reader(model_options, quiet=as_json)
+        readings = (
+            reader.read_many(items)
+            if save_rendering is None
+            else save_comparisons(items, reader.read_many, save_rendering)
+        )
+        tally = Tally()
+        counted = tally.of(readings)
+        if form == "docx" and out is not None:
+            write_bytes(out, word_document(counted, tally))
+        else:
+            with _opened(out) as stream:
+                if form == "json":
+                    print_json(counted, stream)
+                else:
+                    formulas = print_lines(counted, form, stream, tally)
     if copy:
         copy_text("\n".join(formulas))
     if tally.failed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from texlens.cli.options import PATH, POSITIVE, force_option, json_option, print_result
+from texlens.cli.worker_options import WorkerOptions, worker_options
 from texlens.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     "--metrics", "names",
     help="Keys to compute, comma-separated.  [default: all; for one pair all but compiles]",
 )  # fmt: skip
-@click.option("--workers", type=POSITIVE, default=1)
 @click.option(
     "--cdm-engine", type=click.Choice(["mathjax", "tex"]), default="mathjax",
     help="The engine that draws the formulas for cdm.",
@@ -39,13 +39,14 @@ if TYPE_CHECKING:
 @click.option("--report", is_flag=True, help="Also write report.html with the worst items.")
 @force_option
 @json_option("metrics.json instead of the table")
+@worker_options
 def score(
     file: Path | None,
     gt: str | None,
     pred: str | None,
     out: Path | None,
     names: str | None,
-    workers: int,
+    work: WorkerOptions,
     cdm_engine: CdmEngine,
     no_cache: bool,
     limit: int | None,
@@ -82,9 +83,14 @@ def score(
         return
     if out is not None:
         open_out_folder(out, marker=MARKER, force=force)
-    scoring = score_predictions(
-        predictions, config, workers=workers, self_test=file is not None, quiet=as_json
-    )
+    with work.connected(quiet=as_json):
+        scoring = score_predictions(
+            predictions,
+            config,
+            workers=work.open(quiet=as_json),
+            self_test=file is not None,
+            quiet=as_json,
+        )
     for warning in scoring.warnings:
         click.echo(f"texlens: {warning}", err=True)
     if out is None:

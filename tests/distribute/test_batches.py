@@ -1,0 +1,90 @@
+"""What fails on a cluster: items, actors, nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from texlens.distribute.batches import RayWorkers
+from texlens.distribute.cluster import cluster
+from texlens.errors import TexlensError
+from texlens.workers import WorkerFault
+
+pytestmark = pytest.mark.slow
+
+
+def doubles(bad: dict[int, str]) -> Callable[[Sequence[int]], list[int]]:
+    def double(items: Sequence[int]) -> list[int]:
+        for item in items:
+            if bad.get(item) == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if bad.get(item) == "raises":
+                raise ValueError("no")
+            if bad.get(item) == "hopeless":
+                raise TexlensError("There is no model here.")
+        return [2 * item for item in items]
+
+    return double
+
+
+@pytest.fixture(scope="module")
+def connected(nodes: Any) -> Iterator[Any]:
+    with cluster(nodes.address, quiet=True):
+        yield nodes
+
+
+@pytest.fixture(params=[True, False], ids=["isolated", "in the actor"])
+def workers(connected: Any, request: pytest.FixtureRequest) -> Iterator[RayWorkers]:
+    crew = RayWorkers(2, isolated=request.param, quiet=True)
+    yield crew
+    crew.end()
+
+
+def batches(count: int) -> Iterator[range]:
+    return (range(start, start + 8) for start in range(0, 8 * count, 8))
+
+
+def test_results_are_in_order(workers: RayWorkers) -> None:
+    found = list(workers.map_batches(partial(doubles, {}), batches(40)))
+    assert [one for batch in found for one in batch] == [2 * n for n in range(320)]
+
+
+def test_an_item_that_ends_its_process_is_alone_at_the_end(workers: RayWorkers) -> None:
+    found = list(workers.map_batches(partial(doubles, {13: "dies"}), batches(6)))
+    results = [one for batch in found for one in batch]
+    assert isinstance(results[13], WorkerFault)
+    assert "ended its process" in str(results[13])
+    assert [one for n, one in enumerate(results) if n != 13] == [
+        2 * n for n in range(48) if n != 13
+    ]
+
+
+def test_an_item_that_raises_an_error_is_alone_at_the_end(workers: RayWorkers) -> None:
+    found = list(workers.map_batches(partial(doubles, {21: "raises"}), batches(4)))
+    results = [one for batch in found for one in batch]
+    assert str(results[21]) == "failed (ValueError: no)"
+    assert sum(isinstance(one, WorkerFault) for one in results) == 1
+
+
+def test_what_no_item_causes_ends_the_run(workers: RayWorkers) -> None:
+    with pytest.raises(TexlensError, match=r"On the node [\d.]+: There is no model here\."):
+        list(workers.map_batches(partial(doubles, {21: "hopeless"}), batches(4)))
+
+
+def test_a_node_that_dies_costs_only_time(connected: Any, tmp_path: Path) -> None:
+    lost = connected.add_node(num_cpus=1)
+    connected.wait_for_nodes()
+    crew = RayWorkers(3, quiet=True)
+    results: list[object] = []
+    for number, batch in enumerate(crew.map_batches(partial(doubles, {}), batches(400))):
+        if number == 50:
+            connected.remove_node(lost, allow_graceful=False)
+        results += batch
+    crew.end()
+    assert results == [2 * n for n in range(3200)]
