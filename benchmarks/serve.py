@@ -70,7 +70,7 @@ class Server:
                 "--log-level",
                 "warning",
                 *arguments,
-            ],  # fmt: skip
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )

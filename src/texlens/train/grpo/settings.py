@@ -49,6 +49,10 @@ class GrpoConfig(FineTuningConfig):
     written into the run's folder, and a new one is trained ("merge").
 
     A page of completions is written every `completion_page_steps` steps.
+
+    A run with dev sets ends with its best weights when at two evaluations in a row the metric that
+    chooses them is worse than its best by more than `collapse_drop`, while the reward has risen:
+    the model then learns the faults of the reward. None: it goes on.
     """
 
     job: Literal["grpo"] = "grpo"
@@ -69,6 +73,7 @@ class GrpoConfig(FineTuningConfig):
     vllm_server_base_url: str = "http://localhost:8000"
     vllm_gpu_memory_utilization: float = Field(default=0.3, gt=0, lt=1)
     completion_page_steps: int = Field(default=50, gt=0)
+    collapse_drop: float | None = Field(default=0.05, gt=0)
 
     @model_validator(mode="after")
     def _rewards_are_known(self) -> GrpoConfig:

@@ -23,6 +23,7 @@ from texlens.errors import InputError
 from texlens.model.load import Loaded, load_model
 from texlens.model.merge import merged
 from texlens.train.data.prepared import column
+from texlens.train.grpo.collapse import CollapseCallback
 from texlens.train.grpo.completions import PAGES, RECORDS, CompletionLog
 from texlens.train.grpo.prefilter import PASS_RATES, prefilter
 from texlens.train.grpo.prompts import Prompts, prepare_prompts, within_limit
@@ -110,7 +111,12 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
         sampling=sampling,
         completions=completions,
     )
-    return run_training(trainer, run, loaded, schedule, dev)
+    collapse = (
+        [CollapseCallback(run, config.eval_steps, config.collapse_drop)]
+        if dev.sets and config.collapse_drop is not None
+        else []
+    )
+    return run_training(trainer, run, loaded, schedule, dev, *collapse)
 
 
 def _split(

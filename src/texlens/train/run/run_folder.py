@@ -58,6 +58,7 @@ class RunFolder:
         self.processes, self.is_main_process = process_count(), is_main_process()
         self.parameters: dict[str, int] = {}
         self.revision: str | None = None
+        self._ends_with_best: str | None = None
         if config.minutes is not None and self.processes > 1:
             raise InputError(
                 "A limit in minutes works with one process only, since several would stop at "
@@ -202,6 +203,10 @@ class RunFolder:
         best, name = self._best_record(), ".".join(self.config.best_metric or ()).replace(".", "_")
         return sum(name in record and record["step"] > best["step"] for record in self.log())
 
+    def end_with_best(self, why: str) -> None:
+        """Let the run end with its best weights in place of the last; `why` is on record."""
+        self._ends_with_best = why
+
     def _quality(self, results: DevValues) -> float:
         assert self.config.best_metric is not None
         return quality_of(results, self.config.best_metric)
@@ -237,6 +242,7 @@ class RunFolder:
             "dev_at_start": {name: first[name] for name in last},
             "dev": last,
             "best": self._best_record(),
+            "ended_with_best": self._ends_with_best,
             "data": runs.read_json(self.out / _DATA),
             "config": self.config.document(),
             "prompt_config": loaded.prompt_config.model_dump(mode="json"),
@@ -246,6 +252,9 @@ class RunFolder:
         }
         if self.is_main_process:
             save_weights(loaded, self.weights, state)
+            if self._ends_with_best is not None:
+                copied = shutil.ignore_patterns("best.json")
+                shutil.copytree(self.best, self.weights, dirs_exist_ok=True, ignore=copied)
             self.write_curves()
             for folder in (self.weights, self.best, self.out):
                 if folder.is_dir():

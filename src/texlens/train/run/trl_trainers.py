@@ -14,7 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from transformers import PrinterCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from texlens import runs
 from texlens.model.load import Loaded
@@ -170,12 +170,22 @@ def _optimizer(config: FineTuningConfig) -> str:
 
 
 def run_training(
-    trainer: Any, run: RunFolder, loaded: Loaded, schedule: Schedule, dev: DevEvaluator
+    trainer: Any,
+    run: RunFolder,
+    loaded: Loaded,
+    schedule: Schedule,
+    dev: DevEvaluator,
+    *callbacks: TrainerCallback,
 ) -> dict[str, Any]:
-    """Train from the last complete checkpoint to the end; the content of `run.json`."""
+    """Train from the last complete checkpoint to the end; the content of `run.json`.
+
+    `callbacks` come after those that every run has.
+    """
     trainer.schedule, trainer.learning_rates = schedule, run.config.learning_rates
     trainer.remove_callback(PrinterCallback)  # the log callback prints
     add_callbacks(trainer, run, loaded, schedule, dev)
+    for callback in callbacks:
+        trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=run.resume(schedule))
     step = trainer.state.global_step
     state = whole_state(trainer, run)
