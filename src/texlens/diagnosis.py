@@ -21,6 +21,7 @@ EXTRAS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("hub", "push and pull models", ("huggingface_hub",)),
     ("data", "prepare data", ("pyarrow", "cv2", "matplotlib")),
     ("tex", "render by TeX", ("pypdfium2",)),
+    ("cluster", "work on a Ray cluster and with object stores", ("ray", "upath")),
     ("browser", "render by Chromium", ("playwright", "fontTools")),
     ("model", "read by torch", ("torch", "transformers", "peft")),
     ("train", "train", ("trl", "accelerate", "datasets", "tensorboard")),

@@ -58,9 +58,10 @@ _options = options(
         "configuration.",
     ),
     click.option(
-        "--endpoint", metavar="URL",
+        "--endpoint", metavar="URL", multiple=True,
         help="Read by an OpenAI-compatible server, such as http://localhost:8000/v1. A token for it "
-        "is taken from the environment variable TEXLENS_API_KEY.",
+        "is taken from the environment variable TEXLENS_API_KEY. Given several times: servers with the "
+        "same model, of which the least busy one reads.",
     ),
     click.option(
         "--concurrency", type=click.IntRange(1, 1024),
@@ -143,7 +144,8 @@ def model_options(command: Command) -> Command:
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> Any:
         names = ("model", "endpoint", *_RUNTIME, *_DECODING, *_ANSWER, *_REMOTE)
-        chosen = ModelOptions({name: arguments.pop(name) for name in names})
+        values = {name: arguments.pop(name) for name in names}
+        chosen = ModelOptions(values | {"endpoint": values["endpoint"] or None})
         return command(model_options=chosen, **arguments)
 
     return _options(wrapped)

@@ -195,7 +195,7 @@ def test_a_constrained_answer_that_fails_too_is_not_taken(specialist: Path, fini
 def test_a_server_that_fails_under_the_grammar_costs_no_reading(
     specialist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("texlens.reading.backends.remote._RETRIES", 0)
+    monkeypatch.setattr("texlens.reading.backends.endpoints._RETRIES", 0)
 
     def fails(body: Body) -> tuple[int, dict[str, str], Any]:
         if "structured_outputs" in body:
@@ -316,7 +316,7 @@ def test_garbage_is_an_error_of_its_picture(garbage: tuple[int, dict[str, str], 
 
 
 def test_a_slow_server_is_an_error_of_its_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("texlens.reading.backends.remote._RETRIES", 0)
+    monkeypatch.setattr("texlens.reading.backends.endpoints._RETRIES", 0)
 
     def sleeps(_: Body) -> tuple[int, dict[str, str], Any]:
         time.sleep(0.6)
@@ -339,7 +339,7 @@ def test_a_server_that_cannot_be_used_ends_the_reading(status: int, says: str) -
 
 
 def test_no_server_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("texlens.reading.backends.remote._RETRIES", 0)
+    monkeypatch.setattr("texlens.reading.backends.endpoints._RETRIES", 0)
     with pytest.raises(ServerError, match="cannot be reached"):
         RemoteReader("http://127.0.0.1:9/v1", "m").read(formula())
     with pytest.raises(InputError, match="http://"):

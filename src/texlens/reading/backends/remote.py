@@ -40,6 +40,7 @@ from texlens.model.prompt_config import (
 )
 from texlens.model.small import is_small, missing_prompt_config
 from texlens.reading.answers import in_both_forms, parse_response
+from texlens.reading.backends.endpoints import PROBE_SECONDS, Endpoints
 from texlens.reading.backends.remote_calls import Calls, CallsEnded
 from texlens.reading.backends.remote_repair import ALTERNATIVES, Step, repairer_for
 from texlens.reading.confidence import calibrated, load_calibration, with_formula_warning
@@ -49,9 +50,7 @@ from texlens.reading.sources import Item, Picture, as_item
 from texlens.records import Reading, Token, faulty
 
 TOKEN_VARIABLE = "TEXLENS_API_KEY"
-_RETRIES = 6  # after 0.5, 1, 2, 4, 8 and 8 seconds, or as the server asks
 _WAITING = 4  # pictures in work or read ahead of the next in order, for each concurrent request
-_PROBE_SECONDS = 5.0
 _SPECIAL = re.compile(r"<[^<>\s]+>")  # <|im_end|>, </s>
 
 
@@ -59,7 +58,8 @@ class RemoteReader:
     """Reads pictures by one model of a server, with the methods and records of `Reader`.
 
     Args:
-        endpoint: the server's address up to `/v1`.
+        endpoint: the server's address up to `/v1`; or those of several servers with the same model, of
+            which the one with the fewest requests is asked, and another where it fails.
         model: the server's name of the model.
         prompt: the prompt and limits: "plain", "think_answer", a PromptConfig, a `texlens.json` or a
             folder that holds one (the settings of the image processor beside it define the width
@@ -77,7 +77,7 @@ class RemoteReader:
 
     def __init__(
         self,
-        endpoint: str,
+        endpoint: str | Sequence[str],
         model: str,
         *,
         prompt: PromptConfig | str | Path | None = None,
@@ -87,11 +87,10 @@ class RemoteReader:
         constrained: bool | None = None,
     ) -> None:
         require_extra("Reading by a server", "remote", "openai")
-        import openai
-
-        if not endpoint.startswith(("http://", "https://")):
-            raise InputError(f"'{endpoint}' is not the address of a server: begin it with http://.")
-        self.endpoint = endpoint.rstrip("/")
+        self._endpoints = Endpoints(
+            endpoint, token=token or os.environ.get(TOKEN_VARIABLE) or "none", timeout_s=timeout_s
+        )
+        self.endpoint = ", ".join(self._endpoints.addresses)
         self.model = model
         self.name = f"{model} at {self.endpoint}"
         folder = _folder(prompt, model)
@@ -100,12 +99,6 @@ class RemoteReader:
         self.calibration = load_calibration(folder)
         self.max_new_tokens = self.prompt_config.max_new_tokens
         self.concurrency = self.batch_size = concurrency
-        self._client = openai.AsyncOpenAI(
-            base_url=self.endpoint,
-            api_key=token or os.environ.get(TOKEN_VARIABLE) or "none",
-            timeout=timeout_s,
-            max_retries=_RETRIES,
-        )
         self._timeout_s = timeout_s
         self._with_logprobs = True  # until the server refuses
         self._constrains = self._may_constrain(constrained, folder)
@@ -163,18 +156,8 @@ class RemoteReader:
             calls.end()
 
     def can_read(self) -> bool:
-        """Whether the server answers, and accepts the token."""
-        import openai
-
-        try:
-            Calls().wait_for(
-                lambda: self._client.with_options(max_retries=0).models.list(), _PROBE_SECONDS
-            )
-        except openai.NotFoundError:  # a server without a list of its models
-            return True
-        except (openai.OpenAIError, TimeoutError, ValueError):
-            return False
-        return True
+        """Whether the server, or one of several, answers and accepts the token."""
+        return Calls().wait_for(self._endpoints.can_read, PROBE_SECONDS + 1)
 
     def _read_one(self, item: Item, calls: Calls) -> Reading:
         start = time.perf_counter()
@@ -220,7 +203,7 @@ class RemoteReader:
         options: dict[str, Any] = {"logprobs": True} if self._with_logprobs else {}
         try:
             return question.calls.wait_for(
-                lambda: self._client.chat.completions.create(
+                lambda: self._endpoints.complete(
                     model=self.model,
                     messages=messages,
                     max_tokens=self.max_new_tokens,
