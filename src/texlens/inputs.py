@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from texlens.addresses import reason
 from texlens.errors import InputError
 
 
@@ -19,7 +20,7 @@ def read_text(path: Path) -> str:
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
-        raise InputError(f"Cannot read '{path}': {error.strerror}.") from error
+        raise InputError(f"Cannot read '{path}': {reason(error)}.") from error
     return _decode(content, name_of(path))
 
 

@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from texlens import __version__
+from texlens.addresses import reason
 from texlens.errors import InputError
 
 T = TypeVar("T")
@@ -29,7 +31,15 @@ _LOG_EVERY_SECONDS = 60.0
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path`, which is renamed to `path` if the block succeeds."""
+    """Open a temporary file beside `path`, which is renamed to `path` if the block succeeds.
+
+    An object store has no such file: the content is gathered here, and then sent as a whole.
+    """
+    if not isinstance(path, Path):
+        with tempfile.TemporaryFile() as gathered:
+            yield gathered
+            _send(gathered, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
@@ -47,6 +57,18 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def _send(content: IO[bytes], address: Any) -> None:
+    """Write an object. Raises OSError where the store has less than the whole of it at the end."""
+    size = content.seek(0, os.SEEK_END)
+    content.seek(0)
+    with address.open("wb") as stream:
+        shutil.copyfileobj(content, stream, 8 << 20)
+    stored = address.stat().st_size
+    if stored != size:
+        address.unlink()
+        raise OSError(f"{stored} of {size} bytes arrived")
+
+
 def _lock(handle: int) -> bool:
     """Hold a file as long as this process lives; whether no other one does.
 
@@ -61,6 +83,37 @@ def _lock(handle: int) -> bool:
     except OSError:  # held, or a file system without locks
         return False
     return True
+
+
+_held: dict[tuple[int, int], int] = {}  # the folders that this process writes to
+
+
+def hold_folder(folder: Path) -> None:
+    """Keep other processes from writing to a folder, as long as this one lives.
+
+    Raises InputError where another one does. The system keeps the lock, on the folder itself.
+    """
+    if sys.platform == "win32" or not isinstance(folder, Path):  # object stores have no locks
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    status = os.fstat(handle)
+    key = status.st_dev, status.st_ino
+    if key in _held:
+        os.close(handle)
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise InputError(
+            f"Another run writes to '{folder}': wait for it, or give another --out."
+        ) from error
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return
+    _held[key] = handle
 
 
 def _remove_abandoned(parts: Iterable[Path]) -> None:
@@ -122,17 +175,23 @@ def open_out_folder(out: Path, *, marker: str, force: bool) -> Path:
 
     Raises InputError when `out` is a file, cannot be made, or holds a finished result.
     """
-    if out.exists() and not out.is_dir():
+    try:
+        is_file = out.exists() and not out.is_dir()
+        has_marker = (out / marker).exists()
+    except OSError as error:
+        raise InputError(f"Cannot use '{out}': {reason(error)}.") from error
+    if is_file:
         raise InputError(f"'{out}' is a file, not a folder: give another --out.")
-    if (out / marker).exists() and not force:
+    if has_marker and not force:
         raise InputError(
             f"'{out}' holds a finished result ({marker}): give another --out, or --force."
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"Cannot make the folder '{out}': {error.strerror}.") from error
-    _remove_abandoned(out.rglob(".*.part"))
+        raise InputError(f"Cannot make the folder '{out}': {reason(error)}.") from error
+    if isinstance(out, Path):
+        _remove_abandoned(out.rglob(".*.part"))
     if force:
         (out / marker).unlink(missing_ok=True)
     return out
@@ -144,7 +203,8 @@ def check_out_file(path: Path, *, force: bool) -> None:
         raise InputError(f"'{path}' is a folder: give --out a file.")
     if path.exists() and not force:
         raise InputError(f"'{path}' exists: give another --out, or --force.")
-    _remove_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
+    if isinstance(path, Path):
+        _remove_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
 
 
 def begin_or_resume(record: Path, settings: dict[str, Any]) -> None:

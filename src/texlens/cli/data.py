@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import click
 from click.core import ParameterSource
 
+from texlens.addresses import place
 from texlens.cli.data_label import label
 from texlens.cli.options import PATH, POSITIVE, force_option, json_option, out_option, print_result
 from texlens.cli.worker_options import WorkerOptions, worker_options
@@ -123,7 +124,7 @@ def prepare(
     if len(revisions) > 1:
         raise click.UsageError("--revision can be given once, but for a report's data.")
     revision = revisions[0] if revisions else None
-    opened = open_corpus(corpus, tuple(map(Path, copies)), seed=seed, revision=revision, **options)
+    opened = open_corpus(corpus, tuple(map(place, copies)), seed=seed, revision=revision, **options)
     wanted = _parse_sizes(sizes) if sizes else opened.sizes
     preparation = Preparation(opened, wanted, seed, limits, formats, prompt)
     with work.connected(*_MODULES, quiet=as_json):

@@ -10,14 +10,22 @@ from typing import Any
 import click
 
 from texlens.cli.model_options import ModelOptions, model_options
-from texlens.cli.options import PATH, POSITIVE, force_option, json_option, out_option, print_result
+from texlens.cli.options import (
+    PATH,
+    PLACE,
+    POSITIVE,
+    force_option,
+    json_option,
+    out_option,
+    print_result,
+)
 from texlens.cli.worker_options import WorkerOptions, modules_of, worker_options
 from texlens.errors import InputError
 
 
 @click.command()
 @click.option(
-    "--data", type=PATH,
+    "--data", type=PLACE,
     help="A Parquet file: id, image, latex_formula. For --suite unimer: UniMER-Test.",
 )  # fmt: skip
 @click.option(

@@ -12,6 +12,21 @@ import click
 Command = Callable[..., Any]
 
 PATH = click.Path(path_type=Path)
+
+
+class _Place(click.ParamType):  # type: ignore[type-arg]  # a class of its stubs alone
+    """A path, or an address such as `s3://bucket/folder`."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path, or what has the methods of one."""
+        from texlens.addresses import place
+
+        return place(value)
+
+
+PLACE = _Place()
 POSITIVE = click.IntRange(min=1)
 
 
@@ -26,7 +41,9 @@ def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Co
     return decorate
 
 
-out_option = click.option("--out", required=True, type=PATH, help="The folder to write.")
+out_option = click.option(
+    "--out", required=True, type=PLACE, help="The folder to write, or its address (s3://...)."
+)
 force_option = click.option("--force", is_flag=True, help="Replace a finished result.")
 
 

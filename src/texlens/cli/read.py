@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from texlens.cli.model_options import ModelOptions, model_options
-from texlens.cli.options import PATH
+from texlens.cli.options import PATH, PLACE, POSITIVE
 from texlens.cli.readings import Tally, print_json, print_lines, word_document
 from texlens.cli.worker_options import WorkerOptions, modules_of, worker_options
 from texlens.errors import InputError, TexlensError
 from texlens.export import FORMATS
-from texlens.runs import atomic_write, check_out_file, write_bytes
+from texlens.runs import atomic_write, check_out_file, progress, provenance, write_bytes
+
+if TYPE_CHECKING:
+    from texlens.evaluate.recognisers import ModelReader
+    from texlens.reading.sources import Item
 
 
 @click.command()
@@ -28,7 +32,11 @@ from texlens.runs import atomic_write, check_out_file, write_bytes
     help="How formulas are written. docx needs --out.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("--out", type=PATH, help="Write to this file, not to the terminal.")
+@click.option("--out", type=PLACE, help="Write to this file, not to the terminal.")
+@click.option(
+    "--shard-size", type=POSITIVE, metavar="N",
+    help="Write JSON Lines of N readings each into the folder --out; a run that was cut short goes on.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite the targets of --out and --save-rendering.")
 @click.option("--clipboard", is_flag=True, help="Read the picture on the clipboard.")
 @click.option("--copy", is_flag=True, help="Copy the formulas to the clipboard.")
@@ -43,6 +51,7 @@ def read(
     form: str,
     as_json: bool,
     out: Path | None,
+    shard_size: int | None,
     force: bool,
     clipboard: bool,
     copy: bool,
@@ -68,7 +77,12 @@ def read(
         raise InputError("A Word document needs a file: give --out FILE.docx.")
     if copy and form in ("docx", "json"):
         raise InputError(f"--copy puts formulas on the clipboard: it does not go with {form}.")
-    if out is not None:
+    if shard_size is not None:
+        if out is None or form != "latex" or clipboard or copy or save_rendering:
+            raise InputError(
+                "--shard-size needs --out FOLDER, and goes with no other form of output."
+            )
+    elif out is not None:
         check_out_file(out, force=force)
     if copy:
         require_copying()
@@ -77,6 +91,9 @@ def read(
         check_folder(save_rendering, force=force)
     with work.connected(*modules_of(model_options), quiet=as_json):
         reader = work.reader(model_options, quiet=as_json)
+        if shard_size is not None and out is not None:
+            _write_shards(pictures, items, reader, out, shard_size, force=force)
+            return
         readings = (
             reader.read_many(items)
             if save_rendering is None
@@ -96,6 +113,35 @@ def read(
         copy_text("\n".join(formulas))
     if tally.failed:
         raise TexlensError(f"{tally.failed} of {tally.count} pictures could not be read.")
+
+
+def _write_shards(
+    pictures: tuple[str, ...],
+    items: Iterable[Item],
+    reader: ModelReader,
+    out: Path,
+    size: int,
+    *,
+    force: bool,
+) -> None:
+    """Read into a folder. Raises TexlensError at the end where a picture could not be read."""
+    from texlens.reading.shards import write_shards
+
+    settings = {
+        "pictures": list(pictures),
+        "fingerprint": reader.fingerprint,
+        "decoding": reader.decoding_settings,
+        "versions": provenance("pillow"),
+    }
+    tally = Tally()
+    readings = write_shards(items, reader.read_many, out, size, settings, force=force)
+    for _ in progress(tally.of(readings), total=None, unit="pictures"):
+        pass
+    click.echo(f"{tally.count} pictures were read. Written: {out}")
+    if tally.failed:
+        raise TexlensError(
+            f"{tally.failed} of {tally.count} pictures could not be read: see 'error' in the shards."
+        )
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from texlens.cli.options import PATH, POSITIVE, force_option, json_option, print_result
+from texlens.cli.options import PLACE, POSITIVE, force_option, json_option, print_result
 from texlens.cli.worker_options import WorkerOptions, worker_options
 from texlens.errors import InputError
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", required=False, type=PATH)
+@click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--gt", help="The reference of a single pair, instead of FILE.")
 @click.option("--pred", help="The prediction of a single pair.")
-@click.option("--out", type=PATH, help="The folder to write; without it, only the table is shown.")
+@click.option("--out", type=PLACE, help="The folder to write; without it, only the table is shown.")
 @click.option(
     "--metrics", "names",
     help="Keys to compute, comma-separated.  [default: all; for one pair all but compiles]",
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @json_option("metrics.json instead of the table")
 @worker_options
 def score(
-    file: Path | None,
+    files: tuple[str, ...],
     gt: str | None,
     pred: str | None,
     out: Path | None,
@@ -58,7 +58,8 @@ def score(
     """Score predictions against references.
 
     FILE contains JSON Lines with id, gt and pred, the official CDM code's JSON array, or CSV, TSV or
-    Parquet with these columns; `-` is standard input. Or give one pair: --gt 'x^2' --pred 'x_2'.
+    Parquet with these columns; `-` is standard input. Several files, a pattern or a folder are
+    the shards of one. Or give one pair: --gt 'x^2' --pred 'x_2'.
     `texlens compare` takes several such files, or the folders of --out.
     """
     from texlens.metrics.batches import ScoringConfig
@@ -68,27 +69,27 @@ def score(
     from texlens.metrics.report.page import scoring_page
     from texlens.metrics.report.table import markdown, metrics_table
     from texlens.metrics.scoring import score_predictions
-    from texlens.runs import open_out_folder
+    from texlens.runs import hold_folder, open_out_folder
 
-    if names is None and file is None:
+    if names is None and not files:
         keys = tuple(key for key in KEYS if key != "compiles")  # TeX alone would take longer
     else:
         keys = check_keys(names)
     config = ScoringConfig(keys, cdm_engine, cache=not no_cache)
-    predictions = _predictions(file, gt, pred, limit)
+    predictions = _predictions(files, gt, pred, limit)
     if out is None and (explained or report):
         raise InputError("--explain and --report write files: give the folder with --out.")
     if explained and out is not None:
         _explain(predictions, explained, out, config)
         return
     if out is not None:
-        open_out_folder(out, marker=MARKER, force=force)
+        hold_folder(open_out_folder(out, marker=MARKER, force=force))
     with work.connected(quiet=as_json):
         scoring = score_predictions(
             predictions,
             config,
             workers=work.open(quiet=as_json),
-            self_test=file is not None,
+            self_test=bool(files),
             quiet=as_json,
         )
     for warning in scoring.warnings:
@@ -96,23 +97,28 @@ def score(
     if out is None:
         document = metrics_document(scoring)
     else:
-        page = scoring_page(f"Scores of {file or 'one pair'}", scoring) if report else None
+        page = (
+            scoring_page(f"Scores of {', '.join(files) or 'one pair'}", scoring) if report else None
+        )
         write_predictions(out / PREDICTIONS, predictions)
         document = write_scoring(out, scoring, page=page)
-    text = markdown(scoring, signatures=False) if file else metrics_table(scoring.scores).markdown()
+    text = (
+        markdown(scoring, signatures=False) if files else metrics_table(scoring.scores).markdown()
+    )
     print_result(document, f"{text}\nWritten: {out}" if out else text, as_json=as_json)
     scoring.check_faults()
 
 
 def _predictions(
-    file: Path | None, gt: str | None, pred: str | None, limit: int | None
+    files: tuple[str, ...], gt: str | None, pred: str | None, limit: int | None
 ) -> list[Prediction]:
-    from texlens.metrics.predictions import read_predictions
+    from texlens.addresses import find_files
+    from texlens.metrics.predictions import SUFFIXES, read_predictions
     from texlens.records import Prediction
 
-    if file is not None and gt is None and pred is None:
-        return read_predictions(file, limit=limit)
-    if file is None and gt is not None and pred is not None:
+    if files and gt is None and pred is None:
+        return read_predictions(find_files(files, SUFFIXES), limit=limit)
+    if not files and gt is not None and pred is not None:
         return [Prediction("pair", gt, pred)]
     raise InputError("Give either a FILE of predictions, or one pair with --gt and --pred.")
 

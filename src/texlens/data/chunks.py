@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from texlens.data.clean import Limits, clean_chunk
 from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.items import CleanItem, Drop
+from texlens.data.parquet import open_parquet
 from texlens.runs import atomic_write, progress
 from texlens.workers import WorkerFault, Workers
 
@@ -76,7 +77,7 @@ class Chunks:
 def _numbered(
     numbers: Sequence[int], files: list[Path], columns: list[str]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    tables = (pq.read_table(file, columns=columns).to_pylist() for file in files)
+    tables = (open_parquet(file).read(columns=columns).to_pylist() for file in files)
     return zip(numbers, itertools.chain.from_iterable(tables), strict=True)
 
 

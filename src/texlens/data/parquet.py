@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from texlens.addresses import reason
 from texlens.errors import InputError
 from texlens.records import Example
 from texlens.runs import atomic_write
@@ -94,7 +95,8 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
     By default PyArrow reads a whole column of a row group before it gives the first row.
     """
-    return pq.ParquetFile(path, buffer_size=_READ_BUFFER, pre_buffer=False)
+    source = path if isinstance(path, Path) else path.open("rb")  # of an object store
+    return pq.ParquetFile(source, buffer_size=_READ_BUFFER, pre_buffer=False)
 
 
 def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
@@ -135,7 +137,7 @@ def _opened(path: Path) -> pq.ParquetFile:
     try:
         return open_parquet(path)
     except OSError as error:
-        reason = "it is a folder" if path.is_dir() else error.strerror or "it cannot be read"
-        raise InputError(f"Cannot read '{path}': {reason}.") from error
+        why = "it is a folder" if path.is_dir() else reason(error)
+        raise InputError(f"Cannot read '{path}': {why}.") from error
     except pa.ArrowInvalid as error:
         raise InputError(f"'{path}' is not a Parquet file, or was cut short.") from error

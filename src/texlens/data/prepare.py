@@ -17,13 +17,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from texlens.addresses import reason, remove_folder
 from texlens.data.card import write_card
 from texlens.data.chunks import TEXTS, Chunks, storable
 from texlens.data.clean import Limits
@@ -39,6 +39,7 @@ from texlens.records import Example
 from texlens.render.pdflatex import require_tex
 from texlens.runs import (
     begin_or_resume,
+    hold_folder,
     open_out_folder,
     provenance,
     write_json,
@@ -92,10 +93,10 @@ def prepare(
     Raises InputError when the corpus or the folder cannot be used, TexlensError when the work ends
     early (a full disk, a killed worker); what is done by then is kept, and the same call resumes.
     """
-    open_out_folder(out, marker=MARKER, force=force)
+    hold_folder(open_out_folder(out, marker=MARKER, force=force))
     work = out / ".work"
     if force:
-        shutil.rmtree(work, ignore_errors=True)
+        remove_folder(work)
     if preparation.limits.tex:
         require_tex()
     try:
@@ -113,9 +114,9 @@ def prepare(
     except OSError as error:
         where = error.filename or out
         raise TexlensError(
-            f"Cannot write to '{where}': {error.strerror}. Run the same command to resume."
+            f"Cannot write to '{where}': {reason(error)}. Run the same command to resume."
         ) from error
-    shutil.rmtree(work, ignore_errors=True)
+    remove_folder(work)
     return document
 
 
@@ -124,7 +125,9 @@ def _leave_as_it_was(out: Path, work: Path) -> None:
     if not any(work.glob("chunk-*")):
         (work / _SETTINGS).unlink(missing_ok=True)
         for folder in (work, out):
-            with contextlib.suppress(OSError):  # not empty: it holds files of others
+            with contextlib.suppress(
+                OSError, NotImplementedError
+            ):  # not empty: it holds files of others
                 folder.rmdir()
 
 
@@ -205,7 +208,7 @@ def _finish(
                 ),
             )
     for form in FORMATS:
-        shutil.rmtree(out / form, ignore_errors=True)  # of an earlier run with other settings
+        remove_folder(out / form)  # of an earlier run with other settings
     for form in preparation.formats:
         for name in counts:
             write_format(out, name, form, preparation.prompt)

@@ -38,7 +38,7 @@ from texlens.metrics.scoring import MAX_FAULT_SHARE, score_predictions
 from texlens.reading.pictures.opening import picture_for_browsers
 from texlens.reading.sources import Item
 from texlens.records import Example, Prediction, Reading
-from texlens.runs import begin_or_resume, open_out_folder, progress, provenance
+from texlens.runs import begin_or_resume, hold_folder, open_out_folder, progress, provenance
 from texlens.workers import Workers
 
 RUN = "run.json"
@@ -112,7 +112,7 @@ def evaluate(
     total = data.count()
     if total == 0:
         raise InputError(f"'{data.path}' holds no examples.")
-    open_out_folder(out, marker=MARKER, force=force)
+    hold_folder(open_out_folder(out, marker=MARKER, force=force))
     description = _describe(recogniser, data)
     if force:
         (out / RUN).unlink(missing_ok=True)

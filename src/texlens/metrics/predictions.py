@@ -12,10 +12,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from texlens.addresses import reason
 from texlens.errors import InputError, require_extra
 from texlens.inputs import json_records, name_of, read_text
 from texlens.latex import normalize
@@ -32,40 +34,48 @@ NAMES = {
 }
 """The names of the three columns; the first that is there counts."""
 
+SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+"""The files of a folder of shards."""
+
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _CONTROL = {chr(code): f"\\x{code:02x}" for code in range(32)}
 
 
-def read_predictions(path: Path, *, limit: int | None = None) -> list[Prediction]:
-    """All predictions of a file, in its order; of the first `limit` lines if given.
+def read_predictions(files: Path | Sequence[Path], *, limit: int | None = None) -> list[Prediction]:
+    """All predictions of a file, or of the shards of one, in order; of the first `limit` lines if given.
 
-    Raises InputError with the file and the line when the file cannot be read, is not UTF-8, breaks
-    its format, lacks a key, has an id twice, or has no rows.
+    Raises InputError with the file and the line when a file cannot be read, is not UTF-8, breaks its
+    format, lacks a key, has an id twice, or when there are no rows.
     """
-    suffix = path.suffix.lower()
-    rows: Iterator[tuple[str, Any]]
-    if suffix == ".parquet":
-        rows = _parquet_rows(path)
-    elif suffix in _DELIMITERS:
-        rows = _table_rows(path, read_text(path), _DELIMITERS[suffix])
-    else:
-        rows = json_records(path, read_text(path))
+    files = [files] if not isinstance(files, Sequence) else files
     predictions: list[Prediction] = []
     seen: dict[str, str] = {}
-    for where, row in rows:
+    for where, row in chain.from_iterable(map(_rows, files)):
         if limit is not None and len(predictions) == limit:
             break
         prediction = prediction_of(where, row)
         if prediction.id in seen:
+            first = seen[prediction.id]
+            if len(files) == 1:
+                first = first.removeprefix(f"{name_of(files[0])}, ")
             raise InputError(
-                f"{where}: the id '{shown_id(prediction.id)}' was already used in "
-                f"{seen[prediction.id]}: ids must be unique."
+                f"{where}: the id '{shown_id(prediction.id)}' was already used in {first}: ids must "
+                "be unique."
             )
-        seen[prediction.id] = where.removeprefix(f"{name_of(path)}, ")
+        seen[prediction.id] = where
         predictions.append(prediction)
     if not predictions:
-        raise InputError(f"{path}: there are no rows.")
+        raise InputError(f"{', '.join(map(str, files))}: there are no rows.")
     return predictions
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return _parquet_rows(path)
+    if suffix in _DELIMITERS:
+        return _table_rows(path, read_text(path), _DELIMITERS[suffix])
+    return json_records(path, read_text(path))
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
@@ -117,7 +127,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path, pre_buffer=False)
+        source = path if isinstance(path, Path) else path.open("rb")  # of an object store
+        table = pq.ParquetFile(source, pre_buffer=False)
         columns = [
             field.name
             for field in table.schema_arrow
@@ -130,7 +141,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
     except pa.ArrowInvalid as error:
         raise InputError(f"'{path}' is not a Parquet file.") from error
     except OSError as error:
-        raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from error
+        raise InputError(f"Cannot read '{path}': {reason(error)}.") from error
 
 
 def prediction_of(where: str, row: object) -> Prediction:

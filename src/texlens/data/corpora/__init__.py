@@ -136,7 +136,7 @@ def open_corpus(
     """
     _check_options(name, paths, captions, subset, count, revision)
     # Worker processes may have been started in another working directory.
-    paths = [path.absolute() for path in paths]
+    paths = [path.absolute() if isinstance(path, Path) else path for path in paths]
     if name == "synthetic":
         return Synthetic(kind, tuple(paths), count, seed)
     if name == "unseen-fonts":

@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from texlens.addresses import place
 from texlens.data.corpora.base import Locator, Origin, split_of
 from texlens.data.items import Drop, RawItem, Sizes
 from texlens.data.parquet import open_parquet
@@ -133,7 +134,7 @@ class _Rows:
     """
 
     def __init__(self, file: str, group: int) -> None:
-        self._file, self._group = Path(file), group
+        self._file, self._group = place(file), group
         self._rewind()
 
     def _rewind(self) -> None:

@@ -40,7 +40,7 @@ from texlens.data.pictures.renderers.base import Dropped, FormulaPicture, Render
 from texlens.errors import InputError, TexlensError
 from texlens.images import encode_png
 from texlens.records import Example
-from texlens.runs import begin_or_resume, progress, write_bytes, write_json_lines
+from texlens.runs import begin_or_resume, hold_folder, progress, write_bytes, write_json_lines
 from texlens.workers import WorkerFault, Workers, as_workers
 
 SETTINGS = "shards.json"
@@ -101,6 +101,7 @@ def write_shards(
         for file in [folder / SETTINGS, folder / DROPPED, *folder.glob("shard-*.npz")]:
             file.unlink(missing_ok=True)
     begin_or_resume(folder / SETTINGS, source.settings())
+    hold_folder(folder)
     missing = [number for number in range(count) if not _path(folder, number).exists()]
     rendered = as_workers(workers).map_batches(
         partial(_maker, source), ([number] for number in missing), seconds=None
@@ -208,7 +209,7 @@ def _collect_dropped(folder: Path) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     for path in sorted(folder.glob("shard-*.npz")):
         number = int(path.stem.removeprefix("shard-"))
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             lines = _lines(arrays["dropped"])
         records += [{"shard": number} | json.loads(line) for line in lines]
     write_json_lines(folder / DROPPED, records)
@@ -238,7 +239,7 @@ class Shard:
 def read_shard(path: Path) -> Shard:
     """Read a shard that `write_shards` wrote. Raises InputError when it is damaged or cut short."""
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             heights, widths = (arrays[name].astype(np.int64) for name in ("heights", "widths"))
             return Shard(
                 unpack(arrays["pixels"], int((heights * widths).sum())),
