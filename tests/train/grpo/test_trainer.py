@@ -196,9 +196,10 @@ def by_fixed_cache(model: Any, *arguments: Any) -> list[list[int]]:
 Sampled = Callable[..., list[list[int]]]
 
 
+@pytest.mark.parametrize("top_p", [1.0, 0.6])
 @pytest.mark.parametrize("sampled", [by_fixed_cache, sample_by_generate])
 def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
-    model_folder: Path, sampled: Sampled
+    model_folder: Path, sampled: Sampled, top_p: float
 ) -> None:
     loaded = loaded_in_fp32(model_folder)
     model = adapted(loaded.model)
@@ -208,10 +209,14 @@ def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
         logits = model(**inputs).logits[:, -1]
     logits[:, forbidden] = float("-inf")
     expected = (logits / 0.2).softmax(-1)
+    for row in expected:
+        order = row.argsort(descending=True)
+        row[order[int((row[order].cumsum(0) < top_p).sum()) + 1 :]] = 0
+    expected /= expected.sum(-1, keepdim=True)
     torch.manual_seed(0)
     count = 2000
     repeats = [0] * count + [1] * count
-    answers = sampled(model, inputs, repeats, Sampling(0.2, 1, (10_000,), (forbidden,)))
+    answers = sampled(model, inputs, repeats, Sampling(0.2, 1, (10_000,), (forbidden,), top_p))
     for row in (0, 1):
         counts = Counter(answer[0] for answer in answers[row * count : (row + 1) * count])
         frequencies = torch.zeros(expected.shape[1])
@@ -220,6 +225,7 @@ def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
         # Half the summed difference of frequencies; for a right sampler it is about 0.02 here.
         distance = float((frequencies - expected[row]).abs().sum() / 2)
         assert distance < 0.08, distance
+        assert not frequencies[expected[row] == 0].any()
     other = float((expected[0] - expected[1]).abs().sum() / 2)
     assert other > 0.2, "the two pictures must differ for this test to tell them apart"
 

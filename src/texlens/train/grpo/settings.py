@@ -60,10 +60,12 @@ class GrpoConfig(FineTuningConfig):
     rewards: dict[str, float] = Field(min_length=1)
     num_generations: int = Field(default=6, gt=1)
     temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
     max_prompt_length: int = Field(default=600, gt=0)
     mask_truncated_completions: bool = False
     beta: float = Field(default=0.0, ge=0)
     epsilon: float = Field(default=0.2, gt=0)
+    epsilon_high: float | None = Field(default=None, gt=0)  # DAPO's clip-higher
     num_iterations: int = Field(default=1, gt=0)
     loss_type: LossType = "dapo"
     scale_rewards: Literal["group", "batch", "none"] = "group"

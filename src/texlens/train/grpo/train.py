@@ -157,6 +157,7 @@ def sampling_and_rewards(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, 
     longest = loaded.prompt_config.max_new_tokens
     sampling = Sampling(
         temperature=config.temperature,
+        top_p=config.top_p,
         max_new_tokens=longest,
         end_tokens=end_tokens,
         forbidden_tokens=(int(loaded.model.config.image_token_id),),

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How answers are sampled: the temperature, where they end, and tokens that never occur."""
+    """How answers are sampled: the temperature, where they end, and tokens that never occur.
+
+    `top_p`: out of the likeliest tokens that together have this probability; 1 for all.
+    """
 
     temperature: float
     max_new_tokens: int
     end_tokens: tuple[int, ...]
     forbidden_tokens: tuple[int, ...] = ()
+    top_p: float = 1.0
 
 
 def up_to_end(tokens: list[int], end_tokens: Sequence[int]) -> list[int]:

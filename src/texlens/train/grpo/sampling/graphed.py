@@ -153,6 +153,8 @@ class GraphedSampler:
         for token in sampling.forbidden_tokens:
             logits[:, token] = float("-inf")
         probabilities = torch.softmax(logits / sampling.temperature, dim=-1)
+        if sampling.top_p < 1:
+            probabilities = _likeliest(probabilities, sampling.top_p)
         # The largest of p / e with exponential e is a sample, and needs no number on the CPU.
         tokens = (probabilities / torch.empty_like(probabilities).exponential_()).argmax(-1)
         ends = torch.zeros_like(state.done)
@@ -295,3 +297,10 @@ def _plain_weight(layer: Any) -> Tensor:
         return unpacked
     data: Tensor = weight.data
     return data
+
+
+def _likeliest(probabilities: Tensor, top_p: float) -> Tensor:
+    """Probabilities (rows, tokens) with 0 for all but the likeliest tokens that together have `top_p`."""
+    ordered, places = probabilities.sort(dim=-1, descending=True)
+    kept = ordered.cumsum(dim=-1) - ordered < top_p
+    return torch.zeros_like(probabilities).scatter(-1, places, ordered * kept)

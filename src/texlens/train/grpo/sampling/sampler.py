@@ -68,7 +68,7 @@ def sample_by_generate(
                 do_sample=True,
                 temperature=sampling.temperature,
                 top_k=0,
-                top_p=1.0,
+                top_p=sampling.top_p,
                 repetition_penalty=1.0,
                 suppress_tokens=list(sampling.forbidden_tokens) or None,
             )[:, inputs["input_ids"].shape[1] :]
