@@ -63,7 +63,8 @@ def label(
     from texlens.data.labels.labelling import Labelling
     from texlens.data.labels.labelling import label as run
 
-    job = Labelling(pictures, accept, rounds, limit, seed)
+    source = f"{readings}" if readings else f"{model or 'embedded model'}, {samples} samples"
+    job = Labelling(pictures, accept, rounds, limit, seed, source)
     read = _from_file(readings) if readings else _from_model(model, samples)
     document = run(job, out, read, workers=workers, force=force, quiet=as_json)
     counts = (f"{name:<10}{document[name]:>9}" for name in ("pictures", "labelled", "refused"))

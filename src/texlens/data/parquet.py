@@ -105,12 +105,8 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
     `id`, `image` and `latex_formula` must be there; other columns may be.
     Raises InputError for another file.
     """
-    table = _opened(path)
-    names = table.schema_arrow.names
-    missing = [name for name in _REQUIRED if name not in names]
-    if missing:
-        raise InputError(f"'{path}' has no column {' and no column '.join(missing)}.")
-    columns = [name for name in _COLUMNS if name in names]
+    table = _with_examples(path)
+    columns = [name for name in _COLUMNS if name in table.schema_arrow.names]
     left = table.metadata.num_rows if limit is None else limit
     for batch in table.iter_batches(batch_size=256, columns=columns):
         for row in batch.to_pylist()[:left]:
@@ -127,9 +123,24 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
             return
 
 
+def read_ids(path: Path) -> list[str]:
+    """The ids of a file of examples, in order, without its pictures. Raises as `read_examples`."""
+    ids = _with_examples(path).read(columns=["id"])["id"]
+    return [str(name) for name in ids.to_pylist()]
+
+
 def count_examples(path: Path) -> int:
     """The number of rows, from the file's footer. Raises InputError for another file."""
     return int(_opened(path).metadata.num_rows)
+
+
+def _with_examples(path: Path) -> pq.ParquetFile:
+    """A file that has the columns of examples, or an InputError that names those that it has not."""
+    table = _opened(path)
+    missing = [name for name in _REQUIRED if name not in table.schema_arrow.names]
+    if missing:
+        raise InputError(f"'{path}' has no column {' and no column '.join(missing)}.")
+    return table
 
 
 def _opened(path: Path) -> pq.ParquetFile:

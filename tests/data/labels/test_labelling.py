@@ -18,7 +18,7 @@ from texlens.data.labels.labelling import Labelling, grey_picture, label
 from texlens.data.labels.pages import formula_pages
 from texlens.data.labels.proving import Case, Prover
 from texlens.data.parquet import write_examples
-from texlens.errors import InputError
+from texlens.errors import InputError, TexlensError
 from texlens.records import Example
 
 FORMULAS = [
@@ -150,6 +150,36 @@ def test_the_command_names_what_is_wrong(parquet: Path, tmp_path: Path) -> None:
         raise run(parquet, "--readings", readings, "--out", tmp_path / "new").exception
     with pytest.raises(InputError, match=r"Cannot read '.*absent\.parquet'"):
         raise run(tmp_path / "absent.parquet", "--out", tmp_path / "new").exception
+    with pytest.raises(InputError, match=r"another picture has the id 'row_0' too"):
+        raise run(parquet, parquet, "--out", tmp_path / "new").exception
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_an_unfinished_run_does_not_go_on_with_other_readings(
+    parquet: Path, tmp_path: Path
+) -> None:
+    def readings_of(formula: str):
+        return lambda examples: ([formula] for _ in examples)
+
+    out = tmp_path / "out"
+    with pytest.raises(TexlensError, match="No formula could be proved"):
+        label(Labelling([parquet], rounds=1, readings="a"), out, readings_of("z"), quiet=True)
+    with pytest.raises(InputError, match="with another readings"):
+        label(Labelling([parquet], rounds=1, readings="b"), out, readings_of(FORMULAS[0]))
+    job = Labelling([parquet], rounds=1, readings="b")
+    assert label(job, out, readings_of(FORMULAS[0]), force=True, quiet=True)["labelled"] == 1
+
+
+def test_what_is_missing_is_named_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_examples(tmp_path / "pictures.parquet", [Example("a", b"", "")])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    job = Labelling([tmp_path / "pictures.parquet"])
+    with pytest.raises(TexlensError, match="TeX is not installed"):
+        label(job, tmp_path / "out", lambda _: pytest.fail("read"))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

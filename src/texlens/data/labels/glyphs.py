@@ -79,10 +79,16 @@ class GlyphTable:
             raise InputError(f"'{path}' is not a table of glyphs.") from error
 
 
-def _draw(glyphs: list[Glyph]) -> list[Bitmap]:
-    ghostscript = shutil.which("gs")
-    if ghostscript is None:
+def require_ghostscript() -> str:
+    """The path of Ghostscript. Raises TexlensError where it is not installed."""
+    path = shutil.which("gs")
+    if path is None:
         raise TexlensError("Ghostscript is not installed (no gs on the PATH).")
+    return path
+
+
+def _draw(glyphs: list[Glyph]) -> list[Bitmap]:
+    ghostscript = require_ghostscript()
     pdf = run_pdflatex(_document(glyphs), _SECONDS).pages
     options = [
         "-q", "-dSAFER", "-dBATCH", "-dNOPAUSE", "-dAlignToPixels=0", "-dGridFitTT=2",

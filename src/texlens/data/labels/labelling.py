@@ -30,15 +30,16 @@ import pyarrow.parquet as pq
 
 from texlens.data.labels.drawing import Grey
 from texlens.data.labels.edits import shown
-from texlens.data.labels.glyphs import GlyphTable
+from texlens.data.labels.glyphs import GlyphTable, require_ghostscript
 from texlens.data.labels.learning import GlyphKind, glyph_kinds, learn
 from texlens.data.labels.pages import FormulaPage, formula_pages
 from texlens.data.labels.proving import ACCEPT, Case, Prover
-from texlens.data.parquet import count_examples, read_examples
+from texlens.data.parquet import count_examples, read_examples, read_ids
 from texlens.errors import InputError, TexlensError
 from texlens.latex import normalize, tokenize
 from texlens.reading.pictures.opening import open_picture
 from texlens.records import Example
+from texlens.render.pdflatex import require_tex
 from texlens.runs import (
     atomic_write,
     begin_or_resume,
@@ -55,6 +56,7 @@ _EACH: Final = 12  # pictures that are to show a glyph, out of which it is learn
 _READING_ROUNDS: Final = 2
 _LEARN_STEPS: Final = 2  # a better bitmap puts more pictures to the right size
 _DONE: Final = "label.json"
+_BEGUN: Final = ("settings.json", "readings.jsonl")
 
 _SCHEMA: Final = pa.schema(
     {
@@ -81,6 +83,7 @@ class Labelling:
             first two the readings, later ones also small changes of them, which takes longer.
         limit: the number of pictures to label; None: all.
         seed: of the choice of pictures to learn from.
+        readings: where the readings come from; a resumed run must have the same.
     """
 
     pictures: Sequence[Path]
@@ -88,6 +91,7 @@ class Labelling:
     rounds: int = 3
     limit: int | None = None
     seed: int = 0
+    readings: str = ""
 
 
 def label(
@@ -103,19 +107,23 @@ def label(
 
     `read` gives the readings of each picture, likeliest first.
 
-    Raises InputError when a file cannot be used, TexlensError without TeX or Ghostscript, or when
-    nothing could be proved.
+    Raises InputError when a file cannot be used or two pictures have one id, TexlensError without TeX
+    or Ghostscript, or when nothing could be proved.
     """
+    require_tex()
+    require_ghostscript()
+    _check_ids(job.pictures)
     open_out_folder(out, marker=_DONE, force=force)
     if force:
         for old in out.glob("*.*"):
-            if old.name == "settings.json" or old.stem.startswith(("proofs-", "glyphs-")):
+            if old.name in _BEGUN or old.stem.startswith(("proofs-", "glyphs-")):
                 old.unlink()
     settings = {
         "pictures": [f"{path.name}: {count_examples(path)} rows" for path in job.pictures],
         "accept": job.accept,
         "limit": job.limit,
         "seed": job.seed,
+        "readings": job.readings,
     }
     begin_or_resume(out / "settings.json", settings)
     readings = _read_all(job, out / "readings.jsonl", read, quiet)
@@ -129,6 +137,16 @@ def label(
     document = {**counts, "settings": settings, "provenance": provenance("pillow", "numpy")}
     write_json(out / _DONE, document)
     return document
+
+
+def _check_ids(pictures: Sequence[Path]) -> None:
+    """Results are kept by id. Raises InputError for one that two pictures have."""
+    seen: set[str] = set()
+    for path in pictures:
+        for name in read_ids(path):
+            if name in seen:
+                raise InputError(f"'{path}': another picture has the id '{name}' too.")
+            seen.add(name)
 
 
 def grey_picture(image: bytes) -> Grey:
