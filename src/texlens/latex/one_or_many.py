@@ -19,7 +19,7 @@ def normalize(latex: str | Sequence[str]) -> str | list[str]:
     """
     if isinstance(latex, str):
         return normal_form(latex)
-    if not isinstance(latex, Sequence):
+    if isinstance(latex, bytes) or not isinstance(latex, Sequence):
         raise TypeError(f"latex must be a text, or several, not {type(latex).__name__}.")
     for place, one in enumerate(latex):
         if not isinstance(one, str):

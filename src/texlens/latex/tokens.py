@@ -121,7 +121,10 @@ def tokenize(latex: str) -> list[str]:
     """Split LaTeX into tokens, as the module's description defines them.
 
     Any string is accepted, valid LaTeX or not; the work grows linearly with its length.
+    Raises TypeError for what is no text.
     """
+    if not isinstance(latex, str):
+        raise TypeError(f"latex must be a text, not {type(latex).__name__}.")
     tokens: list[str] = []
     position = 0
     while special := _SPECIAL.search(latex, position):

@@ -62,7 +62,7 @@ def check(answers: str | Sequence[str]) -> Check | list[Check]:
     if isinstance(answers, str):
         (result,) = check([answers])
         return result
-    if not isinstance(answers, Sequence):
+    if isinstance(answers, bytes) or not isinstance(answers, Sequence):
         raise TypeError(f"answers must be a text, or several, not {type(answers).__name__}.")
     for place, answer in enumerate(answers):
         if not isinstance(answer, str):

@@ -8,7 +8,7 @@ pass. The metrics are described in docs/metrics.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, overload
+from typing import Any, Literal, TypeGuard, overload
 
 from texlens.engine import Box
 from texlens.errors import InputError
@@ -169,6 +169,10 @@ def _metric(
     config = ScoringConfig((key,), engine)
     if isinstance(reference, str) and isinstance(prediction, str):
         return _pair(Prediction("pair", reference, prediction), config)
+    if isinstance(reference, str) and not _is_sequence(prediction):
+        raise TypeError(
+            f"prediction must be a text, as reference is, not {type(prediction).__name__}."
+        )
     references, predictions = _texts("reference", reference), _texts("prediction", prediction)
     if len(references) != len(predictions):
         raise InputError(
@@ -181,9 +185,13 @@ def _metric(
     return score_predictions(items, config, workers=workers, quiet=quiet).scores[key]
 
 
+def _is_sequence(texts: object) -> TypeGuard[Iterable[Any]]:
+    return isinstance(texts, Iterable) and not isinstance(texts, str | bytes | Mapping)
+
+
 def _texts(name: str, texts: object) -> list[str]:
     """A sequence of texts. Raises TypeError, which names the argument, for anything else."""
-    if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
+    if not _is_sequence(texts):
         raise TypeError(
             f"{name} must be a text, or a sequence of texts where the other one is a sequence, not "
             f"{type(texts).__name__}."

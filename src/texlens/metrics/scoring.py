@@ -289,7 +289,10 @@ def _as_prediction(number: int, pair: object) -> Prediction:
         return prediction_of(where, {**pair, "id": str(pair.get("id", number))})
     if isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2:
         return prediction_of(where, {"id": str(number), "gt": pair[0], "pred": pair[1]})
-    raise InputError(f"{where} is neither (reference, prediction) nor has 'gt' and 'pred'.")
+    raise InputError(
+        f"{where} is neither (reference, prediction) nor has 'gt' and 'pred' (two lists are given as "
+        "zip(references, predictions))."
+    )
 
 
 def _sort_key(prediction: Prediction) -> tuple[str, str, str]:

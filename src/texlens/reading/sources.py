@@ -50,7 +50,7 @@ def as_item(picture: Picture, number: int) -> Item:
     if not isinstance(picture, bytes | Image.Image):
         raise TypeError(
             f"picture {number} must be a path, the bytes of a file, or a PIL image, not "
-            f"{type(picture).__name__}."
+            f"{type(picture).__name__} (several: Reader().read_many; an array: PIL.Image.fromarray)."
         )
     return Item(f"picture {number}", picture)
 
