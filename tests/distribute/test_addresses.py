@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from texlens.addresses import find_files, place
 from texlens.data.parquet import write_examples
 from texlens.errors import InputError
 from texlens.evaluate.demo import demo_pictures
+from texlens.evaluate.growing import LINES_A_PART, GrowingFile
 from texlens.records import Example
 
 pytestmark = pytest.mark.slow
@@ -119,6 +121,38 @@ def test_readings_in_shards_go_on_where_they_were_cut_short(bucket: str) -> None
     place(f"{bucket}/pictures/00.png").write_bytes(pictures[0].content)
     (out / "manifest.json").unlink()
     assert "has the readings of other pictures" in texlens(*command, status=2)
+
+
+def test_evaluate_shards(bucket: str, tmp_path: Path) -> None:
+    chosen = sorted(demo_pictures(), key=lambda one: len(one.latex))[:6]
+    for part in range(2):
+        examples = [Example(f"{part}-{n}", one.content, one.latex) for n, one in enumerate(chosen)]
+        write_examples(tmp_path / "set" / f"{part}.parquet", examples[3 * part : 3 * part + 3])
+        content = (tmp_path / "set" / f"{part}.parquet").read_bytes()
+        place(f"{bucket}/set/{part}.parquet").write_bytes(content)
+    common = ("--metrics", "exact,edit_tokens", "--out")
+    texlens("evaluate", "--data", tmp_path / "set", *common, tmp_path / "here")
+    texlens("evaluate", "--data", f"{bucket}/set", *common, f"{bucket}/evaluated")
+    out = place(f"{bucket}/evaluated")
+    assert sorted(file.name for file in out.iterdir()) == sorted(
+        file.name for file in (tmp_path / "here").iterdir()
+    )
+    assert (out / "items.jsonl").read_bytes() == (tmp_path / "here" / "items.jsonl").read_bytes()
+
+
+def test_a_file_that_grows_in_a_bucket(bucket: str) -> None:
+    path = place(f"{bucket}/growing/lines.jsonl")
+    file = GrowingFile(path)
+    with suppress(KeyboardInterrupt), file.appending() as append:
+        for number in range(LINES_A_PART + 2):
+            append(b"%d\n" % number)
+        raise KeyboardInterrupt
+    assert GrowingFile(path).content().count(b"\n") == LINES_A_PART + 2
+    with GrowingFile(path).appending() as append:
+        append(b"last\n")
+    GrowingFile(path).finish()
+    assert path.read_bytes().splitlines()[-1] == b"last"
+    assert [file.name for file in path.parent.iterdir()] == ["lines.jsonl"]
 
 
 def test_rendered_shards(bucket: str, tmp_path: Path) -> None:

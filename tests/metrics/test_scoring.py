@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import texlens
 from texlens.errors import InputError, TexlensError
 from texlens.metrics import columns
 from texlens.metrics.base import Drawings, ItemScore, Pair
-from texlens.metrics.batches import ScoringConfig
+from texlens.metrics.batches import ScoringConfig, score_batches
 from texlens.metrics.registry import KEYS, build_metrics, check_keys
 from texlens.metrics.scoring import score_predictions
 from texlens.metrics.text.exact import ExactMatch
@@ -268,3 +269,21 @@ print(len({str({key: s.value for key, s in job.result().items()}) for job in job
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "1", done.stderr
+
+
+def test_what_a_run_that_was_cut_short_has_scored_is_not_scored_again(tmp_path: Path) -> None:
+    predictions = [Prediction(str(n), f"x ^ {n}", f"x ^ {n % 7}") for n in range(2200)]
+    config = ScoringConfig(("bleu", "exact"), cache=False)
+    expected = list(score_batches(predictions, config))
+    scored = score_batches(predictions, config, keep=tmp_path)
+    for _ in range(2100):
+        next(scored)
+    scored.close()
+    (kept,) = tmp_path.iterdir()
+    assert list(score_batches(predictions, config, keep=tmp_path)) == expected
+    content = kept.read_bytes().replace(b'"exact": 0.0', b'"exact": 0.5')
+    kept.write_bytes(content)
+    again = list(score_batches(predictions, config, keep=tmp_path))
+    assert any(result.values["exact"] == 0.5 for result in again)  # it was read, not scored
+    other = ScoringConfig(("bleu", "exact"), "tex", cache=False)
+    assert list(score_batches(predictions, other, keep=tmp_path)) == expected

@@ -62,6 +62,7 @@ def score(
     the shards of one. Or give one pair: --gt 'x^2' --pred 'x_2'.
     `texlens compare` takes several such files, or the folders of --out.
     """
+    from texlens.addresses import remove_folder
     from texlens.metrics.batches import ScoringConfig
     from texlens.metrics.predictions import PREDICTIONS, write_predictions
     from texlens.metrics.registry import KEYS, check_keys
@@ -91,6 +92,7 @@ def score(
             workers=work.open(quiet=as_json),
             self_test=bool(files),
             quiet=as_json,
+            keep=None if out is None else out / ".work",
         )
     for warning in scoring.warnings:
         click.echo(f"texlens: {warning}", err=True)
@@ -102,6 +104,7 @@ def score(
         )
         write_predictions(out / PREDICTIONS, predictions)
         document = write_scoring(out, scoring, page=page)
+        remove_folder(out / ".work")
     text = (
         markdown(scoring, signatures=False) if files else metrics_table(scoring.scores).markdown()
     )

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from texlens.addresses import find_files, place
 from texlens.data.parquet import count_examples, read_examples
 from texlens.errors import InputError, TexlensError
+from texlens.evaluate.growing import GrowingFile
 from texlens.evaluate.recognisers import (
     ModelReader,
     Recognised,
@@ -46,14 +47,19 @@ RUN = "run.json"
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A Parquet file of examples, or its first `limit` rows."""
+    """A Parquet file of examples, or a folder or pattern of its shards; or the first `limit` rows."""
 
     path: Path
     limit: int | None = None
 
+    def files(self) -> list[Path]:
+        """The file, or its shards in order. Raises InputError where there is none."""
+        return find_files([str(self.path)], (".parquet",))
+
     def examples(self) -> Iterator[Example]:
         """The examples, in order. Raises InputError when the file is no table of examples."""
-        return read_examples(self.path, self.limit)
+        examples = chain.from_iterable(map(read_examples, self.files()))
+        return islice(examples, self.limit)
 
     def pictures(self, ids: Iterable[str]) -> dict[str, bytes]:
         """The encoded pictures of some examples, by id."""
@@ -63,7 +69,7 @@ class DataSet:
     def count(self) -> int:
         """The number of examples. Raises InputError as `examples` does."""
         next(self.examples(), None)  # raises for a wrong file
-        rows = count_examples(self.path)
+        rows = sum(map(count_examples, self.files()))
         return rows if self.limit is None else min(rows, self.limit)
 
     def sha256(self) -> str:
@@ -107,8 +113,8 @@ def evaluate(
         InputError: the data cannot be read, or `out` holds another run or a finished result.
         TexlensError: everything was written, and too many items have faults of TexLens.
     """
-    data = data if isinstance(data, DataSet) else DataSet(Path(data))
-    out, config = Path(out), config or ScoringConfig(KEYS)
+    data = data if isinstance(data, DataSet) else DataSet(place(data))
+    out, config = place(out), config or ScoringConfig(KEYS)
     total = data.count()
     if total == 0:
         raise InputError(f"'{data.path}' holds no examples.")
@@ -116,14 +122,16 @@ def evaluate(
     description = _describe(recogniser, data)
     if force:
         (out / RUN).unlink(missing_ok=True)
+    lines = GrowingFile(out / PREDICTIONS)
     if not (out / RUN).exists():
-        (out / PREDICTIONS).unlink(missing_ok=True)
+        lines.remove()
     begin_or_resume(out / RUN, description)
-    done = len(_written(out / PREDICTIONS))
+    done = lines.content().count(b"\n")
     start = time.perf_counter()
-    _predict(recogniser, data, out / PREDICTIONS, skip=done, total=total, quiet=quiet)
+    _predict(recogniser, data, lines, skip=done, total=total, quiet=quiet)
     seconds = time.perf_counter() - start
-    predictions = _written(out / PREDICTIONS)
+    lines.finish()
+    predictions = read_predictions(out / PREDICTIONS)
     scoring = score_predictions(predictions, config, workers=workers, quiet=quiet)
     read_now = len(predictions) - done
     name = name_of(recogniser)
@@ -189,13 +197,13 @@ def _describe(recogniser: Recogniser | ModelReader, data: DataSet) -> dict[str, 
 def _predict(
     recogniser: Recogniser | ModelReader,
     data: DataSet,
-    path: Path,
+    lines: GrowingFile,
     *,
     skip: int,
     total: int,
     quiet: bool,
 ) -> None:
-    """Append a line to `path` for every example after the first `skip`."""
+    """Append a line for every example after the first `skip`."""
     references: dict[str, Example] = {}
 
     def items() -> Iterator[Item]:
@@ -206,12 +214,11 @@ def _predict(
             yield Item(example.id, example.image)
 
     found = recognise(recogniser, items())
-    with path.open("ab") as stream:
+    with lines.appending() as append:
         for one in progress(found, total=total - skip, unit="pictures", quiet=quiet):
             record = prediction_record(_prediction(references[one.id], one))
             line = json.dumps(record, ensure_ascii=False) + "\n"
-            stream.write(line.encode("utf-8", errors="backslashreplace"))
-            stream.flush()
+            append(line.encode("utf-8", errors="backslashreplace"))
 
 
 def _prediction(example: Example, recognised: Recognised) -> Prediction:
@@ -227,14 +234,3 @@ def _prediction(example: Example, recognised: Recognised) -> Prediction:
     if recognised.error is not None:
         extra["error"] = recognised.error
     return Prediction(example.id, example.latex_formula, latex, extra)
-
-
-def _written(path: Path) -> list[Prediction]:
-    """The predictions written so far; an incomplete last line is removed from the file."""
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) != len(content):
-        os.truncate(path, len(whole))
-    return read_predictions(path) if whole else []

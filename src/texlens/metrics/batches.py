@@ -10,18 +10,26 @@ no fault: the metrics score it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from itertools import chain, islice
+from pathlib import Path
 
 from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, Pair
 from texlens.metrics.cache import DrawingStore, cache_works
 from texlens.metrics.registry import build_metrics, require_metrics
 from texlens.records import Prediction
+from texlens.runs import provenance, write_json_lines
 from texlens.workers import WorkerFault, Workers, as_workers
 
 PAIRS_PER_BATCH = 64
+_PAIRS_KEPT = 2048  # in a file
+VERSIONS = ("mini-racer", "numpy", "rapidfuzz", "sacrebleu", "rouge-score", "scipy")
+"""The packages that values depend on."""
 FAULT = "fault"
 """The code with which the warning of a fault begins."""
 
@@ -131,25 +139,76 @@ def faulty(config: ScoringConfig, reason: str) -> ItemResult:
 
 
 def score_batches(
-    predictions: Sequence[Prediction], config: ScoringConfig, *, workers: int | Workers = 1
+    predictions: Sequence[Prediction],
+    config: ScoringConfig,
+    *,
+    workers: int | Workers = 1,
+    keep: Path | None = None,
 ) -> Iterator[ItemResult]:
     """One result a prediction, in order, computed by `workers`; a single batch in this process.
+
+    With `keep`, the results are kept in that folder, part by part, and taken from there the next time.
 
     Raises TexlensError when no worker process can be started.
     """
     if len(predictions) <= PAIRS_PER_BATCH:
         yield from BatchScorer(config).score(predictions)
         return
-    batches = [
-        predictions[start : start + PAIRS_PER_BATCH]
-        for start in range(0, len(predictions), PAIRS_PER_BATCH)
+    parts = _split(predictions, _PAIRS_KEPT)
+    files = [
+        None if keep is None else keep / _part_name(n, part, config) for n, part in enumerate(parts)
     ]
+    there = [file is not None and file.exists() for file in files]
+    batches = (
+        batch
+        for part, is_there in zip(parts, there, strict=True)
+        if not is_there
+        for batch in _split(part, PAIRS_PER_BATCH)
+    )
     make = partial(_batch_scorer, replace(config, cache=config.cache and cache_works()))
-    for results in as_workers(workers).map_batches(make, batches):
-        for result in results:
+    done: Iterator[list[ItemResult | WorkerFault]] = as_workers(workers).map_batches(make, batches)
+    scored = chain.from_iterable(done)
+    for part, file, is_there in zip(parts, files, there, strict=True):
+        if is_there and file is not None:
+            yield from _kept(file)
+            continue
+        results: list[ItemResult] = []
+        for result in islice(scored, len(part)):
             if isinstance(result, WorkerFault):
                 result = faulty(config, f"the item {result}")
+            results.append(result)
             yield result
+        if file is not None:
+            write_json_lines(file, map(asdict, results))
+
+
+def _split(predictions: Sequence[Prediction], size: int) -> list[Sequence[Prediction]]:
+    return [predictions[start : start + size] for start in range(0, len(predictions), size)]
+
+
+def _part_name(number: int, part: Sequence[Prediction], config: ScoringConfig) -> str:
+    """A name with a digest of all that the results of a part depend on."""
+    settings = (config.keys, config.cdm_engine, _versions())
+    content = repr((settings, part)).encode(errors="surrogatepass")
+    return f"scored-{number:05d}-{hashlib.blake2b(content, digest_size=8).hexdigest()}.jsonl"
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return provenance(*VERSIONS)
+
+
+def _kept(file: Path) -> Iterator[ItemResult]:
+    for line in file.read_bytes().splitlines():
+        record = json.loads(line)
+        yield ItemResult(
+            **record
+            | {
+                "warnings": tuple(record["warnings"]),
+                "statistics": {key: tuple(one) for key, one in record["statistics"].items()},
+                "faults": tuple(record["faults"]),
+            }
+        )
 
 
 def _batch_scorer(config: ScoringConfig) -> Callable[[Sequence[Prediction]], list[ItemResult]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from texlens.errors import InputError, TexlensError
 from texlens.metrics.base import CdmEngine, Metric
@@ -118,10 +119,12 @@ def score_predictions(
     workers: int | Workers = 1,
     self_test: bool = False,
     quiet: bool = False,
+    keep: Path | None = None,
 ) -> Scoring:
     """Score predictions with a progress bar, and break the values down by groups of items.
 
-    With `self_test`, a sample of references must first score perfectly against themselves.
+    With `self_test`, a sample of references must first score perfectly against themselves. In the
+    folder `keep` results are kept for a run that is cut short.
 
     Raises InputError when there is no prediction, TexlensError when the self-test fails.
     """
@@ -131,7 +134,7 @@ def score_predictions(
         run_self_test(predictions, config)
     results = tuple(
         progress_bar(
-            score_batches(predictions, config, workers=workers),
+            score_batches(predictions, config, workers=workers, keep=keep),
             total=len(predictions), unit="pairs", quiet=quiet,
         )
     )  # fmt: skip
