@@ -62,6 +62,15 @@ class Token:
     logprob: float
 
 
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another reading of a picture, with the probability (0..1) that it is the right one."""
+
+    latex: str
+    normal: str
+    probability: float
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Reading:
     """The reading of one picture.
@@ -71,6 +80,7 @@ class Reading:
     picture could not be read at all; then `latex` and
     `normal` are empty and `confidence` is 0. `picture` is what was given to `read`, for a notebook.
     `prompt_tokens` is the number of text and visual tokens before the answer, 0 where it is not known.
+    `alternatives` are there if they were asked for, the likeliest first.
     """
 
     path: str
@@ -83,6 +93,7 @@ class Reading:
     normal: str = ""
     picture: object = field(default=None, compare=False)
     prompt_tokens: int = 0
+    alternatives: tuple[Alternative, ...] = ()
 
     def __repr__(self) -> str:
         if self.error is not None:
@@ -105,6 +116,11 @@ class Reading:
             "seconds": round(self.seconds, 4),
             "tokens": [{"text": t.text, "logprob": round(t.logprob, 4)} for t in self.tokens],
         }
+        if self.alternatives:
+            record["alternatives"] = [
+                {"latex": a.latex, "normal": a.normal, "probability": round(a.probability, 4)}
+                for a in self.alternatives
+            ]
         if self.error is not None:
             record["error"] = self.error
         return record

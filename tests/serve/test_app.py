@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import FORMULA, OTHER, chat, client_of, data_address, png, problem
+from serving import DEMO, FORMULA, OTHER, chat, client_of, data_address, png, problem
 
 from texlens.errors import InputError
 from texlens.reading import Reader
@@ -374,3 +374,33 @@ def test_pages_load_nothing_from_elsewhere(reader: Reader) -> None:
         assert "<script>" not in text
         assert " style=" not in text
         assert "http" not in text.replace('content="https', "").replace("<code>http", "")
+
+
+def test_alternatives_and_all_formats_in_one_call(reader: Reader) -> None:
+    name = "05-cauchy-schwarz.png"
+    files = {"file": (name, (DEMO / name).read_bytes())}
+    request = post("/v1/read?alternatives=3&formats=all", files=files)
+    (reading,) = answer(reader, request).json()["readings"]
+    assert 1 <= len(reading["alternatives"]) <= 3
+    probabilities = [other["probability"] for other in reading["alternatives"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) + reading["confidence"] <= 1.0
+    others = [other["normal"] for other in reading["alternatives"]]
+    assert len({reading["normal"], *others}) == len(others) + 1
+    formats = reading["formats"]
+    assert formats["svg"].startswith("<svg")
+    assert base64.b64decode(formats["png"]).startswith(b"\x89PNG")
+    assert base64.b64decode(formats["docx"]).startswith(b"PK")
+    assert "<math" in formats["mathml"]
+    assert formats["typst"].startswith("$ ")
+    (plain,) = answer(reader, post("/v1/read", files=files)).json()["readings"]
+    assert plain["latex"] == reading["latex"]
+    assert "alternatives" not in plain
+    assert "formats" not in plain
+
+
+@pytest.mark.parametrize("query", ["alternatives=10", "alternatives=x", "formats=svg,evil"])
+def test_parameters_that_are_wrong(reader: Reader, query: str) -> None:
+    refused = answer(reader, post(f"/v1/read?{query}", files={"file": OTHER}))
+    assert refused.status_code == 422
+    problem(refused)

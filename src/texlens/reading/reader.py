@@ -21,6 +21,7 @@ from texlens.errors import InputError, TexlensError
 from texlens.latex import katex_valid
 from texlens.model.load import Loaded, Quantisation
 from texlens.model.prompt_config import PromptConfig
+from texlens.reading.alternatives import alternative_views, alternatives
 from texlens.reading.answers import in_both_forms, parse_response
 from texlens.reading.backends.base import Backend, BackendName, Decoding, open_backend
 from texlens.reading.confidence import calibrated, load_calibration, with_formula_warning
@@ -196,8 +197,8 @@ class Reader:
         """The readings of a window. A fault of TexLens costs the picture that causes it, no other."""
         try:
             ready = self._prepare_all(window) if prepared is None else prepared.result()
-            readings = self._read_window(window, ready)
-            return [in_both_forms(calibrated(one, self.calibration)) for one in readings]
+            readings = [self._finished(one) for one in self._read_window(window, ready)]
+            return self._with_alternatives(window, ready, readings)
         except Exception as error:  # a picture may find any mistake of ours
             if isinstance(error, TexlensError) and not isinstance(error, EngineFault):
                 raise  # not caused by a picture
@@ -222,6 +223,27 @@ class Reader:
                 candidates[place].append(other)
         for place, others in candidates.items():
             readings[place] = _best(prepared[place].image, [readings[place], *others])
+        return readings
+
+    def _finished(self, reading: Reading) -> Reading:
+        return in_both_forms(calibrated(reading, self.calibration))
+
+    def _with_alternatives(
+        self, window: Sequence[Item], prepared: Sequence[_Prepared], readings: list[Reading]
+    ) -> list[Reading]:
+        """The readings, with the alternatives that are wanted."""
+        wanted = [p for p, item in enumerate(window) if item.alternatives and readings[p].latex]
+        candidates: dict[int, list[tuple[Reading, Reading]]] = defaultdict(list)
+        most = max((window[place].alternatives for place in wanted), default=0)
+        for view in alternative_views(most, can_zoom=self.frame is not None) if most else ():
+            ready = [prepared[place] for place in wanted]
+            if view.zoom != 1.0:
+                ready = self._prepare_all([window[place] for place in wanted], view.zoom)
+            for place, raw in zip(wanted, self._decode(ready, view), strict=True):
+                candidates[place].append((raw, self._finished(raw)))
+        for place, found in candidates.items():
+            first, count = readings[place], window[place].alternatives
+            readings[place] = replace(first, alternatives=alternatives(first, found, count))
         return readings
 
     def _guarded(self) -> Guard | None:

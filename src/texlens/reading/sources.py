@@ -27,11 +27,15 @@ _FETCHES = 16  # pictures of an object store at a time
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture to read with the name of its reading, or the reason why there is none."""
+    """A picture to read with the name of its reading, or the reason why there is none.
+
+    `alternatives`: how many other readings of it are wanted, up to 9.
+    """
 
     name: str
     picture: Path | bytes | Image.Image | None
     error: str | None = None
+    alternatives: int = 0
 
 
 Picture = str | Path | bytes | Image.Image | Item

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from texlens import __version__
 from texlens.errors import TexlensError
+from texlens.reading.alternatives import MOST
 from texlens.records import Reading, is_fault
 from texlens.serve.api.completions import (
     MODEL,
@@ -24,7 +26,7 @@ from texlens.serve.api.completions import (
     picture_of,
 )
 from texlens.serve.api.pictures import CheckedPicture, check_picture, receive_pictures
-from texlens.serve.api.rendering import RESPONSE_TYPES, RenderQueue, RenderRequest
+from texlens.serve.api.rendering import RESPONSE_TYPES, RenderQueue, RenderRequest, formats_of
 from texlens.serve.api.schema import (
     PICTURES_BODY,
     Health,
@@ -113,13 +115,15 @@ def create_app(
     app.add_middleware(PrefixMiddleware, prefix=prefix)
     add_error_handlers(app)
 
-    async def read(request: Request, pictures: list[CheckedPicture]) -> list[Reading]:
+    async def read(
+        request: Request, pictures: list[CheckedPicture], alternatives: int = 0
+    ) -> list[Reading]:
         """The readings of a request's pictures; cancelled when the client disconnects.
 
         Raises:
             HTTPException: none of them can be read, or not now.
         """
-        items = [picture.item for picture in pictures]
+        items = [replace(picture.item, alternatives=alternatives) for picture in pictures]
         work = asyncio.ensure_future(queue.read(items, request.scope[CLIENT]))
         gone = asyncio.ensure_future(_disconnected(request))
         try:
@@ -150,14 +154,27 @@ def create_app(
         responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 502, 503),
         openapi_extra=PICTURES_BODY,
     )
-    async def read_pictures(request: Request) -> Response:
+    async def read_pictures(
+        request: Request,
+        alternatives: int = Query(
+            0, ge=0, le=MOST, description="Other readings wanted for each picture."
+        ),
+        formats: str = Query(
+            "", description="Formats wanted for each reading, with commas between them, or 'all'."
+        ),
+    ) -> Response:
         """One reading for each picture, in the same order.
 
         A picture that cannot be read has an `error`. If no picture can be read, the response is
-        the problem of the first one.
+        the problem of the first one. `png` and `docx` among the formats are in base64.
         """
-        readings = await read(request, await receive_pictures(request, limits))
-        return JSONResponse({"readings": [record_of(reading) for reading in readings]})
+        wanted = formats_of(formats)
+        pictures = await receive_pictures(request, limits)
+        records = [record_of(one) for one in await read(request, pictures, alternatives)]
+        for record in records if wanted else ():
+            if record["latex"]:
+                record["formats"] = await render_queue.render_all(record["latex"], wanted)
+        return JSONResponse({"readings": records})
 
     @app.post(
         "/v1/render",

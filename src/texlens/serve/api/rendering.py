@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,6 +32,9 @@ _MEDIA_TYPES = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
 
+ALL_FORMATS = ("svg", "png", *FORMATS, "docx")
+"""In JSON `png` and `docx` are in base64."""
+
 RESPONSE_TYPES = (*_MEDIA_TYPES.values(), "text/plain")
 
 
@@ -38,7 +44,7 @@ class RenderRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     latex: str = Field(description="A formula, with or without dollar signs.")
-    format: Literal["svg", "png", *FORMATS, "docx"] = "svg"  # type: ignore[valid-type]
+    format: Literal[ALL_FORMATS] = "svg"  # type: ignore[valid-type]
     display: bool = Field(
         True, description="For SVG and PNG: display style; false for inline style."
     )
@@ -69,14 +75,53 @@ class RenderQueue:
             raise HTTPException(
                 413, f"The formula has more than the {self._max_characters:,} characters allowed."
             )
+        async with self._place():
+            return await asyncio.to_thread(_response, request)
+
+    async def render_all(self, latex: str, formats: Iterable[str]) -> dict[str, str | None]:
+        """A formula in several formats, for JSON; None where it cannot be written in one.
+
+        Raises:
+            HTTPException: the queue is full (503).
+        """
+        async with self._place():
+            return await asyncio.to_thread(
+                lambda: {name: _for_json(latex, name) for name in formats}
+            )
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """A turn, after those that wait."""
         if self._places == 0:
             raise busy("Too many formulas are waiting: try again in a moment.", 2)
         self._places -= 1
         try:
             async with self._lock:
-                return await asyncio.to_thread(_response, request)
+                yield
         finally:
             self._places += 1
+
+
+def formats_of(value: str) -> list[str]:
+    """The formats in a parameter: names with commas between them, or `all`.
+
+    Raises:
+        HTTPException: one is unknown.
+    """
+    names = list(ALL_FORMATS) if value == "all" else [name for name in value.split(",") if name]
+    for name in names:
+        if name not in ALL_FORMATS:
+            known = ", ".join(ALL_FORMATS)
+            raise HTTPException(422, f"There is no such format: choose among {known}, or 'all'.")
+    return names
+
+
+def _for_json(latex: str, name: str) -> str | None:
+    try:
+        content = _content(latex, RenderRequest(latex=latex, format=name))
+    except HTTPException:
+        return None
+    return content if isinstance(content, str) else base64.b64encode(content).decode()
 
 
 def _response(request: RenderRequest) -> Response:

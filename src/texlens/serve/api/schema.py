@@ -15,6 +15,14 @@ from texlens.serve.middleware.problems import MEDIA_TYPE, ProblemDocument
 _REFERENCE = "#/components/schemas/{model}"
 
 
+class AlternativeRecord(BaseModel):
+    """Another reading of a picture."""
+
+    latex: str
+    normal: str
+    probability: float = Field(ge=0, le=1, description="That it is the right one.")
+
+
 class ReadingRecord(BaseModel):
     """The reading of one picture: as from `texlens read --json`, and `messages`."""
 
@@ -26,6 +34,12 @@ class ReadingRecord(BaseModel):
     messages: list[str] = Field(description="One sentence for each warning.")
     seconds: float
     tokens: list[Token]
+    alternatives: list[AlternativeRecord] | None = Field(
+        None, description="Other readings, if they were asked for and there are any."
+    )
+    formats: dict[str, str | None] | None = Field(
+        None, description="The formula in the formats asked for; null where it has no such form."
+    )
     error: str | None = Field(None, description="One sentence, if the picture cannot be read.")
 
 

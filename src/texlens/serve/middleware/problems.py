@@ -85,9 +85,11 @@ def _http_exception(request: Request, error: Exception) -> HTTPException:
 
 def _invalid_request(request: Request, error: RequestValidationError) -> HTTPException:
     """The first complaint about a JSON body, in one sentence."""
+    first = error.errors()[0]
+    if first["loc"][:1] == ("query",):
+        return HTTPException(422, f"The parameter '{first['loc'][1]}' is wrong: {first['msg']}.")
     if media_type(request) != "application/json":
         return HTTPException(415, "Send JSON, with the header 'Content-Type: application/json'.")
-    first = error.errors()[0]
     if first["type"] == "json_invalid":
         return HTTPException(400, f"The body is not valid JSON: {first['ctx']['error']}.")
     # Pydantic names the branch of a union by its type; only field names help the client.
