@@ -14,7 +14,12 @@ from texlens.imports import import_quietly, is_installed, leave_out_broken_torch
 # What each extra is for, and what it imports.
 EXTRAS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("score", "score predictions", ("rapidfuzz", "rouge_score", "sacrebleu", "scipy")),
-    ("serve", "serve a page and an API", ("fastapi", "uvicorn", "python_multipart")),
+    (
+        "serve",
+        "serve a page and an API",
+        ("fastapi", "uvicorn", "python_multipart", "prometheus_client"),
+    ),
+    ("mcp", "offer tools to assistants", ("mcp",)),
     ("docx", "write Word documents", ("docx",)),
     ("remote", "read by another server", ("openai",)),
     ("desk", "watch a folder, copy", ("pyperclip", "watchfiles")),

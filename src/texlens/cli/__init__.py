@@ -23,6 +23,7 @@ from texlens.errors import TexlensError
 COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("read", "Read pictures of formulas as LaTeX."),
     "serve": ("serve", "Read pictures over HTTP: a page, an API."),
+    "mcp": ("mcp", "Offer tools to assistants (Model Context Protocol)."),
     "watch": ("watch", "Read new pictures in a folder as they arrive."),
     "score": ("score", "Score predictions against the reference."),
     "check": ("latex", "Check that LaTeX formulas are valid."),
