@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 from click.core import ParameterSource
@@ -14,6 +14,9 @@ from texlens.cli.options import PATH, POSITIVE, force_option, json_option, out_o
 from texlens.cli.worker_options import WorkerOptions, worker_options
 from texlens.data.items import FORMATS, Format
 from texlens.records import Kind
+
+if TYPE_CHECKING:
+    from texlens.data.pictures.ink import Ink
 
 _MODULES = ("pyarrow", "cv2")
 
@@ -145,7 +148,14 @@ def prepare(
     "--renderers", metavar="NAME[:WEIGHT],...",
     help="Renderers, mixed by their weights. Default: pdftex where TeX is installed, else mathjax.",
 )  # fmt: skip
-@click.option("--ink", type=PATH, help="Handwriting instead: a folder with CROHME's InkML files.")
+@click.option(
+    "--ink", type=PATH,
+    help="By hand: a folder with CROHME's InkML files. With formulas they are composed of its "
+    "symbols, without any its inks are mixed.",
+)  # fmt: skip
+@click.option(
+    "--by-hand", is_flag=True, help="By hand, without --ink in the package's own strokes."
+)
 @click.option("--captions", type=PATH, help="The captions of the ink, as for `data prepare`.")
 @click.option("--only", type=PATH, help="Use only the ink whose ids this Parquet file has.")
 @click.option("--per-shard", type=POSITIVE, default=2000)
@@ -168,6 +178,7 @@ def render(
     sources: tuple[str, ...],
     renderers: str | None,
     ink: Path | None,
+    by_hand: bool,
     captions: Path | None,
     only: Path | None,
     per_shard: int,
@@ -205,34 +216,40 @@ def render(
     """
     from texlens.data.pictures.shards import ShardSource, write_shards
 
-    if sum((formulas is not None, bool(sources), ink is not None)) != 1:
-        raise click.UsageError("Give one of: a list of formulas, --source, --ink.")
+    if (formulas is not None and sources) or not (formulas or sources or ink):
+        raise click.UsageError("Give a list of formulas, or --source; or --ink alone.")
+    if renderers and (ink or by_hand):
+        raise click.UsageError("--renderers are for print: leave them out by hand.")
     if (pictures is None) != (formulas is not None):
         raise click.UsageError("--pictures belongs to --source and --ink, and they need it.")
     if (captions or only) and ink is None:
         raise click.UsageError("--captions and --only need --ink.")
     source: ShardSource
     shards = -(-(pictures or 0) // per_shard)
-    if ink is not None:
-        from texlens.data.corpora.crohme import Crohme
-        from texlens.data.parquet import read_examples
+    inks = _inks(ink, captions, only)
+    if ink is not None and not (formulas or sources):
         from texlens.data.pictures.mixed_ink import InkShards
 
-        ids = {example.id for example in read_examples(only)} if only else None
-        source = InkShards(Crohme(ink, captions=captions).inks(ids), per_shard, seed)
+        source = InkShards(inks, per_shard, seed)
     else:
         from texlens.data.formulas.sources import FormulaSource
         from texlens.data.pictures.printed import ListedShards, PrintedShards
 
         weights = _renderers(renderers)
+        printed: ListedShards | PrintedShards
         if formulas is not None:
-            source = ListedShards(formulas, per_shard, seed, weights)
-            shards = source.count()
+            printed = ListedShards(formulas, per_shard, seed, weights)
+            shards = printed.count()
         else:
             parsed = tuple(map(FormulaSource.parse, sources))
-            source = PrintedShards(
+            printed = PrintedShards(
                 parsed, per_shard, seed, curriculum_shards, first_tokens, max_tokens, weights
             )
+        source = printed
+        if ink is not None or by_hand:
+            from texlens.data.pictures.hands.shards import ComposedShards
+
+            source = ComposedShards(printed, inks)
     with work.connected(*_MODULES, quiet=as_json):
         workers = work.open(quiet=as_json)
         written = write_shards(source, out, shards, workers=workers, force=force, quiet=as_json)
@@ -246,6 +263,23 @@ def render(
     }
     lines = (f"{name.replace('_', ' '):<18}{n:>9}" for name, n in counts.items())
     print_result(counts, "\n".join(lines), as_json=as_json)
+
+
+def _inks(folder: Path | None, captions: Path | None, only: Path | None) -> list[Ink]:
+    """The inks of a folder; how many cannot be used is written to stderr."""
+    from texlens.data.corpora.crohme import Crohme
+    from texlens.data.items import Drop
+    from texlens.data.parquet import read_examples
+
+    if folder is None:
+        return []
+    ids = {example.id for example in read_examples(only)} if only else None
+    broken: list[Drop] = []
+    inks = Crohme(folder, captions=captions).inks(ids, broken)
+    if broken:
+        first = f"'{broken[0].id}' {broken[0].reason}"
+        click.echo(f"{len(broken)} inks are left out; the first: {first}.", err=True)
+    return inks
 
 
 def _renderers(text: str | None) -> tuple[tuple[str, float], ...] | None:

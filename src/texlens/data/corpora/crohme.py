@@ -11,7 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 import numpy as np
@@ -95,28 +95,49 @@ class Crohme(InkCorpus):
         folders = [*path.split("/")[:-1], self.folder.resolve().name]
         return Locator(path.removesuffix(".inkml"), (path, caption), split_of(folders), self.name)
 
-    def inks(self, ids: Collection[str] | None = None) -> list[Ink]:
-        """The usable inks, each with its formula in normal form as its reference.
+    def inks(
+        self, ids: Collection[str] | None = None, broken: list[Drop] | None = None
+    ) -> list[Ink]:
+        """The usable inks, each with its formula in normal form as its reference, and its writer.
 
-        `ids`: keep only these, named as in a prepared data set. Raises InputError when none is left.
+        Args:
+            ids: keep only these, named as in a prepared data set.
+            broken: gets what cannot be used, each with its reason.
+
+        Raises InputError when none is left.
         """
         inks = []
+        drops: list[Drop] = [] if broken is None else broken
         for locator in self.locators():
             if isinstance(locator, Drop):
+                drops.append(locator)
                 continue
             if ids is not None and locator.id not in ids:
                 continue
             path, caption = locator.place
             try:
                 ink = self.ink(path)
-            except InkError:
+            except OSError as error:
+                drops.append(Drop(locator.id, "read", f"cannot be read: {error.strerror}"))
+                continue
+            except InkError as error:
+                drops.append(Drop(locator.id, "read", str(error)))
                 continue
             formula = normalize(caption or ink.reference)
             if formula and "\n" not in formula:
-                inks.append(replace(ink, reference=formula))
+                inks.append(replace(ink, reference=formula, writer=_writer(path, ink.writer)))
+            else:
+                drops.append(Drop(locator.id, "read", "has no formula in one line"))
         if not inks:
             raise InputError(f"No ink under '{self.folder}' can be used.")
         return inks
+
+
+def _writer(path: str, name: str) -> str:
+    """Who wrote a file: by its annotation; MathBrush's files are named by session and number."""
+    if name and name != "Unknown":
+        return f"{PurePosixPath(path).parent.name}/{name}"
+    return path.removesuffix(".inkml").rpartition("-")[0] or path
 
 
 def _read_captions(path: Path) -> dict[str, str]:

@@ -30,12 +30,13 @@ class Ink:
     """One handwritten formula: its strokes and its LaTeX ('' without).
 
     `symbols`: each symbol's name in the file and the indices of its strokes in `strokes`; empty
-    where the file does not group the strokes.
+    where the file does not group the strokes. `writer`: who wrote it, '' where the file has no name.
     """
 
     strokes: tuple[Stroke, ...]
     reference: str
     symbols: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    writer: str = ""
 
 
 def parse_inkml(content: bytes, references: Sequence[str] = ("truth",)) -> Ink:
@@ -68,7 +69,8 @@ def parse_inkml(content: bytes, references: Sequence[str] = ("truth",)) -> Ink:
         if views and all(view in places for view in views):
             label = _annotation(group, ("truth",))
             symbols.append((label, tuple(places[view] for view in views)))
-    return Ink(tuple(strokes), _annotation(root, references), tuple(symbols))
+    writer = _annotation(root, ("writer",))
+    return Ink(tuple(strokes), _annotation(root, references), tuple(symbols), writer)
 
 
 def _annotation(element: ElementTree.Element, kinds: Sequence[str]) -> str:

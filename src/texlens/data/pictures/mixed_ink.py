@@ -140,6 +140,16 @@ def ink_picture(strokes: Sequence[Stroke], formula: str, rng: np.random.Generato
     return FormulaPicture(grey, em or _SMALL.symbol_px * _EM_SYMBOLS, formula, "ink")
 
 
+def digest_of(inks: Sequence[Ink]) -> str:
+    """A SHA-256 of inks: their strokes, symbols and formulas."""
+    digest = hashlib.sha256()
+    for ink in inks:
+        digest.update(repr((ink.reference, ink.symbols)).encode())
+        for stroke in ink.strokes:
+            digest.update(stroke.tobytes())
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class InkShards:
     """Shards of handwriting, mixed out of inks whose `reference` is in normal form."""
@@ -151,14 +161,9 @@ class InkShards:
 
     def settings(self) -> dict[str, Any]:
         """All that decides the bytes of a shard, as JSON."""
-        digest = hashlib.sha256()
-        for ink in self.inks:
-            digest.update(repr((ink.reference, ink.symbols)).encode())
-            for stroke in ink.strokes:
-                digest.update(stroke.tobytes())
         return {
             "inks": len(self.inks),
-            "sha256": digest.hexdigest(),
+            "sha256": digest_of(self.inks),
             "pictures_per_shard": self.pictures_per_shard,
             "seed": self.seed,
             "mixing": asdict(self.mixing),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
@@ -34,6 +34,8 @@ _TRIES: Final = 10_000  # to sample a formula that is short enough
 _MAX_CHARACTERS: Final = 20_000  # of a line
 
 Weights = tuple[tuple[str, float], ...]  # of renderers
+# From a shard's number to its formulas, what was dropped already, and the generator that goes on.
+FormulasOfShard = Callable[[int], tuple[list[str], list[Rendered], Random]]
 
 
 def _renderers_as_json(renderers: Weights) -> dict[str, Any]:
@@ -109,9 +111,19 @@ class PrintedShards:
 
     def open(self) -> ShardMaker:
         """The function that makes a shard. Raises InputError when a source cannot be used."""
+        renderers = self.renderers or default_renderers()
+        formulas_of = self.open_formulas()
+
+        def make(number: int) -> list[Rendered]:
+            formulas, _, random = formulas_of(number)
+            return _rendered(formulas, renderers, random)
+
+        return make
+
+    def open_formulas(self) -> FormulasOfShard:
+        """The function that samples a shard's formulas. Raises as `open`."""
         samplers = [source.sampler() for source in self.sources]
         weights = [source.weight for source in self.sources]
-        renderers = self.renderers or default_renderers()
 
         def sample(random: Random, limit: int) -> str:
             for _ in range(_TRIES):
@@ -121,13 +133,12 @@ class PrintedShards:
                     return formula
             raise InputError(f"The sources have no formula of at most {limit} tokens.")
 
-        def make(number: int) -> list[Rendered]:
+        def formulas_of(number: int) -> tuple[list[str], list[Rendered], Random]:
             random = Random(f"{self.seed}/{number}")
             limit = self.token_limit(number)
-            formulas = [sample(random, limit) for _ in range(self.pictures_per_shard)]
-            return _rendered(formulas, renderers, random)
+            return [sample(random, limit) for _ in range(self.pictures_per_shard)], [], random
 
-        return make
+        return formulas_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +175,20 @@ class ListedShards:
 
     def open(self) -> ShardMaker:
         """The function that makes a shard."""
-        lines = self.lines()
         renderers = self.renderers or default_renderers()
+        formulas_of = self.open_formulas()
 
         def make(number: int) -> list[Rendered]:
+            formulas, broken, random = formulas_of(number)
+            return [*broken, *_rendered(formulas, renderers, random)]
+
+        return make
+
+    def open_formulas(self) -> FormulasOfShard:
+        """The function that reads a shard's formulas; broken lines are dropped."""
+        lines = self.lines()
+
+        def formulas_of(number: int) -> tuple[list[str], list[Rendered], Random]:
             start = number * self.pictures_per_shard
             formulas: list[str] = []
             broken: list[Rendered] = []
@@ -177,10 +198,9 @@ class ListedShards:
                     broken.append(formula)
                 elif formula:
                     formulas.append(formula)
-            random = Random(f"{self.seed}/{number}")
-            return [*broken, *_rendered(formulas, renderers, random)]
+            return formulas, broken, Random(f"{self.seed}/{number}")
 
-        return make
+        return formulas_of
 
 
 def _formula_of_line(line: bytes, number: int) -> str | Dropped:

@@ -1,0 +1,58 @@
+"""A written symbol fitted into its box: how far hands keep to the proportions of print."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texlens.data.pictures.hands.glyphs import Glyph
+from texlens.data.pictures.ink import Stroke
+
+_SMALL: Final = frozenset(".,'′⋅:;∘˙¨…")
+_FLAT: Final = 2.0  # wider than this against its height
+_SIGN: Final = 0.12  # em: a flat symbol that is higher is more than a stroke
+_EM_SYMBOLS: Final = 0.6  # em of a writer's typical letter
+_OWN_SHARE: Final = 0.65  # how far a symbol keeps its writer's proportions
+
+
+def fitted_size(glyph: Glyph, char: str, size: NDArray[np.float64], scale: float) -> Stroke:
+    """The width and height, in em, of a symbol in a box of a `size`, in type of a `scale`."""
+    width, height = float(size[0]), float(size[1])
+    if not glyph.width:  # our own strokes have no size
+        return np.array([width, max(height, 0.02)])
+    natural = np.array([glyph.width, glyph.height]) * _EM_SYMBOLS * scale
+    if char in _SMALL:
+        middle = (natural.max() * max(width, height)) ** 0.5
+        return natural * min(middle, 1.5 * max(width, height)) / natural.max()
+    if width > _FLAT * height:
+        factor = width / natural[0]
+        tall = natural[1] * (factor**0.5 if factor < 1 else factor**0.25)
+        if height > _SIGN * scale:  # an equals sign stays open
+            tall = min(max(tall, 0.8 * height), 1.7 * height)
+        return np.array([width, tall])
+    factor = height / natural[1]
+    free = natural[0] * factor
+    wide = free * (width / free) ** (1 - _OWN_SHARE)
+    return np.array([min(max(wide, 0.55 * width), 1.7 * width), height])
+
+
+def root(glyph: Glyph, low: Stroke, size: Stroke, sign: float) -> list[Stroke]:
+    """A root's strokes in em: its hook as wide as the sign, its bar as long as the rest.
+
+    Args:
+        glyph: a whole root sign, in the unit square.
+        low, size: the upper left corner and the size of the box of sign and bar together.
+        sign: the part of the width that the sign has without its bar.
+    """
+    longest = max(glyph.strokes, key=len)
+    # The hook ends where the pen first comes to the top after the lowest point.
+    after = longest[int(np.argmax(longest[:, 1])) :]
+    top = np.flatnonzero(after[:, 1] < after[:, 1].min() + 0.15)
+    end = float(np.clip(after[top[0], 0], 0.08, 0.9)) if len(top) else 0.5
+    strokes = []
+    for stroke in glyph.strokes:
+        x = np.interp(stroke[:, 0], [0.0, end, 1.0], [0.0, sign, 1.0])
+        strokes.append(np.stack([x, stroke[:, 1]], axis=1) * size + low)
+    return strokes
