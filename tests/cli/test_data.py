@@ -155,8 +155,9 @@ def test_render_writes_shards_resumes_and_refuses_other_settings(  # type: ignor
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "Give one of"),
-        (("--source", "grammar:1", "--ink", "."), "Give one of"),
+        ((), "Give a list"),
+        (("list.txt", "--source", "grammar:1"), "Give a list"),
+        (("--source", "grammar:1", "--by-hand", "--renderers", "mathjax"), "are for print"),
         (("--source", "grammar:1", "--captions", "c.tsv"), "need --ink"),
         (("--source", "nonsense:1"), "not a source of formulas"),
         (("--source", "list:1:gone.txt"), "Cannot read"),

@@ -38,7 +38,8 @@ _CELL: Final = 0.2  # em: the line is stretched in steps of this length
 class Manner:
     """How one formula is written; lengths in em.
 
-    wide, tall: distances between symbols, against print. size: symbols against print; growth:
+    wide, tall: distances between symbols, against print. size, scripts: of symbols and of scripts,
+    against print; growth:
     change of size over the line. stray: of each symbol; loose: of scripts, numerators and cells;
     wander, period, phase: of the baseline; rise: slope of the line; slant: shear; joins: part of
     neighbouring strokes that are joined; untidy: deformation of single strokes.
@@ -47,6 +48,7 @@ class Manner:
     wide: float
     tall: float
     size: float
+    scripts: float
     growth: float
     stray: float
     loose: float
@@ -64,15 +66,16 @@ class Manner:
         care = float(rng.uniform(0.4, 1.6))
         return cls(
             wide=float(np.exp(rng.normal(0.12, 0.13))),
-            tall=float(np.exp(rng.normal(0.1, 0.1))),
+            tall=float(np.exp(rng.normal(0.22, 0.16))),
             size=float(np.exp(rng.normal(0.05, 0.08))),
+            scripts=float(np.exp(rng.normal(0.12, 0.12))),
             growth=float(rng.normal(0.0, 0.12)),
             stray=0.035 * care,
-            loose=0.05 * care,
-            wander=0.06 * care,
+            loose=0.07 * care,
+            wander=0.09 * care,
             period=float(rng.uniform(5.0, 14.0)),
             phase=float(rng.uniform(0.0, 2 * np.pi)),
-            rise=float(rng.normal(0.0, 0.025)),
+            rise=float(rng.normal(0.0, 0.04)),
             slant=float(rng.normal(0.0, 0.08)),
             joins=float(rng.choice([0.0, 0.25], p=[0.85, 0.15])),
             untidy=0.02 * care,
@@ -240,6 +243,8 @@ class _Page:
         else:
             if not symbol.spans:
                 grown = 1 + manner.growth * (symbol.box[0] / self.width - 0.5)
+                if of.scale < 0.9:
+                    size = size * manner.scripts
                 size = size * manner.size * grown * np.exp(rng.normal(0.0, 0.06))
             fitted = fitted_size(glyph, symbol.char, size, of.scale)
             fitted = fitted * np.exp(rng.normal(0.0, 0.03, 2))
@@ -278,7 +283,7 @@ class _Page:
         y += manner.wander * np.sin(x * (2 * np.pi / manner.period) + manner.phase)
         y += manner.rise * x
         x -= manner.slant * y
-        return moved
+        return np.asarray(moved)
 
 
 def _joined(last: tuple[Stroke, _Symbol], written: list[Stroke], symbol: _Symbol) -> list[Stroke]:

@@ -129,8 +129,8 @@ def _table() -> dict[str, tuple[Part, ...]]:
 
 
 def _part(text: str) -> Part:
-    name, _, rest = text.partition("@")
-    box, _, turns = rest.partition("!")
+    rest, _, turns = text.partition("!")
+    name, _, box = rest.partition("@")
     x0, y0, x1, y1 = (int(number) / 100 for number in (box or "0,0,100,100").split(","))
     return Part(name, (x0, y0, x1, y1), turns)
 

@@ -15,6 +15,7 @@ _FLAT: Final = 2.0  # wider than this against its height
 _SIGN: Final = 0.12  # em: a flat symbol that is higher is more than a stroke
 _EM_SYMBOLS: Final = 0.6  # em of a writer's typical letter
 _OWN_SHARE: Final = 0.65  # how far a symbol keeps its writer's proportions
+_OWN_SIZE: Final = 0.4  # and its size
 
 
 def fitted_size(glyph: Glyph, char: str, size: NDArray[np.float64], scale: float) -> Stroke:
@@ -25,17 +26,19 @@ def fitted_size(glyph: Glyph, char: str, size: NDArray[np.float64], scale: float
     natural = np.array([glyph.width, glyph.height]) * _EM_SYMBOLS * scale
     if char in _SMALL:
         middle = (natural.max() * max(width, height)) ** 0.5
-        return natural * min(middle, 1.5 * max(width, height)) / natural.max()
+        longest = min(middle, 1.5 * max(width, height))
+        return np.asarray(natural * (longest / natural.max()))
     if width > _FLAT * height:
         factor = width / natural[0]
         tall = natural[1] * (factor**0.5 if factor < 1 else factor**0.25)
         if height > _SIGN * scale:  # an equals sign stays open
             tall = min(max(tall, 0.8 * height), 1.7 * height)
         return np.array([width, tall])
-    factor = height / natural[1]
-    free = natural[0] * factor
+    # Writers make some symbols larger than print does, and no two of them alike.
+    tall = height * min(max((natural[1] / height) ** _OWN_SIZE, 0.75), 1.45)
+    free = natural[0] * tall / natural[1]
     wide = free * (width / free) ** (1 - _OWN_SHARE)
-    return np.array([min(max(wide, 0.55 * width), 1.7 * width), height])
+    return np.array([min(max(wide, 0.55 * width), 1.8 * width), tall])
 
 
 def root(glyph: Glyph, low: Stroke, size: Stroke, sign: float) -> list[Stroke]:
