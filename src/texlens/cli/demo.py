@@ -14,8 +14,14 @@ from texlens.cli.options import PATH
 @click.option("--out", default="demo-out", type=PATH, help="The folder to write report.html to.")
 @click.option("--model", help="Folder or hub name of a Qwen2.5-VL. Default: the embedded model.")
 @click.option("--adapter", help="Folder or hub name of a LoRA adapter for the model.")
+@click.option(
+    "--handwriting", metavar="FOLDER", envvar="TEXLENS_HANDWRITING",
+    help="A second model, which reads what looks like handwriting.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a finished report.")
-def demo(out: Path, model: str | None, adapter: str | None, force: bool) -> None:
+def demo(
+    out: Path, model: str | None, adapter: str | None, handwriting: str | None, force: bool
+) -> None:
     """Read the example pictures and write a report.
 
     The pictures come with the package, from web pages, slides, scans and photos. Their fonts and
@@ -32,7 +38,8 @@ def demo(out: Path, model: str | None, adapter: str | None, force: bool) -> None
         notes = f"  [{', '.join(reading.warnings)}]" if reading.warnings else ""
         click.echo(f"  {reading.confidence:.2f}  {reading.latex}{notes}")
 
-    scores = run_demo(Reader(model, adapter), out, show, force=force).scores
+    reader = Reader(model, adapter, handwriting=handwriting)
+    scores = run_demo(reader, out, show, force=force).scores
     key, what = next(
         (key, what)
         for key, what in (("exprate_layout", "look like"), ("exact", "are exactly"))

@@ -22,6 +22,11 @@ _options = options(
         "Default: the embedded model.",
     ),
     click.option("--adapter", help="Folder or hub name of a LoRA adapter for the model."),
+    click.option(
+        "--handwriting", metavar="FOLDER", envvar="TEXLENS_HANDWRITING",
+        help="A second model, which reads what looks like handwriting: models/handwriting of the "
+        "source code (not for commercial use). Also the environment variable TEXLENS_HANDWRITING.",
+    ),
     click.option("--batch-size", type=POSITIVE, help="Pictures at a time."),
     click.option("--device", default="auto", help="cpu, cuda, mps or auto."),
     click.option(
@@ -77,7 +82,7 @@ _options = options(
 # with their defaults.
 _RUNTIME: dict[str, Any] = {
     "adapter": None, "batch_size": None, "device": "auto", "backend": "auto", "dtype": "auto",
-    "int8": False, "four_bit": False,
+    "int8": False, "four_bit": False, "handwriting": None,
 }  # fmt: skip
 _DECODING = {"best_of": 1, "reread": True, "decoding": "greedy"}
 _ANSWER = {"prompt": None, "constrained": None}
@@ -114,7 +119,7 @@ class ModelOptions:
         if runtime:
             raise InputError(
                 "With --endpoint the server decides how its model runs: leave out --adapter, "
-                "--batch-size, --device, --backend, --dtype, --int8 and --4bit."
+                "--handwriting, --batch-size, --device, --backend, --dtype, --int8 and --4bit."
             )
         if decoding:
             raise InputError(

@@ -24,6 +24,7 @@ from texlens.model.prompt_config import PromptConfig
 from texlens.reading.alternatives import alternative_views, alternatives
 from texlens.reading.answers import in_both_forms, parse_response
 from texlens.reading.backends.base import Backend, BackendName, Decoding, open_backend
+from texlens.reading.by_hand import likelier, may_be_by_hand
 from texlens.reading.confidence import calibrated, load_calibration, with_formula_warning
 from texlens.reading.decoding.generation import Completion, DecodingConfig
 from texlens.reading.decoding.positions import parts
@@ -76,6 +77,8 @@ class Reader:
         decoding: "greedy" takes the likeliest token, whatever the model's own generation
             configuration has (Qwen2.5-VL: a repetition penalty of 1.05). "model" decodes by that
             configuration, each picture once and without constraint.
+        handwriting: a second model, for handwriting. It reads what the first is unsure of, and the
+            likelier reading counts.
 
     Attributes:
         name: which model it is.
@@ -103,6 +106,7 @@ class Reader:
         best_of: int = 1,
         prompt: PromptConfig | str | Path | None = None,
         decoding: Decoding = "greedy",
+        handwriting: str | Path | None = None,
     ) -> None:
         if decoding == "model" and best_of > 1:
             raise InputError(
@@ -131,6 +135,16 @@ class Reader:
         self.max_new_tokens = max_new_tokens or self.prompt_config.max_new_tokens
         self._guard = self._guarded()
         self.batch_size = batch_size or self.backend.batch_size
+        self.by_hand: Reader | None = None
+        if handwriting is not None:
+            if self.calibration is None:
+                raise InputError(
+                    "A second model for handwriting needs a first whose confidence is calibrated, as "
+                    "the embedded model's is: without it nothing shows what is handwriting."
+                )
+            self.by_hand = Reader(
+                handwriting, backend=backend, device=device, dtype=dtype, batch_size=batch_size
+            )
 
     @property
     def decoding_settings(self) -> dict[str, Any]:
@@ -142,6 +156,7 @@ class Reader:
             "constrained": self.constraint is not None,
             "reread": self.reread,
             "best_of": self.best_of,
+            **({"handwriting": self.by_hand.name} if self.by_hand else {}),
         }
 
     @property
@@ -198,7 +213,8 @@ class Reader:
         try:
             ready = self._prepare_all(window) if prepared is None else prepared.result()
             readings = [self._finished(one) for one in self._read_window(window, ready)]
-            return self._with_alternatives(window, ready, readings)
+            readings = self._with_alternatives(window, ready, readings)
+            return self._by_hand_too(window, ready, readings)
         except Exception as error:  # a picture may find any mistake of ours
             if isinstance(error, TexlensError) and not isinstance(error, EngineFault):
                 raise  # not caused by a picture
@@ -244,6 +260,20 @@ class Reader:
         for place, found in candidates.items():
             first, count = readings[place], window[place].alternatives
             readings[place] = replace(first, alternatives=alternatives(first, found, count))
+        return readings
+
+    def _by_hand_too(
+        self, window: Sequence[Item], prepared: Sequence[_Prepared], readings: list[Reading]
+    ) -> list[Reading]:
+        """The readings, those in doubt read by the model for handwriting as well, if there is one."""
+        doubtful = [place for place, one in enumerate(readings) if may_be_by_hand(one)]
+        if self.by_hand is None or not doubtful:
+            return readings
+        others = self.by_hand._isolated([window[place] for place in doubtful])
+        for place, other in zip(doubtful, others, strict=True):
+            chosen = likelier(prepared[place].image, readings[place], other)
+            seconds = readings[place].seconds + other.seconds
+            readings[place] = replace(chosen, seconds=seconds)
         return readings
 
     def _guarded(self) -> Guard | None:
