@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("read", "Read pictures of formulas as LaTeX."),
     "serve": ("serve", "Read pictures over HTTP: a page, an API."),
     "mcp": ("mcp", "Offer tools to assistants (Model Context Protocol)."),
+    "snip": ("snip", "Read a region of the screen to the clipboard."),
     "watch": ("watch", "Read new pictures in a folder as they arrive."),
     "score": ("score", "Score predictions against the reference."),
     "check": ("latex", "Check that LaTeX formulas are valid."),
