@@ -108,6 +108,22 @@ def test_a_folder_with_pictures_below_loads_with_its_formulas(
     assert "messages" in load(str(prepared), "messages")["test"].column_names
 
 
+def test_what_is_prepared_again_is_not_loaded_from_the_cache_of_before(
+    tmp_path: Path, load: Callable[..., Any]
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for n in range(4):
+        (corpus / f"{n}.png").write_bytes(layouts.picture(n))
+        (corpus / f"{n}.txt").write_text(layouts.formula(n))
+        if n >= 2:
+            sizes = (n, 0, 1)
+            plan = Preparation(open_corpus("folder", [corpus]), sizes, 1, Limits(), ("messages",))
+            prepare(plan, tmp_path / "data", force=True, quiet=True)
+            for form in ("default", "messages"):
+                assert len(load(str(tmp_path / "data"), form)["train"]) == n
+
+
 def test_the_form_of_the_grpo_report(prepared: Path) -> None:
     lines = (prepared / "grpo" / "train.jsonl").read_text().splitlines()
     assert len(lines) == 3

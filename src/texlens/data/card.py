@@ -20,8 +20,11 @@ def write_card(out: Path, document: dict[str, Any]) -> None:
     """Write the card of a prepared data set, whose `dataset.json` has this content."""
     splits = list(document["counts"])
     forms = [form for form in document["formats"] if form in _FORMS]
+    # `datasets` finds what it has cached by the folder's last name and these settings, not by the files.
+    content = f"content {document['content_hash'][:16]}, prompt {document['prompt']}"
+    folders = {"default": "", **{form: f"{form}/" for form in forms}}
     header = {
-        "configs": [_config("default", "", splits), *(_config(f, f"{f}/", splits) for f in forms)]
+        "configs": [_config(name, folder, splits, content) for name, folder in folders.items()]
     }
     rows = [
         (source, *(str(counts[split]) for split in splits))
@@ -40,6 +43,6 @@ def write_card(out: Path, document: dict[str, Any]) -> None:
     write_text(out / "README.md", "\n\n".join(parts) + "\n")
 
 
-def _config(name: str, folder: str, splits: list[str]) -> dict[str, Any]:
+def _config(name: str, folder: str, splits: list[str], content: str) -> dict[str, Any]:
     files = [{"split": split, "path": f"{folder}{split}.parquet"} for split in splits]
-    return {"config_name": name, "data_files": files}
+    return {"config_name": name, "description": content, "data_files": files}
