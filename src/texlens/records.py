@@ -46,7 +46,7 @@ WARNINGS = {
     "unfinished": "The answer was cut off at the model's length limit.",
     "loop": "The answer repeats itself without end.",
     "does_not_parse": "The answer is not valid LaTeX.",
-    "no_formula": "The model found no formula.",
+    "no_formula": "The picture probably shows no formula.",
     "no_answer": "The model's output does not have the expected form.",
     "no_logprobs": "The model's server returned no probabilities.",
     "fault": "TexLens failed on this picture.",
