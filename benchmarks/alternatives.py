@@ -15,6 +15,7 @@ import itertools
 from pathlib import Path
 
 from texlens.data.parquet import read_examples
+from texlens.latex import normalize
 from texlens.reading import Reader
 from texlens.reading.sources import Item
 
@@ -33,10 +34,11 @@ def main() -> None:
     first = wrong = found = 0
     pairs: list[tuple[float, bool]] = []
     for example, reading in zip(examples, readings, strict=True):
-        is_right = reading.normal == example.latex_formula
+        label = normalize(example.latex_formula)
+        is_right = reading.normal == label
         first += is_right
         wrong += not is_right
-        rights = [other.normal == example.latex_formula for other in reading.alternatives]
+        rights = [other.normal == label for other in reading.alternatives]
         found += any(rights)
         pairs += zip((other.probability for other in reading.alternatives), rights, strict=True)
     print(f"{first} of {len(examples)} first readings are right")

@@ -1,10 +1,10 @@
 """Other readings of a picture, with the probability of each: an n-best list.
 
 The picture is read again in other sizes and with some temperature. Different answers are ordered by the
-model's own probability of them. A probability is the share of such alternatives that are right: what the
-confidence of the first reading leaves, times the share of wrong first readings whose picture has the right
-one among its alternatives, split by the model's probabilities. The two constants were fitted on the last 500
-rows of im2latex_train (`benchmarks/alternatives.py`).
+model's own probability of them. What the confidence of the first reading leaves is split among them by the
+model's probabilities, times the share of cases in which one of them is right. The constants were chosen on
+rows 6500 to 6750 of im2latex_train, so that the probabilities sum to the number of alternatives that are
+right (`benchmarks/alternatives.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from texlens.records import Alternative, Reading
 MOST = 9
 """Alternatives that can be asked for."""
 
-_FOUND = 0.5  # the share of wrong readings whose right one is among the alternatives
+_FOUND = 0.4  # where the first reading is wrong by its confidence: one of the others is right
 _FLATTENING = 2.0  # nats of the model that count as one: it is too sure of its own answers
 _SIZES = (1.2, 1 / 1.2, 1.4)
 _TEMPERATURE = 1.0

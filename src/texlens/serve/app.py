@@ -25,7 +25,13 @@ from texlens.serve.api.completions import (
     model_card,
     picture_of,
 )
-from texlens.serve.api.pictures import CheckedPicture, check_picture, receive_pictures
+from texlens.serve.api.pages import page_response
+from texlens.serve.api.pictures import (
+    CheckedPicture,
+    check_picture,
+    receive_pictures,
+    receive_uploads,
+)
 from texlens.serve.api.rendering import RESPONSE_TYPES, RenderQueue, RenderRequest, formats_of
 from texlens.serve.api.schema import (
     PICTURES_BODY,
@@ -188,6 +194,20 @@ def create_app(
     async def render(formula: RenderRequest) -> Response:
         """The formula as a picture, or in the requested notation."""
         return await render_queue.render(formula)
+
+    @app.post(
+        "/v1/page",
+        summary="Render a page of a PDF",
+        response_class=Response,
+        responses={200: {"content": {"image/png": {}}}, **problems(400, 401, 404, 413, 415, 422)},
+        openapi_extra=PICTURES_BODY,
+    )
+    async def page(
+        request: Request, number: int = Query(1, ge=1, description="The page, from 1.")
+    ) -> Response:
+        """A page as PNG; the header `X-Pages` has the number of pages."""
+        ((_, content), *_) = await receive_uploads(request, 1)
+        return await page_response(content, number)
 
     @app.post(
         "/v1/chat/completions",

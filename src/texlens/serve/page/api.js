@@ -67,6 +67,22 @@ export async function readPicture(picture, name, signal) {
   return (await answer.json()).readings[0];
 }
 
+/** Other readings of a picture, the likeliest first. */
+export async function otherReadings(picture, name, signal) {
+  const form = new FormData();
+  form.append("file", picture, name);
+  const answer = await send("v1/read?alternatives=5", { method: "POST", body: form, signal });
+  return (await answer.json()).readings[0].alternatives ?? [];
+}
+
+/** A page of a PDF (a Blob): its picture, and how many pages there are. */
+export async function pdfPage(pdf, number) {
+  const form = new FormData();
+  form.append("file", pdf, "document.pdf");
+  const answer = await send(`v1/page?number=${number}`, { method: "POST", body: form });
+  return { picture: await answer.blob(), pages: Number(answer.headers.get("X-Pages")) };
+}
+
 /** LaTeX in another format, as a Blob. */
 export async function render(latex, format, signal) {
   const answer = await send("v1/render", {

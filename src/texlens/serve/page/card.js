@@ -1,7 +1,8 @@
 // One reading on the page: its picture, its rendering, and its LaTeX to edit and to copy.
 
-import { readPicture, render } from "./api.js";
+import { otherReadings, readPicture, render } from "./api.js";
 import { deliver, FORMS } from "./copying.js";
+import { choosePart } from "./cropping.js";
 import { uncertainRanges, markedNodes, movedRanges } from "./marks.js";
 
 const PREVIEW_AFTER_MS = 180; // after the last key
@@ -27,7 +28,7 @@ export class Card {
     this.parts = {
       editor: find(".latex"), marks: find(".marks"), rendered: find(".rendered"),
       paper: find(".reading .paper"), waiting: find(".waiting"), fault: find(".fault"),
-      doubt: find(".next-doubt"), done: find(".done"), failed: find(".failed"),
+      doubt: find(".next-doubt"), alternatives: find(".alternatives"), more: find(".more"), done: find(".done"), failed: find(".failed"),
     };
     this.element.dataset.id = id;
     find(".name").textContent = name;
@@ -42,6 +43,14 @@ export class Card {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.copy(FORMS[0]);
     });
     this.parts.doubt.addEventListener("click", () => this.goToDoubt());
+    this.parts.more.addEventListener("click", () => this.showAlternatives());
+    this.element.addEventListener("keydown", (event) => {
+      if (event.altKey && event.key.toLowerCase() === "a") {
+        event.preventDefault();
+        this.showAlternatives();
+      }
+    });
+    find(".crop").addEventListener("click", () => this.crop());
     find(".remove").addEventListener("click", () => {
       this.stop.abort();
       this.element.remove();
@@ -94,6 +103,61 @@ export class Card {
       if (error.name !== "AbortError") this.fail(error);
       return false;
     }
+  }
+
+  /** Read a part of the picture, or the picture rotated, instead. */
+  async crop() {
+    try {
+      const part = await choosePart(this.picture);
+      if (part === null) return;
+      this.picture = part;
+    } catch {
+      this.announce("This browser cannot show this kind of picture.");
+      return;
+    }
+    this.showPicture(this.element.querySelector(".picture"));
+    this.parts.alternatives.hidden = true;
+    await this.read();
+    this.parts.editor.focus();
+  }
+
+  /** Let the user choose among the reading and others: radio buttons, so that arrow keys do. */
+  async showAlternatives() {
+    const { alternatives: group, more } = this.parts;
+    if (!this.reading || more.disabled) return;
+    more.disabled = true;
+    try {
+      const others = await otherReadings(this.picture, this.name, this.stop.signal);
+      const own = { latex: this.reading.latex, probability: this.reading.confidence };
+      const choices = [own, ...others].map((entry, place) => this.choice(entry, place));
+      group.replaceChildren(group.querySelector("legend"), ...choices);
+      group.hidden = false;
+      group.querySelector("input").focus();
+      const found = others.length === 1 ? "is 1 other reading" : `are ${others.length} other readings`;
+      this.announce(`There ${found}.`);
+    } catch (error) {
+      if (error.name !== "AbortError") this.announce(messageOf(error));
+    } finally {
+      more.disabled = false;
+    }
+  }
+
+  choice({ latex, probability }, place) {
+    const label = document.createElement("label");
+    const input = document.createElement("input");
+    input.type = "radio";
+    input.name = `choice-${this.parts.editor.id}`;
+    input.checked = place === 0;
+    input.addEventListener("change", () => {
+      this.parts.editor.value = latex;
+      this.edited();
+    });
+    const code = document.createElement("code");
+    code.textContent = latex;
+    const percent = document.createElement("span");
+    percent.textContent = `${(100 * probability).toFixed(probability < 0.1 ? 1 : 0)} %`;
+    label.append(input, code, percent);
+    return label;
   }
 
   /** `latex` is the reading's, or as the user edited it. */

@@ -2,6 +2,7 @@
 
 import { health, onTokenNeeded, setToken } from "./api.js";
 import { Card } from "./card.js";
+import { choosePart } from "./cropping.js";
 import { earlier, forgetAll, save } from "./history.js";
 import { thumbnail, withinLimits } from "./pictures.js";
 
@@ -17,7 +18,19 @@ let limits = { max_body_bytes: Infinity, max_pixels: Infinity };
 
 // --- Input of pictures -------------------------------------------------------------------------
 
-function take(files) {
+async function takePart(pdf) {
+  try {
+    const part = await choosePart(pdf);
+    if (part) take([new File([part], pdf.name, { type: part.type })]);
+  } catch (error) {
+    notice(error.message);
+  }
+}
+
+function take(given) {
+  const pdf = [...given].find((file) => file.type === "application/pdf");
+  if (pdf) takePart(pdf);
+  const files = [...given].filter((file) => file.type !== "application/pdf");
   const pictures = [...files].filter((file) => file.type.startsWith("image/"));
   notice(pictures.length < files.length ? "Only pictures can be read: other files were ignored." : "");
   // The newest are on top; pictures that arrive together keep their order.
