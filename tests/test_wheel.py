@@ -81,12 +81,20 @@ def test_the_wheel_reads_alone_and_scores_with_its_extra(tmp_path: Path) -> None
     refused = environment.run("texlens", "score", "--gt", "x", "--pred", "y")
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert "pip install 'texlens[score]'" in refused.stderr
+    for command in ("evaluate --data x.parquet", "hub pull me/model", "data audit x"):
+        done = environment.run("texlens", *command.split(), "--out", "out")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "pip install 'texlens[" in done.stderr
     findings = json.loads(environment.run("texlens", "doctor", "--json").stdout)
     works = {found["what"]: found["works"] for found in findings}
     assert works["read pictures"]
     assert not works["score predictions"]
 
     environment.install(f"{wheel}[score]")
+    lines = "".join(f'{{"id": "{n}", "gt": "x", "pred": "{n}"}}\n' for n in "xyz")
+    (tmp_path / "a.jsonl").write_text(lines)
+    compared = environment.run("texlens", "compare", "a.jsonl", "b=a.jsonl", "--out", "compared")
+    assert compared.returncode == 0, compared.stderr
     scored = environment.run("python", "-c", SCORE)
     assert scored.returncode == 0, scored.stderr
     values = json.loads(scored.stdout)

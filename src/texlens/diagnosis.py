@@ -56,6 +56,7 @@ def diagnose() -> list[Finding]:
         _tried("read pictures", _reading),
         *torchvision_findings(),  # first: the packages of 'model' try to import it
         *(extra_finding(*extra) for extra in EXTRAS),
+        _windows(),
         _accelerator(),
         *(_program(names, use) for names, use in _PROGRAMS),
     ]
@@ -133,6 +134,14 @@ def torchvision_findings() -> list[Finding]:
         f"need the one built for this torch ({failure})"
     )
     return [Finding("torchvision", False, detail)]
+
+
+def _windows() -> Finding:
+    works = is_installed("tkinter") and is_installed("_tkinter")
+    detail = (
+        "by Python's Tk" if works else "Python's Tk: on Debian and Ubuntu apt install python3-tk"
+    )
+    return Finding("snip the screen", works, detail)
 
 
 def _accelerator() -> Finding:

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from texlens.addresses import find_files, place
-from texlens.data.parquet import count_examples, read_examples
-from texlens.errors import InputError, TexlensError
+from texlens.errors import InputError, TexlensError, require_extra
 from texlens.evaluate.growing import GrowingFile
 from texlens.evaluate.recognisers import (
     ModelReader,
@@ -53,12 +52,18 @@ class DataSet:
     limit: int | None = None
 
     def files(self) -> list[Path]:
-        """The file, or its shards in order. Raises InputError where there is none."""
+        """The file, or its shards in order. Raises InputError where there is none, or no pyarrow."""
+        require_extra("Reading a data set", "data", "pyarrow")
         return find_files([str(self.path)], (".parquet",))
 
     def examples(self) -> Iterator[Example]:
         """The examples, in order. Raises InputError when the file is no table of examples."""
-        examples = chain.from_iterable(map(read_examples, self.files()))
+        files = self.files()
+        from texlens.data.parquet import (
+            read_examples,
+        )  # comparing files of predictions does without
+
+        examples = chain.from_iterable(map(read_examples, files))
         return islice(examples, self.limit)
 
     def pictures(self, ids: Iterable[str]) -> dict[str, bytes]:
@@ -69,6 +74,8 @@ class DataSet:
     def count(self) -> int:
         """The number of examples. Raises InputError as `examples` does."""
         next(self.examples(), None)  # raises for a wrong file
+        from texlens.data.parquet import count_examples
+
         rows = sum(map(count_examples, self.files()))
         return rows if self.limit is None else min(rows, self.limit)
 
