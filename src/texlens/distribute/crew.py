@@ -56,15 +56,17 @@ class Crew:
 
     def fill(self) -> None:
         """Start the actors that are missing. Raises TexlensError where none finds room."""
-        actor = ray.remote(Actor).options(
-            num_cpus=self.share.cpus,
-            num_gpus=self.share.gpus,
-            memory=self.share.memory_bytes,
-            max_restarts=0,
-        )
-        while len(self.members) + len(self.starting) < self.size:
-            handle = actor.remote()
-            self.starting[handle.node.remote()] = Member(handle)
+        missing = self.size - len(self.members) - len(self.starting)
+        if missing > 0:
+            actor = ray.remote(Actor).options(
+                num_cpus=self.share.cpus,
+                num_gpus=self.share.gpus,
+                memory=self.share.memory_bytes,
+                max_restarts=0,
+            )
+            for _ in range(missing):
+                handle = actor.remote()
+                self.starting[handle.node.remote()] = Member(handle)
         if self.members:
             self._without = 0.0
             return
