@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import zlib
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 from serving import DEMO, FORMULA, OTHER, chat, client_of, data_address, png, problem
 
 from texlens.errors import InputError
@@ -404,3 +406,20 @@ def test_parameters_that_are_wrong(reader: Reader, query: str) -> None:
     refused = answer(reader, post(f"/v1/read?{query}", files={"file": OTHER}))
     assert refused.status_code == 422
     problem(refused)
+
+
+def test_a_page_of_a_pdf(reader: Reader) -> None:
+    pytest.importorskip("pypdfium2")
+    stream = io.BytesIO()
+    Image.new("RGB", (400, 300), "white").save(stream, "PDF", resolution=100)
+    files = {"file": ("a.pdf", stream.getvalue())}
+    page = answer(reader, post("/v1/page", files=files))
+    assert page.headers["x-pages"] == "1"
+    assert Image.open(io.BytesIO(page.content)).size == (800, 600)
+    missing = answer(reader, post("/v1/page?number=2", files=files))
+    assert missing.status_code == 404
+    assert "1 pages" in problem(missing)
+    assert answer(reader, post("/v1/page?number=0", files=files)).status_code == 422
+    damaged = answer(reader, post("/v1/page", files={"file": OTHER}))
+    assert damaged.status_code == 415
+    problem(damaged)

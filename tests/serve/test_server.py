@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import socket
 import threading
@@ -254,3 +255,49 @@ def test_ctrl_c_refuses_them_at_once() -> None:
     assert server.process.returncode == 0
     lines = [json.loads(line) for line in errors.splitlines()]
     assert sum(line.get("path") == "/v1/read" for line in lines) == 20
+
+
+@pytest.mark.slow
+def test_two_thousand_connections_do_not_lock_others_out() -> None:
+    server = Server()
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    )
+    connections: list[socket.socket] = []
+    try:
+        for _ in range(2000):
+            connections.append(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        assert httpx.get(f"{server.url}/v1/ready", timeout=20).status_code == 200
+        answer = httpx.post(f"{server.url}/v1/read", files={"file": OTHER}, timeout=60)
+        assert answer.status_code == 200
+    finally:
+        for connection in connections:
+            connection.close()
+        assert "Traceback" not in server.stop()
+
+
+@pytest.mark.slow
+def test_sigterm_with_two_hundred_waiting() -> None:
+    """Each is answered, with its reading or with 503; the server ends in time."""
+    server = Server("--client-queue", "256")
+
+    def ask(_: int) -> int:
+        answer = httpx.post(f"{server.url}/v1/read", files={"file": OTHER}, timeout=60)
+        return answer.status_code
+
+    with ThreadPoolExecutor(200) as pool:
+        asked = [pool.submit(ask, number) for number in range(200)]
+        while httpx.get(f"{server.url}/v1/health").json()["waiting"] < 50:
+            time.sleep(0.02)
+            assert not all(one.done() for one in asked)
+        errors = server.stop()
+        statuses: list[int | str] = []
+        for one in asked:
+            try:
+                statuses.append(one.result())
+            except (httpx.ConnectError, httpx.ReadError):  # not received when the server stopped
+                statuses.append("not accepted")
+    assert set(statuses) <= {200, 503, "not accepted"}
+    assert statuses.count(200) >= 50
+    assert "Traceback" not in errors
+    assert server.process.returncode == 0

@@ -146,8 +146,9 @@ class IdleTimeoutProtocol(H11Protocol):
         """Start the timer for the first request."""
         super().connection_made(transport)
         self._update_timer()
-        if len(self.connections) > _MAX_CONNECTIONS:
-            idle = [one for one in self.connections if getattr(one, "_timer", None) is not None]
+        open_ = [one for one in self.connections if not one.transport.is_closing()]
+        if len(open_) > _MAX_CONNECTIONS:
+            idle = [one for one in open_ if getattr(one, "_timer", None) is not None]
             oldest = min(idle, key=lambda one: one._timer.when(), default=None)  # type: ignore[union-attr]
             if oldest is not None:
                 oldest.transport.close()
