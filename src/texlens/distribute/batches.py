@@ -132,6 +132,7 @@ class _Run:
         """Give up what still runs: its results are not wanted."""
         for ref, (member, _) in self._running.items():
             member.load -= 1
+            member.is_reserved = False
             ray.cancel(ref)
         self._running.clear()
 
@@ -148,10 +149,16 @@ class _Run:
         return True
 
     def _hand_out(self) -> None:
-        while self._left and (member := self._crew.idlest()) is not None:
+        while self._left:
+            # What failed before is alone on its actor: if that ends, nothing else can be the cause.
+            failed = self._left[0].strikes > 0
+            member = self._crew.idlest(alone=failed)
+            if member is None:
+                return
             part = self._left.popleft()
             ref = member.handle.do.remote(*self._how, part.items, *self._limits)
             member.load += 1
+            member.is_reserved = failed
             self._running[ref] = (member, part)
 
     def _wait(self) -> None:
@@ -168,6 +175,7 @@ class _Run:
     def _finish(self, ref: Any) -> None:
         member, part = self._running.pop(ref)
         member.load -= 1
+        member.is_reserved = False
         try:
             results = ray.get(ref)
         except ray.exceptions.RayTaskError as error:

@@ -38,6 +38,7 @@ class Member:
     handle: Any
     node: str = ""
     load: int = 0
+    is_reserved: bool = False  # for a batch that failed before: nothing waits behind it
 
 
 @dataclass
@@ -93,9 +94,10 @@ class Crew:
         self._failed_starts = 0
         self.members.append(member)
 
-    def idlest(self) -> Member | None:
-        """The actor with the fewest batches, if it may have another one."""
-        free = [member for member in self.members if member.load < _AHEAD]
+    def idlest(self, *, alone: bool = False) -> Member | None:
+        """The actor with the fewest batches, if it may have another one; `alone`: one without any."""
+        most = 1 if alone else _AHEAD
+        free = [one for one in self.members if one.load < most and not one.is_reserved]
         return min(free, key=lambda member: member.load, default=None)
 
     def lose(self, member: Member) -> None:
