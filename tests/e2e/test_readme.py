@@ -18,9 +18,9 @@ from texlens.pipeline.config import PipelineConfig
 from texlens.train.sft.settings import SftConfig
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+EXAMPLES = ROOT / "docs" / "index.md"
 DOCUMENTS = sorted(
-    path for pattern in ("*.md", "docs/*.md", "models/*/*.md", "src/**/*.md")
+    path for pattern in ("*.md", "docs/**/*.md", "models/*/*.md", "src/**/*.md")
     for path in ROOT.glob(pattern)
 )  # fmt: skip
 
@@ -59,7 +59,7 @@ def test_commands_that_need_no_file_run(tmp_path: Path, monkeypatch: pytest.Monk
     runner = CliRunner()
     lines = [
         line
-        for line in commands(README)
+        for line in commands(EXAMPLES)
         if re.match(r"texlens (score --gt|check|norm|render)", line)
     ]
     assert len(lines) == 4
