@@ -27,9 +27,7 @@ Result = TypeVar("Result")
 
 STRIKES = 3
 """So many failures of an item alone, or of one and the batches that it was in."""
-_OPEN_PER_ACTOR = (
-    8  # batches begun and not given back: what a slow one lets the others do meanwhile
-)
+_OPEN_PER_ACTOR = 8  # batches begun and not given back: so much the others do beside a slow one
 _WAIT_SECONDS = 1.0
 _REPORT_SECONDS = 30.0
 
@@ -183,7 +181,7 @@ class _Run:
             if isinstance(cause, TexlensError):  # no item is the cause
                 raise TexlensError(str(cause)) from error
             self._again(part, f"failed ({_one_line(cause)})")
-        except (ray.exceptions.RayActorError, ray.exceptions.RayError) as error:
+        except ray.exceptions.RayError as error:
             self._crew.lose(member)
             self._again(part, f"ended its process ({_reason(error)})")
         else:

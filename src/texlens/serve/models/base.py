@@ -1,6 +1,6 @@
 """What reads the pictures of a server: a reader in this process, or one on another server.
 
-`model_process` is the third kind: a reader in a process of its own.
+`process` has the third kind: a reader in a process of its own.
 """
 
 from __future__ import annotations
