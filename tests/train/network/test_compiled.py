@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from texlens.train.data.prepared import prepare_examples
 from texlens.train.network.adapters import load_for_training
 from texlens.train.network.compiled import compile_layers, without_compilation
-from texlens.train.network.graphed import padded_length
+from texlens.train.network.graphed import _Pass, padded_length
 from texlens.train.network.probe import _ways
 from texlens.train.sft.batches import AnswerCollator
 from texlens.train.sft.settings import SftConfig
@@ -66,3 +66,25 @@ def test_compiled_layers_have_the_same_losses_and_gradients(
     with without_compilation(network):
         assert layer._compiled_call_impl is None
     assert layer._compiled_call_impl is not None
+
+
+def test_a_pass_with_stand_ins_gives_the_gradients_of_the_weights(
+    tuning: Callable[..., SftConfig],
+) -> None:
+    config = tuning(lora={"r": 4, "lora_alpha": 8}, trainable_modules=["language_model"])
+    network = load_for_training(config).model.train()
+    for name, parameter in network.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+    language_model = network.get_base_model().model.language_model
+    passes = _Pass(language_model)
+    embedded = torch.randn(2, 16, language_model.config.hidden_size)
+    positions = torch.arange(16).expand(3, 2, 16)
+    plain = passes(embedded, positions)
+    expected = torch.autograd.grad(plain.square().sum(), passes.weights)
+    stand_ins = [weight.detach().requires_grad_() for weight in passes.weights]
+    hidden = passes.with_weights(embedded, positions, *stand_ins)
+    found = torch.autograd.grad(hidden.square().sum(), stand_ins)
+    assert stand_ins
+    assert torch.equal(hidden, plain)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))

@@ -34,6 +34,11 @@ _LINEAR_LAYERS: dict[ModuleName, str] = {
 _SMALL = 100_000_000  # parameters
 
 
+def is_sharded() -> bool:
+    """Whether each process holds only a part of the weights (FSDP): accelerate's launcher says so."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "false") == "true"
+
+
 def load_for_training(config: FineTuningConfig) -> Loaded:
     """The network that a recipe trains, on its device, with processor and prompt configuration.
 
@@ -54,7 +59,8 @@ def load_for_training(config: FineTuningConfig) -> Loaded:
         config.model,
         config.adapter,
         dtype="float32" if is_merged else precision_of(config),
-        device=training_device(config.device),
+        # Where FSDP spreads the weights it also moves them: a card never holds all of them.
+        device="cpu" if is_sharded() else training_device(config.device),
         quantisation=config.quantisation,
         train_adapter=config.lora is not None,
     )

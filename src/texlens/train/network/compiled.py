@@ -26,7 +26,8 @@ from texlens.train.settings import FineTuningConfig
 def make_fast(network: torch.nn.Module, config: FineTuningConfig, *, recordable: bool) -> None:
     """Compile and record the network of a run, as far as its recipe wants it and it can be done.
 
-    It is `recordable` where one process trains it without gradient checkpointing.
+    It is `recordable` while its weights stay where they are and layers are computed once: with neither
+    sharding nor gradient checkpointing.
     """
     if on_cpu(config):
         use_onednn(network)

@@ -35,6 +35,8 @@ class _Pass(nn.Module):
     def __init__(self, language_model: nn.Module) -> None:
         super().__init__()
         self.language_model = language_model
+        trained = {name: p for name, p in self.named_parameters() if p.requires_grad}
+        self.names, self.weights = tuple(trained), tuple(trained.values())
 
     def forward(self, embedded: Tensor, positions: Tensor) -> Tensor:
         """Hidden states (batch, length, width) of (batch, length, width) at (3, batch, length)."""
@@ -45,12 +47,23 @@ class _Pass(nn.Module):
         hidden: Tensor = output.last_hidden_state
         return hidden
 
+    def with_weights(self, embedded: Tensor, positions: Tensor, *weights: Tensor) -> Tensor:
+        """The same with these in place of the trained weights."""
+        replaced = dict(zip(self.names, weights, strict=True))
+        hidden: Tensor = torch.func.functional_call(self, replaced, (embedded, positions))
+        return hidden
+
 
 class GraphedPasses:
-    """Recorded passes of a language model, one for each shape of batch."""
+    """Recorded passes of a language model, one for each shape of batch.
+
+    They are recorded with stand-ins that share the memory of the trained weights. A weight itself
+    brings the node that gathers its gradient, and DDP keeps that node on a stream which a recording
+    may not wait for.
+    """
 
     def __init__(self, language_model: nn.Module) -> None:
-        self.language_model = language_model
+        self.passes = _Pass(language_model)
         self.recorded: dict[torch.Size, Any] = {}
         self._memory = torch.cuda.graph_pool_handle()
 
@@ -58,19 +71,20 @@ class GraphedPasses:
         """The hidden states, and through them the gradients of the trained weights."""
         if embedded.shape not in self.recorded:
             self.recorded[embedded.shape] = self._record(embedded, positions)
-        hidden: Tensor = self.recorded[embedded.shape](embedded, positions)
+        recorded = self.recorded[embedded.shape]
+        hidden: Tensor = recorded(embedded, positions, *self.passes.weights)
         return hidden
 
     def _record(self, embedded: Tensor, positions: Tensor) -> Any:
-        passes = _Pass(self.language_model).train()
+        stand_ins = [weight.detach().requires_grad_() for weight in self.passes.weights]
         # Weights that autocast has converted would be remembered beyond the graph that did it.
         kind = torch.get_autocast_dtype("cuda")
         with torch.autocast(
             "cuda", kind, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False
         ):
             recorded = torch.cuda.make_graphed_callables(
-                passes,
-                (embedded.detach().clone(), positions.clone()),
+                self.passes.with_weights,
+                (embedded.detach().clone(), positions.clone(), *stand_ins),
                 allow_unused_input=True,
                 pool=self._memory,
             )

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import torch
 
 from texlens.errors import InputError
-from texlens.train.network.adapters import on_cpu
+from texlens.train.network.adapters import is_sharded, on_cpu
 from texlens.train.settings import FineTuningConfig
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ def check_launch(config: FineTuningConfig) -> None:
             f"The launcher started a process for GPU {local} of this machine, which has {seen}: give "
             f"it --num_processes {seen}."
         )
-    if config.quantisation is not None and os.environ.get("ACCELERATE_USE_FSDP") == "true":
+    if config.quantisation is not None and is_sharded():
         raise InputError(
             "Weights of 4 bits cannot be spread over devices by FSDP: launch with ddp.yaml, or leave "
             "quantisation out of the recipe."

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 import shutil
 from collections.abc import Container
 from pathlib import Path
@@ -20,7 +19,7 @@ import yaml
 from texlens import runs
 from texlens.errors import InputError
 from texlens.model.load import Loaded
-from texlens.train.network.adapters import count_parameters
+from texlens.train.network.adapters import count_parameters, is_sharded
 from texlens.train.network.optimizer_state import OPTIMIZER, check_optimizer
 from texlens.train.run.curves import append_log, read_log, write_curves
 from texlens.train.run.dev_evaluation import DevValues, quality_of, values_by_name
@@ -77,7 +76,7 @@ class RunFolder:
     @property
     def is_sharded(self) -> bool:
         """Whether each process holds only a part of the weights (FSDP)."""
-        return os.environ.get("ACCELERATE_USE_FSDP", "false") == "true"
+        return is_sharded()
 
     @property
     def checkpoints(self) -> Path:

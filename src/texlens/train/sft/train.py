@@ -83,8 +83,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     collator = AnswerCollator(loaded, data.prompt, features=features)
     check_batches(collator, data)
     split = _split(config, run, loaded, data, collator)
-    # DDP keeps nodes of the gradient's graph on another stream, which a recording may not touch.
-    recordable = not split["gradient_checkpointing"] and run.processes == 1
+    recordable = not split["gradient_checkpointing"] and not run.is_sharded
     make_fast(loaded.model, config, recordable=recordable)
     per_step = config.examples_per_step(run.processes)
     sampler = LengthGroupedSampler(
