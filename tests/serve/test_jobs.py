@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import io
 import json
 import os
+import shutil
 import signal
+import subprocess
+import threading
 import time
 import zipfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -182,6 +186,26 @@ def test_a_client_has_a_number_of_jobs(tmp_path: Path) -> None:
     assert "wait" in problem(answer)
 
 
+def test_jobs_that_are_arriving_count_too(tmp_path: Path) -> None:
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield archive([("a", PICTURE)])
+        begun.set()
+        await end.wait()
+
+    async def script() -> tuple[httpx.Response, ...]:
+        async with serving(tmp_path, limits=Limits(jobs=1)) as client:
+            sent = asyncio.ensure_future(client.post("/v1/jobs", content=slow(), headers=ZIP))
+            await begun.wait()
+            second = await client.post("/v1/jobs", files=[("file", PICTURE)])
+            end.set()
+            return await sent, second
+
+    first, second = asyncio.run(script())
+    assert (first.status_code, second.status_code) == (202, 429)
+
+
 def test_a_restart_goes_on_after_the_last_whole_line(tmp_path: Path) -> None:
     async def begin() -> str:
         class Slow(ScriptedReader):
@@ -231,6 +255,100 @@ def test_a_model_that_ends_costs_a_job_nothing_but_the_guilty_picture(tmp_path: 
         "" if name in ("dies", "fails") else name for name in names
     ]
     assert "ended the model" in readings[2]["error"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MiB, which is really full when it is full."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this process may not mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(path: Path, but_bytes: int) -> None:
+    """Take all the room of a disk but so many bytes."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    os.truncate(path, path.stat().st_size - but_bytes)
+
+
+def test_a_disk_that_is_full_loses_nothing(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runner, "_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(store, "_RESERVE_BYTES", 0)
+    names = [f"p{number}" for number in range(50)]
+    is_full, filling = threading.Event(), small_disk / "filling"
+
+    class Waiting(ScriptedReader):
+        def read_many(self, pictures: Any) -> Any:
+            is_full.wait(20)
+            return super().read_many(pictures)
+
+    async def large() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield bytes(100_000)
+
+    async def while_it_is_full(client: httpx.AsyncClient, job: str) -> None:
+        state = (await client.get(f"/v1/jobs/{job}")).json()
+        lines = (await client.get(f"/v1/jobs/{job}/readings")).text.splitlines()
+        assert state["status"] != "finished"
+        assert len([json.loads(line) for line in lines]) == state["done"]
+        for body in (
+            {"content": bytes(100_000), "headers": ZIP},
+            {"content": large(), "headers": ZIP},  # without Content-Length
+            {"files": [("file", PICTURE)]},
+        ):
+            answer = await client.post("/v1/jobs", **body)
+            assert answer.status_code == 507
+            assert "nothing was kept" in problem(answer)
+        answer = await client.post("/v1/read", files={"file": ("x", PICTURE)})
+        assert answer.status_code == 200
+        assert {path.name for path in small_disk.iterdir()} == {job, "lock", "filling"}
+
+    async def script() -> list[dict[str, Any]]:
+        async with serving(small_disk, Waiting()) as client:
+            body = archive((name, PICTURE) for name in names)
+            job = (await client.post("/v1/jobs", content=body, headers=ZIP)).json()["id"]
+            fill(filling, 4096)  # so that a part of the first readings can be written
+            is_full.set()
+            async with asyncio.timeout(20):
+                while caplog.text.count(f"Job {job} waits: No space left on device") < 3:
+                    await asyncio.sleep(0.02)
+            await while_it_is_full(client, job)
+        async with serving(small_disk) as client:  # started again on the full disk
+            await while_it_is_full(client, job)
+            filling.unlink()
+            return await finished(client, job)
+
+    assert [reading["latex"] for reading in asyncio.run(script())] == names
+
+
+def test_archives_leave_room_on_the_disk(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that arrives without a length: the readings of other jobs need the room."""
+    monkeypatch.setattr(store, "_RESERVE_BYTES", 2**20)
+    lowest = 2**21
+
+    async def large() -> AsyncIterator[bytes]:
+        nonlocal lowest
+        for _ in range(30):
+            yield bytes(100_000)
+            lowest = min(lowest, shutil.disk_usage(small_disk).free)
+
+    async def script() -> httpx.Response:
+        async with serving(small_disk) as client:
+            return await client.post("/v1/jobs", content=large(), headers=ZIP)
+
+    assert asyncio.run(script()).status_code == 507
+    assert lowest > 900_000
+    assert [path.name for path in small_disk.iterdir()] == ["lock"]
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

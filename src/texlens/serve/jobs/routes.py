@@ -54,6 +54,7 @@ def job_routes(
 ) -> APIRouter:
     """The addresses under `/v1/jobs`. `owners_alone`: only the client that sent a job can see it."""
     router = APIRouter()
+    sending: list[str] = []  # the clients whose jobs are arriving, once for each job
 
     def job_of(request: Request, job_id: str) -> Job:
         job = store.jobs.get(job_id)
@@ -66,6 +67,28 @@ def job_routes(
             return await asyncio.to_thread(store.add, client, make)
         except OSError as error:
             raise _no_room() from error
+
+    async def receive(request: Request, client: str) -> Job:
+        if media_type(request) == "application/zip":
+            archive = await _receive_archive(request, store)
+
+            def make(path: Path) -> int:
+                count = count_pictures(archive, limits.job_pictures)
+                archive.replace(path)
+                return count
+
+            try:
+                return await accept(client, make)
+            finally:
+                archive.unlink(missing_ok=True)
+        uploads = await receive_uploads(request, limits.job_pictures)
+
+        def write(path: Path) -> int:
+            store.check_room(sum(len(content) for _, content in uploads))
+            write_archive(path, uploads)
+            return len(uploads)
+
+        return await accept(client, write)
 
     @router.post(
         "/v1/jobs",
@@ -82,29 +105,13 @@ def job_routes(
         """
         client = request.scope[CLIENT]
         own = [job for job in store.jobs.values() if job.client == client and not job.finished]
-        if len(own) >= limits.jobs:
+        if len(own) + sending.count(client) >= limits.jobs:
             raise busy(f"You have {limits.jobs} unfinished jobs: wait for one.", 30, 429)
-        if media_type(request) == "application/zip":
-            archive = await _receive_archive(request, store)
-
-            def make(path: Path) -> int:
-                count = count_pictures(archive, limits.job_pictures)
-                archive.replace(path)
-                return count
-
-            try:
-                job = await accept(client, make)
-            finally:
-                archive.unlink(missing_ok=True)
-        else:
-            uploads = await receive_uploads(request, limits.job_pictures)
-
-            def write(path: Path) -> int:
-                store.check_room(sum(len(content) for _, content in uploads))
-                write_archive(path, uploads)
-                return len(uploads)
-
-            job = await accept(client, write)
+        sending.append(client)
+        try:
+            job = await receive(request, client)
+        finally:
+            sending.remove(client)
         runner.start()
         location = f"{request.scope.get('root_path', '')}/v1/jobs/{job.id}"
         return JSONResponse(state_of(job), 202, {"Location": location})
@@ -150,9 +157,14 @@ async def _receive_archive(request: Request, store: JobStore) -> Path:
     try:
         store.check_room(int(request.headers.get("content-length", "0")))
         with path.open("wb") as file:
+
+            def write(block: bytes) -> None:
+                store.check_room(len(block))  # what is accepted must not lose the room for its readings
+                file.write(block)
+
             async for block in request.stream():
                 if block:
-                    await asyncio.to_thread(file.write, block)
+                    await asyncio.to_thread(write, block)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise _no_room() from error

@@ -134,12 +134,14 @@ class JobStore:
 
     def append(self, job: Job, records: Sequence[dict[str, Any]]) -> None:
         """Add readings, the next ones in order. Raises OSError, and then adds none."""
-        lines = [json.dumps(record) + "\n" for record in records]
-        with self.readings(job).open("r+b") as file:
+        content = memoryview("".join(json.dumps(record) + "\n" for record in records).encode())
+        # Without a buffer: one that could not be written would be in the way of `truncate`, and half
+        # a line would stay.
+        with self.readings(job).open("r+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             try:
-                file.write("".join(lines).encode())
-                file.flush()
+                while content:
+                    content = content[file.write(content) :]
                 os.fsync(file.fileno())
             except OSError:
                 with contextlib.suppress(OSError):

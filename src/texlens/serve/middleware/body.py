@@ -46,7 +46,8 @@ class BodyMiddleware:
         limits, headers = self._limits, Headers(scope=scope)
         length = int(headers.get("content-length", "0"))
         # The archive of a job goes to the disk as it arrives: only one part of it is in memory.
-        is_streamed = address_of(scope) == JOBS and headers.get("content-type") == ARCHIVE
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_streamed = address_of(scope) == JOBS and kind == ARCHIVE
         most = limits.job_bytes if is_streamed else limits.body_bytes
         upload_seconds = limits.job_upload_seconds if is_streamed else limits.upload_seconds
         deadline = asyncio.get_running_loop().time() + upload_seconds
