@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import pytest
 import uvicorn
 from click.testing import CliRunner
+from scripted import ScriptedReader
 from serving import FORMULA, OTHER, Server, data_address, problem
 from starlette.types import Receive, Scope, Send
 
@@ -22,7 +27,10 @@ from texlens.cli.serve import serve
 from texlens.errors import InputError
 from texlens.model.load import EMBEDDED
 from texlens.reading.backends.remote import RemoteReader
+from texlens.serve import Limits, connections, create_app
 from texlens.serve import server as server_module
+from texlens.serve.jobs.store import JobStore
+from texlens.serve.middleware import body
 
 
 def raw(server: Server, *parts: bytes, end: str = "wait") -> bytes:
@@ -155,16 +163,33 @@ def test_clients_that_send_wrong_requests(server: Server, request_: bytes, statu
 
 def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
     head = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
-    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    opened = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
     try:
-        for place, connection in enumerate(connections):
+        for place, connection in enumerate(opened):
             connection.sendall(head[: 20 + place])
         start = time.monotonic()
         assert httpx.get(f"{server.url}/v1/health", timeout=10).status_code == 200
         assert time.monotonic() - start < 5
     finally:
-        for connection in connections:
+        for connection in opened:
             connection.close()
+
+
+@contextlib.contextmanager
+def listening(app: Any) -> Iterator[tuple[str, int]]:
+    """The address of a server in a thread of this process."""
+    config = uvicorn.Config(
+        app, http=connections.ClosingProtocol, lifespan="off", log_level="error", access_log=False
+    )
+    running = uvicorn.Server(config)
+    listener = server_module.open_socket("127.0.0.1", 0)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield listener.getsockname()
+    finally:
+        running.should_exit = True
+        thread.join()
 
 
 def test_requests_whose_headers_never_end_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,19 +197,11 @@ def test_requests_whose_headers_never_end_are_closed(monkeypatch: pytest.MonkeyP
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    monkeypatch.setattr(server_module, "IDLE_SECONDS", 0.2)
-    running = uvicorn.Server(
-        uvicorn.Config(
-            app, http=server_module.IdleTimeoutProtocol, lifespan="off", log_level="error"
-        )
-    )
-    listening = server_module.open_socket("127.0.0.1", 0)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-    thread.start()
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.2)
     request = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
-    try:
+    with listening(app) as address:
         for whole, rest in [(b"", b""), (b"", request), (request + b"\r\n", request)]:
-            with socket.create_connection(listening.getsockname(), timeout=10) as connection:
+            with socket.create_connection(address, timeout=10) as connection:
                 if whole:
                     connection.sendall(whole)
                     assert b" 200 " in connection.recv(4096)
@@ -193,9 +210,131 @@ def test_requests_whose_headers_never_end_are_closed(monkeypatch: pytest.MonkeyP
                 while connection.recv(4096):  # until the server hangs up
                     pass
                 assert time.monotonic() - start < 4  # uvicorn itself waits 5 s between requests
-    finally:
-        running.should_exit = True
-        thread.join()
+
+
+CHUNKED = b"Host: localhost\r\nTransfer-Encoding: chunked\r\n"
+TRICKLE, TORRENT = (1, 0.02), (50_000, 0.0)
+
+
+@pytest.mark.parametrize(("size", "pause", "status"), [(*TRICKLE, 408), (*TORRENT, 413)])
+@pytest.mark.parametrize(
+    ("address", "kind", "beginning"),
+    [
+        ("/v1/read", b"multipart/form-data; boundary=xx", PART),
+        ("/v1/read", b"application/json", b'{"pictures": [{"data": "'),
+        ("/v1/chat/completions", b"application/json", b'{"model": "'),
+        ("/v1/jobs", b"application/zip", b"PK"),
+        ("/v1/jobs", b"Application/ZIP; v=1", b"PK"),
+    ],
+)
+def test_bodies_that_never_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, size: int, pause: float, status: int,
+    address: str, kind: bytes, beginning: bytes,
+) -> None:  # fmt: skip
+    """Each has its answer and is closed, without a trace on the disk or in the memory's budget."""
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(body, "DRAIN_SECONDS", 0.1)
+    limits = Limits(
+        body_bytes=500_000, job_bytes=500_000, memory_bytes=600_000, upload_seconds=0.2,
+        job_upload_seconds=0.2,
+    )  # fmt: skip
+    jobs = JobStore(tmp_path)
+    app = create_app(ScriptedReader(), limits=limits, jobs=jobs)
+    head = b"POST %s HTTP/1.1\r\n%bContent-Type: %b\r\n\r\n" % (address.encode(), CHUNKED, kind)
+    chunk = b"%x\r\n%b\r\n" % (size, b"a" * size)
+    with listening(app) as place, socket.create_connection(place, timeout=10) as connection:
+        connection.sendall(head + b"%x\r\n%b\r\n" % (len(beginning), beginning))
+
+        def send() -> None:
+            with contextlib.suppress(OSError):  # until the server has closed the connection
+                while True:
+                    connection.sendall(chunk)
+                    time.sleep(pause)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        answer, start = b"", time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while received := connection.recv(65536):
+                answer += received
+        sender.join(5)
+        assert not sender.is_alive()
+        assert time.monotonic() - start < 6
+        assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:200]
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == status
+        files = {"file": ("x", OTHER + bytes(400_000))}  # most of the budget
+        url = f"http://127.0.0.1:{place[1]}/v1/read"
+        assert httpx.post(url, files=files).status_code == 200
+    jobs.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("is_reading", [False, True])
+def test_responses_that_are_not_received(monkeypatch: pytest.MonkeyPatch, is_reading: bool) -> None:
+    """A client that takes nothing loses its connection; one that takes a little at a time does not."""
+    ended = threading.Event()
+    size = 30_000_000
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(size), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        ended.set()
+
+    monkeypatch.setattr(connections, "UNREAD_SECONDS", 0.3)
+    with listening(app) as address, socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        received = 0
+        if is_reading:
+            start = time.monotonic()
+            while block := connection.recv(2_000_000):
+                received += len(block)
+                if received < size / 2:
+                    time.sleep(0.1)
+            assert time.monotonic() - start > 0.6  # longer than a client that takes nothing has
+            assert received > size
+        assert ended.wait(5)
+
+
+def test_a_new_connection_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle ones go first, then those whose body is arriving; a request that is complete stays."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    may_end = threading.Event()
+
+    class Waiting(ScriptedReader):
+        def read_many(self, pictures: Any) -> Any:
+            may_end.wait(10)
+            return super().read_many(pictures)
+
+    def is_open(connection: socket.socket) -> bool:
+        connection.settimeout(0.1)
+        try:
+            return bool(connection.recv(1))
+        except TimeoutError:
+            return True
+        except ConnectionError:
+            return False
+
+    complete = POST + FORM + b"Content-Length: %d\r\n\r\n"
+    form = PART + OTHER + b"\r\n--xx--\r\n"
+    beginnings = [
+        complete % len(form) + form,
+        complete % 5000 + PART,
+        complete % 5000 + PART,
+        b"",
+        b"",
+    ]
+    with listening(create_app(Waiting())) as address, contextlib.ExitStack() as stack:
+        opened = []
+        for beginning in beginnings:
+            opened.append(stack.enter_context(socket.create_connection(address, timeout=10)))
+            opened[-1].sendall(beginning)
+            time.sleep(0.1)
+        # The fourth closed the second, as none was idle; the fifth closed the fourth.
+        assert [is_open(one) for one in opened] == [True, False, True, False, True]
+        may_end.set()
+        opened[0].settimeout(10)
+        assert opened[0].recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_arguments_that_cannot_work(server: Server) -> None:
@@ -258,20 +397,27 @@ def test_ctrl_c_refuses_them_at_once() -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_connections_do_not_lock_others_out() -> None:
+@pytest.mark.parametrize(
+    "beginning",
+    [b"", POST, POST + FORM + b"Content-Length: 5000\r\n\r\n" + PART],
+    ids=["nothing", "half a head", "half a body"],
+)
+def test_two_thousand_connections_do_not_lock_others_out(beginning: bytes) -> None:
     server = Server()
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     )
-    connections: list[socket.socket] = []
+    opened: list[socket.socket] = []
     try:
         for _ in range(2000):
-            connections.append(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            opened.append(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            with contextlib.suppress(ConnectionError):
+                opened[-1].sendall(beginning)
         assert httpx.get(f"{server.url}/v1/ready", timeout=20).status_code == 200
         answer = httpx.post(f"{server.url}/v1/read", files={"file": OTHER}, timeout=60)
         assert answer.status_code == 200
     finally:
-        for connection in connections:
+        for connection in opened:
             connection.close()
         assert "Traceback" not in server.stop()
 

@@ -1,4 +1,4 @@
-"""The server process: its socket, uvicorn, and the timeout of idle connections."""
+"""The server process: its socket, uvicorn, and what a signal does."""
 
 from __future__ import annotations
 
@@ -14,19 +14,14 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-import h11
 import uvicorn
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from texlens.errors import InputError
-from texlens.serve.middleware.problems import problem_response
+from texlens.serve.connections import ClosingProtocol
 
-IDLE_SECONDS = 20.0
 _FINISH_SECONDS = 25.0  # for the current requests when the server is stopped
 _SHUTDOWN_SECONDS = 30  # until connections are cut
-_MAX_CONNECTIONS = 500  # beyond this, the one that has been idle for longest is closed
 _MOST_CONNECTIONS = 1000  # beyond this, requests are refused
 _BACKLOG = 1024
 
@@ -103,7 +98,7 @@ def run(app: FastAPI, listener: socket.socket, *, proxies: Sequence[str] = ()) -
     allow_connections()
     config = uvicorn.Config(
         app,
-        http=IdleTimeoutProtocol,
+        http=ClosingProtocol,
         ws="none",
         lifespan="on",
         log_level="warning",
@@ -130,71 +125,3 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         stop = partial(app.state.queue.stop, "The server is being stopped: try again in a moment.")
         loop.call_soon_threadsafe(loop.call_later, seconds, stop)
-
-
-class IdleTimeoutProtocol(H11Protocol):
-    """HTTP/1.1 that closes connections on which no request is being answered.
-
-    uvicorn waits without limit for the rest of a request's headers, and for the rest of a body
-    after its response. Here both count as idle. Where there are too many connections, the one that has
-    been idle for longest makes room.
-    """
-
-    _timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timer for the first request."""
-        super().connection_made(transport)
-        self._update_timer()
-        open_ = [one for one in self.connections if not one.transport.is_closing()]
-        if len(open_) > _MAX_CONNECTIONS:
-            idle = [one for one in open_ if getattr(one, "_timer", None) is not None]
-            oldest = min(idle, key=lambda one: one._timer.when(), default=None)  # type: ignore[union-attr]
-            if oldest is not None:
-                oldest.transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        """Handle data, and stop or start the timer."""
-        super().data_received(data)
-        self._update_timer()
-
-    def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Answer a request whose body is cut short: its client may still receive.
-
-        After a complete request the end means that the client has disconnected, as browsers do.
-        """
-        if self._is_answering and self.cycle.more_body:
-            self.cycle.more_body = self.cycle.keep_alive = False
-            self.cycle.message_event.set()
-            return True
-        return None
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer data that is not HTTP, and close the connection."""
-        answer = problem_response(HTTPException(400, "The request is not valid HTTP."))
-        head = h11.Response(
-            status_code=400, headers=[*answer.raw_headers, (b"connection", b"close")]
-        )
-        for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    @property
-    def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
-
-    def _update_timer(self) -> None:
-        if self._is_answering:
-            self._stop_timer()
-        elif self._timer is None and not self.transport.is_closing():
-            self._timer = self.loop.call_later(IDLE_SECONDS, self.transport.close)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

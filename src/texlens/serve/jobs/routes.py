@@ -159,7 +159,9 @@ async def _receive_archive(request: Request, store: JobStore) -> Path:
         with path.open("wb") as file:
 
             def write(block: bytes) -> None:
-                store.check_room(len(block))  # what is accepted must not lose the room for its readings
+                store.check_room(
+                    len(block)
+                )  # what is accepted must not lose the room for its readings
                 file.write(block)
 
             async for block in request.stream():
