@@ -156,6 +156,10 @@ def prepare(
 @click.option(
     "--by-hand", is_flag=True, help="By hand, without --ink in the package's own strokes."
 )
+@click.option(
+    "--hands", type=PATH,
+    help="By hand, without --ink: a file of open hands, such as data/hand_glyphs/hands.txt.",
+)  # fmt: skip
 @click.option("--captions", type=PATH, help="The captions of the ink, as for `data prepare`.")
 @click.option("--only", type=PATH, help="Use only the ink whose ids this Parquet file has.")
 @click.option("--per-shard", type=POSITIVE, default=2000)
@@ -179,6 +183,7 @@ def render(
     renderers: str | None,
     ink: Path | None,
     by_hand: bool,
+    hands: Path | None,
     captions: Path | None,
     only: Path | None,
     per_shard: int,
@@ -218,7 +223,9 @@ def render(
 
     if (formulas is not None and sources) or not (formulas or sources or ink):
         raise click.UsageError("Give a list of formulas, or --source; or --ink alone.")
-    if renderers and (ink or by_hand):
+    if ink is not None and hands is not None:
+        raise click.UsageError("Give --ink or --hands, not both.")
+    if renderers and (ink or by_hand or hands):
         raise click.UsageError("--renderers are for print: leave them out by hand.")
     if (pictures is None) != (formulas is not None):
         raise click.UsageError("--pictures belongs to --source and --ink, and they need it.")
@@ -246,10 +253,11 @@ def render(
                 parsed, per_shard, seed, curriculum_shards, first_tokens, max_tokens, weights
             )
         source = printed
-        if ink is not None or by_hand:
+        if ink is not None or by_hand or hands is not None:
+            from texlens.data.pictures.hands.open_hands import read_hands
             from texlens.data.pictures.hands.shards import ComposedShards
 
-            source = ComposedShards(printed, inks)
+            source = ComposedShards(printed, inks, read_hands(hands) if hands else ())
     with work.connected(*_MODULES, quiet=as_json):
         workers = work.open(quiet=as_json)
         written = write_shards(source, out, shards, workers=workers, force=force, quiet=as_json)

@@ -61,11 +61,11 @@ class Manner:
     untidy: float
 
     @classmethod
-    def vary(cls, rng: np.random.Generator) -> Manner:
-        """A random manner, from neat to careless."""
+    def vary(cls, rng: np.random.Generator, few: bool = False) -> Manner:
+        """A random manner, from neat to careless; more of them where `few` hands are varied."""
         care = float(rng.uniform(0.4, 1.6))
         return cls(
-            wide=float(np.exp(rng.normal(0.12, 0.13))),
+            wide=float(np.exp(rng.normal(0.02, 0.17) if few else rng.normal(0.12, 0.13))),
             tall=float(np.exp(rng.normal(0.22, 0.16))),
             size=float(np.exp(rng.normal(0.05, 0.08))),
             scripts=float(np.exp(rng.normal(0.12, 0.12))),
@@ -76,7 +76,7 @@ class Manner:
             period=float(rng.uniform(5.0, 14.0)),
             phase=float(rng.uniform(0.0, 2 * np.pi)),
             rise=float(rng.normal(0.0, 0.04)),
-            slant=float(rng.normal(0.0, 0.08)),
+            slant=float(rng.normal(0.05, 0.13) if few else rng.normal(0.0, 0.08)),
             joins=float(rng.choice([0.0, 0.25], p=[0.85, 0.15])),
             untidy=0.02 * care,
         )
@@ -106,7 +106,7 @@ def compose(
         if symbol.of.font not in _PLAIN | _BOLD and symbol.of.font != _DOUBLED:
             return f"no hand here writes {symbol.of.font} letters"
     writer = hands.choose((symbol.char for symbol in symbols), rng)
-    manner = manner or Manner.vary(rng)
+    manner = manner or Manner.vary(rng, hands.few)
     pools: dict[str, list[Glyph]] = {}
     picked: list[Glyph] = []
     for symbol in symbols:
@@ -152,7 +152,7 @@ def _symbols(boxes: Sequence[Box], hands: Hands, rng: np.random.Generator) -> li
             symbols.append(_Symbol("√", whole, box, corners))
         elif box.kind == "rule" and box.place in roots:
             pass  # written with its root
-        elif words and (length := _word(boxes, at)):
+        elif words and (length := _word(boxes, at, hands)):
             some = np.array([_corners(b) for b in boxes[at : at + length]])
             whole = np.concatenate([some[:, :2].min(axis=0), some[:, 2:].max(axis=0)])
             symbols.append(_Symbol("".join(b.char for b in boxes[at : at + length]), whole, box))
@@ -186,10 +186,10 @@ def _corners(box: Box) -> Floats:
     return np.array([box.x0, box.y0, box.x1, box.y1])
 
 
-def _word(boxes: Sequence[Box], at: int) -> int:
-    """How many boxes from `at` on are the name of a function that is marked as one symbol."""
+def _word(boxes: Sequence[Box], at: int, hands: Hands) -> int:
+    """How many boxes from `at` on are the name of a function that is written as one symbol."""
     name = boxes[at].token.removeprefix("\\")
-    if name not in WORDS:
+    if name not in WORDS or not hands.writes(name):
         return 0
     some = boxes[at : at + len(name)]
     fits = "".join(box.char for box in some) == name and len({box.place for box in some}) == 1

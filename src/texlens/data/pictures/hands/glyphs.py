@@ -7,7 +7,8 @@ and `pen_strokes` has strokes of our own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -80,6 +81,17 @@ def cut_out(ink: Ink) -> list[tuple[str, Glyph]]:
     return glyphs
 
 
+def typical_size(symbols: Mapping[str, Sequence[Stroke]]) -> float:
+    """The usual larger side of a hand's letters and digits; 1 where it has none."""
+    sides = [float(_box(strokes)[2:].max()) for c, strokes in symbols.items() if c in _SIZED]
+    return max(float(np.median(sides)), 1e-6) if sides else 1.0
+
+
+def glyph_of(strokes: Sequence[Stroke]) -> Glyph:
+    """A glyph of strokes in sizes of the writer's typical letter."""
+    return _glyph(strokes, _box(strokes), 1.0)
+
+
 def _box(strokes: Sequence[Stroke]) -> Stroke:
     """Left, top, width and height."""
     points = np.concatenate(strokes)
@@ -114,17 +126,23 @@ class Part:
 @cache
 def parts_of(char: str) -> tuple[Part, ...]:
     """The symbols of which another can be built; none where it cannot."""
-    return _table().get(char, ())
+    forms = _table("built.txt").get(char)
+    return forms[0] if forms else ()
+
+
+def other_forms(char: str) -> Sequence[tuple[Part, ...]]:
+    """The forms that people give a symbol and fonts do not, each by its parts."""
+    return _table("other_forms.txt").get(char, ())
 
 
 @cache
-def _table() -> dict[str, tuple[Part, ...]]:
-    text = resources.files(__package__).joinpath("built.txt").read_text(encoding="utf-8")
-    table = {}
+def _table(name: str) -> dict[str, list[tuple[Part, ...]]]:
+    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    table: dict[str, list[tuple[Part, ...]]] = defaultdict(list)
     for line in text.splitlines():
         if line and not line.startswith("#"):
             char, *parts = line.split()
-            table[char] = tuple(map(_part, parts))
+            table[char].append(tuple(map(_part, parts)))
     return table
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from texlens.data.pictures.hands.composer import compose
+from texlens.data.pictures.hands.open_hands import OpenHand, digest_of_hands
 from texlens.data.pictures.hands.paper import cross_out, put_on_paper
 from texlens.data.pictures.hands.pens import choose_pen, ink_on_white
 from texlens.data.pictures.hands.writers import Hands
@@ -33,27 +34,33 @@ class ComposedShards:
     """Shards of formulas by hand.
 
     formulas: which formulas; of print, of which the renderers are not used.
-    inks: whose symbols are used; none: the package's own strokes.
+    inks: whose symbols are used; none: those of `hands`.
+    hands: open hands; none: the package's own strokes.
     copies: hands in which each sampled formula is written, one after another. A list's formulas are
         each written once.
     """
 
     formulas: PrintedShards | ListedShards
     inks: Sequence[Ink] = ()
+    hands: Sequence[OpenHand] = ()
     copies: int = 2
 
     def settings(self) -> dict[str, Any]:
         """All that decides the bytes of a shard, as JSON."""
-        return self.formulas.settings() | {
-            "by_hand": True,
-            "inks": len(self.inks),
-            "sha256_inks": digest_of(self.inks),
-            "copies": self.copies,
-        }
+        return (
+            self.formulas.settings()
+            | {
+                "by_hand": True,
+                "inks": len(self.inks),
+                "sha256_inks": digest_of(self.inks),
+                "copies": self.copies,
+            }
+            | ({"hands": digest_of_hands(self.hands)} if self.hands else {})
+        )
 
     def open(self) -> ShardMaker:
         """The function that makes a shard. Raises InputError when a source cannot be used."""
-        hands = Hands.of(self.inks)
+        hands = Hands.of_open(self.hands) if self.hands else Hands.of(self.inks)
         formulas_of = self.formulas.open_formulas()
         copies = 1 if isinstance(self.formulas, ListedShards) else self.copies
 

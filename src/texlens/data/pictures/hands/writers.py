@@ -12,16 +12,22 @@ from numpy.typing import NDArray
 from texlens.data.pictures.hands.glyphs import (
     BAR,
     Glyph,
+    Part,
     build,
     cut_out,
+    other_forms,
     own,
     parts_of,
     without_odd,
 )
+from texlens.data.pictures.hands.open_hands import OpenHand, varied
 from texlens.data.pictures.ink import Ink
 
 _LENDERS = 6  # a symbol that a writer lacks is from one of so many whose hands are alike
 _CHOICES = 6  # writers among whom the one with most of a formula's symbols is taken
+_MIXED = 0.2  # of few hands' symbols: taken from a like hand, so that hands are not all the same
+_OTHER_FORMS = 0.4  # of the symbols that people write in other forms than fonts
+_FORMS = 2  # in which a hand of few writes a symbol in one formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,14 @@ class Writer:
 
 @dataclass
 class Hands:
-    """The hands of a corpus. Without any, everything is in the package's own strokes."""
+    """The hands of a corpus. Without any, everything is in the package's own strokes.
+
+    few: there are few, and each has one form of a symbol: then they are varied and mixed, so that
+        every formula has a hand of its own.
+    """
 
     writers: Sequence[Writer]
+    few: bool = False
     _having: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     _nearest: dict[tuple[int, str], NDArray[np.int64]] = field(default_factory=dict)
 
@@ -74,11 +85,12 @@ class Hands:
             if glyphs:
                 names.append(name)
                 kept.append(glyphs)
-        if not kept:
-            return cls([])
-        traits = np.array([_traits(glyphs) for glyphs in kept])
-        traits = (traits - traits.mean(axis=0)) / np.maximum(traits.std(axis=0), 1e-6)
-        return cls([Writer(n, g, t) for n, g, t in zip(names, kept, traits, strict=True)])
+        return cls(_writers(names, kept))
+
+    @classmethod
+    def of_open(cls, hands: Sequence[OpenHand]) -> Hands:
+        """The hands of a file of strokes."""
+        return cls(_writers([h.name for h in hands], [h.glyphs() for h in hands]), few=True)
 
     def choose(self, chars: Iterable[str], rng: np.random.Generator) -> int | None:
         """A writer who has many of the characters; None where there are no writers."""
@@ -89,12 +101,45 @@ class Hands:
         known = [sum(char in self.writers[number].glyphs for char in wanted) for number in some]
         return int(some[int(np.argmax(known))])
 
+    def writes(self, char: str) -> bool:
+        """Whether some writer has a character, or a name as one symbol."""
+        return char in self._having
+
     def glyphs(self, writer: int | None, char: str, rng: np.random.Generator) -> list[Glyph]:
         """How a writer writes a character, in one or more instances; none where nobody does.
 
         Where the writer has no such symbol it is that of a like hand, built from other symbols, or
         in our own strokes.
         """
+        if not self.few or writer is None:
+            return self._found(writer, char, rng)
+        if char in self._having and rng.random() < _MIXED:
+            near = self._alike(writer, char)
+            writer = int(near[rng.integers(len(near))])
+        found = self._found(writer, char, rng)
+        forms = other_forms(char)
+        if found and forms and rng.random() < _OTHER_FORMS:
+            found = self._in_form(writer, forms[int(rng.integers(len(forms)))], found[0], rng)
+        return varied(char, found[0], rng, _FORMS) if found else []
+
+    def _in_form(
+        self, writer: int, parts: Sequence[Part], usual: Glyph, rng: np.random.Generator
+    ) -> list[Glyph]:
+        """A symbol in another form; if of several parts, as large as in the usual one."""
+        built = self._built(writer, parts, rng)
+        if not built or len(parts) == 1 or not usual.width:
+            return built or [usual]
+        return [Glyph(glyph.strokes, usual.width, usual.height) for glyph in built]
+
+    def _built(self, writer: int, parts: Sequence[Part], rng: np.random.Generator) -> list[Glyph]:
+        """Two instances of a symbol put together of others."""
+        pools = [self._found(writer, part.char, rng) for part in parts]
+        if not pools or not all(pools):
+            return []
+        picked = [[pool[int(rng.integers(len(pool)))] for pool in pools] for _ in "12"]
+        return [build(parts, some) for some in picked]
+
+    def _found(self, writer: int | None, char: str, rng: np.random.Generator) -> list[Glyph]:
         if writer is not None:
             if char in self.writers[writer].glyphs:
                 return self.writers[writer].glyphs[char]
@@ -102,12 +147,9 @@ class Hands:
                 near = self._alike(writer, char)
                 return self.writers[int(near[rng.integers(len(near))])].glyphs[char]
             if char == BAR:
-                return self.glyphs(writer, "−", rng)
-            if parts := parts_of(char):
-                pools = [self.glyphs(writer, part.char, rng) for part in parts]
-                if all(pools):
-                    picked = [[pool[int(rng.integers(len(pool)))] for pool in pools] for _ in "12"]
-                    return [build(parts, some) for some in picked]
+                return self._found(writer, "−", rng)
+            if built := self._built(writer, parts_of(char), rng):
+                return built
         glyph = own(char)
         return [] if glyph is None else [glyph]
 
@@ -120,6 +162,15 @@ class Hands:
             far = ((traits - self.writers[writer].traits) ** 2).sum(axis=1)
             self._nearest[key] = others[np.argsort(far, kind="stable")[:_LENDERS]]
         return self._nearest[key]
+
+
+def _writers(names: Sequence[str], symbols: Sequence[dict[str, list[Glyph]]]) -> list[Writer]:
+    """Writers with their traits against those of all."""
+    if not symbols:
+        return []
+    traits = np.array([_traits(glyphs) for glyphs in symbols])
+    traits = (traits - traits.mean(axis=0)) / np.maximum(traits.std(axis=0), 1e-6)
+    return [Writer(n, g, t) for n, g, t in zip(names, symbols, traits, strict=True)]
 
 
 def _traits(glyphs: dict[str, list[Glyph]]) -> list[float]:

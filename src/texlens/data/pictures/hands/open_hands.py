@@ -1,0 +1,160 @@
+"""Hands that anybody may use: a file of strokes traced from handwriting fonts with an open licence.
+
+`data/hand_glyphs/hands.txt` in the repository is such a file, and `tools/hands/make.py` writes it. A
+line with `hand`, a tab and a name begins a hand. Each line after it is a symbol, a tab, and its
+strokes, separated by `|`: points `x,y` in whole numbers, y down, in one scale for the whole hand.
+
+A font writes each letter in one way, and people do not. So these hands are varied whenever they are
+used: each symbol is bent, leaned, widened and left open a little, anew for each formula and each
+time that it is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from texlens.data.pictures.hands.glyphs import Glyph, glyph_of, typical_size
+from texlens.data.pictures.ink import Stroke
+from texlens.errors import InputError
+
+_STEP: Final = 0.06  # of a typical letter, between the points of a stroke
+_SLOW_ENDS: Final = 0.5  # how much closer the points are where a stroke begins and ends
+_WAVES: Final = 3
+_ROUND: Final = 0.5  # of a typical letter: a narrower symbol is bent less
+_THIN: Final = 0.3  # of its height: a narrower symbol has room beside it
+_STRETCHED: Final = frozenset("()[]{}|∥⌊⌋⌈⌉∑∏∫∬∭∮")  # as large as print's, of any natural size
+_CLOSED: Final = 0.12  # of a typical letter: an end so close to the beginning closes a loop
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHand:
+    """One hand of a file: the strokes of each of its symbols, in any one scale."""
+
+    name: str
+    symbols: Mapping[str, tuple[Stroke, ...]]
+
+    def glyphs(self) -> dict[str, list[Glyph]]:
+        """Its symbols, each in one form, with points as a pen would leave them."""
+        unit = typical_size(self.symbols)
+        return {
+            char: [glyph_of([_as_written(stroke / unit) for stroke in strokes])]
+            for char, strokes in self.symbols.items()
+        }
+
+
+def read_hands(path: Path) -> tuple[OpenHand, ...]:
+    """The hands of a file. Raises InputError when it is not one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' cannot be read as hands: {error}.") from error
+    hands: list[tuple[str, dict[str, tuple[Stroke, ...]]]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        key, _, rest = line.partition("\t")
+        if key == "hand" and rest:
+            hands.append((rest, {}))
+        elif line and not line.startswith("#"):
+            try:
+                hands[-1][1][key] = tuple(_stroke(part) for part in rest.split("|"))
+            except (ValueError, IndexError) as error:
+                raise InputError(
+                    f"'{path}' line {number} is no symbol of a hand: 'hand<TAB>NAME' begins a hand, "
+                    "then each line has a symbol, a tab and strokes like '0,0 5,10|2,4 8,4'."
+                ) from error
+    if not any(symbols for _, symbols in hands):
+        raise InputError(f"'{path}' has no hands.")
+    return tuple(OpenHand(name, symbols) for name, symbols in hands if symbols)
+
+
+def _stroke(text: str) -> Stroke:
+    stroke = np.array([point.split(",") for point in text.split()], dtype=np.float64)
+    if stroke.ndim != 2 or stroke.shape[1] != 2 or not np.isfinite(stroke).all():
+        raise ValueError("not points")
+    return stroke
+
+
+def digest_of_hands(hands: Sequence[OpenHand]) -> str:
+    """A SHA-256 of hands: their names, symbols and strokes."""
+    digest = hashlib.sha256()
+    for hand in hands:
+        for char, strokes in hand.symbols.items():
+            digest.update(repr((hand.name, char, len(strokes))).encode())
+            for stroke in strokes:
+                digest.update(stroke.tobytes())
+    return digest.hexdigest()
+
+
+def _as_written(stroke: Stroke) -> Stroke:
+    """A polyline at the points where a pen would be at equal times: slower at both ends."""
+    lengths = np.hypot(*np.diff(stroke, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    time = np.linspace(0.0, 1.0, max(int(np.ceil(along[-1] / _STEP)) + 1, 3))
+    time = (1 - _SLOW_ENDS) * time + _SLOW_ENDS * time**2 * (3 - 2 * time)
+    at = time * along[-1]
+    return np.stack([np.interp(at, along, stroke[:, axis]) for axis in (0, 1)], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bend:
+    """A smooth displacement of the plane: a few slow waves, in sizes of a letter."""
+
+    waves: NDArray[np.float64]
+    phases: NDArray[np.float64]
+    shifts: NDArray[np.float64]
+
+    @classmethod
+    def vary(cls, rng: np.random.Generator, size: float) -> _Bend:
+        return cls(
+            rng.normal(0.0, 2.5, (2, _WAVES)),
+            rng.uniform(0.0, 2 * np.pi, _WAVES),
+            rng.normal(0.0, size / _WAVES**0.5, (_WAVES, 2)),
+        )
+
+    def at(self, points: Stroke) -> Stroke:
+        return np.asarray(np.sin(points @ self.waves + self.phases) @ self.shifts)
+
+
+def varied(char: str, glyph: Glyph, rng: np.random.Generator, copies: int) -> list[Glyph]:
+    """How one writer writes a symbol: a form near `glyph`, and copies that differ a little."""
+    ends = np.cumsum([len(stroke) for stroke in glyph.strokes])[:-1]
+    points = np.concatenate(glyph.strokes) * [glyph.width, glyph.height]
+    # A line that is bent as much as a letter becomes another symbol: a 1 a parenthesis.
+    thin = 0.2 + 0.8 * min(1.0, min(glyph.width, glyph.height) / _ROUND)
+    own = points + _Bend.vary(rng, 0.08 * thin).at(points)
+    own[:, 0] -= rng.normal(0.0, 0.08) * own[:, 1]
+    own *= np.exp(rng.normal(0.0, [0.1, 0.07]))
+    forms = []
+    for _ in range(copies):
+        written = own + _Bend.vary(rng, 0.045 * thin).at(own)
+        form = _not_too_thin(glyph_of([_left_open(s, rng) for s in np.split(written, ends)]))
+        forms.append(Glyph(form.strokes, 0.0, 0.0) if char in _STRETCHED else form)
+    return forms
+
+
+def _not_too_thin(glyph: Glyph) -> Glyph:
+    """A glyph with room beside an upright line, which would be bent when it is fitted into a box."""
+    wide = _THIN * glyph.height
+    if glyph.height < _ROUND or glyph.width >= wide:
+        return glyph
+    share = glyph.width / wide
+    strokes = tuple(stroke * [share, 1.0] + [(1 - share) / 2, 0.0] for stroke in glyph.strokes)
+    return Glyph(strokes, wide, glyph.height)
+
+
+def _left_open(stroke: Stroke, rng: np.random.Generator) -> Stroke:
+    """A loop whose end misses its beginning, as most do; other strokes as they are."""
+    if len(stroke) < 12 or np.abs(stroke[0] - stroke[-1]).max() > _CLOSED:
+        return stroke
+    over = int(rng.integers(-2, 4))
+    if over < 0:
+        return stroke[:over]
+    drift = np.linspace(0.0, 1.0, len(stroke))[:, None] ** 2 * rng.normal(0.0, 0.06, 2)
+    longer = np.concatenate([stroke, stroke[1 : 1 + over]])
+    return np.asarray(longer + np.concatenate([drift, np.repeat(drift[-1:], over, axis=0)]))

@@ -1,0 +1,133 @@
+"""Hands traced from fonts: the file is read or refused, and each formula gets a hand of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from texlens.cli.data import render
+from texlens.data.pictures.hands.composer import compose
+from texlens.data.pictures.hands.glyphs import glyph_of
+from texlens.data.pictures.hands.open_hands import digest_of_hands, read_hands, varied
+from texlens.data.pictures.hands.writers import Hands
+from texlens.data.pictures.shards import read_shard
+from texlens.engine import Drawing, get_engine
+from texlens.errors import InputError
+
+FILE = Path(__file__).parents[4] / "data" / "hand_glyphs" / "hands.txt"
+LETTERS = "0123456789abcdeghijklmnopqstuvwxyABCDEFGHIJKLMNOPQRSTUVWXYZ"
+GREEK = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΦΨΩ"
+
+
+@pytest.fixture(scope="module")
+def hands() -> Hands:
+    return Hands.of_open(read_hands(FILE))
+
+
+def test_every_hand_of_the_repository_has_letters_and_some_have_greek() -> None:
+    hands = read_hands(FILE)
+    assert len(hands) >= 35
+    assert not [hand.name for hand in hands if set(LETTERS) - set(hand.symbols)]
+    assert sum(set(GREEK) <= set(hand.symbols) for hand in hands) >= 5
+
+
+def test_every_source_is_named_with_its_copyright_beside_the_licence() -> None:
+    rows = [
+        line.split(" | ")
+        for line in (FILE.parent / "SOURCES.md").read_text(encoding="utf-8").splitlines()
+        if line[:3].removeprefix("| ").isdigit()
+    ]
+    assert [row[0].removeprefix("| ") for row in rows] == [hand.name for hand in read_hands(FILE)]
+    assert all(font and "opyright" in owner for _, font, owner, _ in rows)
+    assert "SIL OPEN FONT LICENSE Version 1.1" in (FILE.parent / "OFL.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "has no hands"),
+        ("hand\tone\n", "has no hands"),
+        ("a\t0,0 1,1\n", "line 1"),
+        ("hand\tone\na\t0,0 1\n", "line 2"),
+        ("hand\tone\na\t0,0 1,x\n", "line 2"),
+        ("hand\tone\na\t0,0 1,1|\n", "line 2"),
+        ("hand\tone\na\t0,0 nan,1\n", "line 2"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "hands.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match=reason):
+        read_hands(path)
+
+
+def test_one_hand_writes_a_symbol_alike_and_never_the_same_twice(hands: Hands) -> None:
+    rng = np.random.default_rng(0)
+    glyph = hands.writers[0].glyphs["a"][0]
+    one, two = varied("a", glyph, rng, 2)
+    (other, _) = varied("a", glyph, rng, 2)
+
+    def shape(glyph: object) -> np.ndarray:
+        stroke = glyph.strokes[0] * [glyph.width, glyph.height]  # type: ignore[attr-defined]
+        along = np.linspace(0, len(stroke) - 1, 20)
+        return np.stack([np.interp(along, np.arange(len(stroke)), stroke[:, i]) for i in (0, 1)])
+
+    assert 0 < np.abs(shape(one) - shape(two)).mean() < np.abs(shape(one) - shape(other)).mean()
+
+
+def test_a_straight_line_stays_nearly_straight() -> None:
+    line = glyph_of([np.stack([np.zeros(20), np.linspace(0, 1, 20)], axis=1)])
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        (form,) = varied("1", line, rng, 1)
+        x, y = (form.strokes[0] * [form.width, form.height]).T
+        assert np.abs(x - np.polyval(np.polyfit(y, x, 1), y)).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    "formula", [r"\sin x", r"\sqrt { x } \int _ 0 ^ 1 \frac { \partial f } { \partial x }", r"\Psi"]
+)
+def test_formulas_are_written_and_each_time_by_another_hand(hands: Hands, formula: str) -> None:
+    (drawing,) = get_engine().draw([formula])
+    assert isinstance(drawing, Drawing)
+    written = [compose(drawing, hands, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert not [one for one in written if isinstance(one, str)]
+    ends = [np.concatenate(one)[-1].tolist() for one in written if not isinstance(one, str)]
+    assert ends[0] == ends[1] != ends[2]
+
+
+def test_shards_are_rendered_without_any_ink(tmp_path: Path) -> None:
+    formulas = tmp_path / "formulas.txt"
+    formulas.write_text("x ^ { 2 } + 1\n\\alpha \\leq \\beta\n中\n", encoding="utf-8")
+    command = [
+        str(formulas),
+        "--hands",
+        str(FILE),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    result = CliRunner().invoke(render, command)
+    assert result.exit_code == 0, result.output
+    examples = list(read_shard(tmp_path / "out" / "shard-00000.npz").examples())
+    assert len(examples) == 2
+    settings = (tmp_path / "out" / "shards.json").read_text()
+    assert digest_of_hands(read_hands(FILE)) in settings
+    assert hashlib.sha256().hexdigest() in settings  # of no ink
+
+
+def test_hands_and_ink_are_not_mixed(tmp_path: Path) -> None:
+    command = [
+        "--source",
+        "roots:1",
+        "--pictures",
+        "1",
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    result = CliRunner().invoke(render, [*command, "--hands", str(FILE), "--ink", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "--ink or --hands" in result.output
