@@ -58,7 +58,7 @@ with server(
             base_url=options["base_url"], api_key="wrong"
         ).models.list(),
         openai.NotFoundError: lambda: client.models.retrieve("nothing"),
-        openai.UnprocessableEntityError: lambda: client.chat.completions.create(
+        openai.BadRequestError: lambda: client.chat.completions.create(
             model=model, messages=[{"role": "user", "content": "no picture"}]
         ),
     }.items():

@@ -247,22 +247,35 @@ def test_chat_completion(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "words", "param"),
     [
-        (chat("https://example.org/a.png"), "never fetched"),
-        (chat(data_address(FORMULA), n=2), "'n'"),
-        ({"model": "m", "messages": []}, "'messages'"),
-        ({"model": "m", "messages": [{"role": "user", "content": "hello"}]}, "one picture"),
-        ({"model": "m", "messages": [{"role": "king", "content": "hello"}]}, "'messages.0.role'"),
+        (chat("https://example.org/a.png"), "never fetched", None),
+        (chat(data_address(FORMULA), n=11), "less than or equal to 10", "n"),
+        (chat(data_address(FORMULA), n=0), "greater than or equal to 1", "n"),
+        (chat(data_address(FORMULA), n="many"), "integer", "n"),
+        ({"model": "m", "messages": []}, "'messages'", "messages"),
+        (
+            {"model": "m", "messages": [{"role": "user", "content": "hello"}]},
+            "one picture",
+            "messages",
+        ),
+        (
+            {"model": "m", "messages": [{"role": "king", "content": "hello"}]},
+            "'messages.0.role'",
+            "messages.0.role",
+        ),
     ],
 )
 def test_chat_requests_that_cannot_be_answered(
-    reader: Reader, body: dict[str, Any], words: str
+    reader: Reader, body: dict[str, Any], words: str, param: str | None
 ) -> None:
     response = answer(reader, post("/v1/chat/completions", json=body))
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert words in problem(response)
-    assert response.json()["error"]["message"] == response.json()["detail"]
+    error = response.json()["error"]
+    assert error["message"] == response.json()["detail"]
+    assert error["type"] == "invalid_request_error"
+    assert error["param"] == param
 
 
 def test_hosts(reader: Reader) -> None:

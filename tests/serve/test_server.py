@@ -20,7 +20,7 @@ import pytest
 import uvicorn
 from click.testing import CliRunner
 from scripted import ScriptedReader
-from serving import FORMULA, OTHER, Server, data_address, problem
+from serving import DEMO, FORMULA, OTHER, Server, chat, data_address, problem
 from starlette.types import Receive, Scope, Send
 
 from texlens.cli.serve import serve
@@ -94,8 +94,32 @@ def test_openai_client(server: Server) -> None:
     with pytest.raises(openai.NotFoundError, match="has no model of that name"):
         client.models.retrieve("gpt-6")
     picture["image_url"] = {"url": "http://127.0.0.1/a.png"}
-    with pytest.raises(openai.UnprocessableEntityError, match="never fetched"):
+    with pytest.raises(openai.BadRequestError, match="never fetched"):
         client.chat.completions.create(model="texlens", messages=messages)  # type: ignore[arg-type]
+
+
+def test_openai_client_asks_for_several_choices(server: Server) -> None:
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
+    content = (DEMO / "05-cauchy-schwarz.png").read_bytes()
+    request: dict[str, Any] = chat(data_address(content), logprobs=True)
+    choices = client.chat.completions.create(**request, n=3).choices
+    assert [choice.index for choice in choices] == [0, 1, 2]
+    readings = [choice.message.content for choice in choices]
+    assert len(set(readings)) == 3  # `n` samples of one answer would say nothing
+    probabilities = [(choice.model_extra or {})["probability"] for choice in choices]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) <= 1
+    assert choices[0].logprobs is not None
+    streamed = dict.fromkeys(range(3), "")
+    for chunk in client.chat.completions.create(**request, n=3, stream=True):
+        for choice in chunk.choices:
+            streamed[choice.index] += choice.delta.content or ""
+    assert list(streamed.values()) == readings
+    alone = client.chat.completions.create(**request)
+    assert [choice.message.content for choice in alone.choices] == readings[:1]
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(**request, n=11)
+    assert refused.value.param == "n"
 
 
 def test_one_texlens_reads_by_another(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,17 +212,18 @@ def create_app(
     @app.post(
         "/v1/chat/completions",
         summary="Read a picture, for OpenAI clients",
-        responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 502, 503),
+        responses=problems(400, 401, 403, 408, 413, 415, 429, 502, 503),
     )
     async def chat(request: Request, body: ChatRequest) -> Response:
         """A chat completion whose text is the LaTeX of the picture in the last user message.
 
-        The picture must be a `data:` URL. Texts and sampling options have no effect.
+        The picture must be a `data:` URL. Texts and sampling options have no effect. Up to `n` choices
+        are different readings, each with the `probability` that it is the right one.
         """
         picture = await asyncio.to_thread(
             lambda: check_picture("picture", picture_of(body), limits)
         )
-        (reading,) = await read(request, [picture])
+        (reading,) = await read(request, [picture], (body.n or 1) - 1)
         model = body.model or MODEL
         if body.stream:
             events = completion_stream(reading, body, model)

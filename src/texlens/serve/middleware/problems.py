@@ -27,6 +27,14 @@ class ProblemDocument(BaseModel):
     detail: str = Field(description="One sentence: what was wrong, and what to do.")
 
 
+class FieldProblem(HTTPException):
+    """A field of a request is wrong."""
+
+    def __init__(self, field: str, detail: str, status: int = 422) -> None:
+        super().__init__(status, detail)
+        self.field = field
+
+
 def busy(detail: str, seconds: float, status: int = 503) -> HTTPException:
     """A 503 response whose `Retry-After` header gives the seconds until the next attempt."""
     return HTTPException(
@@ -42,14 +50,18 @@ def internal_error() -> HTTPException:
 def problem_response(error: HTTPException, path: str = "") -> Response:
     """The error as a problem document.
 
-    For the OpenAI endpoints it also has the member `error`, which OpenAI clients read.
+    For the OpenAI endpoints it also has the member `error`, which OpenAI clients read, and status 400
+    for 422, which that API does not know.
     """
     status, detail = error.status_code, error.detail
+    if status == 422 and path.startswith(_OPENAI):
+        status = 400
     document = ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=detail)
     content: dict[str, Any] = document.model_dump()
     if path.startswith(_OPENAI):
         kind = "server_error" if status >= 500 else "invalid_request_error"
-        content["error"] = {"message": detail, "type": kind, "code": None, "param": None}
+        content["error"] = {"message": detail, "type": kind, "code": None}
+        content["error"]["param"] = error.field if isinstance(error, FieldProblem) else None
     return Response(json.dumps(content, ensure_ascii=False), status, error.headers, MEDIA_TYPE)
 
 
@@ -73,6 +85,8 @@ def _http_exception(request: Request, error: Exception) -> HTTPException:
         return _invalid_request(request, error)
     if not isinstance(error, HTTPException):
         return internal_error()
+    if isinstance(error, FieldProblem):
+        return error
     details = {
         404: "There is nothing at this address: / is the page, /docs describes the API.",
         405: f"{request.method} is not allowed here: /docs describes the API.",
@@ -86,13 +100,16 @@ def _http_exception(request: Request, error: Exception) -> HTTPException:
 def _invalid_request(request: Request, error: RequestValidationError) -> HTTPException:
     """The first complaint about a JSON body, in one sentence."""
     first = error.errors()[0]
+    reason = str(first["msg"]).rstrip(".")
     if first["loc"][:1] == ("query",):
-        return HTTPException(422, f"The parameter '{first['loc'][1]}' is wrong: {first['msg']}.")
+        name = str(first["loc"][1])
+        return FieldProblem(name, f"The parameter '{name}' is wrong: {reason}.")
     if media_type(request) != "application/json":
         return HTTPException(415, "Send JSON, with the header 'Content-Type: application/json'.")
     if first["type"] == "json_invalid":
         return HTTPException(400, f"The body is not valid JSON: {first['ctx']['error']}.")
     # Pydantic names the branch of a union by its type; only field names help the client.
     field = ".".join(str(part) for part in first["loc"] if part not in ("body", "str"))
-    subject = f"field '{field}'" if field else "body"
-    return HTTPException(422, f"The {subject} is wrong: {str(first['msg']).rstrip('.')}.")
+    if not field:
+        return HTTPException(422, f"The body is wrong: {reason}.")
+    return FieldProblem(field, f"The field '{field}' is wrong: {reason}.")
