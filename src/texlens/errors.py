@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from texlens.imports import is_installed, leave_out_broken_torchvision
 
 TRAINING_MODULES = ("pyarrow", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
@@ -41,3 +43,10 @@ def require_extra(job: str, extra: str, *modules: str) -> None:
             raise MissingExtra(job, extra, module)
     if "transformers" in modules:
         leave_out_broken_torchvision()
+
+
+def with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what caused it: libraries wrap the errors of the libraries that they use."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from texlens.errors import InputError, TexlensError
+from texlens.errors import InputError, TexlensError, with_causes
 
 _HTTP_NOT_LOGGED_IN, _HTTP_FORBIDDEN = 401, 403
 
@@ -15,9 +15,9 @@ class Asked:
     """What was asked of the hub.
 
     Attributes:
-        kind: "model" or "data set".
+        kind: "model", "adapter" or "data set".
         name: of the repository, `owner/name`.
-        deed: "fetched" or "pushed".
+        deed: "fetched", "loaded" or "pushed".
         revision: the one that was asked for.
         otherwise: what to do where the hub cannot be reached.
     """
@@ -30,7 +30,23 @@ class Asked:
 
 
 def explained(error: Exception, asked: Asked) -> TexlensError:
-    """What went wrong, as an error for the user. The client has a class for every way to fail."""
+    """What went wrong, as an error for the user.
+
+    The hub's client has a class for every way to fail; transformers and PEFT raise errors of their own,
+    which the client's have caused.
+    """
+    for one in with_causes(error):
+        if (known := _known(one, asked)) is not None:
+            return known
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    direction = "to" if asked.deed == "pushed" else "from"
+    return TexlensError(
+        f"The {asked.kind} '{asked.name}' could not be {asked.deed} {direction} the hub: {reason}"
+    )
+
+
+def _known(error: BaseException, asked: Asked) -> TexlensError | None:
+    """The sentence for one of the errors of the hub's client, or for a full disk."""
     from huggingface_hub import errors
 
     what = f"The {asked.kind} '{asked.name}'"
@@ -65,6 +81,4 @@ def explained(error: Exception, asked: Asked) -> TexlensError:
             return TexlensError(
                 f"{what} is not in the hub's cache, and the hub cannot be reached: {asked.otherwise}."
             )
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    direction = "from" if asked.deed == "fetched" else "to"
-    return TexlensError(f"{what} could not be {asked.deed} {direction} the hub: {reason}")
+    return None

@@ -116,7 +116,7 @@ def test_a_hub_out_of_reach_is_one_sentence(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     status, output, errors = run("--model", "nobody/nothing-7B", bad_folder)
-    assert status == 2
+    assert status == 1
     assert output == ""
     assert len(errors.strip().splitlines()) == 1
     assert "local folder" in errors

@@ -16,8 +16,8 @@ from huggingface_hub.errors import (
 )
 
 from texlens import errors
-from texlens.errors import InputError, MissingExtra
-from texlens.model.load import load_model
+from texlens.errors import InputError, MissingExtra, TexlensError
+from texlens.model.load import EMBEDDED, load_model
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
@@ -53,9 +53,9 @@ def test_weights_that_were_cut_short(model_folder: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("kind", "complaint"),
     [
-        (GatedRepoError, "is gated: accept its licence at https://huggingface.co/some/model"),
-        (RepositoryNotFoundError, "The hub has no model 'some/model' that you may see"),
-        (LocalEntryNotFoundError, "the hub could not be reached"),
+        (GatedRepoError, "is gated: accept its conditions on huggingface.co"),
+        (RepositoryNotFoundError, "There is no model 'some/model' on the hub, or it is private"),
+        (LocalEntryNotFoundError, "the hub cannot be reached: give --model a local folder"),
         (None, "the disk of the hub's cache is full"),
     ],
 )
@@ -72,19 +72,20 @@ def test_what_the_hub_refuses_is_named(
         except Exception as error:
             raise OSError(f"{source} cannot be loaded") from error
 
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: str(EMBEDDED))
     monkeypatch.setattr("texlens.model.processor.load_processor", refuse)
-    with pytest.raises(InputError, match=complaint) as raised:
+    with pytest.raises(TexlensError, match=complaint) as raised:
         load_model("some/model")
     assert "\n" not in str(raised.value)
 
 
 def test_an_adapter_that_the_hub_refuses_is_named(
-    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PEFT raises a ValueError, whose cause is the hub's error."""
     for kind, complaint in (
         (GatedRepoError, "The adapter 'some/adapter' is gated"),
-        (RepositoryNotFoundError, "The hub has no adapter 'some/adapter'"),
+        (RepositoryNotFoundError, "There is no adapter 'some/adapter' on the hub"),
     ):
 
         def refuse(*arguments: Any, kind: Any = kind, **settings: Any) -> None:
@@ -93,6 +94,8 @@ def test_an_adapter_that_the_hub_refuses_is_named(
             except Exception as error:
                 raise ValueError("Can't find 'adapter_config.json'") from error
 
+        monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: str(tmp_path))
+        (tmp_path / "adapter_config.json").write_text("{}")
         monkeypatch.setattr("peft.PeftModel.from_pretrained", refuse)
         with pytest.raises(InputError, match=complaint):
             load_model(model_folder, "some/adapter")

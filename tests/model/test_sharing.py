@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 from hub_server import TOKEN, Hub, running_hub
 
-from texlens.model.load import EMBEDDED
+from texlens import Reader
+from texlens.model.load import EMBEDDED, load_model
 
 CARD = '---\nlicense: apache-2.0\n---\n\n# A model\n\n`Reader("this folder")`\n'
 
@@ -33,11 +35,18 @@ def model(tmp_path: Path) -> Path:
 
 
 def run(hub: Hub, home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """`texlens hub` in a process of its own: the client reads its settings when it is imported."""
+    """`texlens hub` in a process of its own."""
+    return run_python(hub, home, "-m", "texlens", "hub", *arguments, **changes)
+
+
+def run_python(
+    hub: Hub, home: Path, *arguments: str, **changes: str
+) -> subprocess.CompletedProcess[str]:
+    """A process of its own that uses the hub: the client reads its settings when it is imported."""
     settings = {"HF_ENDPOINT": hub.address, "HF_HOME": str(home / "hf"), "HF_TOKEN": TOKEN}
     settings |= {"HF_HUB_DISABLE_XET": "1"}  # large files by git LFS, which needs no other server
     return subprocess.run(
-        [sys.executable, "-m", "texlens", "hub", *arguments],
+        [sys.executable, *arguments],
         env=os.environ | settings | changes, cwd=home, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -143,3 +152,41 @@ def test_what_cannot_be_pulled_is_refused(hub: Hub, tmp_path: Path) -> None:
 def test_a_hub_that_is_not_there_is_a_sentence(tmp_path: Path, hub: Hub) -> None:
     done = run(hub, tmp_path, "pull", "me/model", "--out", "copy", HF_ENDPOINT="http://127.0.0.1:9")
     assert (done.returncode, len(sentences(done))) == (1, 1)
+
+
+BY_NAME = """
+import json, sys
+from texlens import Reader
+from texlens.model.load import load_model
+reading = Reader("me/reader").read(sys.argv[1])
+prompt = load_model("me/tiny", "me/adapter").prompt_config.instruction
+print(json.dumps([reading.latex, reading.confidence, prompt]))
+"""
+
+
+@pytest.mark.slow
+def test_a_model_and_an_adapter_are_used_by_their_names(
+    hub: Hub, tmp_path: Path, model_folder: Path
+) -> None:
+    """With their own prompts and calibration, which transformers knows nothing of."""
+    from peft import LoraConfig, get_peft_model
+
+    adapter = tmp_path / "adapter"
+    network = load_model(model_folder, device="cpu").model
+    get_peft_model(network, LoraConfig(target_modules=["q_proj"])).save_pretrained(adapter)
+    settings = json.loads((model_folder / "texlens.json").read_text())
+    (adapter / "texlens.json").write_text(json.dumps(settings | {"instruction": "Mine."}))
+    for name, folder in (("reader", EMBEDDED), ("tiny", model_folder), ("adapter", adapter)):
+        hub.add(f"me/{name}", {path.name: path.read_bytes() for path in folder.iterdir()})
+    picture = EMBEDDED.parents[1] / "demo" / "02-euler.png"
+    here = Reader().read(picture)
+    for is_offline in "01":  # the second time out of the hub's cache
+        done = run_python(hub, tmp_path, "-c", BY_NAME, str(picture), HF_HUB_OFFLINE=is_offline)
+        latex, confidence, prompt = json.loads(done.stdout)
+        assert latex == here.latex
+        assert confidence == pytest.approx(here.confidence, abs=0.01)
+        assert prompt == "Mine."
+    read = ["-m", "texlens", "read", str(picture), "--model", "me/absent"]
+    absent = run_python(hub, tmp_path, *read, HF_HUB_OFFLINE="1")
+    assert absent.returncode == 1
+    assert "the hub cannot be reached: give --model a local folder" in sentences(absent)[0]

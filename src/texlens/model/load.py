@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import re
@@ -11,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from texlens.errors import InputError, require_extra
-from texlens.model.prompt_config import PromptConfig, prompt_config_of
+from texlens.errors import InputError, TexlensError, require_extra, with_causes
+from texlens.hub import Asked, explained
+from texlens.model.prompt_config import PromptConfig, load_prompt_config
 
 if TYPE_CHECKING:
     from texlens.model.processor import PictureProcessor
@@ -27,8 +27,8 @@ class Loaded:
     """A model with all that is needed to use it.
 
     `model` is a `Qwen2_5_VLForConditionalGeneration`, or a PEFT model around one. `folder` is that
-    of its weights (the adapter's, if it has one); None for a model from the hub or one that was
-    never saved.
+    of its weights (the adapter's, if it has one), in the hub's cache for one from there; None for a
+    model that was never saved.
     """
 
     model: Any
@@ -58,19 +58,21 @@ def load_model(
         train_adapter: let the adapter's weights require gradients; all others never do.
 
     Raises:
-        InputError: the model or adapter cannot be found, reached or used.
+        InputError: the model or adapter cannot be found or used.
+        TexlensError: the hub cannot be reached, or its cache is full.
     """
     require_extra("Loading a model", "model", "torch", "transformers")
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    source = _resolve(EMBEDDED if model is None else model, "model", "config.json")
-    adapter_source = (
-        None if adapter is None else _resolve(adapter, "adapter", "adapter_config.json")
-    )
-    if Path(source).is_dir():
-        read_config(Path(source))
+    source, folder = _resolve(EMBEDDED if model is None else model, "model", "config.json")
+    read_config(folder)
+    adapter_source = None
+    prompt_config = load_prompt_config(folder) or PromptConfig(base=source)
+    if adapter is not None:
+        adapter_source, folder = _resolve(adapter, "adapter", "adapter_config.json")
+        prompt_config = load_prompt_config(folder) or prompt_config
     place = _device(device)
     kind = _dtype(dtype, place)
     from safetensors import SafetensorError
@@ -98,7 +100,7 @@ def load_model(
             source, use_safetensors=True, trust_remote_code=False, **options
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(_why_not(source, error)) from error
+        raise _failure(source, error) from error
     if adapter_source is not None:
         network = _with_adapter(network, adapter_source, train_adapter)
     batch_vision_attention(network)
@@ -107,26 +109,27 @@ def load_model(
         try:
             network = network.to(place)
         except RuntimeError as error:
-            raise InputError(_why_not(source, error)) from error
+            raise _failure(source, error) from error
     if quantisation == "int8":
         if place != "cpu":
             raise InputError("int8 works on the CPU only: drop it, or give --device cpu.")
         network = _dynamic_int8(network)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(train_adapter and "lora_" in name)
-    folder = Path(adapter_source or source)
-    prompt_config = prompt_config_of(source, adapter_source)
-    return Loaded(network, processor, prompt_config, folder if folder.is_dir() else None)
+    return Loaded(network, processor, prompt_config, folder)
 
 
-def _resolve(name: str | Path, what: str, marker: str) -> str:
-    """A folder that holds a model or adapter, or a name on the hub."""
+def _resolve(name: str | Path, what: str, marker: str) -> tuple[str, Path]:
+    """What transformers loads a model or adapter by, and the folder of its files.
+
+    For a name on the hub it is the folder in the hub's cache, which has only small files at first.
+    """
     text = str(name)
     folder = Path(text).expanduser()
     if folder.is_dir():
         if not (folder / marker).is_file():
             raise InputError(f"The folder '{text}' holds no {what}: it has no {marker}.")
-        return str(folder)
+        return str(folder), folder
     if folder == EMBEDDED:
         raise InputError(
             "This installation has no embedded model: give --model, a folder of a Qwen2.5-VL."
@@ -137,7 +140,23 @@ def _resolve(name: str | Path, what: str, marker: str) -> str:
         raise InputError(
             f"There is no folder '{text}', and it is no name on the hub (owner/name) either."
         )
-    return text
+    return text, _fetch_settings(text, what, marker)
+
+
+def _fetch_settings(name: str, what: str, marker: str) -> Path:
+    """The folder in the hub's cache with the JSON files of a repository.
+
+    transformers would fetch those that it knows; `texlens.json` is none of them.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=["*.json"]))
+    except Exception as error:
+        raise _failure(name, error, what) from error
+    if not (folder / marker).is_file():
+        raise InputError(f"The repository '{name}' on the hub holds no {what}: it has no {marker}.")
+    return folder
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -157,48 +176,31 @@ def read_config(folder: Path) -> dict[str, Any]:
     return document
 
 
-def _why_not(source: str, error: Exception, what: str = "model") -> str:
-    """Why a model or an adapter could not be loaded, in one sentence."""
-    folder, kinds, text = Path(source), _kinds(error), " ".join(str(error).split())
-    if "OutOfMemoryError" in kinds:
-        return f"The {what} '{source}' does not fit into the memory of the device: {text[:100]}"
-    if "No space left on device" in text or getattr(error, "errno", None) == errno.ENOSPC:
-        return (
-            f"The {what} '{source}' could not be fetched: the disk of the hub's cache is full. Make "
-            "room, or set HF_HOME to a folder on another disk."
+def _failure(source: str, error: Exception, what: str = "model") -> TexlensError:
+    """Why a model or an adapter could not be loaded."""
+    from safetensors import SafetensorError
+    from torch import OutOfMemoryError
+
+    folder, text, causes = Path(source), " ".join(str(error).split()), list(with_causes(error))
+    if any(isinstance(cause, OutOfMemoryError) for cause in causes):
+        return InputError(
+            f"The {what} '{source}' does not fit into the memory of the device: {text[:100]}"
         )
-    if "GatedRepoError" in kinds:
-        return (
-            f"The {what} '{source}' is gated: accept its licence at https://huggingface.co/{source} "
-            "and log in with `hf auth login`."
-        )
-    if "SafetensorError" in kinds:
-        return (
+    if any(isinstance(cause, SafetensorError) for cause in causes):
+        return InputError(
             f"The weights of '{source}' are damaged or cut short ({text[:100]}): copy or fetch them "
             "again."
         )
     if not folder.is_dir():
-        if "RepositoryNotFoundError" in kinds:
-            return (
-                f"The hub has no {what} '{source}' that you may see: check the name, or log in with "
-                "`hf auth login`."
-            )
-        return (
-            f"The {what} '{source}' is not in the local cache, and the hub could not be reached: give "
-            f"--{what} a local folder, or check the network."
-        )
+        otherwise = f"give --{what} a local folder, or check the network"
+        return explained(error, Asked(what, source, "loaded", otherwise=otherwise))
+    if what == "adapter":
+        return InputError(f"The adapter '{source}' cannot be used with this model: {text[:200]}")
     if not any(folder.glob("*.safetensors")):
-        return f"The folder '{source}' has no weights in safetensors form (other forms are unsafe)."
-    return f"The model in '{source}' cannot be loaded: {text[:200]}"
-
-
-def _kinds(error: BaseException | None) -> set[str]:
-    """The names of the classes of an error and of what caused it."""
-    kinds: set[str] = set()
-    while error is not None:
-        kinds |= {kind.__name__ for kind in type(error).__mro__}
-        error = error.__cause__ or error.__context__
-    return kinds
+        return InputError(
+            f"The folder '{source}' has no weights in safetensors form (other forms are unsafe)."
+        )
+    return InputError(f"The model in '{source}' cannot be loaded: {text[:200]}")
 
 
 def _with_adapter(network: Any, adapter: str, trainable: bool) -> Any:
@@ -216,12 +218,7 @@ def _with_adapter(network: Any, adapter: str, trainable: bool) -> Any:
                 network, adapter, is_trainable=trainable, use_safetensors=True
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        if not Path(adapter).is_dir():
-            raise InputError(_why_not(adapter, error, "adapter")) from error
-        raise InputError(
-            f"The adapter '{adapter}' cannot be used with this model: "
-            f"{' '.join(str(error).split())[:200]}"
-        ) from error
+        raise _failure(adapter, error, "adapter") from error
 
 
 def _device(name: str) -> str:
