@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, groupby
 from typing import Final
 
 import cv2
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from texlens.data.pictures.ink import Grey, Stroke
 
 _SUPERSAMPLING: Final = 2
+_VARYING: Final = 8  # points: a shorter stroke has one width
+_SMOOTHING: Final = np.full(5, 0.2)  # of the speed
 _FRACTION_BITS: Final = 4
 _MARGIN_PX: Final = 4
 MAX_HEIGHT_PX: Final = 420
@@ -69,17 +71,22 @@ def ink_on_white(
     canvas = np.full((size[1], size[0]), 255, dtype=np.uint8)
     line = float(rng.uniform(*pen.width)) * _SUPERSAMPLING * max(pixels_per_em / 28.0, 0.6) ** 0.7
     passes = int(rng.integers(0, 3))
-    for stroke in strokes:
-        points = (stroke - low) * scale + margin
-        widths = _widths(stroke, line, pen.speed)
-        for _ in range(passes if len(points) > 2 else 0):
-            points[1:-1] = (points[:-2] + 2 * points[1:-1] + points[2:]) / 4
-        fixed = np.round(points * (1 << _FRACTION_BITS)).astype(np.int32).reshape(-1, 1, 2)
-        if len(fixed) == 1:
-            fixed = np.repeat(fixed, 2, axis=0)
-        for start, end, width in widths:
-            part = fixed[start:end]
-            cv2.polylines(canvas, [part], False, 0, width, cv2.LINE_AA, _FRACTION_BITS)
+    # All strokes at once: a picture has dozens, and calls cost more than their arithmetic.
+    lengths = [len(stroke) for stroke in strokes]
+    points = (everything - low) * scale + margin
+    if passes and len(points) > 2:
+        inner = np.ones((len(points), 1), dtype=bool)  # the ends of a stroke stay where they are
+        last = np.cumsum(lengths) - 1
+        inner[last] = inner[last - lengths + 1] = False
+        for _ in range(passes):
+            smooth = (points[:-2] + 2 * points[1:-1] + points[2:]) / 4
+            points[1:-1] = np.where(inner[1:-1], smooth, points[1:-1])
+    fixed = np.round(points * (1 << _FRACTION_BITS)).astype(np.int32)
+    pieces = _pieces(everything, lengths, line, pen.speed)
+    for width, same in groupby(pieces, key=lambda piece: piece[2]):
+        parts = [fixed[start:end] for start, end, _ in same]
+        parts = [part if len(part) > 1 else np.repeat(part, 2, axis=0) for part in parts]
+        cv2.polylines(canvas, parts, False, 0, width, cv2.LINE_AA, _FRACTION_BITS)
     small = (size[0] // _SUPERSAMPLING, size[1] // _SUPERSAMPLING)
     grey = np.asarray(cv2.resize(canvas, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     tone = float(rng.uniform(*pen.tone))
@@ -91,18 +98,53 @@ def ink_on_white(
     return grey
 
 
-def _widths(stroke: Stroke, line: float, speed: float) -> list[tuple[int, int, int]]:
-    """Pieces of a stroke of one width each: from which point to which, in pixels."""
-    if not speed or len(stroke) < 8:
-        return [(0, max(len(stroke), 2), max(1, round(line)))]
-    steps = np.diff(stroke, axis=0)
-    lengths = np.hypot(steps[:, 0], steps[:, 1])
-    lengths = np.convolve(lengths, np.full(5, 0.2), mode="same")
-    usual = max(float(np.median(lengths)), 1e-9)
-    factor = np.clip((lengths + 0.2 * usual) / (1.2 * usual), 0.3, 3.0) ** -speed
-    widths = np.maximum(1, np.round(line * factor)).astype(int)
-    cuts = [0, *(np.flatnonzero(np.diff(widths)) + 1).tolist(), len(widths)]
-    return [(start, end + 1, int(widths[start])) for start, end in pairwise(cuts)]
+def _pieces(
+    points: Stroke, lengths: Sequence[int], line: float, speed: float
+) -> list[tuple[int, int, int]]:
+    """Pieces of strokes of one width each: from which point to which, in pixels.
+
+    Args:
+        points: of all strokes, one after another.
+        lengths: of the strokes, in points.
+        line, speed: of the pen.
+    """
+    usual_width = max(1, round(line))
+    whole = [
+        (end - n, end, usual_width) for end, n in zip(accumulate(lengths), lengths, strict=True)
+    ]
+    varying = [n >= _VARYING for n in lengths] if speed else []
+    if not any(varying):
+        return whole
+    steps = np.diff(points, axis=0)
+    far = np.hypot(steps[:, 0], steps[:, 1])
+    smooth, usual = [], []
+    for (start, end, _), varies in zip(whole, varying, strict=True):
+        if varies:
+            some = np.convolve(far[start : end - 1], _SMOOTHING, mode="same")
+            ordered = np.sort(some)
+            middle = len(some) // 2
+            median = (ordered[middle] + ordered[~middle]) / 2
+            smooth.append(some)
+            usual.append(max(float(median), 1e-9))
+    counts = [len(some) for some in smooth]
+    usually = np.repeat(usual, counts)
+    factor = np.clip((np.concatenate(smooth) + 0.2 * usually) / (1.2 * usually), 0.3, 3.0)
+    widths = np.maximum(1, np.round(line * factor**-speed)).astype(int)
+    pieces: list[tuple[int, int, int]] = []
+    at = 0
+    for (start, end, width), varies in zip(whole, varying, strict=True):
+        if not varies:
+            pieces.append((start, end, width))
+            continue
+        own = widths[at : at + end - start - 1]
+        at += len(own)
+        cuts = [0, *(np.flatnonzero(own[1:] != own[:-1]) + 1).tolist(), len(own)]
+        own_widths = own[cuts[:-1]].tolist()
+        pieces += [
+            (start + a, start + b + 1, w)
+            for a, b, w in zip(cuts, cuts[1:], own_widths, strict=False)
+        ]
+    return pieces
 
 
 def bounds(strokes: Sequence[Stroke]) -> NDArray[np.float64]:

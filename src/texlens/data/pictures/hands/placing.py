@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from texlens.data.pictures.hands.glyphs import Glyph
 from texlens.data.pictures.ink import Stroke
@@ -18,27 +17,30 @@ _OWN_SHARE: Final = 0.65  # how far a symbol keeps its writer's proportions
 _OWN_SIZE: Final = 0.4  # and its size
 
 
-def fitted_size(glyph: Glyph, char: str, size: NDArray[np.float64], scale: float) -> Stroke:
-    """The width and height, in em, of a symbol in a box of a `size`, in type of a `scale`."""
-    width, height = float(size[0]), float(size[1])
+def fitted_size(
+    glyph: Glyph, char: str, width: float, height: float, scale: float
+) -> tuple[float, float]:
+    """The width and height, in em, of a symbol in a box of such a size, in type of a `scale`."""
     if not glyph.width:  # our own strokes have no size
-        return np.array([width, max(height, 0.02)])
-    natural = np.array([glyph.width, glyph.height]) * _EM_SYMBOLS * scale
+        return width, max(height, 0.02)
+    own_width, own_height = glyph.width * _EM_SYMBOLS * scale, glyph.height * _EM_SYMBOLS * scale
     if char in _SMALL:
-        middle = (natural.max() * max(width, height)) ** 0.5
-        longest = min(middle, 1.5 * max(width, height))
-        return np.asarray(natural * (longest / natural.max()))
+        largest = max(own_width, own_height)
+        middle = (largest * max(width, height)) ** 0.5
+        factor = min(middle, 1.5 * max(width, height)) / largest
+        return own_width * factor, own_height * factor
     if width > _FLAT * height:
-        factor = width / natural[0]
-        tall = natural[1] * (factor**0.5 if factor < 1 else factor**0.25)
+        factor = width / own_width
+        tall = own_height * (factor**0.5 if factor < 1 else factor**0.25)
         if height > _SIGN * scale:  # an equals sign stays open
             tall = min(max(tall, 0.8 * height), 1.7 * height)
-        return np.array([width, tall])
+        return width, tall
+    height = max(height, 1e-6)
     # Writers make some symbols larger than print does, and no two of them alike.
-    tall = height * min(max((natural[1] / height) ** _OWN_SIZE, 0.75), 1.45)
-    free = natural[0] * tall / natural[1]
+    tall = height * min(max((own_height / height) ** _OWN_SIZE, 0.75), 1.45)
+    free = own_width * tall / own_height
     wide = free * (width / free) ** (1 - _OWN_SHARE)
-    return np.array([min(max(wide, 0.55 * width), 1.8 * width), tall])
+    return min(max(wide, 0.55 * width), 1.8 * width), tall
 
 
 def root(glyph: Glyph, low: Stroke, size: Stroke, sign: float) -> list[Stroke]:
