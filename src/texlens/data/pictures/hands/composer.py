@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from texlens.data.pictures.hands.glyphs import BAR, WORDS, Glyph, canonical
+from texlens.data.pictures.hands.open_hands import varied
 from texlens.data.pictures.hands.page import BOLD, DOUBLED, PLAIN, Manner, Page, Symbol
 from texlens.data.pictures.hands.writers import Hands
 from texlens.data.pictures.ink import Stroke
@@ -43,6 +44,8 @@ def compose(
         if not pool:
             return _missing(symbol.char)
         picked.append(pool[int(rng.integers(len(pool)))])
+    if hands.few:
+        picked = varied([symbol.char for symbol in symbols], picked, rng)
     page = Page(drawing, symbols, picked, manner, rng)
     ends: list[int] = []  # of each symbol: the strokes up to and with its own
     joined: list[int] = []

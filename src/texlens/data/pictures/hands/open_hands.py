@@ -26,7 +26,10 @@ from texlens.errors import InputError
 
 _STEP: Final = 0.06  # of a typical letter, between the points of a stroke
 _SLOW_ENDS: Final = 0.5  # how much closer the points are where a stroke begins and ends
+_BEND: Final = 0.055  # of a typical letter: deviation of a hand's form of a symbol from the font's
+_WOBBLE: Final = 0.032  # and of each symbol from that form
 _WAVES: Final = 3
+_LOOP: Final = 12  # points: shorter strokes are no loops
 _ROUND: Final = 0.5  # of a typical letter: a narrower symbol is bent less
 _THIN: Final = 0.3  # of its height: a narrower symbol has room beside it
 _STRETCHED: Final = frozenset("()[]{}|∥⌊⌋⌈⌉∑∏∫∬∭∮")  # as large as print's, of any natural size
@@ -101,60 +104,92 @@ def _as_written(stroke: Stroke) -> Stroke:
     return np.stack([np.interp(at, along, stroke[:, axis]) for axis in (0, 1)], axis=1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bend:
-    """A smooth displacement of the plane: a few slow waves, in sizes of a letter."""
+def varied(chars: Sequence[str], glyphs: Sequence[Glyph], rng: np.random.Generator) -> list[Glyph]:
+    """The symbols of a formula as one writer puts them down.
 
-    waves: NDArray[np.float64]
-    phases: NDArray[np.float64]
-    shifts: NDArray[np.float64]
-
-    @classmethod
-    def vary(cls, rng: np.random.Generator, size: float) -> _Bend:
-        return cls(
-            rng.normal(0.0, 2.5, (2, _WAVES)),
-            rng.uniform(0.0, 2 * np.pi, _WAVES),
-            rng.normal(0.0, size / _WAVES**0.5, (_WAVES, 2)),
-        )
-
-    def at(self, points: Stroke) -> Stroke:
-        return np.asarray(np.sin(points @ self.waves + self.phases) @ self.shifts)
-
-
-def varied(char: str, glyph: Glyph, rng: np.random.Generator, copies: int) -> list[Glyph]:
-    """How one writer writes a symbol: a form near `glyph`, and copies that differ a little."""
-    ends = np.cumsum([len(stroke) for stroke in glyph.strokes])[:-1]
-    points = np.concatenate(glyph.strokes) * [glyph.width, glyph.height]
+    Args:
+        chars: each symbol's character. Those of one character are bent in one way, and each a
+            little in a way of its own.
+        glyphs: how the hand of a font has them.
+    """
+    if not glyphs:
+        return []
+    strokes = [stroke for glyph in glyphs for stroke in glyph.strokes]
+    owner = np.repeat(np.arange(len(glyphs)), [len(glyph.strokes) for glyph in glyphs])
+    sizes = np.array([(glyph.width or 1.0, glyph.height or 1.0) for glyph in glyphs])
+    strokes = _left_open(strokes, sizes[owner], rng)
+    lengths = [len(stroke) for stroke in strokes]
+    of = np.repeat(owner, lengths)
+    points = np.concatenate(strokes) * sizes[of]
     # A line that is bent as much as a letter becomes another symbol: a 1 a parenthesis.
-    thin = 0.2 + 0.8 * min(1.0, min(glyph.width, glyph.height) / _ROUND)
-    own = points + _Bend.vary(rng, 0.08 * thin).at(points)
-    own[:, 0] -= rng.normal(0.0, 0.08) * own[:, 1]
-    own *= np.exp(rng.normal(0.0, [0.1, 0.07]))
-    forms = []
-    for _ in range(copies):
-        written = own + _Bend.vary(rng, 0.045 * thin).at(own)
-        form = _not_too_thin(glyph_of([_left_open(s, rng) for s in np.split(written, ends)]))
-        forms.append(Glyph(form.strokes, 0.0, 0.0) if char in _STRETCHED else form)
-    return forms
+    bent = 0.2 + 0.8 * np.minimum(1.0, sizes.min(axis=1) / _ROUND)
+    numbers = {char: number for number, char in enumerate(dict.fromkeys(chars))}
+    kind = np.array([numbers[char] for char in chars])
+    points += _waves(points, kind[of], len(numbers), rng) * (_BEND * bent)[of, None]
+    lean, stretch = (
+        rng.normal(0.0, 0.08, len(numbers)),
+        rng.normal(0.0, [0.1, 0.07], (len(numbers), 2)),
+    )
+    points[:, 0] -= lean[kind][of] * points[:, 1]
+    points *= np.exp(stretch)[kind][of]
+    points += _waves(points, of, len(glyphs), rng) * (_WOBBLE * bent)[of, None]
+    return _as_glyphs(chars, points, of, lengths, owner)
 
 
-def _not_too_thin(glyph: Glyph) -> Glyph:
-    """A glyph with room beside an upright line, which would be bent when it is fitted into a box."""
-    wide = _THIN * glyph.height
-    if glyph.height < _ROUND or glyph.width >= wide:
-        return glyph
-    share = glyph.width / wide
-    strokes = tuple(stroke * [share, 1.0] + [(1 - share) / 2, 0.0] for stroke in glyph.strokes)
-    return Glyph(strokes, wide, glyph.height)
+def _waves(points: Stroke, of: NDArray[np.int64], count: int, rng: np.random.Generator) -> Stroke:
+    """Smooth displacements of the plane, a few slow waves each, of deviation 1.
+
+    Args:
+        points: (n, 2), in sizes of a letter.
+        of: which of the `count` displacements each point has.
+    """
+    waves = rng.normal(0.0, 2.5, (count, 2, _WAVES))[of]
+    phases = rng.uniform(0.0, 2 * np.pi, (count, _WAVES))[of]
+    shifts = rng.normal(0.0, (2 / _WAVES) ** 0.5, (count, _WAVES, 2))[of]
+    heights = np.sin(points[:, :1] * waves[:, 0] + points[:, 1:] * waves[:, 1] + phases)
+    return np.asarray((heights[:, :, None] * shifts).sum(axis=1))
 
 
-def _left_open(stroke: Stroke, rng: np.random.Generator) -> Stroke:
-    """A loop whose end misses its beginning, as most do; other strokes as they are."""
-    if len(stroke) < 12 or np.abs(stroke[0] - stroke[-1]).max() > _CLOSED:
-        return stroke
-    over = int(rng.integers(-2, 4))
-    if over < 0:
-        return stroke[:over]
-    drift = np.linspace(0.0, 1.0, len(stroke))[:, None] ** 2 * rng.normal(0.0, 0.06, 2)
-    longer = np.concatenate([stroke, stroke[1 : 1 + over]])
-    return np.asarray(longer + np.concatenate([drift, np.repeat(drift[-1:], over, axis=0)]))
+def _as_glyphs(
+    chars: Sequence[str],
+    points: Stroke,
+    of: NDArray[np.int64],
+    lengths: Sequence[int],
+    owner: NDArray[np.int64],
+) -> list[Glyph]:
+    """Glyphs of points in sizes of a letter, each in the unit square of its own box."""
+    firsts = np.flatnonzero(np.diff(of, prepend=-1))
+    low = np.minimum.reduceat(points, firsts)
+    extent = np.maximum.reduceat(points, firsts) - low
+    # Flat and upright lines keep room beside them: fitted into a box, a little bend stays little.
+    size = np.maximum(extent, 0.03)
+    upright = size[:, 1] >= _ROUND
+    size[:, 0] = np.where(upright, np.maximum(size[:, 0], _THIN * size[:, 1]), size[:, 0])
+    unit = (points - (low - (size - extent) / 2)[of]) / size[of]
+    strokes: list[list[Stroke]] = [[] for _ in chars]
+    end = 0
+    for glyph, length in zip(owner.tolist(), lengths, strict=True):
+        strokes[glyph].append(unit[end : end + length])
+        end += length
+    return [
+        Glyph(tuple(own), *((0.0, 0.0) if char in _STRETCHED else (width, height)))
+        for char, own, (width, height) in zip(chars, strokes, size.tolist(), strict=True)
+    ]
+
+
+def _left_open(strokes: Sequence[Stroke], sizes: Stroke, rng: np.random.Generator) -> list[Stroke]:
+    """Loops whose end misses their beginning, as most do; other strokes as they are."""
+    gaps = np.array([stroke[0] - stroke[-1] for stroke in strokes]) * sizes
+    closed = np.abs(gaps).max(axis=1) <= _CLOSED
+    opened = list(strokes)
+    for number in np.flatnonzero(closed).tolist():
+        stroke = strokes[number]
+        if len(stroke) < _LOOP:
+            continue
+        over = int(rng.integers(-2, 4))
+        if over > 0:
+            stroke = np.concatenate([stroke, stroke[1 : 1 + over]])
+        drift = np.linspace(0.0, 1.0, len(stroke))[:, None] ** 2
+        moved = stroke + drift * (rng.normal(0.0, 0.06, 2) / sizes[number])
+        opened[number] = moved[: over or None] if over < 0 else moved
+    return opened

@@ -20,14 +20,13 @@ from texlens.data.pictures.hands.glyphs import (
     parts_of,
     without_odd,
 )
-from texlens.data.pictures.hands.open_hands import OpenHand, varied
+from texlens.data.pictures.hands.open_hands import OpenHand
 from texlens.data.pictures.ink import Ink
 
 _LENDERS = 6  # a symbol that a writer lacks is from one of so many whose hands are alike
 _CHOICES = 6  # writers among whom the one with most of a formula's symbols is taken
 _MIXED = 0.2  # of few hands' symbols: taken from a like hand, so that hands are not all the same
 _OTHER_FORMS = 0.4  # of the symbols that people write in other forms than fonts
-_FORMS = 2  # in which a hand of few writes a symbol in one formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class Hands:
         forms = other_forms(char)
         if found and forms and rng.random() < _OTHER_FORMS:
             found = self._in_form(writer, forms[int(rng.integers(len(forms)))], found[0], rng)
-        return varied(char, found[0], rng, _FORMS) if found else []
+        return list(found[:1])
 
     def _in_form(
         self, writer: int, parts: Sequence[Part], usual: Glyph, rng: np.random.Generator
