@@ -66,12 +66,12 @@ def load_model(
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    source, folder = _resolve(EMBEDDED if model is None else model, "model", "config.json")
+    source, folder = locate(EMBEDDED if model is None else model, "model", "config.json")
     read_config(folder)
     adapter_source = None
     prompt_config = load_prompt_config(folder) or PromptConfig(base=source)
     if adapter is not None:
-        adapter_source, folder = _resolve(adapter, "adapter", "adapter_config.json")
+        adapter_source, folder = locate(adapter, "adapter", "adapter_config.json")
         prompt_config = load_prompt_config(folder) or prompt_config
     place = _device(device)
     kind = _dtype(dtype, place)
@@ -119,10 +119,11 @@ def load_model(
     return Loaded(network, processor, prompt_config, folder)
 
 
-def _resolve(name: str | Path, what: str, marker: str) -> tuple[str, Path]:
+def locate(name: str | Path, what: str, marker: str) -> tuple[str, Path]:
     """What transformers loads a model or adapter by, and the folder of its files.
 
     For a name on the hub it is the folder in the hub's cache, which has only small files at first.
+    `marker` is a file that the folder must have.
     """
     text = str(name)
     folder = Path(text).expanduser()

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from texlens.errors import InputError
-from texlens.model.load import load_model
+from texlens.model.card import write_merged_card
+from texlens.model.load import load_model, locate
 from texlens.model.small import missing_prompt_config
 from texlens.runs import provenance, write_json
 
@@ -26,11 +27,11 @@ def merge_adapter(
     model: str | Path | None = None,
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
 ) -> dict[str, Any]:
-    """Write the merged model with processor and prompt configuration into an empty folder.
+    """Write the merged model with processor, prompt configuration and a draft of its card.
 
     Args:
         adapter: the folder of the adapter.
-        out: the folder to write.
+        out: the folder to write, which is empty.
         model: the base; None: the one that the adapter names.
         dtype: of the written weights. Each sum is computed in float32 and rounded once. `auto` is
             the type of the base's weights.
@@ -40,11 +41,13 @@ def merge_adapter(
 
     Raises:
         InputError: base or adapter cannot be loaded.
+        TexlensError: the hub cannot be reached.
     """
     base = model if model is not None else base_of(adapter)
-    kind = _stored_dtype(base) if dtype == "auto" else dtype
-    loaded = load_model(base, adapter, dtype=kind, device="cpu")
-    if loaded.prompt_config.pixels_per_em is None and (advice := missing_prompt_config(Path(base))):
+    source, folder = locate(base, "model", "config.json")
+    kind = _stored_dtype(folder) if dtype == "auto" else dtype
+    loaded = load_model(source, adapter, dtype=kind, device="cpu")
+    if loaded.prompt_config.pixels_per_em is None and (advice := missing_prompt_config(folder)):
         warnings.warn(advice, stacklevel=2)  # the merged folder will have the default prompt
     network = merged(loaded.model)
     network.save_pretrained(out)
@@ -57,6 +60,7 @@ def merge_adapter(
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "versions": provenance("torch", "transformers", "peft"),
     }
+    write_merged_card(out, Path(adapter).expanduser(), loaded.prompt_config, record)
     write_json(out / MARKER, record)
     return record
 
@@ -104,9 +108,9 @@ def base_of(adapter: str | Path) -> str:
     return str(named)
 
 
-def _stored_dtype(model: str | Path) -> str:
+def _stored_dtype(folder: Path) -> str:
     """The type of a base's weights, by its configuration."""
     from transformers import AutoConfig
 
-    kind = getattr(AutoConfig.from_pretrained(model), "dtype", None)
+    kind = getattr(AutoConfig.from_pretrained(folder), "dtype", None)
     return str(kind).removeprefix("torch.") if kind is not None else "float32"

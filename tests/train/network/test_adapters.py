@@ -13,9 +13,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from texlens.data.parquet import read_examples
+from texlens.errors import InputError
 from texlens.model.load import load_model
 from texlens.model.merge import merge_adapter
 from texlens.model.qwen_shapes import build_on_meta
+from texlens.model.sharing import push
 from texlens.reading import Reader
 from texlens.train.network.adapters import (
     count_parameters,
@@ -104,6 +106,11 @@ def test_adapter_on_base_merged_and_stock_read_the_same(
     assert [r.latex for r in merged.read_many(images)] == read
     assert merged.prompt_config == tuned.prompt_config
     assert record["dtype"] == "float32"
+    card = (tmp_path / "merged" / "README.md").read_text()
+    assert "rows" in card  # the data, from the card of the adapter
+    assert card.count('Reader("this folder")') == card.count("## Use") == 1
+    with pytest.raises(InputError, match="is the draft of a card"):
+        push(tmp_path / "merged", "me/merged")
 
     plain = Qwen2_5_VLForConditionalGeneration.from_pretrained(config.model, dtype=torch.float32)
     stock = PeftModel.from_pretrained(plain, str(tmp_path / "run" / "adapter")).eval()

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import ModelCard
 
+from texlens.model.card import base_in_words, metadata, usage
+from texlens.model.prompt_config import PromptConfig
 from texlens.runs import write_text
 from texlens.tables import markdown_table, number
 
 
 def write_card(path: Path, summary: dict[str, Any]) -> None:
     """Write a run's `README.md`, with the Hub's metadata, from the content of its `run.json`."""
-    base, licence = summary["prompt_config"]["base"], summary["prompt_config"]["licence"]
+    prompt_config = PromptConfig.model_validate(summary["prompt_config"])
     is_adapter = summary["config"]["lora"] is not None
-    is_custom = " " in licence  # a name, not an identifier of the Hub
-    reader_arguments = 'adapter="this folder"' if is_adapter else '"this folder"'
-    if is_adapter and base:
-        reader_arguments = f"{base!r}, {reader_arguments}"
     template = resources.files(__package__) / "templates" / "model_card.md"
     card = ModelCard.from_template(
-        ModelCardData(
-            base_model=base if re.fullmatch(r"[\w-]+/[\w.-]+", base) else None,
-            library_name="peft" if is_adapter else "transformers",
-            license="other" if is_custom else licence.lower() or None,
-            license_name=licence if is_custom else None,
-            pipeline_tag="image-to-text",
-            tags=["latex-ocr", "texlens"],
-        ),
+        metadata(prompt_config, is_adapter=is_adapter),
         template_str=template.read_text(encoding="utf-8"),
-        **summary | {"base": base or "the small model that comes with TexLens"},
+        **summary | {"base": base_in_words(prompt_config)},
         data_table=_data_table(summary["data"]["files"]),
         dev_table=_dev_table(summary),
-        reader_arguments=reader_arguments,
+        usage=usage(prompt_config, is_adapter=is_adapter),
     )
     write_text(path, f"{card}\n")
 
