@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 from texlens.workers import program
 
 PACKAGE = __package__
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
+)
 
 
 class Reply(NamedTuple):

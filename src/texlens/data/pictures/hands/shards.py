@@ -70,8 +70,9 @@ class ComposedShards:
             for start in range(0, len(layouts), _LAYOUTS):
                 batch = layouts[start : start + _LAYOUTS]
                 for formula, drawing in zip(batch, get_engine().draw(batch), strict=True):
+                    reference = " ".join(normalize(formula).split())
                     for _ in range(copies):
-                        rendered.append(_picture(formula, drawing, hands, _generator(random)))
+                        rendered.append(_picture(reference, drawing, hands, _generator(random)))
             return rendered[: len(formulas)] if copies > 1 else rendered
 
         return make
@@ -82,10 +83,9 @@ def _generator(random: Random) -> np.random.Generator:
 
 
 def _picture(
-    formula: str, drawing: Drawing | Failure, hands: Hands, rng: np.random.Generator
+    reference: str, drawing: Drawing | Failure, hands: Hands, rng: np.random.Generator
 ) -> Rendered:
     """One formula by one hand, with one pen on one paper."""
-    reference = " ".join(normalize(formula).split())
     if isinstance(drawing, Failure):
         return Dropped(reference, drawing.message, _STYLE)
     strokes = compose(drawing, hands, rng)
