@@ -16,8 +16,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from renderers import processor_seconds
 
+from renderers import processor_seconds
 from texlens.data.corpora.crohme import Crohme
 from texlens.data.formulas.sources import FormulaSource
 from texlens.data.pictures.hands.open_hands import read_hands
