@@ -16,11 +16,11 @@ from texlens.model.prompt_config import PROMPTS, PromptConfig
 from texlens.records import Example
 from texlens.render import png_many
 from texlens.train.config import load_recipe, recipe_names
-from texlens.train.grpo import prefilter as grpo_prefilter
 from texlens.train.grpo.prefilter import PASS_RATES, prefilter
 from texlens.train.grpo.prompts import prepare_prompts, within_limit
 from texlens.train.grpo.sampling.base import Sampling
 from texlens.train.grpo.settings import GrpoConfig
+from texlens.train.rewards import functions
 from texlens.train.rewards.functions import RewardSettings
 from texlens.train.sft.settings import SftConfig
 
@@ -113,7 +113,7 @@ def choose(loaded: Loaded, parquet: Path, out: Path, **settings: Any) -> Any:
 def answer_right(times: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let the answers to a reference be right so many times of 4; the numbers of answers per call."""
     calls: list[int] = []
-    honest = grpo_prefilter.score_completions
+    honest = functions.score_completions
 
     def score(texts: list[str], references: list[str], **rest: Any) -> Any:
         calls.append(len(texts))
@@ -122,7 +122,7 @@ def answer_right(times: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> list
         ]
         return honest(texts, references, **(rest | {"completion_ids": None}))
 
-    monkeypatch.setattr(grpo_prefilter, "score_completions", score)
+    monkeypatch.setattr(functions, "score_completions", score)
     return calls
 
 

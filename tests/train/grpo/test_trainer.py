@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 from texlens.model.load import Loaded, load_model
+from texlens.train.grpo.completions import CompletionLog
+from texlens.train.grpo.groups import by_length
 from texlens.train.grpo.sampling.base import Sampling
 from texlens.train.grpo.sampling.graphed import GraphedSampler
 from texlens.train.grpo.sampling.sampler import sample_by_generate
@@ -22,7 +24,7 @@ from texlens.train.grpo.trainer import (
     different_pictures,
     encode_each_picture_once,
 )
-from texlens.train.rewards.functions import BatchRewards, RewardSettings
+from texlens.train.rewards.functions import BatchRewards, RewardSettings, ScoredCompletion
 
 SIZES = ((96, 32), (160, 48), (32, 32), (64, 96))
 """Width and height in pixels of pictures that share no grid."""
@@ -107,23 +109,28 @@ def tokens_of(loaded: Loaded) -> tuple[tuple[int, ...], tuple[int, ...]]:
     )
 
 
-@pytest.mark.parametrize("micro_batch", [8, 3, 1])
+@pytest.mark.parametrize(("micro_batch", "by_trl"), [(8, False), (3, False), (1, False), (3, True)])
 def test_a_completion_has_the_log_probability_of_a_pass_with_its_own_picture(
-    model_folder: Path, tmp_path: Path, micro_batch: int
+    model_folder: Path, tmp_path: Path, micro_batch: int, by_trl: bool
 ) -> None:
     """TRL 1.4.0 gave completions the pictures of others when sizes were mixed, in silence."""
     loaded = loaded_in_fp32(model_folder)
     model = adapted(loaded.model)
     run = trainer(loaded, model, tmp_path)
+    run.by_trl = by_trl
     rows = [run.train_dataset[place] for place in (0, 0, 1, 1, 2, 2, 3, 3)]
     batch = run._generate_and_score_completions(rows)
-    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
-    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
-    logps, _, _ = run._get_per_token_logps_and_entropies(
-        run.model, ids, mask, batch["completion_ids"].shape[1], batch_size=micro_batch,
-        pixel_values=batch["pixel_values"], image_grid_thw=batch["image_grid_thw"],
-        num_images=batch["num_images"], mm_token_type_ids=batch["mm_token_type_ids"],
-    )  # fmt: skip
+    if by_trl:  # with vLLM and sharded weights
+        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+        mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+        logps, _, _ = run._get_per_token_logps_and_entropies(
+            run.model, ids, mask, batch["completion_ids"].shape[1], batch_size=micro_batch,
+            pixel_values=batch["pixel_values"], image_grid_thw=batch["image_grid_thw"],
+            num_images=batch["num_images"], mm_token_type_ids=batch["mm_token_type_ids"],
+        )  # fmt: skip
+    else:
+        run.args.per_device_train_batch_size = micro_batch
+        logps = run._log_probs(run.model, batch)
     alone = adapted(load_model(model_folder, device="cpu").model)  # untouched by the trainer
     images = pictures()
     for row, place in enumerate((0, 0, 1, 1, 2, 2, 3, 3)):
@@ -193,6 +200,17 @@ def by_fixed_cache(model: Any, *arguments: Any) -> list[list[int]]:
     return GraphedSampler(model).sample(*arguments)
 
 
+class FilledSampler(GraphedSampler):
+    """Fills batches up to powers of two, as on a GPU."""
+
+    def _rows_for(self, answers: int) -> int:
+        return 1 << (answers - 1).bit_length()
+
+
+def by_filled_batches(model: Any, *arguments: Any) -> list[list[int]]:
+    return FilledSampler(model).sample(*arguments)
+
+
 Sampled = Callable[..., list[list[int]]]
 
 
@@ -230,7 +248,7 @@ def test_answers_are_sampled_with_the_probabilities_of_the_adapted_model(
     assert other > 0.2, "the two pictures must differ for this test to tell them apart"
 
 
-@pytest.mark.parametrize("sampled", [by_fixed_cache, sample_by_generate])
+@pytest.mark.parametrize("sampled", [by_fixed_cache, by_filled_batches, sample_by_generate])
 def test_sampled_answers_are_those_of_generate_when_it_is_cold(
     model_folder: Path, sampled: Sampled
 ) -> None:
@@ -263,3 +281,64 @@ def test_the_trainer_samples_from_the_weights_it_has_now(
             parameter.data.neg_()
     after = run._generate_and_score_completions(rows)["completion_ids"]
     assert before.tolist() != after.tolist()
+
+
+class RightOf(BatchRewards):
+    """1 for an answer of an even number of tokens to a picture that is not named, else 0."""
+
+    def __init__(self, dead: set[str]) -> None:
+        super().__init__({"exact": 1.0})
+        self.dead = dead
+
+    def score(
+        self,
+        completions: Sequence[Any],
+        solution: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]] | None = None,
+    ) -> list[ScoredCompletion]:
+        assert completion_ids is not None
+        self.last = [
+            ScoredCompletion("", "", of, {"exact": float(of not in self.dead and number % 2 == 0)})
+            for number, of in enumerate(solution)
+        ]
+        return self.last
+
+
+def test_groups_without_variance_are_replaced_by_other_prompts(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    loaded = loaded_in_fp32(model_folder)
+    run = trainer(loaded, adapted(loaded.model), tmp_path, per_device_train_batch_size=4)
+    run.train_dataset = run.train_dataset.map(lambda row: row | {"solution": row["id"]})
+    rows = [run.train_dataset[place] for place in (0, 0, 1, 1)]
+
+    run.rewards = RightOf({"1"})
+    unchanged = run._generate_and_score_completions(rows)
+    assert unchanged["advantages"].abs().gt(0).tolist() == [True, True, False, False]
+
+    run.resampling_rounds = 1
+    batch = run._generate_and_score_completions(rows)
+    assert batch["advantages"].abs().gt(0).all(), "pictures 2 and 3 are alive"
+    again = run._generate_and_score_completions(rows)
+    assert again["prompt_ids"].tolist() == batch["prompt_ids"].tolist(), "chosen by the step"
+
+    run.rewards, run.resampling_rounds = RightOf({"1", "2", "3"}), 5  # there are four prompts
+    batch = run._generate_and_score_completions(rows)
+    assert batch["advantages"].abs().gt(0).tolist() == [True, True, False, False]
+    assert batch["completion_mask"].sum(1).gt(0).tolist() == [True, True, False, False]
+    assert batch["num_items_in_batch"] == batch["completion_mask"][:2].sum()
+    run.current_gradient_accumulation_steps = 1
+    assert torch.isfinite(run.compute_loss(run.model, by_length(batch)))
+
+
+def test_the_log_has_the_share_of_dead_groups_of_all_that_were_sampled(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    loaded = loaded_in_fp32(model_folder)
+    run = trainer(loaded, adapted(loaded.model), tmp_path, per_device_train_batch_size=4)
+    run.train_dataset = run.train_dataset.map(lambda row: row | {"solution": row["id"]})
+    run.rewards, run.resampling_rounds = RightOf({"1", "2", "3"}), 5
+    run.completions = CompletionLog(tmp_path, run.rewards.by_name, page_steps=0)
+    run._generate_and_score_completions([run.train_dataset[place] for place in (0, 0, 1, 1)])
+    assert run._metrics["train"]["texlens/dead_groups"] == [0.75]
+    assert len((tmp_path / "rewards.jsonl").read_text().splitlines()) == 8

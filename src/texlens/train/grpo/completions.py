@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 RECORDS = "rewards.jsonl"
 PAGES = "completions"
 GROUPS_SHOWN = 8
-_SAME = 1e-8  # totals closer than this are equal, as in TRL
+SAME = 1e-8
+"""Totals closer than this are equal, as in TRL."""
 _MIN_GROUPS = 20  # for a warning about dead ones
 
 
@@ -110,7 +111,7 @@ class CompletionLog:
     ) -> dict[str, float]:
         totals = [s.total(self.weights) for s in scored]
         spreads = [pstdev([totals[i] for i in group]) for group in groups.values()]
-        dead = [spread < _SAME for spread in spreads]
+        dead = [spread < SAME for spread in spreads]
         right = [all(scored[i].exact for i in group) for group in groups.values()]
         self._recent.extend(zip(dead, right, strict=True))
         measures = ("validity_bonus", "similarity", "exact", "tokens", "finished")
@@ -166,7 +167,7 @@ class CompletionLog:
         reference = group[0].reference
         return {
             "id": prompt.id,
-            "dead": best_first[0][0] - best_first[-1][0] < _SAME,
+            "dead": best_first[0][0] - best_first[-1][0] < SAME,
             "picture": _picture_address(prompt.picture),
             "reference": reference,
             "rendered_reference": rendered.get(reference),

@@ -17,11 +17,12 @@ import torch
 from texlens.errors import InputError
 from texlens.model.load import Loaded
 from texlens.runs import progress, write_json_lines
+from texlens.train.grpo.groups import open_groups, sample_answers, score_answers
 from texlens.train.grpo.prompts import Prompts
 from texlens.train.grpo.sampling.base import Sampling
 from texlens.train.grpo.sampling.sampler import Sampler
 from texlens.train.grpo.settings import GrpoConfig
-from texlens.train.rewards.functions import RewardSettings, score_completions
+from texlens.train.rewards.functions import BatchRewards, RewardSettings
 from texlens.train.run.curves import append_log, read_log
 from texlens.train.run.processes import (
     from_main,
@@ -75,40 +76,24 @@ def prefilter(
     ]
     if missing and is_main_process():
         write_json_lines(path, known.values())  # without the line that a kill cut short
-    processor = loaded.processor
-    text = processor.apply_chat_template(
-        loaded.prompt_config.messages(), tokenize=False, add_generation_prompt=True
-    )
-
-    sampler = Sampler(loaded.model)
+    sampler, rewards = Sampler(loaded.model), BatchRewards({"layout": 1.0}, settings)
 
     def answered(number: int, places: list[int]) -> list[dict[str, Any]]:
         """The records of a batch of prompts."""
         torch.manual_seed(config.seed + number)  # the same answers in a run that was resumed
-        rows = table[places]
-        inputs = processor(
-            text=[text] * len(places), images=rows["image"], padding=True,
-            return_tensors="pt",
-        ).to(loaded.model.device)  # fmt: skip
-        repeats = [row for row in range(len(places)) for _ in range(count)]
-        answers = sampler.sample(dict(inputs), repeats, sampling)
-        references = rows["solution"]
-        scored = score_completions(
-            processor.tokenizer.batch_decode(answers, skip_special_tokens=True),
-            [references[row] for row in repeats],
-            rewards=("layout",),
-            settings=settings,
-            completion_ids=answers,
+        groups = open_groups(
+            loaded.processor, [row for row in table.select(places) for _ in range(count)]
         )
-        right = [s.exact or s.rewards["layout"] >= _LOOKS_EQUAL for s in scored]
+        sample_answers(groups, sampler, sampling, loaded.processor.tokenizer)
+        score_answers(groups, rewards, loaded.processor.tokenizer)
         return [
             {
-                "id": name,
+                "id": group.row["id"],
                 "answers": count,
-                "right": sum(right[row * count : (row + 1) * count]),
+                "right": sum(s.exact or s.rewards["layout"] >= _LOOKS_EQUAL for s in group.scored),
                 "temperature": config.temperature,
             }
-            for row, name in enumerate(rows["id"])
+            for group in groups
         ]
 
     processes = process_count()

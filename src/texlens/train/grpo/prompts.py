@@ -63,10 +63,12 @@ class Prompts:
             {"role": "system", "content": self.prompt_config.system},
             {"role": "user", "content": self.prompt_config.instruction},
         ]
+        # A batch has every picture once for each answer of its group.
+        opened = {content: open_picture(content) for content in set(rows["picture"])}
         return {
             "id": self._ids(rows["id"], rows["file"]),
             "prompt": [messages for _ in rows["id"]],
-            "image": [open_picture(content) for content in rows["picture"]],
+            "image": [opened[content] for content in rows["picture"]],
             "solution": rows["latex"],
         }
 

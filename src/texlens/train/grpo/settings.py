@@ -48,6 +48,10 @@ class GrpoConfig(FineTuningConfig):
     `adapter_use`: an `adapter` is trained on ("continue"), or merged into the base, which is
     written into the run's folder, and a new one is trained ("merge").
 
+    `resampling_rounds` is DAPO's dynamic sampling (arXiv:2503.14476): a prompt whose answers all have
+    the same total teaches nothing; it is dropped, and another one is answered in its place, so many
+    times a step. Then each process must have whole groups.
+
     A page of completions is written every `completion_page_steps` steps.
 
     A run with dev sets ends with its best weights when at two evaluations in a row the metric that
@@ -63,6 +67,7 @@ class GrpoConfig(FineTuningConfig):
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_prompt_length: int = Field(default=600, gt=0)
     mask_truncated_completions: bool = False
+    resampling_rounds: int = Field(default=0, ge=0)
     beta: float = Field(default=0.0, ge=0)
     epsilon: float = Field(default=0.2, gt=0)
     epsilon_high: float | None = Field(default=None, gt=0)  # DAPO's clip-higher
@@ -86,6 +91,8 @@ class GrpoConfig(FineTuningConfig):
             raise ValueError("rewards: all weights are 0")
         if self.adapter_use == "merge" and (self.adapter is None or self.lora is None):
             raise ValueError("adapter_use: merge needs an adapter to merge, and lora for a new one")
+        if self.resampling_rounds and self.use_vllm:
+            raise ValueError("resampling_rounds: not with use_vllm")
         if any(file.mixing_ratio is not None for file in self.data):
             raise ValueError("data: GRPO takes every file whole, without mixing_ratio")
         return self
@@ -99,5 +106,11 @@ class GrpoConfig(FineTuningConfig):
                 f"gradient_accumulation_steps {self.gradient_accumulation_steps} x {processes} "
                 f"processes = {answers} answers a step is no multiple of num_generations, "
                 f"{self.num_generations}: change one of them."
+            )
+        if self.resampling_rounds and self.examples_per_step() % self.num_generations:
+            raise InputError(
+                f"resampling_rounds needs whole groups on each process: "
+                f"{self.examples_per_step()} answers are no multiple of num_generations, "
+                f"{self.num_generations}."
             )
         return answers // self.num_generations

@@ -110,6 +110,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
         rewards=BatchRewards(config.rewards, settings),
         sampling=sampling,
         completions=completions,
+        resampling_rounds=config.resampling_rounds,
     )
     collapse = (
         [CollapseCallback(run, config.eval_steps, config.collapse_drop)]

@@ -27,8 +27,8 @@ MAX_RENDERED_CHARACTERS = 2_000
 MAX_RENDERED_DEPTH = 40  # as `engine.limits.nesting` counts; im2latex has 7
 
 FAULT = "fault"
-_WORKERS = min(4, os.cpu_count() or 1)
-_PAIRS_A_JOB = 32
+_WORKERS = os.cpu_count() or 1
+_PAIRS_A_JOB = 16
 
 # Rendered before the first answer, so that V8 has compiled what it will need.
 _WARM_UP = (

@@ -3,7 +3,8 @@
 Transformers' `generate` starts some five thousand small kernels for each token, which take the CPU a
 tenth of a second whatever the number of answers. Here the pass over one token, with the choice of the
 next, is recorded once as a CUDA graph and replayed for each token; on a CPU it runs as it is. Ended
-answers leave the batch when half of it has ended.
+answers leave the batch when half of it has ended. On a GPU a batch is filled up to a power of two, so that
+few passes are recorded, and all of them use the same memory.
 
 The weights are a copy of the language model in the type of its arithmetic: adapters are added, and
 weights of 4 bits unpacked once a step, not once a token. Layers without an adapter are shared with
@@ -12,6 +13,7 @@ the network in training.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,7 @@ from texlens.train.grpo.sampling.base import Sampling, up_to_end
 from texlens.train.network.adapters import base_model
 
 _SLOTS = 64  # caches grow in such steps, so that few sizes occur
+_SPARE = 1.25  # of the room for a cache: the next batch may need more
 _CHECK = 16  # tokens between two looks at which answers have ended
 
 
@@ -33,15 +36,14 @@ class FixedCache:
     """Keys and values of fixed size (rows, key heads, slots, head width) for each layer.
 
     Attention writes the slot that `slot` names, a tensor, so that a recorded pass serves every slot.
+    The memory is that of `room`, one tensor for each layer's keys and then its values.
     """
 
-    def __init__(self, config: Any, rows: int, slots: int, like: Tensor) -> None:
-        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        shape = (rows, config.num_key_value_heads, slots, head)
-        layers = range(config.num_hidden_layers)
-        self.keys = [like.new_zeros(shape) for _ in layers]
-        self.values = [like.new_zeros(shape) for _ in layers]
-        self.slot = torch.zeros(1, dtype=torch.long, device=like.device)
+    def __init__(self, config: Any, rows: int, slots: int, room: Sequence[Tensor]) -> None:
+        shape = (rows, config.num_key_value_heads, slots, _head_width(config))
+        parts = [part[: math.prod(shape)].view(shape) for part in room]
+        self.keys, self.values = parts[::2], parts[1::2]
+        self.slot = torch.zeros(1, dtype=torch.long, device=room[0].device)
 
     def update(self, key: Tensor, value: Tensor, layer: int, *_: Any) -> tuple[Tensor, Tensor]:
         """Write one token's key and value, and return those of all slots; as transformers' caches."""
@@ -81,6 +83,7 @@ class GraphedSampler:
         self.text = self._copied()
         self._recorded: dict[tuple[int, int, int], tuple[_State, FixedCache, Any]] = {}
         self._sampling: Sampling | None = None
+        self._room: list[Tensor] = []
 
     def _copied(self) -> Any:
         """The language model with buffers of its own for the layers that change."""
@@ -187,10 +190,17 @@ class GraphedSampler:
         if self._sampling != sampling:
             self._recorded.clear()
             self._sampling = sampling
+        weight, device = self.source.embed_tokens.weight, self.base.device
+        size = rows * slots * self.config.num_key_value_heads * _head_width(self.config)
+        if not self._room or len(self._room[0]) < size:
+            self._recorded.clear()  # they use the old memory
+            self._room.clear()
+            size = int(size * _SPARE) if self._records else size
+            count = 2 * self.config.num_hidden_layers
+            self._room = [weight.new_zeros(size) for _ in range(count)]
         key = (rows, slots, sampling.max_new_tokens)
         if key not in self._recorded:
-            weight, device = self.source.embed_tokens.weight, self.base.device
-            cache = FixedCache(self.config, rows, slots, weight)
+            cache = FixedCache(self.config, rows, slots, self._room)
             state = _State(
                 tokens=torch.zeros(rows, dtype=torch.long, device=device),
                 positions=torch.zeros(rows, dtype=torch.long, device=device),
@@ -210,7 +220,7 @@ class GraphedSampler:
         def advance() -> None:
             self._advance(state, cache, sampling)
 
-        if state.tokens.device.type != "cuda":
+        if not self._records:
             return advance
         stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
         # A resumed run records again, and must sample the same answers.
@@ -227,6 +237,15 @@ class GraphedSampler:
 
     # ---- a batch --------------------------------------------------------------------------------
 
+    @property
+    def _records(self) -> bool:
+        """Whether passes are recorded: on a GPU."""
+        return bool(self.base.device.type == "cuda")
+
+    def _rows_for(self, answers: int) -> int:
+        """The rows of a batch for so many answers."""
+        return 1 << (answers - 1).bit_length() if self._records else answers
+
     @torch.no_grad()
     def sample(
         self, inputs: dict[str, Tensor], repeats: Sequence[int], sampling: Sampling
@@ -236,8 +255,10 @@ class GraphedSampler:
         logits, positions, prompts = self._prompts(inputs)
         width = inputs["input_ids"].shape[1]
         slots = -(-(width + sampling.max_new_tokens) // _SLOTS) * _SLOTS
-        rows = torch.tensor(repeats, device=self.base.device)
-        state, cache, advance = self._slots_for(len(repeats), slots, sampling)
+        size = self._rows_for(len(repeats))
+        filled = [*repeats, *[repeats[0]] * (size - len(repeats))]
+        rows = torch.tensor(filled, device=self.base.device)
+        state, cache, advance = self._slots_for(size, slots, sampling)
         for layer, (keys, values) in enumerate(zip(cache.keys, cache.values, strict=True)):
             found: Any = prompts.layers[layer]
             keys[:, :, :width], values[:, :, :width] = found.keys[rows], found.values[rows]
@@ -249,6 +270,7 @@ class GraphedSampler:
         seen = inputs["attention_mask"].to(self.base.device)[rows].bool()
         state.mask[:, 0, 0, :width].masked_fill_(seen, 0.0)
         self._choose(logits[rows], state, sampling)
+        state.done[len(repeats) :] = True  # they only fill the batch
 
         places = list(range(len(repeats)))  # the answer of each row
         answers: list[list[int]] = [[] for _ in repeats]
@@ -257,34 +279,42 @@ class GraphedSampler:
                 going = (~state.done).nonzero()[:, 0]
                 if not len(going):
                     break
-                if len(going) <= len(places) // 2:
+                size = self._rows_for(len(going))
+                if size <= len(state.done) // 2:
                     self._collect(state, places, answers, sampling)
                     places = [places[row] for row in going.tolist()]
-                    moved = self._slots_for(len(going), slots, sampling)
-                    self._move(state, cache, going, *moved[:2])
-                    state, cache, advance = moved
+                    going = torch.cat([going, going[:1].expand(size - len(going))])
+                    # Copies: the next cache is in the same memory, and recording writes into it.
+                    rows_going = [tensor[going] for tensor in _by_row(state, cache)]
+                    count_now, slot = state.count, cache.slot
+                    state, cache, advance = self._slots_for(size, slots, sampling)
+                    for tensor, values in zip(_by_row(state, cache), rows_going, strict=True):
+                        tensor.copy_(values)
+                    state.count.copy_(count_now)
+                    cache.slot.copy_(slot)
+                    state.done[len(places) :] = True
             advance()
         self._collect(state, places, answers, sampling)
         return answers
-
-    def _move(
-        self, state: _State, cache: FixedCache, rows: Tensor, to: _State, into: FixedCache
-    ) -> None:
-        """Copy these rows of a batch into a smaller one."""
-        for name in ("tokens", "positions", "done", "mask", "written"):
-            getattr(to, name).copy_(getattr(state, name)[rows])
-        to.count.copy_(state.count)
-        into.slot.copy_(cache.slot)
-        for old, new in zip(cache.keys + cache.values, into.keys + into.values, strict=True):
-            new.copy_(old[rows])
 
     def _collect(
         self, state: _State, places: Sequence[int], answers: list[list[int]], sampling: Sampling
     ) -> None:
         """Take the answers as they are now, each up to its end token."""
-        written = state.written[:, : int(state.count)].tolist()
+        written = state.written[: len(places), : int(state.count)].tolist()
         for place, tokens in zip(places, written, strict=True):
             answers[place] = up_to_end(tokens, sampling.end_tokens)
+
+
+def _by_row(state: _State, cache: FixedCache) -> list[Tensor]:
+    """All that a batch holds for each row."""
+    own = [state.tokens, state.positions, state.done, state.mask, state.written]
+    return own + list(cache.keys) + list(cache.values)
+
+
+def _head_width(config: Any) -> int:
+    width: int | None = getattr(config, "head_dim", None)
+    return width or config.hidden_size // config.num_attention_heads
 
 
 def _plain_weight(layer: Any) -> Tensor:
