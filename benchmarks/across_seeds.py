@@ -3,7 +3,7 @@
     python benchmarks/across_seeds.py runs/stages-0 runs/stages-1 runs/stages-2 \\
         --change base_handwritten:stage1_handwritten stage1_handwritten:stage2_handwritten
 
-Every folder holds the `values.json` of one seed (`two_stages.py`, `grpo_arms.py`), over the same
+Every folder holds the `values.json` of one seed (`two_stages.py`, `rl_arms.py`), over the same
 pictures. For every measure: both values, averaged; the change of every seed; their mean with its
 95 % bootstrap interval over pictures (each picture's change averaged over seeds first); the minimum
 detectable effect at 80 % power; and the standard deviation between seeds, which the interval does

@@ -13,6 +13,7 @@ from texlens.cli.options import PATH, POSITIVE, json_option, options, print_resu
 if TYPE_CHECKING:
     from texlens.train.config import Settings
     from texlens.train.grpo.settings import GrpoConfig
+    from texlens.train.rft.settings import RftConfig
     from texlens.train.sft.settings import SftConfig
 
 _Config = TypeVar("_Config", bound="Settings")
@@ -144,6 +145,21 @@ def grpo(
     _fine_tune(config, recipe, **options)
 
 
+@train.command()
+@_run_options
+@_fine_tuning_options
+def rft(recipe: str, settings: tuple[str, ...], minutes: float | None, **options: Any) -> None:
+    """Fine-tune a Qwen2.5-VL on the best of its own answers (rejection sampling).
+
+    The model answers each picture several times; the answer with the highest reward becomes an example
+    if the reward is high enough. RECIPE is the name of a recipe (see `texlens recipes`) or a YAML
+    file.
+    """
+    from texlens.train.rft.settings import RftConfig
+
+    _fine_tune(_config(RftConfig, recipe, settings, minutes), recipe, **options)
+
+
 def _config(
     kind: type[_Config], recipe: str, settings: tuple[str, ...], minutes: float | None
 ) -> _Config:
@@ -158,7 +174,7 @@ def _config(
 
 
 def _fine_tune(
-    config: SftConfig | GrpoConfig,
+    config: SftConfig | GrpoConfig | RftConfig,
     recipe: str,
     *,
     force: bool,

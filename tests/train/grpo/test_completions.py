@@ -69,7 +69,8 @@ def test_a_step_is_summed_up(tmp_path: Path) -> None:
     assert summary == {
         "reward": 1.25, "reward_std": 0.25, "reward_exact": 0.75, "reward_no_loop": 1.0,
         "reward_validity_similarity": 1.75, "validity_bonus": 1.0, "similarity": 0.75,
-        "exact": 0.75, "tokens": 2.5, "finished": 1.0, "dead_groups": 0.5, "faults": 0,
+        "exact": 0.75, "tokens": 2.5, "finished": 1.0, "answers": 4, "dead_groups": 0.5,
+        "faults": 0,
     }  # fmt: skip
     assert log.add(2, [], []) == {}
 

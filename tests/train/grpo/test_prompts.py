@@ -67,7 +67,7 @@ def test_pictures_are_bounded_so_that_the_prompt_keeps_its_limit(
     bound = within_limit(loaded, limit)
     side = 16
     assert bound.prompt_config.max_pixels == 30 * side**2 < loaded.prompt_config.max_pixels
-    prompts = prepare_prompts(config(parquet, max_prompt_length=limit), bound, quiet=True)
+    prompts = prepare_prompts(config(parquet).data, bound, max_prompt_length=limit, quiet=True)
     assert prompts.record["max_pixels"] == 30 * side**2
     for row in prompts.table():
         inputs = bound.processor(
@@ -84,7 +84,7 @@ def test_pictures_are_bounded_so_that_the_prompt_keeps_its_limit(
 
 def test_what_cannot_be_learnt_from_is_left_out_and_counted(loaded: Loaded, parquet: Path) -> None:
     bound = within_limit(loaded, 400)
-    prompts = prepare_prompts(config(parquet), bound, quiet=True)
+    prompts = prepare_prompts(config(parquet).data, bound, max_prompt_length=400, quiet=True)
     # The long one has more tokens than the prompt configuration's 24 for an answer.
     assert prompts.record["left_out"] == {"reference longer than an answer may be": 1}
     assert prompts.ids == ["f0", "f1", "f2", "f3", "f4"]
@@ -93,14 +93,14 @@ def test_what_cannot_be_learnt_from_is_left_out_and_counted(loaded: Loaded, parq
     # A prompt that is longer in spite of the bound is dropped.
     words = words_of(loaded)
     with pytest.raises(InputError, match=r"No prompt is left .*'prompt too long': 6"):
-        prepare_prompts(config(parquet, max_prompt_length=words + 1), bound, quiet=True)
+        prepare_prompts(config(parquet).data, bound, max_prompt_length=words + 1, quiet=True)
 
 
 def choose(loaded: Loaded, parquet: Path, out: Path, **settings: Any) -> Any:
     setup = config(parquet, prefilter={"num_generations": 4, "batch_size": 2}, **settings)
     bound = within_limit(loaded, 400)
     return prefilter(
-        prepare_prompts(setup, bound, quiet=True),
+        prepare_prompts(setup.data, bound, max_prompt_length=400, quiet=True),
         bound,
         setup,
         out,

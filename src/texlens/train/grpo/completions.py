@@ -76,9 +76,9 @@ class CompletionLog:
         """Record the completions of a step, of all processes; the means for its log line.
 
         These are `reward` (the total) and `reward_std` (within groups), every reward as
-        `reward_NAME`, `validity_bonus`, `similarity`, `exact`, `tokens`, `finished`, `dead_groups`
-        (the part of the groups whose answers all have the same total, so that all advantages are
-        0), `faults` (a count: answers on which a worker process ended).
+        `reward_NAME`, `validity_bonus`, `similarity`, `exact`, `tokens`, `finished`, `answers` (how
+        many were sampled), `dead_groups` (the part of the groups whose answers all have the same
+        total, so that all advantages are 0), `faults` (a count: answers on which a worker process ended).
         """
         if not self._began:  # not before: of several processes only one may touch the file
             self._began = True
@@ -120,6 +120,7 @@ class CompletionLog:
             "reward_std": fmean(spreads),
             **{f"reward_{name}": fmean(s.rewards[name] for s in scored) for name in self.weights},
             **{name: fmean(getattr(s, name) for s in scored) for name in measures},
+            "answers": len(scored),
             "dead_groups": fmean(dead),
             "faults": sum((s.error or "").startswith(FAULT) for s in scored),
         }

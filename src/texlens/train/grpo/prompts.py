@@ -15,7 +15,7 @@ from texlens.model.prompt import prompt_of
 from texlens.model.prompt_config import PromptConfig
 from texlens.reading.pictures.opening import open_picture
 from texlens.train.data.prepared import FineTuningData, column, prepare_examples
-from texlens.train.grpo.settings import GrpoConfig
+from texlens.train.settings import DataFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +106,20 @@ def within_limit(loaded: Loaded, max_prompt_length: int) -> Loaded:
     return replace(loaded, prompt_config=prompt_config)
 
 
-def prepare_prompts(config: GrpoConfig, loaded: Loaded, *, quiet: bool = False) -> Prompts:
-    """Read the files of a recipe for a model that is `within_limit`.
+def prepare_prompts(
+    files: Sequence[DataFile], loaded: Loaded, *, max_prompt_length: int, quiet: bool = False
+) -> Prompts:
+    """Read files for a model that is `within_limit`.
 
     Left out and counted, besides what `prepare_examples` leaves out: prompts over the limit, and
     references longer than an answer may be, to which no answer could be right.
 
     Raises InputError when a file cannot be read, or nothing is left.
     """
-    data = prepare_examples(config.data, loaded, max_length=sys.maxsize, quiet=quiet)
+    data = prepare_examples(files, loaded, max_length=sys.maxsize, quiet=quiet)
     visual = column(data.table, "rows") * column(data.table, "columns")
     answers = data.lengths - data.prompt.length - visual
-    fits = data.prompt.length + visual <= config.max_prompt_length
+    fits = data.prompt.length + visual <= max_prompt_length
     can_be_right = answers <= loaded.prompt_config.max_new_tokens
     left_out = data.record["left_out"] | {
         reason: int(count)
@@ -135,6 +137,6 @@ def prepare_prompts(config: GrpoConfig, loaded: Loaded, *, quiet: bool = False) 
         "left_out": left_out,
         "max_pixels": loaded.prompt_config.max_pixels,
     }
-    stems = tuple(str(file.parquet.with_suffix("")) for file in config.data)
+    stems = tuple(str(file.parquet.with_suffix("")) for file in files)
     names = stems if len(stems) > 1 else ()
     return Prompts(data.select(kept), loaded.prompt_config, names, record)

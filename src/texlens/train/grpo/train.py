@@ -73,8 +73,10 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
     dev = dev_evaluator(config)
     loaded = within_limit(_start(config, run), config.max_prompt_length)
     with local_main_first():
-        prompts = prepare_prompts(config, loaded)
-    sampling, settings = sampling_and_rewards(config, loaded)
+        prompts = prepare_prompts(config.data, loaded, max_prompt_length=config.max_prompt_length)
+    sampling, settings = sampling_and_rewards(
+        loaded, temperature=config.temperature, top_p=config.top_p
+    )
     if run.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
         if overwrite:
@@ -149,7 +151,9 @@ def _split(
     return split_of_run(config, run, choose)
 
 
-def sampling_and_rewards(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, RewardSettings]:
+def sampling_and_rewards(
+    loaded: Loaded, *, temperature: float, top_p: float
+) -> tuple[Sampling, RewardSettings]:
     """How answers are sampled and rewarded, by the prompt configuration of the run."""
     ends = loaded.model.generation_config.eos_token_id
     end_tokens = tuple(ends) if isinstance(ends, list | tuple) else (ends,)
@@ -157,8 +161,8 @@ def sampling_and_rewards(config: GrpoConfig, loaded: Loaded) -> tuple[Sampling, 
         end_tokens = (*end_tokens, loaded.processor.tokenizer.eos_token_id)
     longest = loaded.prompt_config.max_new_tokens
     sampling = Sampling(
-        temperature=config.temperature,
-        top_p=config.top_p,
+        temperature=temperature,
+        top_p=top_p,
         max_new_tokens=longest,
         end_tokens=end_tokens,
         forbidden_tokens=(int(loaded.model.config.image_token_id),),

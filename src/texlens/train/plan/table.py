@@ -10,6 +10,7 @@ import numpy as np
 from texlens.tables import markdown_table
 from texlens.train.grpo.settings import GrpoConfig
 from texlens.train.plan.dry_run import RESERVED, DryRun
+from texlens.train.rft.settings import RftConfig
 
 _GIB = 2**30
 _FIELDS = (
@@ -100,6 +101,11 @@ def _evaluations(run: DryRun) -> list[str]:
         lines.append(
             f"prefilter: {prompts} prompts are answered {config.prefilter.num_generations} times each"
         )
+    if isinstance(config, RftConfig):
+        answers = config.answers
+        prompts = f"{answers.max_prompts} prompts" if answers.max_prompts else "all prompts"
+        limit = f"up to {answers.minutes:g} minutes, " if answers.minutes else ""
+        lines.append(f"answers: {limit}{prompts}, {answers.num_generations} times each")
     return lines
 
 

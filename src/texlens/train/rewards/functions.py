@@ -27,6 +27,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from texlens.errors import InputError
@@ -48,6 +49,9 @@ NAMES = (
 RENDERED = frozenset(["cdm", "layout"])
 # Longer responses are not read: 600 tokens have some 3,000.
 MAX_RESPONSE_CHARACTERS = 10_000
+
+# The answers of a group share their reference, and many are equal.
+_normal = lru_cache(maxsize=4096)(normalize)
 
 _SOME_TAG = re.compile("</?answer>", re.IGNORECASE)
 
@@ -258,9 +262,7 @@ def _score(
     answer_tokens = response_tokens if answer is None else tokenize(answer)
     length = len(response_tokens) if ids is None else len(ids)
     bonus, similarity = validity_and_similarity(answer_in_tags, reference)
-    exact = (
-        answer is not None and bool(reference.strip()) and normalize(answer) == normalize(reference)
-    )
+    exact = answer is not None and bool(reference.strip()) and _normal(answer) == _normal(reference)
     if ids is not None and settings.end_tokens:
         finished = length > 0 and ids[-1] in settings.end_tokens
     elif length >= settings.max_tokens or answer is None:
