@@ -74,3 +74,24 @@ def test_reading_is_tried() -> None:
     findings = {found.what: found for found in diagnosis.diagnose()}
     assert findings["read pictures"].works
     assert findings["read pictures"].detail.startswith("the embedded model, by onnxruntime ")
+
+
+def test_snipping_needs_windows_and_a_clipboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "is_installed", lambda name: False)
+    found = diagnosis._screen()
+    assert not found.works
+    assert "python3-tk; pyperclip: pip install 'texlens[desk]'" in found.detail
+    monkeypatch.setattr(diagnosis, "is_installed", lambda name: True)
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(variable, raising=False)
+    found = diagnosis._screen()
+    assert sys.platform != "linux" or "a clipboard: on Linux" in found.detail
+
+
+def test_programs_that_are_not_there_are_named_with_their_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    findings = [diagnosis._program(names, use) for names, use in diagnosis._PROGRAMS]
+    assert not any(found.works for found in findings)
+    assert all(found.detail.startswith("not installed: for ") for found in findings)

@@ -34,6 +34,7 @@ EXTRAS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 # Programs that TexLens runs where they are installed, and for what.
 _PROGRAMS = (
     (("pdflatex",), "the metric `compiles`, CDM by TeX, pictures of formulas by TeX"),
+    (("gs",), "labels for pictures (`data label`)"),
     (("chromium", "google-chrome"), "pictures of formulas in browsers' fonts"),
 )
 
@@ -56,7 +57,7 @@ def diagnose() -> list[Finding]:
         _tried("read pictures", _reading),
         *torchvision_findings(),  # first: the packages of 'model' try to import it
         *(extra_finding(*extra) for extra in EXTRAS),
-        _windows(),
+        _screen(),
         _accelerator(),
         *(_program(names, use) for names, use in _PROGRAMS),
     ]
@@ -136,12 +137,24 @@ def torchvision_findings() -> list[Finding]:
     return [Finding("torchvision", False, detail)]
 
 
-def _windows() -> Finding:
-    works = is_installed("tkinter") and is_installed("_tkinter")
-    detail = (
-        "by Python's Tk" if works else "Python's Tk: on Debian and Ubuntu apt install python3-tk"
-    )
-    return Finding("snip the screen", works, detail)
+def _screen() -> Finding:
+    """Whether `snip` can work: windows, and a clipboard for what it reads."""
+    missing = []
+    if not is_installed("tkinter") or not is_installed("_tkinter"):
+        missing.append("Python's Tk: on Debian and Ubuntu apt install python3-tk")
+    if not is_installed("pyperclip"):
+        missing.append("pyperclip: pip install 'texlens[desk]'")
+    elif not _has_clipboard():
+        missing.append("a clipboard: on Linux wl-clipboard or xclip, in a desktop session")
+    return Finding("snip the screen", not missing, "; ".join(missing) or "by Python's Tk")
+
+
+def _has_clipboard() -> bool:
+    try:
+        copy, _ = import_quietly("pyperclip").determine_clipboard()
+    except Exception:  # it tries several toolkits
+        return False
+    return bool(copy)
 
 
 def _accelerator() -> Finding:
