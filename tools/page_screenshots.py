@@ -25,6 +25,21 @@ def give(page: Page, *names: str) -> None:
     page.wait_for_timeout(500)  # transitions
 
 
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a box in the picture that is open, between two points in parts of its sides."""
+    expect(page.locator("#crop-canvas")).to_be_visible()
+    where = page.locator("#crop-canvas").bounding_box()
+    assert where is not None
+    (x, y), (other_x, other_y) = (
+        (where["x"] + where["width"] * across, where["y"] + where["height"] * down)
+        for across, down in (start, end)
+    )
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(other_x, other_y, steps=5)
+    page.mouse.up()
+
+
 def main() -> None:
     url, folder = sys.argv[1], Path(sys.argv[2])
     with sync_playwright() as playwright:
@@ -37,6 +52,16 @@ def main() -> None:
         page.emulate_media(color_scheme="dark")
         page.wait_for_timeout(500)
         page.screenshot(path=folder / "page_dark.png")
+        page.emulate_media(color_scheme="light")
+        page.get_by_role("button", name="Other readings").last.click()
+        expect(page.locator(".alternatives input").first).to_be_focused(timeout=60_000)
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(500)
+        page.locator(".card").last.screenshot(path=folder / "page_others.png")
+        page.get_by_role("button", name="Crop or rotate").first.click()
+        drag(page, (0.02, 0.1), (0.47, 0.9))
+        page.wait_for_timeout(500)
+        page.locator("#crop").screenshot(path=folder / "page_crop.png")
 
         context = browser.new_context(
             viewport={"width": 390, "height": 780}, has_touch=True, is_mobile=True

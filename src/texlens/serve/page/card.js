@@ -117,6 +117,7 @@ export class Card {
     }
     this.showPicture(this.element.querySelector(".picture"));
     this.parts.alternatives.hidden = true;
+    this.parts.more.textContent = "Other readings";
     await this.read();
     this.parts.editor.focus();
   }
@@ -128,6 +129,11 @@ export class Card {
     more.disabled = true;
     try {
       const others = await otherReadings(this.picture, this.name, this.stop.signal);
+      if (others.length === 0) {
+        more.textContent = "No other readings";
+        this.announce("There are no other readings.");
+        return;
+      }
       const own = { latex: this.reading.latex, probability: this.reading.confidence };
       const choices = [own, ...others].map((entry, place) => this.choice(entry, place));
       group.replaceChildren(group.querySelector("legend"), ...choices);
@@ -155,7 +161,8 @@ export class Card {
     const code = document.createElement("code");
     code.textContent = latex;
     const percent = document.createElement("span");
-    percent.textContent = `${(100 * probability).toFixed(probability < 0.1 ? 1 : 0)} %`;
+    const isSmall = probability < 0.1;
+    percent.textContent = `${isSmall ? (100 * probability).toFixed(1) : Math.floor(100 * probability)} %`;
     label.append(input, code, percent);
     return label;
   }
