@@ -1,15 +1,23 @@
-"""The commands on a cluster of three nodes give the same bytes as on one machine."""
+"""The commands on a cluster of three nodes give the same bytes as on one machine.
+
+In the middle of `score`, `read` and `data prepare` a node is killed that has a batch in work.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -35,6 +43,46 @@ def texlens(*arguments: object, status: int = 0) -> str:
     return result.stdout
 
 
+def with_a_killed_node(
+    nodes: Any, share_done: Callable[[], float], *arguments: object, status: int = 0
+) -> str:
+    """Run a command on the cluster and kill a node in mid-run; what it printed on both streams.
+
+    Args:
+        nodes: the cluster; another node replaces the killed one.
+        share_done: how much of the result is written, 0 to 1.
+    """
+    victim = nodes.list_all_nodes()[-1]
+    raylet = psutil.Process(victim.all_processes["raylet"][0].process.pid)
+    command = [sys.executable, "-m", "texlens", *map(str, arguments), "--ray", nodes.address]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        while running.poll() is None and not (share_done() > 0 and is_in_work(raylet)):
+            time.sleep(0.01)
+        assert share_done() < 0.8
+        nodes.remove_node(victim, allow_graceful=False)
+        printed = running.communicate(timeout=150)[0]
+    finally:
+        running.kill()
+        nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+    assert running.returncode == status, printed
+    assert "raylet" not in printed  # nothing of Ray's own
+    last = [line for line in printed.splitlines() if line.startswith("ray: ")][-1]
+    assert int(re.search(r"(\d+) tried again", last)[1]) > 0, printed  # type: ignore[index]
+    assert ", 0 items failed, 1 of 2 workers on 1 nodes" in last
+    return printed
+
+
+def is_in_work(raylet: psutil.Process) -> bool:
+    """Whether an actor of a node does a batch: Ray shows it in the title of its process."""
+    for child in raylet.children():
+        with contextlib.suppress(psutil.Error):
+            if child.cmdline()[:1] == ["ray::Actor.do"]:
+                return True
+    return False
+
+
 def assert_same_files(one: Path, other: Path, *, but: tuple[str, ...] = ()) -> None:
     names = sorted(file.relative_to(one).as_posix() for file in one.rglob("*") if file.is_file())
     assert names == sorted(
@@ -56,7 +104,12 @@ def test_score(nodes: Any, tmp_path: Path) -> None:
     pairs.write_text("\n".join(lines))
     common = (pairs, "--metrics", METRICS, "--no-cache", "--out")
     texlens("score", *common, tmp_path / "here", "--workers", 2)
-    texlens("score", *common, tmp_path / "there", "--ray", nodes.address)
+    kept = tmp_path / "there" / ".work"  # 2,048 pairs a file
+    with_a_killed_node(
+        nodes,
+        lambda: len(list(kept.glob("scored-*.jsonl"))) / 3,
+        *("score", *common, tmp_path / "there"),
+    )
     assert_same_files(tmp_path / "here", tmp_path / "there")
 
 
@@ -69,15 +122,20 @@ def test_read(nodes: Any, tmp_path: Path) -> None:
     write_examples(pictures, examples)
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG nothing")
-    found = {}
-    for name, more in (("here", ()), ("there", ("--ray", nodes.address))):
-        out = tmp_path / f"{name}.txt"
-        printed = texlens("read", pictures, broken, "--out", out, *more, status=1)
+    command = ("read", pictures, broken, "--out")
+    here, there = tmp_path / "here.txt", tmp_path / "there.txt"
+
+    def share_done() -> float:
+        return sum(part.read_bytes().count(b"\n") for part in tmp_path.glob(".there.*.part")) / 199
+
+    for printed in (
+        texlens(*command, here, status=1),
+        with_a_killed_node(nodes, share_done, *command, there, status=1),
+    ):
         assert f"'{broken}' is not a picture" in printed
         assert "1 of 200 pictures could not be read." in printed
-        found[name] = out.read_bytes()
-    assert found["there"] == found["here"]
-    assert found["here"].count(b"\n") == 199
+    assert there.read_bytes() == here.read_bytes()
+    assert here.read_bytes().count(b"\n") == 199
 
 
 def picture(text: str) -> bytes:
@@ -99,7 +157,11 @@ def test_data_prepare(nodes: Any, tmp_path: Path) -> None:
     common = ("data", "prepare", "latex-formulas", "--from", tmp_path / "rows.parquet")
     common = (*common, "--sizes", "1500/100/100", "--out")
     texlens(*common, tmp_path / "here", "--workers", 2)
-    texlens(*common, tmp_path / "there", "--ray", nodes.address)
+    with_a_killed_node(
+        nodes,
+        lambda: len(list((tmp_path / "there" / ".work").glob("chunk-*"))) / 10,
+        *(*common, tmp_path / "there"),
+    )
     assert_same_files(tmp_path / "here", tmp_path / "there")
 
 

@@ -123,6 +123,9 @@ class _Run:
                 done = self._found.pop(self._given)
                 self._given += 1
                 self._items += len(done)
+                # Before the last result: nobody may ask what comes after it.
+                if not more and self._given == self._taken > 1:
+                    self._report(after_seconds=0)
                 yield done
             self._report()
 
@@ -204,10 +207,10 @@ class _Run:
         self._lacking[part.number] -= len(part.items)
         self._faults += sum(isinstance(result, WorkerFault) for result in results)
 
-    def _report(self) -> None:
-        """One line about the cluster, now and then."""
+    def _report(self, after_seconds: float = _REPORT_SECONDS) -> None:
+        """One line about the cluster, if the last one is so long ago."""
         now = time.monotonic()
-        if self._quiet or now - self._reported < _REPORT_SECONDS:
+        if self._quiet or now - self._reported < after_seconds:
             return
         self._reported = now
         crew = self._crew

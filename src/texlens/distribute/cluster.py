@@ -36,6 +36,8 @@ def cluster(address: str, *, modules: Sequence[str] = (), quiet: bool = False) -
     for name, value in {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        # Else Ray prints the last log lines of a node that died to standard output.
+        "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     }.items():
         os.environ.setdefault(name, value)
     import ray
