@@ -18,15 +18,17 @@ import layouts
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from texlens.cli.data import data
 from texlens.data.chunks import Chunks
 from texlens.data.clean import Limits
 from texlens.data.corpora import open_corpus
 from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.items import Drop, RawItem
 from texlens.data.parquet import read_examples
-from texlens.data.prepare import Preparation, prepare
-from texlens.errors import InputError
+from texlens.data.prepare import Preparation, check_faults, prepare
+from texlens.errors import InputError, TexlensError
 from texlens.workers import LocalWorkers
 
 CAPTIONS = [
@@ -243,13 +245,23 @@ class _Deadly(Corpus):
 
 
 @pytest.mark.slow
-def test_an_item_that_ends_its_process_is_dropped_alone(tmp_path: Path) -> None:
-    document = prepare(Preparation(_Deadly(), (6, 0, 0), 0, Limits()), tmp_path / "out", quiet=True)
-    assert document["counts"] == {"train": 6}
+def test_an_item_that_ends_its_process_is_dropped_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("texlens.data.corpora.open_corpus", lambda *_, **__: _Deadly())
+    command = ["prepare", "folder", "--sizes", "6/0/0", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(data, command)
+    assert done.stdout.startswith("train               6\n")
     (line,) = (tmp_path / "out" / "dropped.jsonl").read_text().splitlines()
     assert json.loads(line) == {
         "id": "3", "step": "fault", "reason": "the item ended its process (signal 9)",
     }  # fmt: skip
+    assert isinstance(done.exception, TexlensError)  # exit status 1
+    assert "missing because of faults of TexLens: 1." in str(done.exception)
+
+
+def test_what_an_item_lacks_is_no_fault() -> None:
+    check_faults({"dropped": {"picture": {"is blank": 3}}})
 
 
 def test_relative_paths_hold_for_workers_that_were_started_elsewhere(

@@ -95,7 +95,8 @@ def prepare(
     """Bring a corpus to clean, normalised, split Parquet.
 
     CORPUS is latex-formulas, crohme, linxy-latex-ocr, hme100k, hmer, mathwriting, unimer,
-    unsloth-latex-ocr, im2latex, folder, synthetic or unseen-fonts.
+    unsloth-latex-ocr, im2latex, folder, synthetic or unseen-fonts. Exit status 1 if an item is
+    missing because a check failed on it, or died: the others are written.
 
     \b
     Or all data of a report, into the folders that its recipes name (--out data):
@@ -104,7 +105,7 @@ def prepare(
     """
     from texlens.data.clean import Limits
     from texlens.data.corpora import open_corpus
-    from texlens.data.prepare import Preparation
+    from texlens.data.prepare import Preparation, check_faults
     from texlens.data.prepare import prepare as run
     from texlens.data.reports import REPORTS, copies_of, prepare_report, revisions_of
 
@@ -123,6 +124,7 @@ def prepare(
         tables = [f"{out / name}\n{_table(document)}" for name, document in documents.items()]
         notes = ["Where this differs from the report:", *REPORTS[corpus].departures]
         print_result(documents, "\n\n".join([*tables, "\n- ".join(notes)]), as_json=as_json)
+        check_faults(*documents.values())
         return
     if len(revisions) > 1:
         raise click.UsageError("--revision can be given once, but for a report's data.")
@@ -134,6 +136,7 @@ def prepare(
         workers = work.open(quiet=as_json)
         document = run(preparation, out, workers=workers, force=force, quiet=as_json)
     print_result(document, _table(document), as_json=as_json)
+    check_faults(document)
 
 
 @data.command()

@@ -120,6 +120,19 @@ def prepare(
     return document
 
 
+def check_faults(*documents: Mapping[str, Any]) -> None:
+    """Raise TexlensError where items are missing by a fault of TexLens: a check of it failed or died.
+
+    A command calls it last, with what `prepare` returned: the data sets are complete without these items.
+    """
+    faults = sum(sum(document["dropped"].get("fault", {}).values()) for document in documents)
+    if faults:
+        raise TexlensError(
+            f"Items that are missing because of faults of TexLens: {faults}. See step 'fault' in "
+            "dropped.jsonl; all others are in the data set."
+        )
+
+
 def _leave_as_it_was(out: Path, work: Path) -> None:
     """Remove the folders of a run that a wrong input ended before its first chunk."""
     if not any(work.glob("chunk-*")):
