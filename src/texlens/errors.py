@@ -22,6 +22,10 @@ class InputError(TexlensError):
     exit_status = 2
 
 
+class DiskFull(TexlensError):
+    """A disk that the work needs is full: whatever the item, it is not the cause."""
+
+
 class MissingExtra(InputError):
     """The optional dependencies of a part of TexLens are not installed."""
 

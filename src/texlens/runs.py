@@ -6,6 +6,7 @@ A folder counts as finished when its marker file exists; a command writes that f
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import json
 import os
@@ -27,6 +28,7 @@ from texlens.errors import InputError
 T = TypeVar("T")
 
 _LOG_EVERY_SECONDS = 60.0
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, or what a user may use of it
 
 
 @contextlib.contextmanager
@@ -52,8 +54,10 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         if os.name == "posix":  # mkstemp makes files that only their owner can read
             temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            error.filename = str(path)  # for the sentence: writing does not name the file
         raise
 
 

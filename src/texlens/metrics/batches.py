@@ -19,6 +19,7 @@ from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
 
+from texlens.errors import DiskFull
 from texlens.metrics.base import CdmEngine, Drawings, ItemScore, Match, Metric, Pair
 from texlens.metrics.cache import DrawingStore, cache_works
 from texlens.metrics.registry import build_metrics, require_metrics
@@ -122,6 +123,8 @@ def _score_items(
     """The scores of a metric; where it raises an error, that of each pair that it fails on."""
     try:
         return list(metric.score_items(pairs, drawings))
+    except DiskFull:
+        raise
     except Exception as error:
         if len(pairs) == 1:
             return [error]

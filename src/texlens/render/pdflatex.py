@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from texlens.errors import TexlensError
+from texlens.errors import DiskFull, TexlensError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,7 @@ PageFormat = Literal["pdf", "dvi"]
 
 
 _BY_THE_CLOCK: Final = 20 if os.name == "posix" else 1  # times the limit of processor time
+_ROOM_BYTES: Final = 16 << 20  # more than a run writes
 # The signals XCPU and KILL, as a child's status and as a shell's.
 _OUT_OF_TIME: Final = (-24, -9, 152, 137)
 
@@ -113,10 +114,12 @@ def run_pdflatex(document: str, seconds: float, page_format: PageFormat = "pdf")
 
     A DVI file holds the place of every character and rule, as TeX computed it.
 
-    Raises TexlensError when TeX is not installed.
+    Raises TexlensError when TeX is not installed, DiskFull where there is no room for its files: TeX itself
+    leaves pages out then, as if the formulas were wrong.
     """
     pdflatex = require_tex()
     with tempfile.TemporaryDirectory(prefix="texlens-tex-") as folder:
+        _check_room(folder)
         Path(folder, "batch.tex").write_text(document, encoding="utf-8", errors="replace")
         environment = {
             **os.environ,
@@ -146,12 +149,21 @@ def run_pdflatex(document: str, seconds: float, page_format: PageFormat = "pdf")
             )
         except subprocess.TimeoutExpired:
             return TexRun(b"", "", timed_out=True)
+        _check_room(folder)
         if ended.returncode in _OUT_OF_TIME:
             return TexRun(b"", "", timed_out=True)
         pages, log = Path(folder, f"batch.{page_format}"), Path(folder, "batch.log")
         return TexRun(
             pages.read_bytes() if pages.exists() else b"",
             log.read_text(encoding="utf-8", errors="replace") if log.exists() else "",
+        )
+
+
+def _check_room(folder: str) -> None:
+    if shutil.disk_usage(folder).free < _ROOM_BYTES:
+        raise DiskFull(
+            f"The disk of the folder for temporary files is full ('{tempfile.gettempdir()}' has less "
+            f"than {_ROOM_BYTES >> 20} MiB left, which TeX needs): make room, or set TMPDIR to another."
         )
 
 
