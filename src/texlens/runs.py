@@ -40,7 +40,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     if not isinstance(path, Path):
         with tempfile.TemporaryFile() as gathered:
             yield gathered
-            _send(gathered, path)
+            with naming(path):
+                _send(gathered, path)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -56,8 +57,18 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
-            error.filename = str(path)  # for the sentence: writing does not name the file
+        if isinstance(error, OSError) and error.errno in _FULL:
+            error.filename = str(path)  # not that of the temporary file, or none
+        raise
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError of the block that names no file names this one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
         raise
 
 
@@ -203,9 +214,13 @@ def open_out_folder(out: Path, *, marker: str, force: bool) -> Path:
 
 def check_out_file(path: Path, *, force: bool) -> None:
     """Raise InputError when a file that a command writes exists, unless `force`, or is a folder."""
-    if path.is_dir():
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as error:
+        raise InputError(f"Cannot use '{path}': {reason(error)}.") from error
+    if is_folder:
         raise InputError(f"'{path}' is a folder: give --out a file.")
-    if path.exists() and not force:
+    if exists and not force:
         raise InputError(f"'{path}' exists: give another --out, or --force.")
     if isinstance(path, Path):
         _remove_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
@@ -217,7 +232,11 @@ def begin_or_resume(record: Path, settings: dict[str, Any]) -> None:
     Raises InputError, naming the settings that differ.
     """
     settings = json.loads(json.dumps(settings))  # a tuple becomes a list, as in the file
-    if not record.exists():
+    try:
+        is_begun = record.exists()
+    except OSError as error:
+        raise InputError(f"Cannot use '{record.parent}': {reason(error)}.") from error
+    if not is_begun:
         write_json(record, settings)
         return
     try:

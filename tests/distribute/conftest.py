@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-
 # A killed node is found in 3 seconds; by default it takes 10 or more. A slow node may still take its time.
 HEALTH = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}
 

@@ -95,8 +95,10 @@ def main() -> None:
     except OSError as error:  # a full disk, a folder that is gone, a file that may not be written
         if debug:
             raise
+        from texlens.addresses import reason
+
         where = f"'{error.filename}': " if error.filename else ""
-        print(f"texlens: {where}{error.strerror or error}.", file=sys.stderr)
+        print(f"texlens: {where}{reason(error)}.", file=sys.stderr)
         status = 1
     except Exception as error:
         if debug:

@@ -108,7 +108,7 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
     table = _with_examples(path)
     columns = [name for name in _COLUMNS if name in table.schema_arrow.names]
     left = table.metadata.num_rows if limit is None else limit
-    for batch in table.iter_batches(batch_size=256, columns=columns):
+    for batch in _whole_batches(path, table, columns):
         for row in batch.to_pylist()[:left]:
             left -= 1
             image = row["image"]
@@ -121,6 +121,18 @@ def read_examples(path: Path, limit: int | None = None) -> Iterator[Example]:
             )
         if left <= 0:
             return
+
+
+def _whole_batches(
+    path: Path, table: pq.ParquetFile, columns: list[str]
+) -> Iterator[pa.RecordBatch]:
+    batches = table.iter_batches(batch_size=256, columns=columns)
+    try:
+        yield from batches
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"'{path}' is damaged, or could not be read to its end: {reason(OSError(str(error)))}."
+        ) from error
 
 
 def read_ids(path: Path) -> list[str]:
@@ -140,7 +152,32 @@ def _with_examples(path: Path) -> pq.ParquetFile:
     missing = [name for name in _REQUIRED if name not in table.schema_arrow.names]
     if missing:
         raise InputError(f"'{path}' has no column {' and no column '.join(missing)}.")
+    check_types(path, table.schema_arrow, "latex_formula")
     return table
+
+
+def check_types(path: Path, schema: pa.Schema, text_column: str) -> None:
+    """Raise InputError where `image` has no pictures, or the column of LaTeX no texts."""
+    for name, fits, content in (
+        ("image", _has_pictures, "pictures"),
+        (text_column, _has_texts, "text"),
+    ):
+        found = schema.field(name).type
+        if not (fits(found) or pa.types.is_null(found)):
+            raise InputError(f"'{path}': the column '{name}' has no {content} but {found}.")
+
+
+def _has_pictures(found: pa.DataType) -> bool:
+    if pa.types.is_struct(found):
+        names = [found.field(n).name for n in range(found.num_fields)]
+        return "bytes" in names and _has_pictures(found.field("bytes").type)
+    return bool(pa.types.is_binary(found) or pa.types.is_large_binary(found))
+
+
+def _has_texts(found: pa.DataType) -> bool:
+    if pa.types.is_dictionary(found):
+        return _has_texts(found.value_type)
+    return bool(pa.types.is_string(found) or pa.types.is_large_string(found))
 
 
 def _opened(path: Path) -> pq.ParquetFile:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
+from texlens.addresses import reason
 from texlens.data.corpora import mathwriting, unimer
 from texlens.data.corpora.base import Corpus, Locator, Origin
 from texlens.data.corpora.crohme import Crohme
@@ -152,7 +153,11 @@ def open_corpus(
         path, origins = paths[0], origin_of(paths[0])
     else:
         path, origins = _fetch(name, part, revision)
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise InputError(f"Cannot read '{path}': {reason(error)}.") from error
+    if not is_there:
         raise InputError(f"There is no '{path}'.")
     match name:
         case "latex-formulas":

@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from texlens.data.corpora.base import Corpus, Locator, require_folder, split_of
+from texlens.data.corpora.files import FolderFiles
 from texlens.data.items import Drop, RawItem
 from texlens.data.pictures.ink import Ink, InkError, InkStyle, array_to_png, parse_inkml, render_ink
 from texlens.errors import InputError
@@ -59,7 +60,7 @@ class InkCorpus(Corpus):
 
     def ink(self, path: str) -> Ink:
         """The ink of a file. Raises OSError or InkError."""
-        return parse_inkml((self.folder / path).read_bytes(), self.references)
+        return parse_inkml(FolderFiles(self.folder).read(path), self.references)
 
 
 @dataclass(frozen=True)

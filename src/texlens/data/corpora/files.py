@@ -50,11 +50,24 @@ class FolderFiles:
         return (self.folder / name).is_file()
 
     def read(self, name: str) -> bytes:
-        """The content of a file."""
-        return (self.folder / name).read_bytes()
+        """The content of a file. Raises InputError where the whole folder is missing."""
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError:
+            require_files(self.folder)
+            raise
 
     def __str__(self) -> str:
         return str(self.folder)
+
+
+def require_files(folder: Path) -> None:
+    """Raise InputError for a folder that is missing or empty, as on a node where it is not mounted.
+
+    It is called where a file of it cannot be read: then no item is the cause.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise InputError(f"The files of the corpus are not at '{folder}'.")
 
 
 @dataclass(frozen=True)

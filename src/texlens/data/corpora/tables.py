@@ -16,10 +16,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from texlens.addresses import place
+from texlens.addresses import place, reason
 from texlens.data.corpora.base import Locator, Origin, split_of
 from texlens.data.items import Drop, RawItem, Sizes
-from texlens.data.parquet import open_parquet
+from texlens.data.parquet import check_types, open_parquet
 from texlens.errors import InputError, TexlensError
 from texlens.records import Kind
 
@@ -48,6 +48,7 @@ class ParquetCorpus:
         """The rows. Every file is opened before the first of them is given."""
         root, files = self._files()
         tables = [(file, _open(file)) for file in files]
+        _check_columns(tables)
         for file, table in tables:
             relative = file.relative_to(root).with_suffix("")
             split = split_of(reversed(relative.parts)) if self.keep_splits else None
@@ -62,12 +63,15 @@ class ParquetCorpus:
 
     def _files(self) -> tuple[Path, list[Path]]:
         """The Parquet files, and the folder that their ids count from."""
-        if self.path.is_file():
-            return self.path.parent, [self.path]
-        root = self.path / self.part
-        if not root.is_dir():
-            root = self.path  # a part alone
-        files = sorted(root.rglob("*.parquet"))
+        try:
+            if self.path.is_file():
+                return self.path.parent, [self.path]
+            root = self.path / self.part
+            if not root.is_dir():
+                root = self.path  # a part alone
+            files = sorted(root.rglob("*.parquet"))
+        except OSError as error:
+            raise InputError(f"Cannot read '{self.path}': {reason(error)}.") from error
         if not files:
             raise InputError(f"There is no .parquet file at '{root}'.")
         _check_shards(files)
@@ -111,7 +115,7 @@ def _open(file: Path) -> Any:
         table = open_parquet(file)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(
-            f"'{file}' is not a readable Parquet file ({error}): delete it and fetch it again."
+            f"'{file}' is not a readable Parquet file ({_why(error)}): delete it and fetch it again."
         ) from error
     names = table.schema_arrow.names
     if "image" not in names or _text_column(names) is None:
@@ -119,7 +123,16 @@ def _open(file: Path) -> Any:
             f"'{file}' has the columns {', '.join(names)}: "
             f"needs image and {' or '.join(_TEXT_COLUMNS)}."
         )
+    check_types(file, table.schema_arrow, str(_text_column(names)))
     return table
+
+
+def _check_columns(tables: Sequence[tuple[Path, Any]]) -> None:
+    """Raise InputError where files have their LaTeX in different columns: it may not be the same."""
+    used = {_text_column(table.schema_arrow.names): file for file, table in tables}
+    if len(used) > 1:
+        places = " and ".join(f"'{column}' of '{file}'" for column, file in used.items())
+        raise InputError(f"The LaTeX is in {places}: all files of a corpus need the same columns.")
 
 
 def _text_column(names: Sequence[str]) -> str | None:
@@ -138,7 +151,12 @@ class _Rows:
         self._rewind()
 
     def _rewind(self) -> None:
-        table = open_parquet(self._file)
+        try:
+            table = open_parquet(self._file)
+        except OSError as error:  # on a node that has it not, or may not
+            raise TexlensError(
+                f"Cannot read '{self._file}': {reason(error)}. Run the same command to go on."
+            ) from error
         self._columns = ["image", _text_column(table.schema_arrow.names)]
         self._batches = table.iter_batches(
             batch_size=_ROWS_A_BATCH, row_groups=[self._group], columns=self._columns
@@ -153,8 +171,8 @@ class _Rows:
             return next(self._batches)
         except (OSError, pa.ArrowException, StopIteration) as error:
             raise TexlensError(
-                f"'{self._file}' is damaged in row group {self._group}: delete it and fetch it again, "
-                "then run the same command to go on."
+                f"'{self._file}' is damaged in row group {self._group}, or ended there "
+                f"({_why(error)}): run the same command to go on, fetch the file again if this repeats."
             ) from error
 
     def at(self, row: int) -> tuple[Any, Any]:
@@ -166,6 +184,10 @@ class _Rows:
             self._batch = self._next_batch()
         image, text = (self._batch.column(name)[row - self._first] for name in self._columns)
         return image.as_py(), text.as_py()
+
+
+def _why(error: Exception) -> str:
+    return reason(OSError(str(error) or "too few rows"))
 
 
 _open_rows = lru_cache(maxsize=1)(_Rows)
