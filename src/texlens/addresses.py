@@ -59,8 +59,7 @@ def _register_s3() -> None:
         protocol = ("s3",)
 
         def __init__(self, **more: Any) -> None:
-            region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+            region, endpoint = s3_settings()
             super().__init__(
                 S3FileSystem(
                     region=region,
@@ -76,6 +75,13 @@ def _register_s3() -> None:
             return str(cls._strip_protocol(path)).rpartition("/")[0]
 
     fsspec.register_implementation("s3", S3, clobber=True)
+
+
+def s3_settings() -> tuple[str | None, str | None]:
+    """Region and endpoint of S3, from the variables that AWS's own tools read."""
+    variables = os.environ
+    region = variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION")
+    return region, variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL")
 
 
 def reason(error: OSError) -> str:

@@ -21,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from texlens import __version__
+from texlens import __version__, object_lock
 from texlens.addresses import reason
 from texlens.errors import InputError
 
@@ -40,6 +40,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     if not isinstance(path, Path):
         with tempfile.TemporaryFile() as gathered:
             yield gathered
+            object_lock.check(path)
             with naming(path):
                 _send(gathered, path)
         return
@@ -106,9 +107,13 @@ _held: dict[tuple[int, int], int] = {}  # the folders that this process writes t
 def hold_folder(folder: Path) -> None:
     """Keep other processes from writing to a folder, as long as this one lives.
 
-    Raises InputError where another one does. The system keeps the lock, on the folder itself.
+    Raises InputError where another one does. The system keeps the lock, on the folder itself; for an
+    address see `object_lock`.
     """
-    if sys.platform == "win32" or not isinstance(folder, Path):  # object stores have no locks
+    if not isinstance(folder, Path):
+        object_lock.hold(folder)
+        return
+    if sys.platform == "win32":
         return
     import fcntl
 
@@ -201,15 +206,20 @@ def open_out_folder(out: Path, *, marker: str, force: bool) -> Path:
         raise InputError(
             f"'{out}' holds a finished result ({marker}): give another --out, or --force."
         )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Cannot make the folder '{out}': {reason(error)}.") from error
+    make_folder(out)
     if isinstance(out, Path):
         _remove_abandoned(out.rglob(".*.part"))
     if force:
         (out / marker).unlink(missing_ok=True)
     return out
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, unless it is there. Raises InputError where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot make the folder '{folder}': {reason(error)}.") from error
 
 
 def check_out_file(path: Path, *, force: bool) -> None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from texlens import object_lock
 from texlens.addresses import find_files, place
 from texlens.data.parquet import write_examples
-from texlens.errors import InputError
+from texlens.errors import InputError, TexlensError
 from texlens.evaluate.demo import demo_pictures
 from texlens.evaluate.growing import LINES_A_PART, GrowingFile
 from texlens.records import Example
+from texlens.runs import write_bytes
 
 pytestmark = pytest.mark.slow
 
@@ -189,3 +195,131 @@ def test_what_is_not_there_is_one_sentence(bucket: str, tmp_path: Path) -> None:
         place("nonsense://x")
     with pytest.raises(InputError, match="no file at"):
         find_files([f"{bucket}/nothing-*.jsonl"], (".jsonl",))
+
+
+@pytest.fixture
+def quick_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(object_lock, "RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(object_lock, "ABANDONED_SECONDS", 1.0)
+    held = set(object_lock._held)
+    yield
+    for address in set(object_lock._held) - held:
+        object_lock.release(place(address))
+
+
+def test_two_runs_into_one_folder_of_a_bucket(
+    bucket: str, tmp_path: Path, quick_locks: None
+) -> None:
+    folder = place(f"{bucket}/shared")
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(line(1))
+    object_lock.hold(folder)
+    object_lock.hold(folder)  # this process may go on
+    command = ("score", pairs, "--metrics", "exact", "--out", f"{bucket}/shared")
+    printed = texlens(*command, status=2)
+    assert f"Another run writes to '{bucket}/shared' (process {os.getpid()} of " in printed
+    assert [file.name for file in folder.iterdir()] == [object_lock.LOCK]
+    object_lock.release(folder)
+    assert "waiting" not in texlens(*command)
+    assert not (folder / object_lock.LOCK).exists()
+    assert (folder / "metrics.json").exists()
+
+
+def test_the_lock_of_a_run_that_was_killed_is_taken_over(bucket: str, quick_locks: None) -> None:
+    folder = place(f"{bucket}/killed")
+    (folder / object_lock.LOCK).write_bytes(b'{"process": 1, "host": "gone"}')
+    start = time.monotonic()
+    object_lock.hold(folder)
+    assert time.monotonic() - start >= object_lock.ABANDONED_SECONDS
+    write_bytes(folder / "a", b"content")
+    # A run that was asleep for so long finds the lock of another one, and writes no more.
+    (folder / object_lock.LOCK).write_bytes(b"another run's")
+    lock = object_lock._held[f"{bucket}/killed"]
+    deadline = time.monotonic() + 10
+    while not lock.is_lost and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with pytest.raises(TexlensError, match="Another run has taken over 's3://bucket/killed'"):
+        write_bytes(folder / "b", b"content")
+    assert not (folder / "b").exists()
+    object_lock.release(folder)
+    assert (folder / object_lock.LOCK).read_bytes() == b"another run's"
+
+
+def test_a_store_without_conditional_writes_locks_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Store(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            assert self.headers["If-None-Match"] == "*"
+            self.send_response(501)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        object_lock.hold(place("s3://old/folder"))
+        server.shutdown()
+    printed = capsys.readouterr().err
+    assert printed.startswith("texlens: 's3://old/folder' is not locked (")
+    assert printed.endswith("make sure that no other run writes there.\n")
+    assert printed.count("\n") == 1
+
+
+def test_a_bucket_without_permission(bucket: str, tmp_path: Path) -> None:
+    import boto3
+
+    user = boto3.client("iam")
+    user.create_user(UserName="nobody")
+    key = user.create_access_key(UserName="nobody")["AccessKey"]
+    names = {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+    }
+    rows = tmp_path / "rows.parquet"
+    write_examples(rows, [Example("1", demo_pictures()[0].content, "x")])
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(line(1))
+    place(f"{bucket}/secret/rows.parquet").write_bytes(rows.read_bytes())
+    corpus = ("data", "prepare", "unsloth-latex-ocr", "--from")
+    denied = f"{bucket}/secret"
+    with without_permission(), pytest.MonkeyPatch.context() as patch:
+        for name, value in names.items():
+            patch.setenv(name, value)
+        for status, arguments in (
+            (2, ("score", f"{denied}/rows.parquet")),
+            (2, ("score", pairs, "--metrics", "exact", "--out", denied)),
+            (1, ("read", f"{denied}/rows.parquet")),
+            (2, ("read", rows, "--out", f"{denied}/readings.txt")),
+            (2, (*corpus, denied, "--out", tmp_path / "prepared")),
+            (2, (*corpus, rows, "--out", denied)),
+            (2, ("data", "render", pairs, "--renderers", "mathjax", "--out", denied)),
+        ):
+            printed = texlens(*arguments, status=status)
+            sentence = f"texlens: Cannot .* '{denied}.*': permission denied\\.\\n"
+            assert re.match(sentence, printed), printed
+            assert len(printed.splitlines()) == (2 if arguments[0] == "read" and status == 1 else 1)
+    assert not (tmp_path / "prepared").exists()
+    assert [file.name for file in place(denied).iterdir()] == ["rows.parquet"]
+
+
+@contextmanager
+def without_permission() -> Iterator[None]:
+    """moto asks who may do what; nobody was given a right."""
+    _ask_after(b"0")
+    try:
+        yield
+    finally:
+        _ask_after(b"inf")
+
+
+def _ask_after(requests: bytes) -> None:
+    request = urllib.request.Request(
+        f"{os.environ['AWS_ENDPOINT_URL']}/moto-api/reset-auth",
+        data=requests, headers={"Content-Type": "text/plain"}, method="POST",
+    )  # fmt: skip
+    urllib.request.urlopen(request).close()

@@ -40,7 +40,14 @@ from texlens.data.pictures.renderers.base import Dropped, FormulaPicture, Render
 from texlens.errors import InputError, TexlensError
 from texlens.images import encode_png
 from texlens.records import Example
-from texlens.runs import begin_or_resume, hold_folder, progress, write_bytes, write_json_lines
+from texlens.runs import (
+    begin_or_resume,
+    hold_folder,
+    make_folder,
+    progress,
+    write_bytes,
+    write_json_lines,
+)
 from texlens.workers import WorkerFault, Workers, as_workers
 
 SETTINGS = "shards.json"
@@ -97,11 +104,12 @@ def write_shards(
             again; the others were written.
     """
     source.open()  # fails here, not in a worker process
+    make_folder(folder)
+    hold_folder(folder)
     if force:
         for file in [folder / SETTINGS, folder / DROPPED, *folder.glob("shard-*.npz")]:
             file.unlink(missing_ok=True)
     begin_or_resume(folder / SETTINGS, source.settings())
-    hold_folder(folder)
     missing = [number for number in range(count) if not _path(folder, number).exists()]
     rendered = as_workers(workers).map_batches(
         partial(_maker, source), ([number] for number in missing), seconds=None
