@@ -39,6 +39,8 @@ def place(name: str | Path) -> Path:
     protocol = name.split("://")[0]
     if protocol == "s3":
         _register_s3()
+    elif protocol == "hf":
+        import texlens.hub_path  # noqa: F401  (its class is upath's for these addresses)
     try:
         found = UPath(name)
         found.fs  # noqa: B018  (raises where its package is missing)

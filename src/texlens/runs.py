@@ -69,8 +69,9 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
+        if error.filename:
+            raise
+        raise OSError(error.errno, reason(error), str(path)) from error
 
 
 def _send(content: IO[bytes], address: Any) -> None:
@@ -79,6 +80,7 @@ def _send(content: IO[bytes], address: Any) -> None:
     content.seek(0)
     with address.open("wb") as stream:
         shutil.copyfileobj(content, stream, 8 << 20)
+    address.fs.invalidate_cache()  # that of hf:// may hold the folder as it was
     stored = address.stat().st_size
     if stored != size:
         address.unlink()

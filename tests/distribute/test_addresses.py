@@ -1,4 +1,4 @@
-"""Object stores as source and target: an S3 server in this process."""
+"""Object stores as source and target: an S3 server and a hub in this process."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hub_server import TOKEN, Hub, running_hub
 
 from texlens import object_lock
 from texlens.addresses import find_files, place
@@ -323,3 +324,59 @@ def _ask_after(requests: bytes) -> None:
         data=requests, headers={"Content-Type": "text/plain"}, method="POST",
     )  # fmt: skip
     urllib.request.urlopen(request).close()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with running_hub() as hub:
+        settings = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": TOKEN}
+        for name, value in (settings | {"HF_HUB_DISABLE_XET": "1"}).items():
+            monkeypatch.setenv(name, value)
+        yield hub
+
+
+def test_from_the_hub_and_to_the_hub(hub: Hub, tmp_path: Path) -> None:
+    demo = demo_pictures()
+    write_examples(
+        tmp_path / "rows" / "rows.parquet",
+        [Example(f"{n}", one.content, one.latex) for n, one in enumerate(demo[:12])],
+    )
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    for part in range(2):
+        lines = "".join(line(number) for number in range(100 * part, 100 * part + 100))
+        (pairs / f"{part}.jsonl").write_text(lines)
+    sources = [tmp_path / "rows" / "rows.parquet", *pairs.iterdir()]
+    hub.add(
+        "datasets/me/set",
+        {file.relative_to(tmp_path).as_posix(): file.read_bytes() for file in sources},
+    )
+    address = "hf://datasets/me/set"
+    corpus = ("data", "prepare", "unsloth-latex-ocr", "--from")
+    texlens("score", pairs, "--metrics", "exact", "--out", tmp_path / "scores")
+    texlens("score", f"{address}/pairs", "--metrics", "exact", "--out", f"{address}/scores")
+    texlens(*corpus, tmp_path / "rows", "--out", tmp_path / "prepared")
+    texlens(*corpus, f"{address}/rows", "--out", f"{address}/prepared")
+    repository = hub.repositories["datasets/me/set"]
+    files = repository.commits[repository.branches["main"]]
+    for folder in ("scores", "prepared"):
+        local = {file.name: file.read_bytes() for file in (tmp_path / folder).iterdir()}
+        there = {name: files[name] for name in files if name.startswith(f"{folder}/")}
+        assert there == {f"{folder}/{name}": content for name, content in local.items()}
+
+
+def test_what_the_hub_refuses_is_one_sentence(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(line(1))
+    hub.add("datasets/me/set", {"pairs.jsonl": pairs.read_bytes()})
+    monkeypatch.setenv("HF_TOKEN", "hf_a_token_that_may_only_read")
+    for status, arguments in (
+        (2, ("score", "hf://datasets/me/nothing/pairs.jsonl")),
+        (1, ("score", pairs, "--metrics", "exact", "--out", "hf://datasets/me/set/scores")),
+    ):
+        printed = texlens(*arguments, status=status)
+        assert re.match(r"texlens: .*'hf://datasets/me/", printed), printed
+        assert len(printed.splitlines()) == 1
+    assert len(hub.repositories["datasets/me/set"].commits) == 1

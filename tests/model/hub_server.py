@@ -1,8 +1,9 @@
-"""A hub on this machine: the part of the HTTP API that pushing and pulling a model uses.
+"""A hub on this machine: the part of the HTTP API that pushing and pulling a model and reading a data set use.
 
 The addresses, documents and headers are those that `huggingface_hub` 2.4 sends and reads (`hf_api.py`,
-`_commit_api.py`, `lfs.py`, `file_download.py`): repositories, preupload, git LFS's batch API with its
-basic transfer, commits as JSON lines, and files at a commit.
+`_commit_api.py`, `lfs.py`, `file_download.py`, `hf_file_system.py`): repositories, preupload, git LFS's batch
+API with its basic transfer, commits as JSON lines, lists of files, and files at a commit. The name of a data
+set begins with `datasets/`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
 TOKEN = "hf_a_token_that_may_write"
 Files = dict[str, bytes]
@@ -67,7 +69,8 @@ def running_hub() -> Iterator[Hub]:
 
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    name = r"(?P<name>[\w.-]+/[\w.-]+)"
+    name = r"(?P<name>(?:datasets/)?[\w.-]+/[\w.-]+)"
+    api = rf"/api/(?:models/)?{name}"
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -175,6 +178,14 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                     files[value["path"]] = base64.b64decode(value["content"])
                 elif operation["key"] == "lfsFile":
                     files[value["path"]] = hub.large[value["oid"]]
+                elif operation["key"] == "deletedFile":
+                    del files[value["path"]]
+                elif operation["key"] == "deletedFolder":
+                    files = {
+                        path: one
+                        for path, one in files.items()
+                        if not path.startswith(value["path"])
+                    }
             commit = repository.commit(revision, files)
             url = f"{hub.address}/{name}/commit/{commit}"
             self.send({"success": True, "commitOid": commit, "commitUrl": url, "hookOutput": ""})
@@ -187,19 +198,27 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.error(404, "RevisionNotFound", "Invalid rev id")
                 return
             siblings = [{"rfilename": path} for path in sorted(repository.commits[commit])]
+            name = name.removeprefix("datasets/")
             document = {"_id": "1", "id": name, "modelId": name, "sha": commit}
             document |= {"siblings": siblings, "private": repository.private, "tags": []}
             self.send(document)
 
-        def tree(self, body: bytes, name: str, revision: str) -> None:
+        def tree(self, body: bytes, name: str, revision: str, folder: str | None = None) -> None:
             if repository := self.repository(name):
                 files = repository.commits[repository.branches.get(revision, revision)]
-                self.send(
-                    [
-                        {"type": "file", "path": path, "size": len(content), "oid": _etag(content)}
-                        for path, content in sorted(files.items())
-                    ]
-                )
+                start = f"{unquote(folder)}/" if folder else ""
+                found = {path for path in files if path.startswith(start)}
+                found |= {parent for path in found for parent in _folders(path, start)}
+                if "recursive=true" not in self.path.lower():
+                    found = {path for path in found if "/" not in path.removeprefix(start)}
+                self.send([_entry(files, path) for path in sorted(found)])
+
+        def paths_info(self, body: bytes, name: str, revision: str) -> None:
+            if repository := self.repository(name):
+                files = repository.commits[repository.branches.get(revision, revision)]
+                asked = [unquote(path) for path in parse_qs(body.decode())["paths"]]
+                there = {*files, *(folder for path in files for folder in _folders(path))}
+                self.send([_entry(files, path) for path in asked if path in there])
 
         def resolve(self, body: bytes, name: str, revision: str, path: str) -> None:
             if (repository := self.repository(name)) is None:
@@ -209,15 +228,13 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if content is None:
                 self.error(404, "EntryNotFound", "Entry not found")
                 return
-            start = 0
-            if asked := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or ""):
-                start = int(asked[1])
+            start, end = 0, len(content)
+            if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or ""):
+                start, end = int(asked[1]), int(asked[2] or end - 1) + 1
             headers = [("X-Repo-Commit", commit), ("ETag", f'"{_etag(content)}"')]
             headers += [("Accept-Ranges", "bytes")]
-            if start:
-                headers.append(
-                    ("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-                )
+            if asked:
+                headers.append(("Content-Range", f"bytes {start}-{end - 1}/{len(content)}"))
             if self.command == "GET" and hub.cut_after is not None and len(content) > hub.cut_after:
                 self.send_response(200)
                 for key, value in [*headers, ("Content-Length", str(len(content)))]:
@@ -226,22 +243,36 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(content[: hub.cut_after])
                 self.close_connection = True
                 return
-            self.send(content[start:], 206 if start else 200, headers)
+            self.send(content[start:end], 206 if asked else 200, headers)
 
     ROUTES: list[tuple[str, str, Callable[..., None]]] = [
         ("POST", "/api/repos/create", Handler.create),
         ("POST", f"/api/models/{name}/branch/(?P<branch>.+)", Handler.branch),
         ("POST", "/api/validate-yaml", Handler.validate),
-        ("POST", f"/api/models/{name}/preupload/(?P<revision>[^/]+)", Handler.preupload),
+        ("POST", f"{api}/preupload/(?P<revision>[^/]+)", Handler.preupload),
         ("POST", f"/{name}.git/info/lfs/objects/batch", Handler.batch),
         ("PUT", "/large/(?P<oid>[0-9a-f]{64})", Handler.upload),
-        ("POST", f"/api/models/{name}/commit/(?P<revision>[^/]+)", Handler.commit),
-        ("GET", f"/api/models/{name}", Handler.info),
-        ("GET", f"/api/models/{name}/revision/(?P<revision>[^/]+)", Handler.info),
-        ("GET", f"/api/models/{name}/tree/(?P<revision>[^/]+)", Handler.tree),
+        ("POST", f"{api}/commit/(?P<revision>[^/]+)", Handler.commit),
+        ("GET", api, Handler.info),
+        ("GET", f"{api}/revision/(?P<revision>[^/]+)", Handler.info),
+        ("GET", f"{api}/tree/(?P<revision>[^/]+)(?:/(?P<folder>.+))?", Handler.tree),
+        ("POST", f"{api}/paths-info/(?P<revision>[^/]+)", Handler.paths_info),
         ("GET HEAD", f"/{name}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", Handler.resolve),
     ]
     return Handler
+
+
+def _folders(path: str, start: str = "") -> list[str]:
+    """The folders that a path is in, below `start`."""
+    parts = path.removeprefix(start).split("/")[:-1]
+    return [start + "/".join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def _entry(files: Files, path: str) -> dict[str, Any]:
+    if path not in files:
+        return {"type": "directory", "path": path, "oid": _etag(path.encode())}
+    content = files[path]
+    return {"type": "file", "path": path, "size": len(content), "oid": _etag(content)}
 
 
 def _etag(content: bytes) -> str:
