@@ -275,7 +275,7 @@ def _directed(stroke: Points) -> Points:
     if np.hypot(*(stroke[0] - stroke[-1])) < 3 and len(stroke) > 8:
         stroke = np.roll(stroke[:-1], -int(np.argmin(stroke[:-1, 1])), axis=0)
         if stroke[len(stroke) // 4, 0] > stroke[0, 0]:
-            stroke = stroke[::-1]
+            stroke = np.roll(stroke[::-1], 1, axis=0)
         return np.concatenate([stroke, stroke[:1]])
     weight = stroke @ np.array([1.0, 1.2])
     return stroke if weight[0] <= weight[-1] else stroke[::-1]

@@ -125,7 +125,7 @@ def with_bar(strokes: list[Points]) -> list[Points]:
     stroke = strokes[longest]
     if np.hypot(*(stroke[-1] - corner)) > 0.1 * EM_PX:
         return strokes if corner[0] - stroke[-1][0] < 0 else []
-    bar = stroke[-1] + np.array([[0.2, 0.0], [0.4, 0.0], [0.6, 0.0]]) * EM_PX
+    bar = stroke[-1] + np.array([[0.5, 0.0], [2.0, 0.0]]) * EM_PX
     strokes[longest] = np.concatenate([stroke, bar])
     return strokes
 

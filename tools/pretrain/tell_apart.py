@@ -1,9 +1,9 @@
 """Can a small network tell composed handwriting from real ink? The area under its ROC curve.
 
-    python tools/pretrain/tell_apart.py INK CAPTIONS [--sheet PNG] [--seed N]
+    python tools/pretrain/tell_apart.py INK CAPTIONS [--hands FILE] [--sheet PNG] [--seed N]
 
 Half of CROHME's training writers teach, the other half test. Each real ink has a composed one beside
-it, with the same formula and a hand of the same half, rendered by the same pen at the same size. A
+it, with the same formula and a hand of the same half (with --hands of that file), rendered by the same pen at the same size. A
 network of three convolutions learns for some minutes on a CPU. 0.5 is chance, 1 is always right.
 `--sheet` writes 100 real and 100 composed pictures, mixed, and which are which beside it.
 """
@@ -22,6 +22,7 @@ from torch import nn
 
 from texlens.data.corpora.crohme import Crohme
 from texlens.data.pictures.hands.composer import compose
+from texlens.data.pictures.hands.open_hands import read_hands
 from texlens.data.pictures.hands.writers import Hands
 from texlens.data.pictures.ink import Ink, InkStyle, Stroke, render_ink
 from texlens.data.preview import contact_sheet
@@ -125,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("ink", type=Path)
     parser.add_argument("captions", type=Path)
+    parser.add_argument("--hands", type=Path, help="open hands, in place of the ink's own")
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pairs", type=int, default=2000, help="that teach; half as many test")
@@ -140,7 +142,8 @@ def main() -> None:
     for mine, count in ((True, options.pairs), (False, options.pairs // 2)):
         own = [ink for ink in inks if (ink.writer in teaching) == mine]
         some = [own[place] for place in random.permutation(len(own))[:count]]
-        halves.append(pairs_of(some, Hands.of(own), options.seed))
+        hands = Hands.of_open(read_hands(options.hands)) if options.hands else Hands.of(own)
+        halves.append(pairs_of(some, hands, options.seed))
     if options.sheet:
         write_sheet(halves[1], options.sheet, options.seed)
     network = learn(*tensors(halves[0]), options.epochs)

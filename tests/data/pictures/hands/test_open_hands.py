@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from texlens.cli.data import render
 from texlens.data.pictures.hands.composer import compose
 from texlens.data.pictures.hands.glyphs import Glyph, glyph_of
-from texlens.data.pictures.hands.open_hands import digest_of_hands, read_hands, varied
+from texlens.data.pictures.hands.open_hands import digest_of_hands, read_hands
+from texlens.data.pictures.hands.varying import varied
 from texlens.data.pictures.hands.writers import Hands
 from texlens.data.pictures.shards import read_shard
 from texlens.engine import Drawing, get_engine

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from texlens.data.pictures.hands.glyphs import BAR, WORDS, Glyph, canonical
-from texlens.data.pictures.hands.open_hands import varied
 from texlens.data.pictures.hands.page import BOLD, DOUBLED, PLAIN, Manner, Page, Symbol
+from texlens.data.pictures.hands.varying import varied
 from texlens.data.pictures.hands.writers import Hands
 from texlens.data.pictures.ink import Stroke
 from texlens.engine import Box, Drawing

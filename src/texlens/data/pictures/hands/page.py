@@ -61,7 +61,7 @@ class Manner:
         return cls(
             wide=float(np.exp(rng.normal(0.02, 0.17) if few else rng.normal(0.12, 0.13))),
             tall=float(np.exp(rng.normal(0.22, 0.16))),
-            size=float(np.exp(rng.normal(0.05, 0.08))),
+            size=float(np.exp(rng.normal(0.1 if few else 0.05, 0.08))),
             scripts=float(np.exp(rng.normal(0.12, 0.12))),
             growth=float(rng.normal(0.0, 0.12)),
             stray=0.035 * care,
@@ -70,7 +70,7 @@ class Manner:
             period=float(rng.uniform(5.0, 14.0)),
             phase=float(rng.uniform(0.0, 2 * np.pi)),
             rise=float(rng.normal(0.0, 0.04)),
-            slant=float(rng.normal(0.05, 0.13) if few else rng.normal(0.0, 0.08)),
+            slant=float(rng.normal(0.0, 0.1 if few else 0.08)),
             joins=float(rng.choice([0.0, 0.25], p=[0.85, 0.15])),
             untidy=0.02 * care,
         )
