@@ -169,7 +169,7 @@ def test_data_prepare(nodes: Any, tmp_path: Path) -> None:
 
 
 def test_data_render(nodes: Any, tmp_path: Path) -> None:
-    common = ("data", "render", "--source", "grammar:1", "--pictures", 600, "--per-shard", 100)
+    common = ("data", "render", "--source", "grammar:1", "--pictures", 300, "--per-shard", 50)
     common = (*common, "--renderers", "mathjax", "--out")
     texlens(*common, tmp_path / "here", "--workers", 2)
     texlens(*common, tmp_path / "there", "--ray", nodes.address)
