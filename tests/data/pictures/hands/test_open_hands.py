@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from texlens.cli.data import render
 from texlens.data.pictures.hands.composer import compose
-from texlens.data.pictures.hands.glyphs import Glyph, glyph_of
+from texlens.data.pictures.hands.glyphs import Glyph, glyph_of, other_forms, own
 from texlens.data.pictures.hands.open_hands import digest_of_hands, read_hands
 from texlens.data.pictures.hands.varying import varied
 from texlens.data.pictures.hands.writers import Hands
@@ -94,6 +94,13 @@ def test_what_is_stretched_to_any_size_has_none_of_its_own(hands: Hands) -> None
     bracket, letter = varied("(o", glyphs, np.random.default_rng(0))
     assert bracket.width == 0
     assert letter.width > 0
+
+
+def test_the_parts_of_other_forms_are_symbols_that_the_hands_have(hands: Hands) -> None:
+    forms = {char: other_forms(char) for char in LETTERS + GREEK + "≤≥≠∈"}
+    parts = {part.char for some in forms.values() for form in some for part in form}
+    assert sum(map(bool, forms.values())) >= 15
+    assert not [char for char in parts if not hands.writes(char) and own(char) is None]
 
 
 @pytest.mark.parametrize(
