@@ -47,6 +47,17 @@ def test_every_source_is_named_with_its_copyright_beside_the_licence() -> None:
     assert "SIL OPEN FONT LICENSE Version 1.1" in (FILE.parent / "OFL.txt").read_text()
 
 
+def test_a_file_has_comments_and_the_symbol_that_begins_them(tmp_path: Path) -> None:
+    path = tmp_path / "hands.txt"
+    path.write_text("# a comment\nhand\tone\n#\t0,0 9,9|3,-1 4.5,7\n\nhand\tnone\n")
+    (hand,) = read_hands(path)
+    assert hand.name == "one"
+    assert [stroke.tolist() for stroke in hand.symbols["#"]] == [
+        [[0, 0], [9, 9]],
+        [[3, -1], [4.5, 7]],
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -2,7 +2,8 @@
 
 `data/hand_glyphs/hands.txt` in the repository is such a file, and `tools/hands/make.py` writes it. A
 line with `hand`, a tab and a name begins a hand. Each line after it is a symbol, a tab, and its
-strokes, separated by `|`: points `x,y` in whole numbers, y down, in one scale for the whole hand.
+strokes, separated by `|`: points `x,y` in numbers, y down, in one scale for the whole hand. A line that
+begins with `# ` is a comment.
 
 A font writes each letter in one way, and people do not: `varying` makes many hands of one.
 """
@@ -52,7 +53,7 @@ def read_hands(path: Path) -> tuple[OpenHand, ...]:
         key, _, rest = line.partition("\t")
         if key == "hand" and rest:
             hands.append((rest, {}))
-        elif line and not line.startswith("#"):
+        elif line and not line.startswith("# "):
             try:
                 hands[-1][1][key] = tuple(_stroke(part) for part in rest.split("|"))
             except (ValueError, IndexError) as error:
