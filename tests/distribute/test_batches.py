@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,10 @@ def doubles(bad: dict[int, str]) -> Callable[[Sequence[int]], list[int]]:
                 raise ValueError("no")
             if bad.get(item) == "hopeless":
                 raise TexlensError("There is no model here.")
+            if bad.get(item) == "bare":
+                raise ModuleNotFoundError("No module named 'torch'")
+            if bad.get(item) == "full":
+                raise OSError(errno.ENOSPC, "No space left on device")
         return [2 * item for item in items]
 
     return double
@@ -73,8 +78,13 @@ def test_an_item_that_raises_an_error_is_alone_at_the_end(workers: RayWorkers) -
 
 
 def test_what_no_item_causes_ends_the_run(workers: RayWorkers) -> None:
-    with pytest.raises(TexlensError, match=r"On the node [\d.]+: There is no model here\."):
-        list(workers.map_batches(partial(doubles, {21: "hopeless"}), batches(4)))
+    for what, sentence in (
+        ("hopeless", r"On the node [\d.]+: There is no model here\."),
+        ("bare", r"On the node [\d.]+ a package is missing or broken: No module named 'torch'\."),
+        ("full", r"On the node [\d.]+: \[Errno 28\] No space left on device\."),
+    ):
+        with pytest.raises(TexlensError, match=sentence):
+            list(workers.map_batches(partial(doubles, {21: what}), batches(4)))
 
 
 def test_a_node_that_dies_costs_only_time(connected: Any, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ process, which may be bound to a GPU.
 
 from __future__ import annotations
 
+import errno
 import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -49,11 +50,11 @@ class Actor:
             seconds: after which the worker process counts as hanging.
 
         Raises:
-            TexlensError: this node cannot do the job at all; its address is named.
+            TexlensError: this node cannot do the job at all, whatever the item; its address is named.
         """
         try:
             if key != self._key:
-                self._make = pickle.loads(ray.get(pickled[0]))
+                self._make = _loaded(ray.get(pickled[0]))
                 self._function, self._key = None, key
             assert self._make is not None
             if isolated:
@@ -63,3 +64,19 @@ class Actor:
             return self._function(batch)
         except TexlensError as error:
             raise TexlensError(f"On the node {self.node()}: {error}") from error
+        except ImportError as error:
+            raise TexlensError(
+                f"On the node {self.node()} a package is missing or broken: {error}."
+            ) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise TexlensError(f"On the node {self.node()}: {error}.") from error
+
+
+def _loaded(pickled: bytes) -> Callable[[], Function]:
+    try:
+        make: Callable[[], Function] = pickle.loads(pickled)
+    except AttributeError as error:  # of a script or a notebook, which no other process can import
+        raise TexlensError(f"the job cannot be loaded: {error}.") from error
+    return make
