@@ -6,12 +6,16 @@ import errno
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from texlens.data.pictures.renderers.base import FormulaPicture, Rendered
+from texlens.data.pictures.shards import ShardMaker, write_shards
 from texlens.distribute.batches import RayWorkers
 from texlens.distribute.cluster import cluster
 from texlens.errors import TexlensError
@@ -85,6 +89,40 @@ def test_what_no_item_causes_ends_the_run(workers: RayWorkers) -> None:
     ):
         with pytest.raises(TexlensError, match=sentence):
             list(workers.map_batches(partial(doubles, {21: what}), batches(4)))
+
+
+@dataclass(frozen=True)
+class _Shards:
+    """Shards of one picture; the second ends every process that renders it, as long as a file exists."""
+
+    deadly: Path
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def open(self) -> ShardMaker:
+        return self._make
+
+    def _make(self, number: int) -> list[Rendered]:
+        if number == 1 and self.deadly.exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [FormulaPicture(np.full((4, 9), number, np.uint8), 10.0, f"x_{number}")]
+
+
+def test_a_shard_that_fails_again_and_again_is_left_out(
+    workers: RayWorkers, tmp_path: Path
+) -> None:
+    source, out = _Shards(tmp_path / "deadly"), tmp_path / "out"
+    source.deadly.touch()
+    with pytest.raises(
+        TexlensError, match=r"^1 of 4 shards are missing: shard 1 ended its process"
+    ):
+        list(write_shards(source, out, 4, workers=workers))
+    left = ["dropped.jsonl", *(f"shard-{n:05d}.npz" for n in (0, 2, 3)), "shards.json"]
+    assert sorted(file.name for file in out.iterdir()) == left
+    source.deadly.unlink()
+    (again,) = write_shards(source, out, 4, workers=workers)
+    assert again.number == 1
 
 
 def test_a_node_that_dies_costs_only_time(connected: Any, tmp_path: Path) -> None:

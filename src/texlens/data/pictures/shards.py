@@ -128,7 +128,7 @@ def write_shards(
     if faults:
         number, fault = next(iter(faults.items()))
         raise TexlensError(
-            f"{len(faults)} of {len(missing)} shards are missing: the process of shard {number} "
+            f"{len(faults)} of {len(missing)} shards are missing: shard {number} "
             f"{fault}, perhaps for lack of memory. Run the same command for these alone."
         )
     if missing and not pictures and dropped:
