@@ -86,9 +86,9 @@ def s3_settings() -> tuple[str | None, str | None]:
     return region, variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL")
 
 
-def reason(error: OSError) -> str:
+def reason(error: Exception) -> str:
     """Why a file cannot be read or written, for a sentence; PyArrow's own errors have many lines."""
-    text = error.strerror or " ".join(str(error).split())
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())
     for code, words in (
         ("ACCESS_DENIED", "permission denied"),
         ("NO_SUCH_BUCKET", "there is no such bucket"),

@@ -49,7 +49,11 @@ def hold(folder: Path) -> None:
     try:
         lock.take()
     except (PermissionDeniedError, FileNotFoundError) as error:
-        why = "there is no such bucket" if isinstance(error, FileNotFoundError) else "not permitted"
+        why = (
+            "there is no such bucket"
+            if isinstance(error, FileNotFoundError)
+            else "permission denied"
+        )
         raise InputError(f"Cannot write to '{address}': {why}.") from error
     except BaseError as error:
         why = str(error).splitlines()[0][:200].rstrip(".")

@@ -41,7 +41,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as gathered:
             yield gathered
             object_lock.check(path)
-            with naming(path):
+            with _naming(path):
                 _send(gathered, path)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
     """An OSError of the block that names no file names this one."""
     try:
         yield

@@ -131,7 +131,7 @@ def _whole_batches(
         yield from batches
     except (OSError, pa.ArrowException) as error:
         raise InputError(
-            f"'{path}' is damaged, or could not be read to its end: {reason(OSError(str(error)))}."
+            f"'{path}' is damaged, or could not be read to its end: {reason(error)}."
         ) from error
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import ray
 
+from texlens.addresses import reason
 from texlens.errors import TexlensError
 from texlens.workers import run_each
 
@@ -71,7 +72,7 @@ class Actor:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise TexlensError(f"On the node {self.node()}: {error}.") from error
+            raise TexlensError(f"On the node {self.node()}: {reason(error)}.") from error
 
 
 def _loaded(pickled: bytes) -> Callable[[], Function]:

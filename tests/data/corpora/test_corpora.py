@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 from texlens.data.corpora import open_corpus
-from texlens.data.corpora.base import Corpus
+from texlens.data.corpora.base import Corpus, Locator
 from texlens.data.corpora.hme100k import load_array_pickle
 from texlens.data.items import Drop, RawItem
 from texlens.errors import InputError, TexlensError
@@ -246,6 +247,25 @@ def test_a_damaged_row_group_is_named(tmp_path: Path) -> None:
     (tmp_path / "train.parquet").write_bytes(content)
     with pytest.raises(TexlensError, match="is damaged in row group 0"):
         everything(open_corpus("unsloth-latex-ocr", [tmp_path]))
+
+
+@pytest.mark.parametrize("name", ["im2latex", "crohme", "unsloth-latex-ocr"])
+def test_a_corpus_that_is_gone_drops_no_item(tmp_path: Path, name: str) -> None:
+    """As on a node of a cluster where its folder is not mounted, or is an empty mount point."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    if name == "unsloth-latex-ocr":
+        layouts.parquet(folder / "train.parquet", "text", 4)
+    else:
+        getattr(layouts, name)(folder)
+    corpus = open_corpus(name, [folder])
+    locators = [one for one in corpus.locators() if isinstance(one, Locator)]
+    assert locators
+    shutil.rmtree(folder)
+    for _ in range(2):
+        with pytest.raises(TexlensError, match=f"'{folder}"):
+            list(corpus.load(locators))
+        folder.mkdir(exist_ok=True)
 
 
 def test_im2latex_lists(tmp_path: Path) -> None:

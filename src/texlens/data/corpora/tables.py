@@ -115,7 +115,7 @@ def _open(file: Path) -> Any:
         table = open_parquet(file)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(
-            f"'{file}' is not a readable Parquet file ({_why(error)}): delete it and fetch it again."
+            f"'{file}' is not a readable Parquet file ({reason(error)}): delete it and fetch it again."
         ) from error
     names = table.schema_arrow.names
     if "image" not in names or _text_column(names) is None:
@@ -172,7 +172,7 @@ class _Rows:
         except (OSError, pa.ArrowException, StopIteration) as error:
             raise TexlensError(
                 f"'{self._file}' is damaged in row group {self._group}, or ended there "
-                f"({_why(error)}): run the same command to go on, fetch the file again if this repeats."
+                f"({reason(error) or 'too few rows'}): run the same command to go on, fetch the file again if this repeats."
             ) from error
 
     def at(self, row: int) -> tuple[Any, Any]:
@@ -184,10 +184,6 @@ class _Rows:
             self._batch = self._next_batch()
         image, text = (self._batch.column(name)[row - self._first] for name in self._columns)
         return image.as_py(), text.as_py()
-
-
-def _why(error: Exception) -> str:
-    return reason(OSError(str(error) or "too few rows"))
 
 
 _open_rows = lru_cache(maxsize=1)(_Rows)
