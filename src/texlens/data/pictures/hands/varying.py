@@ -1,7 +1,6 @@
 """Many hands of one font: symbols bent, leaned, widened and left open, anew in each formula.
 
-A font has one form of a letter, and sizes as print has them. People write a letter a little otherwise
-each time, and small letters and signs larger.
+A font has one form of a letter; people write it a little otherwise each time.
 """
 
 from __future__ import annotations
@@ -16,16 +15,6 @@ from texlens.data.pictures.hands.glyphs import Glyph
 from texlens.data.pictures.ink import Stroke
 
 _SPREAD: Final = 0.15  # deviation of the logarithms of a symbol's width and height
-# How much wider and higher people write than fonts: medians of CROHME's writers against the hands of
-# data/hand_glyphs, in sizes of their typical letter.
-_LARGER: Final = (
-    ("acemnorsuvwxzαεηικνοπστυω", (1.4, 1.22)),
-    ("bdfghijklpqtyβγδζθλμξρφχψΔ", (1.22, 1.1)),
-    ("×±÷≤≥≠<>≈≡∈∼", (1.5, 1.45)),
-    ("1234567890CEFILST", (1.15, 1.0)),
-    ("−.,′+=", (1.3, 1.4)),
-    ("…", (2.0, 2.0)),
-)
 _BEND: Final = 0.055  # of a typical letter: deviation of a hand's form of a symbol from the font's
 _WOBBLE: Final = 0.032  # and of each symbol from that form
 _WAVES: Final = 3
@@ -62,22 +51,15 @@ def varied(chars: Sequence[str], glyphs: Sequence[Glyph], rng: np.random.Generat
     kind = np.array([numbers[char] for char in chars])
     points += _waves(points, kind[of], len(numbers), rng) * (_BEND * bent)[of, None]
     lean = rng.normal(0.0, 0.08, len(numbers))
-    stretch = np.log([_larger(char) for char in numbers]) + rng.normal(
-        0.0, _SPREAD, (len(numbers), 2)
-    )
+    stretch = np.exp(rng.normal(0.0, _SPREAD, (len(numbers), 2)))
     points[:, 0] -= lean[kind][of] * points[:, 1]
-    points *= np.exp(stretch)[kind][of]
+    points *= stretch[kind][of]
     points += _waves(points, of, len(glyphs), rng) * (_WOBBLE * bent)[of, None]
     stretched = np.array([char in _STRETCHED for char in chars])
     enlarged = np.exp(rng.normal([0.0, _ENLARGED], 0.12, (len(glyphs), 2)))
     enlarged = np.where(stretched[:, None], enlarged, 1.0)
     sized = [bool(glyph.width) and not s for glyph, s in zip(glyphs, stretched, strict=True)]
     return _as_glyphs(points, of, lengths, owner, enlarged, sized)
-
-
-def _larger(char: str) -> tuple[float, float]:
-    """How much wider and higher people write a symbol than fonts have it, beside other letters."""
-    return next((by for chars, by in _LARGER if char in chars), (1.0, 1.0))
 
 
 def _waves(points: Stroke, of: NDArray[np.int64], count: int, rng: np.random.Generator) -> Stroke:

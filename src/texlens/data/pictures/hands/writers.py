@@ -26,7 +26,7 @@ from texlens.data.pictures.ink import Ink
 _LENDERS = 6  # a symbol that a writer lacks is from one of so many whose hands are alike
 _CHOICES = 6  # writers among whom the one with most of a formula's symbols is taken
 _MIXED = 0.2  # of few hands' symbols: taken from a like hand, so that hands are not all the same
-_OTHER_FORMS = 0.4  # of the symbols that people write in other forms than fonts
+_OTHER_FORMS = 0.3  # of the symbols that people write in other forms than fonts
 
 
 @dataclass(frozen=True, slots=True)
