@@ -196,7 +196,7 @@ def measure_others(arguments: argparse.Namespace, pictures: list[bytes]) -> int:
             if arguments.faults:
                 run = faults(
                     server, pictures, expected, arguments.clients, arguments.seconds,
-                    arguments.kill_every,
+                    arguments.kill_every, arguments.job_pictures,
                 )  # fmt: skip
             else:
                 run = fairness(server, pictures, arguments.seconds)
@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--kill-every", type=float, default=30.0)
+    parser.add_argument("--job-pictures", type=int, default=200, help="of each of the six jobs")
     parser.add_argument("--fairness", action="store_true")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()

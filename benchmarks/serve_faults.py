@@ -3,7 +3,9 @@
 `--faults`: clients send one picture after the other, and jobs are running, while the process of the model is
 killed every 30 seconds. A client that gets 503 or 429 waits as `Retry-After` says, as part of its latency. No
 answer may be wrong, no client may wait without end, and every job that was accepted must finish with the
-readings of its pictures, in order.
+readings of its pictures, in order. In a minute or two:
+
+    python benchmarks/serve.py --faults --pictures 32 --seconds 30 --clients 16 --kill-every 10 --job-pictures 20
 
 `--fairness`: a client sends small requests alone, then beside four clients that send requests of 64
 pictures without a pause. Its 95th percentile may at most double.
@@ -15,6 +17,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import statistics
 import time
@@ -27,12 +30,12 @@ import httpx
 from serve import Server, percentile, send
 
 HANG_SECONDS = 90.0
-JOBS, JOB_PICTURES = 6, 200
+JOBS = 6
 
 
 async def faults(
     server: Server, pictures: list[bytes], expected: list[str], clients: int, seconds: float,
-    kill_every: float,
+    kill_every: float, job_pictures: int,
 ) -> dict[str, Any]:  # fmt: skip
     """The counts of a run with faults."""
     statuses: Counter[Any] = Counter()
@@ -87,7 +90,7 @@ async def faults(
         async def job_sender() -> None:
             stream = io.BytesIO()
             with zipfile.ZipFile(stream, "w") as archive:
-                for number in range(JOB_PICTURES):
+                for number in range(job_pictures):
                     archive.writestr(f"{number}.png", pictures[number % len(pictures)])
             for _ in range(JOBS):
                 answer = await client.post(
@@ -113,7 +116,7 @@ async def faults(
             found["wrong in jobs"] += sum(
                 latex != expected[number % len(expected)] for number, latex in enumerate(readings)
             )
-            found["jobs finished"] += len(readings) == JOB_PICTURES
+            found["jobs finished"] += len(readings) == job_pictures
         metrics = (await client.get("metrics")).text
     quarter = memory[len(memory) // 4]
     return {
@@ -122,7 +125,9 @@ async def faults(
         "wrong": found["wrong"] + found["wrong in jobs"],
         "hangs": found["hangs"],
         "kills": found["kills"],
-        "restarts": [line for line in metrics.splitlines() if "restarts_total" in line],
+        "restarts": dict(
+            re.findall(r'^texlens_model_restarts_total{reason="(\w+)"} (\d+)', metrics, re.M)
+        ),
         "jobs": f"{found['jobs finished']} of {len(jobs)} finished, {found['job readings']} readings",
         "latency": f"{statistics.median(latencies):.2f} s median, {percentile(latencies, 0.95):.2f} s "
         f"95th percentile, {max(latencies):.2f} s longest",
