@@ -168,7 +168,7 @@ def test_what_is_wrong_with_fine_tuning_is_one_sentence(tuning: Path, tmp_path: 
         ("data.0.rows=[7, 9]", "none of 7 to 9"),
         ("max_length=5", "No example of"),
         ("model=absent", "no folder 'absent'"),
-        ("adapter=absent/adapter", "adapter 'absent/adapter'"),
+        ("adapter=absent", "no folder 'absent'"),
         ("learning_rte=1", "nearest: 'learning_rate'"),
         ("report_to=[wandb]", "'wandb' of report_to is not installed"),
     ):
