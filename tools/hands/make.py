@@ -58,7 +58,8 @@ SOURCES = """# Where the strokes of hands.txt come from
 Each hand was traced from a font under the SIL Open Font License 1.1 (`OFL.txt`): the middle of the lines
 of its letters, by `tools/hands/make.py`. So `hands.txt` is a modified version of these fonts and is under
 the same licence. The hands have numbers and not the names of the fonts, because some are reserved.
-The licence does not extend to pictures made with the strokes, nor to a model trained on those.
+By its fifth condition the licence does not cover documents made with the fonts, and pictures of formulas are
+such documents.
 
 | hand | font | copyright | package |
 |---|---|---|---|
