@@ -4,6 +4,6 @@ In: a folder or a name on the hub, with or without an adapter. Out: a `Loaded`, 
 training use.
 
 Read `load` and `prompt_config`; then `processor`, `prompt` and `tokenizer` (pictures and text to
-tensors), `vision_attention` (faster batches), `merge` (adapters); `shape` and `qwen_shapes` (new
-small models, and the shapes of Qwen's releases).
+tensors), `vision_attention` (faster batches), `merge` (adapters), `card` and `sharing` (the hub); `shape`
+and `qwen_shapes` (new small models, and the shapes of Qwen's releases).
 """

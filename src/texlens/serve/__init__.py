@@ -5,7 +5,7 @@ In: HTTP requests with pictures or formulas. Out: readings, rendered formulas, o
 
 Read `app` first: the addresses, and what each of them does. A request passes through `middleware/`; `api/`
 takes the pictures out of it; `models/` batches them over all clients and reads them. `metrics` counts all
-this, `page_files` sends `page/`, and `server` runs it.
+this, `page_files` sends `page/`, `server` runs it, and `connections` closes those that do not go on.
 """
 
 from __future__ import annotations
