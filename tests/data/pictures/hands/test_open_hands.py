@@ -77,6 +77,22 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str, reason: str) 
         read_hands(path)
 
 
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        read_hands(tmp_path / "none.txt")
+    (tmp_path / "binary").write_bytes(b"hand\tone\n\xff")
+    with pytest.raises(InputError, match="UTF-8"):
+        read_hands(tmp_path / "binary")
+
+
+def test_bold_symbols_are_written_twice(hands: Hands) -> None:
+    plain, bold = get_engine().draw(["x", r"\boldsymbol { x }"])
+    assert isinstance(plain, Drawing)
+    assert isinstance(bold, Drawing)
+    counts = [len(compose(d, hands, np.random.default_rng(0))) for d in (plain, bold)]
+    assert counts[1] == 2 * counts[0]
+
+
 def test_one_hand_writes_a_symbol_alike_and_never_the_same_twice(hands: Hands) -> None:
     glyph = hands.writers[0].glyphs["h"][0]
     near, far = [], []

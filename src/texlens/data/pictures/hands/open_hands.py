@@ -46,8 +46,10 @@ def read_hands(path: Path) -> tuple[OpenHand, ...]:
     """The hands of a file. Raises InputError when it is not one."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' cannot be read as hands: {error}.") from error
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"'{path}' has no hands: it is not text in UTF-8.") from error
     hands: list[tuple[str, dict[str, tuple[Stroke, ...]]]] = []
     for number, line in enumerate(text.splitlines(), 1):
         key, _, rest = line.partition("\t")

@@ -25,6 +25,7 @@ PLAIN: Final = frozenset(["normal", "italic"])
 BOLD: Final = frozenset(["bold", "bold-italic"])
 DOUBLED: Final = "double-struck"
 _TWICE: Final = np.array([0.045, 0.01])  # em between the two strokes of bold letters
+_IN_PLACE: Final = (1.0, 1.0, 0.0, 0.0)  # strokes that are fitted already
 _CELL: Final = 0.2  # em: the line is stretched in steps of this length
 
 
@@ -33,10 +34,9 @@ class Manner:
     """How one formula is written; lengths in em.
 
     wide, tall: distances between symbols, against print. size, scripts: of symbols and of scripts,
-    against print; growth:
-    change of size over the line. stray: of each symbol; loose: of scripts, numerators and cells;
-    wander, period, phase: of the baseline; rise: slope of the line; slant: shear; joins: part of
-    neighbouring strokes that are joined; untidy: deformation of single strokes.
+    against print; growth: change of size over the line. stray: of each symbol; loose: of scripts,
+    numerators and cells; wander, period, phase: of the baseline; rise: slope of the line; slant:
+    shear; joins: part of neighbouring strokes that are joined; untidy: deformation of single strokes.
     """
 
     wide: float
@@ -140,28 +140,28 @@ class Page:
         middle_x, middle_y = (x0 + x1) / 2 + float(off[0]), (y0 + y1) / 2 + float(off[1])
         left, top = middle_x - width / 2, middle_y - height / 2
         if symbol.sign is not None:
-            low, size = np.array([left, top]), np.array([width, height])
-            self._add(root(glyph, low, size, symbol.sign), (1.0, 1.0, 0.0, 0.0), max(width, height))
-            return
-        if not symbol.spans:
-            grown = 1 + manner.growth * (symbol.box[0] / self.width - 0.5)
-            by = manner.scripts if of.scale < 0.9 else 1.0
-            drift = float(np.exp(rng.normal(0.0, 0.06)))
-            width = width * by * manner.size * grown * drift
-            height = height * by * manner.size * grown * drift
-        wide, tall = fitted_size(glyph, symbol.char, width, height, of.scale)
-        stretch = np.exp(rng.normal(0.0, 0.03, 2))
-        wide, tall = wide * float(stretch[0]), tall * float(stretch[1])
-        left, top = middle_x - wide / 2, middle_y - tall / 2
-        strokes, fit = list(glyph.strokes), (wide, tall, left, top)
+            strokes = root(glyph, np.array([left, top]), np.array([width, height]), symbol.sign)
+            fit = _IN_PLACE
+        else:
+            if not symbol.spans:
+                grown = 1 + manner.growth * (symbol.box[0] / self.width - 0.5)
+                by = manner.scripts if of.scale < 0.9 else 1.0
+                drift = float(np.exp(rng.normal(0.0, 0.06)))
+                width = width * by * manner.size * grown * drift
+                height = height * by * manner.size * grown * drift
+            wide, tall = fitted_size(glyph, symbol.char, width, height, of.scale)
+            stretch = np.exp(rng.normal(0.0, 0.03, 2))
+            wide, tall = wide * float(stretch[0]), tall * float(stretch[1])
+            left, top = middle_x - wide / 2, middle_y - tall / 2
+            strokes, fit = list(glyph.strokes), (wide, tall, left, top)
         if of.font in BOLD or of.font == DOUBLED:
-            strokes = [stroke * [wide, tall] + [left, top] for stroke in strokes]
+            strokes = [stroke * fit[:2] + fit[2:] for stroke in strokes]
+            fit = _IN_PLACE
             if of.font in BOLD:
                 strokes += [stroke + _TWICE for stroke in strokes]
             else:
                 stem = np.stack([np.full(9, left + 0.2 * width), np.linspace(0, 1, 9)], axis=1)
                 strokes.append(stem * [1.0, height] + [0.0, top])
-            fit = (1.0, 1.0, 0.0, 0.0)
         self._add(strokes, fit, max(width, height))
 
     def _add(
