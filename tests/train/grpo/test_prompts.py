@@ -216,7 +216,7 @@ def test_a_step_of_broken_groups_is_refused_by_its_numbers(parquet: Path) -> Non
 
 def test_the_shipped_recipes_are_whole() -> None:
     names = [name for name in recipe_names() if name.startswith("grpo_")]
-    assert names == ["grpo_3b", "grpo_7b", "grpo_small"]
+    assert names == ["grpo_3b", "grpo_3b_rendered", "grpo_7b", "grpo_7b_rendered", "grpo_small"]
     for name in names:
         recipe = load_recipe(name, GrpoConfig)
         assert recipe.groups_per_step() >= 1

@@ -105,7 +105,9 @@ def score_answers(groups: Sequence[Group], rewards: BatchRewards, tokenizer: Any
     answers = [answer for group in groups for answer in group.answers]
     texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
     references = [group.row["solution"] for group in groups for _ in group.answers]
-    scored = iter(rewards.score(texts, references, answers))
+    pictures = [group.row["image"] for group in groups for _ in group.answers]
+    known: tuple[Any, ...] = (pictures,) if "picture" in rewards.by_name else ()
+    scored = iter(rewards.score(texts, references, answers, *known))
     for group in groups:
         group.scored = [next(scored) for _ in group.answers]
 

@@ -37,7 +37,11 @@ from texlens.train.network.adapters import (
     precision_of,
 )
 from texlens.train.network.probe import Split, choose_split
-from texlens.train.rewards.functions import BatchRewards, RewardSettings
+from texlens.train.rewards.functions import (
+    BatchRewards,
+    RewardSettings,
+    check_requirements,
+)
 from texlens.train.run.dev_evaluation import dev_evaluator
 from texlens.train.run.processes import connect, local_main_first
 from texlens.train.run.run_folder import RunFolder, save_weights, step_of
@@ -66,6 +70,7 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
     """
     transformers.utils.logging.disable_progress_bar()
     _require_vllm(config)
+    check_requirements(config.rewards)
     config = config.model_copy(update={"optim": available_optimizer(config)})
     connect(config)
     run = RunFolder(config, out, overwrite=overwrite)

@@ -11,17 +11,19 @@
 | `exact_match_bonus` | 0 or 2 | the GRPO report's: the answer is the reference, but for case |
 | `exact` | 0 or 1 | the normal forms of answer and reference are equal |
 | `cdm`, `layout` | 0..1 | the metrics of the rendered answer, 0 where KaTeX does not parse it |
+| `picture` | 0..1 | the answer, drawn by TeX, compared with the picture; no reference |
 | `finished` | 0 or 1 | the completion ended by itself |
 | `overlong` | -1..0 | a soft penalty of lengths near the limit |
 | `no_loop` | 0 or 1 | the completion does not end in a loop |
 
-A reward depends only on its completion, its reference and the settings, and never raises: what
-cannot be scored gets 0. A trainer uses `BatchRewards`, which computes all rewards of a batch at once
+A reward depends only on its completion, its reference (or picture) and the settings, and never raises:
+what cannot be scored gets 0, as does what is not a number. A trainer uses `BatchRewards`, which computes all rewards of a batch at once
 and keeps its records. For the GRPO report see `train.rewards.text`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,7 +36,7 @@ from texlens.errors import InputError
 from texlens.latex import normalize, tokenize
 from texlens.metrics.text.answers import ends_open, has_loop
 from texlens.reading.answers import parse_answer
-from texlens.train.rewards.rendered import score_rendered
+from texlens.train.rewards.rendered import FAULT, score_rendered
 from texlens.train.rewards.text import (
     exact_match_bonus,
     tag_order,
@@ -44,7 +46,7 @@ from texlens.train.rewards.text import (
 
 NAMES = (
     "tag_presence", "tag_order", "validity_similarity", "exact_match_bonus", "exact", "cdm",
-    "layout", "finished", "overlong", "no_loop",
+    "layout", "picture", "finished", "overlong", "no_loop",
 )  # fmt: skip
 RENDERED = frozenset(["cdm", "layout"])
 # Longer responses are not read: 600 tokens have some 3,000.
@@ -106,11 +108,12 @@ def score_completions(
     rewards: Iterable[str] = NAMES,
     settings: RewardSettings | None = None,
     completion_ids: Sequence[Sequence[int]] | None = None,
+    pictures: Sequence[Any] | None = None,
 ) -> list[ScoredCompletion]:
     """All rewards of a batch in one pass: one record per completion, in order. Never raises.
 
     `completions` are texts or lists of messages, `solution` their references, `completion_ids`
-    their tokens. When the numbers of completions and references differ, every reward is 0, with a
+    their tokens, `pictures` what was to be read (Pillow images or files' bytes). When the numbers of completions and references differ, every reward is 0, with a
     warning.
     """
     names = tuple(rewards)
@@ -126,6 +129,8 @@ def score_completions(
         ]
         if not RENDERED.isdisjoint(names):
             scored = _with_rendered(scored)
+        if "picture" in names:
+            scored = _with_picture(scored, pictures)
     else:
         message = (
             f"{len(texts)} completions came with {len(references)} references: all rewards are 0."
@@ -133,7 +138,15 @@ def score_completions(
         with suppress(Warning):  # where warnings are errors
             warnings.warn(message, stacklevel=2)
         scored = [ScoredCompletion(text or "", None, "", error=message) for text in texts]
-    return [replace(s, rewards={n: s.rewards.get(n, 0.0) for n in names}) for s in scored]
+    return [_finite(s, names) for s in scored]
+
+
+def check_requirements(rewards: Iterable[str]) -> None:
+    """Raise TexlensError when a reward needs what is not installed: `picture` needs TeX."""
+    if "picture" in rewards:
+        from texlens.render.pdflatex import require_tex
+
+        require_tex()
 
 
 class BatchRewards:
@@ -175,6 +188,7 @@ class BatchRewards:
         completions: Sequence[Any],
         solution: Sequence[Any],
         completion_ids: Sequence[Sequence[int]] | None = None,
+        pictures: Sequence[Any] | None = None,
     ) -> list[ScoredCompletion]:
         """The records of a batch; those of the last batch are kept."""
         batch = (completions, solution, completion_ids)
@@ -185,6 +199,7 @@ class BatchRewards:
                 rewards=self.by_name,
                 settings=self.settings,
                 completion_ids=completion_ids,
+                pictures=pictures,
             )
             self._batch = batch
         return self.last
@@ -200,7 +215,9 @@ class _Reward:
     def __call__(
         self, completions: Sequence[Any], solution: Sequence[Any], **columns: Any
     ) -> list[float]:
-        scored = self._batch.score(completions, solution, columns.get("completion_ids"))
+        scored = self._batch.score(
+            completions, solution, columns.get("completion_ids"), columns.get("image")
+        )
         return [completion.rewards[self.__name__] for completion in scored]
 
 
@@ -209,7 +226,7 @@ REWARDS: dict[str, Callable[..., list[float]]] = {
 }
 """Every reward by its name, with default settings: `f(completions, solution, **columns)`.
 
-Of the columns only `completion_ids` matters.
+Of the columns only `completion_ids` and, for `picture`, `image` matter.
 """
 
 
@@ -306,3 +323,34 @@ def _with_rendered(scored: Sequence[ScoredCompletion]) -> list[ScoredCompletion]
         rewards = {**before.rewards, "cdm": seen.cdm, "layout": seen.layout}
         found[place] = replace(before, rewards=rewards, error=seen.error or before.error)
     return found
+
+
+def _with_picture(
+    scored: Sequence[ScoredCompletion], pictures: Sequence[Any] | None
+) -> list[ScoredCompletion]:
+    """The records with the reward of the picture."""
+    from texlens.train.rewards.picture import score_pictures
+
+    if pictures is None or len(pictures) != len(scored):
+        return [replace(s, error=s.error or "the picture is not known") for s in scored]
+    pairs = {
+        place: (picture, s.answer)
+        for place, (s, picture) in enumerate(zip(scored, pictures, strict=True))
+        if s.answer
+    }
+    found = list(scored)
+    for place, seen in zip(pairs, score_pictures(list(pairs.values())), strict=True):
+        before = found[place]
+        rewards = {**before.rewards, "picture": seen.value}
+        found[place] = replace(before, rewards=rewards, error=seen.error or before.error)
+    return found
+
+
+def _finite(scored: ScoredCompletion, names: Sequence[str]) -> ScoredCompletion:
+    """The record with these rewards alone; 0 for one that is missing or not a finite number."""
+    values = {name: scored.rewards.get(name, 0.0) for name in names}
+    wrong = [name for name, value in values.items() if not math.isfinite(value)]
+    if not wrong:
+        return replace(scored, rewards=values)
+    error = f"{FAULT}: {', '.join(wrong)} is not a number"
+    return replace(scored, rewards=values | dict.fromkeys(wrong, 0.0), error=error)

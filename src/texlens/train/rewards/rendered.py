@@ -68,11 +68,11 @@ class Renderer:
 
     def score(self, reference: str, answers: Sequence[str]) -> list[Rendered]:
         """Compare answers with their reference; math delimiters are removed. One result per answer."""
-        if error := _too_large("reference", reference):
+        if error := too_large("reference", reference):
             return [Rendered(found.katex, error=error) for found in check(answers)]
         scores: dict[str, Rendered] = {}
         for answer in answers:
-            if error := _too_large("answer", answer):
+            if error := too_large("answer", answer):
                 scores[answer] = Rendered(error=error)
         small = [answer for answer in answers if answer not in scores]
         for answer, found in zip(small, check(small), strict=True):
@@ -97,8 +97,8 @@ class Renderer:
         ]
 
 
-def _too_large(name: str, formula: str) -> str | None:
-    """Why a formula is not rendered; None for one that is small enough."""
+def too_large(name: str, formula: str) -> str | None:
+    """Why a formula (of this name in the message) is not rendered; None for one that is small enough."""
     if len(formula) > MAX_RENDERED_CHARACTERS:
         return f"the {name} has {len(formula)} characters, too many to render"
     if (depth := nesting(formula)) > MAX_RENDERED_DEPTH:

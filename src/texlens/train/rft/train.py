@@ -10,6 +10,7 @@ import torch
 from texlens.errors import InputError
 from texlens.train.grpo.prompts import within_limit
 from texlens.train.network.adapters import load_for_training
+from texlens.train.rewards.functions import check_requirements
 from texlens.train.rft.answers import EXAMPLES, RECORDS, SUMMARY, choose_answers
 from texlens.train.rft.settings import RftConfig
 from texlens.train.run.processes import process_count
@@ -33,6 +34,7 @@ def train_rft(config: RftConfig, out: Path, *, overwrite: bool = False) -> dict[
     """
     if process_count() > 1:
         raise InputError("RFT works with one process: sample and train on one device.")
+    check_requirements(config.answers.rewards)
     out.mkdir(parents=True, exist_ok=True)
     if overwrite:
         for name in (EXAMPLES, RECORDS, SUMMARY):
