@@ -244,6 +244,34 @@ def test_it_starts_from_an_adapter_continued_or_merged(
     assert load_model(base, tmp_path / "merged" / "adapter", device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("rewards", "prompts"), [({"no_loop": 1, "exact": 0}, 4), ({"no_loop": 1, "exact": 1}, 2)]
+)
+def test_pictures_without_latex_are_used_where_no_reward_needs_it(
+    recipe: Recipe, tmp_path: Path, rewards: dict[str, float], prompts: int
+) -> None:
+    path = tmp_path / "mixed.parquet"
+    pictures = [picture for picture in png_many(FORMULAS[:4]) if isinstance(picture, bytes)]
+    labels = [FORMULAS[0], "", FORMULAS[2], ""]
+    write_examples(path, map(Example, "0123", pictures, labels))
+    config = recipe(data=[{"parquet": str(path)}], rewards=rewards, max_steps=2)
+    summary = train_grpo(config, tmp_path / "run")
+    assert summary["data"]["prompts"] == prompts
+    assert summary["data"]["left_out"] == ({} if prompts == 4 else {"no formula": 2})
+
+
+def test_the_vision_tower_can_be_trained_too(recipe: Recipe, tmp_path: Path) -> None:
+    config = recipe(
+        lora=None, max_steps=2, learning_rate=1e-3, beta=0.1, gradient_accumulation_steps=2,
+        per_device_train_batch_size=4, trainable_modules=["language_model", "vision", "merger"],
+    )  # fmt: skip
+    train_grpo(config, tmp_path)
+    before = load_model(config.model, device="cpu").model.state_dict()
+    after = load_model(tmp_path / "model", device="cpu").model.state_dict()
+    for name in ("visual.blocks.0.mlp.up_proj", "language_model.layers.0.mlp.up_proj"):
+        assert not torch.equal(before[f"model.{name}.weight"], after[f"model.{name}.weight"]), name
+
+
 def test_all_weights_are_trained_without_lora(recipe: Recipe, tmp_path: Path) -> None:
     config = recipe(lora=None, max_steps=2, learning_rate=1e-3, beta=0.1)
     summary = train_grpo(config, tmp_path)

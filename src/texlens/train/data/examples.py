@@ -38,9 +38,13 @@ the end token), `rows` and `columns` (of visual tokens), `length` (tokens of the
 
 
 class ExamplePreparer:
-    """Prepares examples for a model; the model's weights are not used."""
+    """Prepares examples for a model; the model's weights are not used.
 
-    def __init__(self, loaded: Loaded) -> None:
+    With `unlabelled`, examples without LaTeX are kept too, with an empty answer.
+    """
+
+    def __init__(self, loaded: Loaded, *, unlabelled: bool = False) -> None:
+        self.unlabelled = unlabelled
         self.prompt_config, self.processor = loaded.prompt_config, loaded.processor
         self.frame = frame_for(loaded.prompt_config, loaded.processor.image_processor)
         self.prompt_length = prompt_of(loaded.processor, loaded.prompt_config).length
@@ -60,7 +64,7 @@ class ExamplePreparer:
 
     def _without_answer(self, example: Example) -> Row | str:
         latex = " ".join(normalize(example.latex_formula).split())
-        if not latex:
+        if not latex and not self.unlabelled:
             return "no formula"
         try:
             picture, size = self._picture(example.image)

@@ -100,7 +100,12 @@ class FineTuningData:
 
 
 def prepare_examples(
-    files: Sequence[DataFile], loaded: Loaded, *, max_length: int, quiet: bool = False
+    files: Sequence[DataFile],
+    loaded: Loaded,
+    *,
+    max_length: int,
+    unlabelled: bool = False,
+    quiet: bool = False,
 ) -> FineTuningData:
     """Prepare the files of a recipe for a model, or find them prepared.
 
@@ -109,6 +114,7 @@ def prepare_examples(
         loaded: the processor and the prompt configuration; the model itself is not used.
         max_length: the longest sequence in tokens: prompt, visual tokens, answer and its end. Longer
             ones are left out and counted.
+        unlabelled: keep rows without LaTeX.
         quiet: show no progress.
 
     Raises:
@@ -116,7 +122,7 @@ def prepare_examples(
     """
     from datasets import Dataset, concatenate_datasets
 
-    parts = [prepare_file(file, loaded, quiet=quiet) for file in files]
+    parts = [prepare_file(file, loaded, unlabelled=unlabelled, quiet=quiet) for file in files]
     tables = []
     for number, part in enumerate(parts):
         table = Dataset.from_file(str(part.path))
@@ -159,29 +165,34 @@ def column(table: Any, name: str) -> NDArray[np.int32]:
     return values
 
 
-def prepare_file(file: DataFile, loaded: Loaded, *, quiet: bool = False) -> Part:
+def prepare_file(
+    file: DataFile, loaded: Loaded, *, unlabelled: bool = False, quiet: bool = False
+) -> Part:
     """The part of a data file, prepared now if it is not in the cache.
 
     Raises InputError when the file cannot be read.
     """
     count_rows(file.parquet, file.rows)  # raises if the file is not as it must be
-    key = _key(file, loaded)
+    key = _key(file, loaded, unlabelled)
     folder = cache_folder() / "prepared" / key
     if not (folder / _PART).is_file():
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             if not (folder / _PART).is_file():
-                _write_part(file, loaded, folder, quiet=quiet)
+                _write_part(file, loaded, folder, unlabelled, quiet=quiet)
     return Part(key, folder / _EXAMPLES, read_json(folder / _PART))
 
 
-def _write_part(file: DataFile, loaded: Loaded, folder: Path, *, quiet: bool) -> None:
+def _write_part(
+    file: DataFile, loaded: Loaded, folder: Path, unlabelled: bool, *, quiet: bool
+) -> None:
     """Prepare a data file; `part.json` is written last, so a killed run leaves nothing that counts."""
     count = count_rows(file.parquet, file.rows)
     workers = min(os.cpu_count() or 1, _MOST_WORKERS, count // _ROWS_A_WORKER)
     digest, left_out, kept = hashlib.sha256(), Counter[str](), 0
     examples = _digested(rows_of(file.parquet, file.rows), digest)
-    make = partial(ExamplePreparer, replace(loaded, model=None, folder=None))
+    bare = replace(loaded, model=None, folder=None)
+    make = partial(ExamplePreparer, bare, unlabelled=unlabelled)
     prepared = map_in_workers(make, _chunks(examples), workers)
     rows = (row for chunk in prepared for row in chunk)
     with pa.OSFile(str(folder / _EXAMPLES), "wb") as sink, pa.ipc.new_stream(sink, _SCHEMA) as out:
@@ -214,7 +225,7 @@ def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
         yield chunk
 
 
-def _key(file: DataFile, loaded: Loaded) -> str:
+def _key(file: DataFile, loaded: Loaded, unlabelled: bool) -> str:
     """A hash of all that decides the prepared examples of a data file."""
     processor = loaded.processor
     words = ("system", "instruction", "answer_format", "min_pixels", "max_pixels", "pixels_per_em")
@@ -227,6 +238,8 @@ def _key(file: DataFile, loaded: Loaded) -> str:
         "tokenizer": _digest([processor.tokenizer.backend_tokenizer.to_str()]),
         "chat_template": processor.chat_template,
     }
+    if unlabelled:
+        document["unlabelled"] = True
     return _digest([json.dumps(document, sort_keys=True, default=str)])[:32]
 
 

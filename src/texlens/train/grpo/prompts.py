@@ -107,16 +107,23 @@ def within_limit(loaded: Loaded, max_prompt_length: int) -> Loaded:
 
 
 def prepare_prompts(
-    files: Sequence[DataFile], loaded: Loaded, *, max_prompt_length: int, quiet: bool = False
+    files: Sequence[DataFile],
+    loaded: Loaded,
+    *,
+    max_prompt_length: int,
+    unlabelled: bool = False,
+    quiet: bool = False,
 ) -> Prompts:
-    """Read files for a model that is `within_limit`.
+    """Read files for a model that is `within_limit`; with `unlabelled`, also pictures without LaTeX.
 
     Left out and counted, besides what `prepare_examples` leaves out: prompts over the limit, and
     references longer than an answer may be, to which no answer could be right.
 
     Raises InputError when a file cannot be read, or nothing is left.
     """
-    data = prepare_examples(files, loaded, max_length=sys.maxsize, quiet=quiet)
+    data = prepare_examples(
+        files, loaded, max_length=sys.maxsize, unlabelled=unlabelled, quiet=quiet
+    )
     visual = column(data.table, "rows") * column(data.table, "columns")
     answers = data.lengths - data.prompt.length - visual
     fits = data.prompt.length + visual <= max_prompt_length

@@ -41,6 +41,9 @@ class GrpoConfig(FineTuningConfig):
     `rewards` are weights, by the names of `texlens.train.rewards.functions`; a reward of weight 0
     is only logged.
 
+    Pictures without LaTeX are used where no reward that counts needs a reference (`picture`, `finished`,
+    `overlong`, `no_loop`, tags); else they are left out and counted.
+
     A prompt, its visual tokens included, has at most `max_prompt_length` tokens: pictures are
     scaled down to fit, and what still does not fit is left out and counted. So are references
     longer than an answer may be.

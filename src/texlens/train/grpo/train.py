@@ -41,6 +41,7 @@ from texlens.train.rewards.functions import (
     BatchRewards,
     RewardSettings,
     check_requirements,
+    need_references,
 )
 from texlens.train.run.dev_evaluation import dev_evaluator
 from texlens.train.run.processes import connect, local_main_first
@@ -78,7 +79,12 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
     dev = dev_evaluator(config)
     loaded = within_limit(_start(config, run), config.max_prompt_length)
     with local_main_first():
-        prompts = prepare_prompts(config.data, loaded, max_prompt_length=config.max_prompt_length)
+        prompts = prepare_prompts(
+            config.data,
+            loaded,
+            max_prompt_length=config.max_prompt_length,
+            unlabelled=not need_references(config.rewards),
+        )
     sampling, settings = sampling_and_rewards(
         loaded, temperature=config.temperature, top_p=config.top_p
     )

@@ -48,6 +48,9 @@ NAMES = (
     "tag_presence", "tag_order", "validity_similarity", "exact_match_bonus", "exact", "cdm",
     "layout", "picture", "finished", "overlong", "no_loop",
 )  # fmt: skip
+WITHOUT_REFERENCE = frozenset(
+    ["tag_presence", "tag_order", "picture", "finished", "overlong", "no_loop"]
+)
 RENDERED = frozenset(["cdm", "layout"])
 # Longer responses are not read: 600 tokens have some 3,000.
 MAX_RESPONSE_CHARACTERS = 10_000
@@ -139,6 +142,11 @@ def score_completions(
             warnings.warn(message, stacklevel=2)
         scored = [ScoredCompletion(text or "", None, "", error=message) for text in texts]
     return [_finite(s, names) for s in scored]
+
+
+def need_references(rewards: Mapping[str, float]) -> bool:
+    """Whether a reward that counts compares with a reference."""
+    return any(weight and name not in WITHOUT_REFERENCE for name, weight in rewards.items())
 
 
 def check_requirements(rewards: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ from texlens.train.grpo.groups import Group, open_groups, sample_answers, score_
 from texlens.train.grpo.prompts import Prompts, prepare_prompts
 from texlens.train.grpo.sampling.sampler import Sampler
 from texlens.train.grpo.train import sampling_and_rewards
-from texlens.train.rewards.functions import BatchRewards
+from texlens.train.rewards.functions import BatchRewards, need_references
 from texlens.train.rft.settings import RftConfig
 from texlens.train.run.run_folder import check_same_settings
 
@@ -54,7 +54,12 @@ def choose_answers(config: RftConfig, loaded: Loaded, out: Path) -> dict[str, An
         found: dict[str, Any] = read_json(out / SUMMARY)
         check_same_settings(out, found["settings"], document, changeable=())
         return found
-    prompts = prepare_prompts(config.data, loaded, max_prompt_length=settings.max_prompt_length)
+    prompts = prepare_prompts(
+        config.data,
+        loaded,
+        max_prompt_length=settings.max_prompt_length,
+        unlabelled=not need_references(settings.rewards),
+    )
     began = time.monotonic()
     records = []
     for group in _answered(config, loaded, prompts):
