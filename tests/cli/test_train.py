@@ -173,7 +173,8 @@ def test_what_is_wrong_with_fine_tuning_is_one_sentence(tuning: Path, tmp_path: 
         ("report_to=[wandb]", "'wandb' of report_to is not installed"),
     ):
         status, said = sft(tuning, "--out", tmp_path / "out", "--set", setting)
-        assert status == 2, setting
+        # Whether the hub has such an adapter is not known where the hub cannot be reached.
+        assert status in ({1, 2} if "adapter" in setting else {2}), setting
         assert complaint in said
         assert "\n" not in said
         assert not any((tmp_path / "out").glob("*")), setting

@@ -36,7 +36,7 @@ def test_special_tokens_lie_in_the_vocabulary() -> None:
 
 def test_a_folder_gives_its_own_shape() -> None:
     network = build_on_meta(EMBEDDED, "float32")
-    assert network.config.text_config.hidden_size == 256
+    assert network.config.text_config.hidden_size == 320
     assert network.lm_head.weight is network.model.language_model.embed_tokens.weight
 
 

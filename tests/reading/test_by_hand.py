@@ -41,7 +41,7 @@ def test_the_reading_by_hand_counts_unless_print_is_much_more_similar() -> None:
 
 def test_a_picture_is_read_by_the_model_that_can() -> None:
     reader = Reader(handwriting=HANDWRITING)
-    (strokes,) = handwrite(["x+2"], [np.random.default_rng(1)])
+    (strokes,) = handwrite([r"\frac{x}{y}"], [np.random.default_rng(1)])
     assert not isinstance(strokes, str)
     written = Image.fromarray(render_ink(strokes))
     (png,) = png_many([r"\frac{a+b}{c}"], Size(em_px=24))

@@ -3,8 +3,9 @@
 A model's own probabilities order its readings, but are not the share of readings that are right.
 Two logistic regressions (Platt scaling, 1999) on a few features of the answer estimate it: the
 probability that the reading renders as the picture's formula, and the probability that the picture
-shows a formula that the model can read. (Features of the picture, such as the density of its
-glyphs, added nothing on dev.) The coefficients belong to one set of weights. They are stored beside
+shows a formula that the model can read. An answer of sentences
+says that the picture shows text. (Features of the picture, such as the density of its glyphs, added
+nothing on dev.) The coefficients belong to one set of weights. They are stored beside
 them in `confidence.json` with a hash of the weights, and are not used with other weights; `benchmarks/calibration.py` writes it (`regression.py` beside it fits). Without that file the
 confidence is the geometric mean of the tokens' probabilities, and `no_formula` is not predicted.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +30,8 @@ from texlens.runs import write_text
 CONFIDENCE_FILE = "confidence.json"
 
 _FAULTS = frozenset({"unfinished", "loop", "no_answer"})
+_SENTENCE = re.compile(r"(?:[A-Za-z]{2,}[,.;:]?(?:~|\\\\ )+){2,}[A-Za-z]{2,}")
+_TEXT = re.compile(r"(?<=\\text)(?:bf|it|rm|sc|sf|tt)? ?\{[^}]*")
 _FLOOR = 1e-3  # nats; smaller surprises count as equal
 
 
@@ -133,7 +137,7 @@ def weights_sha256(folder: Path) -> str:
 
 
 def answer_features(reading: Reading) -> dict[str, float]:
-    """The surprise of the model at its own answer, in nats; the answer's length and faults."""
+    """The surprise of the model at its own answer, in nats; the answer's length, faults and prose."""
     logprobs = [token.logprob for token in reading.tokens]
     count = len(logprobs) + ("unfinished" not in reading.warnings)
     surprise = -count * math.log(max(reading.confidence, 1e-9))
@@ -143,4 +147,12 @@ def answer_features(reading: Reading) -> dict[str, float]:
         "log_worst": math.log(worst + _FLOOR),
         "log_tokens": math.log(1 + len(logprobs)),
         "faulty": float(bool(_FAULTS.intersection(reading.warnings))),
+        "prose": _prose(reading.latex),
     }
+
+
+def _prose(latex: str) -> float:
+    """The part of an answer (0..1) that is sentences: three words or more in a row."""
+    spaced = _TEXT.sub(lambda text: text[0].replace(" ", "~"), latex)  # there a space is a space
+    written = spaced.replace(" ", "")
+    return sum(map(len, _SENTENCE.findall(written))) / max(1, len(written))
