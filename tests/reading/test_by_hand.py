@@ -26,16 +26,18 @@ def reading(latex: str, confidence: float = 0.9, warnings: tuple[str, ...] = ())
 
 def test_only_what_the_first_model_doubts_is_read_again() -> None:
     assert may_be_by_hand(reading("x", 0.4))
-    assert not may_be_by_hand(reading("x", 0.6))
+    assert not may_be_by_hand(reading("x", 0.8))
 
 
 def test_the_reading_by_hand_counts_unless_print_is_much_more_similar() -> None:
     (png,) = png_many([r"\frac{a+b}{c}"], Size(em_px=24))
     assert isinstance(png, bytes)
     picture = Image.open(io.BytesIO(png)).convert("L")
-    right, wrong = reading(r"\frac{a+b}{c}", 0.4), reading("i")
+    right, wrong = reading(r"\frac{a+b}{c}"), reading("i")
     assert likelier(picture, right, wrong) is right
     assert likelier(picture, wrong, right) is right
+    unsure = reading(r"\frac{a+b}{c}", 0.8)
+    assert likelier(picture, wrong, unsure) is wrong
     assert likelier(picture, reading("", 0.0, ("no_formula",)), wrong) is wrong
 
 
