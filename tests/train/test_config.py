@@ -24,7 +24,7 @@ def test_shipped_recipes_are_whole_and_name_no_machine(name: str) -> None:
 
 
 def test_training_and_dev_rows_are_apart() -> None:
-    for name in ("pretrain_small", "pretrain_print", "pretrain_formulas", "pretrain_handwriting"):
+    for name in ("pretrain_small", "pretrain_print", "pretrain_formulas"):
         config = load_recipe(name, PretrainConfig)
         (trained,) = (source.rows for source in config.data if source.parquet and not source.labels)
         (dev,) = (source.rows for source in config.dev if source.name == "im2latex_train")

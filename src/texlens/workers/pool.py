@@ -123,22 +123,24 @@ class Pool:
 
     def _take(self, seconds: float | None) -> Worker:
         """A worker that is ready, with so much time for its job."""
-        for attempt in range(_STARTS):
-            worker = self._next()
+        starts = 0
+        while starts < _STARTS:
+            worker, fresh = self._next()
             # A fresh one may be as slow as the machine; that time is not the job's.
             if worker.becomes_ready():
                 worker.seconds_left = seconds
                 return worker
             self._give_back(worker, keep=False)
-            if attempt + 1 < _STARTS:
-                time.sleep(_PAUSE_BETWEEN_STARTS)
+            if fresh:  # that idle ones were ended from outside says nothing of new ones
+                starts += 1
+                time.sleep(_PAUSE_BETWEEN_STARTS if starts < _STARTS else 0)
         raise TexlensError(
             "Worker processes end as soon as they start, perhaps for lack of memory: "
             "`texlens doctor` may show why."
         )
 
-    def _next(self) -> Worker:
-        """An idle worker or a new one, as soon as there may be one."""
+    def _next(self) -> tuple[Worker, bool]:
+        """An idle worker or a new one, as soon as there may be one, and whether it is new."""
         with self._changed:
             while True:
                 if self._closed:
@@ -147,7 +149,7 @@ class Pool:
                     idle = self._idle.pop()
                     self._busy.add(idle)
                     self._watch_jobs()
-                    return idle
+                    return idle, False
                 if len(self._busy) + self._starting < self._limit:
                     self._starting += 1
                     break
@@ -165,7 +167,7 @@ class Pool:
                     self._busy.add(worker)
                     self._watch_jobs()
                 self._changed.notify_all()
-        return worker
+        return worker, True
 
     def _give_back(self, worker: Worker, *, keep: bool) -> None:
         worker.seconds_left = None

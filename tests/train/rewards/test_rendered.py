@@ -61,7 +61,7 @@ def test_an_answer_on_which_a_metric_fails_gets_zero_alone(monkeypatch: pytest.M
 
 @pytest.mark.skipif(os.name == "nt", reason="kill is POSIX")
 def test_a_process_that_dies_by_itself_is_replaced() -> None:
-    score_rendered([("x", "x")])
+    score_rendered([(f"x_{n}", f"x_{n}") for n in range(8)])  # all workers
     for pid in get_pool().pids:
         os.kill(pid, signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # a signal only asks
