@@ -110,6 +110,8 @@ def test_a_gradient_that_is_not_finite_is_skipped_and_counted(
     pretrain(tiny(), tmp_path)
     log = read_log(tmp_path / "log.jsonl")
     assert [record["skipped"] for record in log] == [1, 0, 1, 0]
+    named = [record.get("skipped_batches", "") for record in log]
+    assert [" of " in batches for batches in named] == [True, False, True, False]
     assert all(np.isfinite(record["loss"]) for record in log)
     assert all(weight.isfinite().all() for weight in weights(tmp_path).values())
 

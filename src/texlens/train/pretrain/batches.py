@@ -32,6 +32,12 @@ class Batch:
     columns: int
     tokens: NDArray[np.int64]
 
+    @property
+    def shape(self) -> str:
+        """The size of a batch in words: pictures, canvas in visual tokens, tokens of the answers."""
+        count, tokens = self.tokens.shape
+        return f"{count} of {self.rows} x {self.columns}, {tokens} tokens"
+
 
 class Batches:
     """Draws batches of pictures of one canvas size, each source by its mixing_ratio.

@@ -285,17 +285,20 @@ class PretrainRun:
         began = time.monotonic() - 60 * progress.minutes
         last_dev = last_save = progress.minutes
         window: list[Tensor] = []
+        batches: list[str] = []
         window_from = time.monotonic(), progress.pictures
         while (done := self._part_done()) < 1:
             batch = self.data.batches.next(self._longest(done))
             window.append(self.step(batch, done))
+            batches.append(batch.shape)
             progress.step += 1
             progress.pictures += int(summed(torch.tensor(len(batch.chosen))))
             progress.minutes = from_main((time.monotonic() - began) / 60)
             self.data.take_new_shards()
             if progress.step % config.logging_steps == 0:
                 figures = summed(torch.stack(window).double().cpu()) / process_count()
-                figures = figures[figures[:, 2].isfinite()]
+                finite = figures[:, 2].isfinite()
+                figures = figures[finite]
                 if not len(figures):
                     raise TexlensError(
                         f"The last {len(window)} gradients up to step {progress.step} were not "
@@ -315,8 +318,10 @@ class PretrainRun:
                     "pictures_per_second": round(rate, 1),
                     "in_pool": len(self.data.batches),
                 }
-                self._log(record)
-                window, window_from = [], (time.monotonic(), progress.pictures)
+                lost = [shape for shape, kept in zip(batches, finite, strict=True) if not kept]
+                self._log(record | ({"skipped_batches": "; ".join(lost)} if lost else {}))
+                window, batches = [], []
+                window_from = time.monotonic(), progress.pictures
             if progress.minutes - last_dev >= config.dev_minutes:
                 self.evaluate()
                 last_dev = progress.minutes = from_main((time.monotonic() - began) / 60)
