@@ -20,7 +20,8 @@ from texlens.images import data_address, encode_png
 from texlens.pages import render_page
 from texlens.runs import write_json_lines, write_text
 from texlens.train.rewards.functions import ScoredCompletion
-from texlens.train.rewards.rendered import FAULT, MAX_RENDERED_CHARACTERS
+from texlens.train.rewards.jobs import FAULT
+from texlens.train.rewards.rendered import MAX_RENDERED_CHARACTERS
 from texlens.train.run.curves import read_log
 
 if TYPE_CHECKING:

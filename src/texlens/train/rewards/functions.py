@@ -36,7 +36,8 @@ from texlens.errors import InputError
 from texlens.latex import normalize, tokenize
 from texlens.metrics.text.answers import ends_open, has_loop
 from texlens.reading.answers import parse_answer
-from texlens.train.rewards.rendered import FAULT, score_rendered
+from texlens.train.rewards.jobs import FAULT
+from texlens.train.rewards.rendered import score_rendered
 from texlens.train.rewards.text import (
     exact_match_bonus,
     tag_order,

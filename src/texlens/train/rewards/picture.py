@@ -14,19 +14,17 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import resources
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from texlens.images import encode_png
 from texlens.latex import check
-from texlens.train.rewards.rendered import FAULT, too_large
-from texlens.workers import WorkerFault, in_threads, run_each
+from texlens.train.rewards.jobs import score_in_workers
+from texlens.train.rewards.rendered import too_large
 
 DPI = 200
 DRAWN_EM = DPI / 72.27 * 10  # pixels an em of the drawing
@@ -83,10 +81,12 @@ def score_pictures(pairs: Sequence[tuple[Any, str]]) -> list[Matched]:
         if id(picture) not in contents:
             contents[id(picture)] = picture if isinstance(picture, bytes) else _encoded(picture)
         encoded.append((contents[id(picture)], answer))
-    different = list(dict.fromkeys(encoded))
-    jobs = [different[i : i + _PAIRS_A_JOB] for i in range(0, len(different), _PAIRS_A_JOB)]
-    found = chain(*in_threads(_score_job, jobs, os.cpu_count() or 1))
-    values = dict(zip(different, found, strict=True))
+    values = score_in_workers(
+        _scorer,
+        list(dict.fromkeys(encoded)),
+        lambda reason: Matched(error=reason),
+        pairs_a_job=_PAIRS_A_JOB,
+    )
     return [values[pair] for pair in encoded]
 
 
@@ -95,19 +95,6 @@ def _encoded(picture: Any) -> bytes:
         return encode_png(picture.convert("L"), compress_level=1)
     except Exception:  # no picture: the worker finds nothing to open
         return b""
-
-
-def _score_job(pairs: list[tuple[bytes, str]]) -> list[Matched]:
-    try:
-        found = run_each(_scorer, pairs)
-    except Exception as error:  # no process can be started
-        return [Matched(error=f"{FAULT}: {error}")] * len(pairs)
-    return [
-        Matched(error=f"{FAULT}: the answer {result}")
-        if isinstance(result, WorkerFault)
-        else result
-        for result in found
-    ]
 
 
 def _scorer() -> Callable[[Sequence[tuple[bytes, str]]], list[Matched]]:

@@ -7,10 +7,9 @@ depend on the machine or on what else it does.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import groupby
 from operator import itemgetter
 
 from texlens.engine.limits import nesting
@@ -19,15 +18,13 @@ from texlens.metrics.base import Pair
 from texlens.metrics.cache import DrawingStore
 from texlens.metrics.cdm.metric import Cdm
 from texlens.metrics.layout.metric import Layout
-from texlens.workers import WorkerFault, in_threads, run_each
+from texlens.train.rewards.jobs import FAULT, score_in_workers
 
 # Longer formulas are not rendered. The longest of im2latex's 7,000 has 485 characters; a longer answer
 # is almost always a loop.
 MAX_RENDERED_CHARACTERS = 2_000
 MAX_RENDERED_DEPTH = 40  # as `engine.limits.nesting` counts; im2latex has 7
 
-FAULT = "fault"
-_WORKERS = os.cpu_count() or 1
 _PAIRS_A_JOB = 16
 
 # Rendered before the first answer, so that V8 has compiled what it will need.
@@ -112,22 +109,10 @@ def score_rendered(pairs: Sequence[tuple[str, str]]) -> list[Rendered]:
     Equal pairs are compared once. The pairs are shared among worker processes.
     """
     different = sorted(set(pairs))  # answers to one reference together
-    jobs = [different[i : i + _PAIRS_A_JOB] for i in range(0, len(different), _PAIRS_A_JOB)]
-    scores = dict(zip(different, chain(*in_threads(_score_job, jobs, _WORKERS)), strict=True))
+    scores = score_in_workers(
+        _scorer, different, lambda reason: Rendered(error=reason), pairs_a_job=_PAIRS_A_JOB
+    )
     return [scores[pair] for pair in pairs]
-
-
-def _score_job(pairs: list[tuple[str, str]]) -> list[Rendered]:
-    try:
-        found = run_each(_scorer, pairs)
-    except Exception as error:  # no process can be started
-        return [Rendered(error=f"{FAULT}: {error}")] * len(pairs)
-    return [
-        Rendered(error=f"{FAULT}: the answer {result}")
-        if isinstance(result, WorkerFault)
-        else result
-        for result in found
-    ]
 
 
 def _scorer() -> Callable[[Sequence[tuple[str, str]]], list[Rendered]]:
