@@ -23,19 +23,13 @@ mkdir -p "$2" && out=$(realpath "$2") && cd "$out"
     crohme/TrainINKML crohme/TestINKMLGT && mv part ink; }
 ink=ink/crohme/TrainINKML captions="$shared/crohme_captions_train.tsv"
 [ -d lists ] || python "$tools/formula_lists.py" "$shared" lists
-cut -f2 "$captions" >lists/crohme.txt
 [ -f real/train.parquet ] || texlens data prepare crohme --from $ink --captions "$captions" \
     --sizes 8800/0/0 --vary-ink --seed 42 --workers "$WORKERS" --out real
 [ -f dev/test.parquet ] || texlens data prepare crohme --from ink/crohme/TestINKMLGT \
     --sizes 0/0/600 --vary-ink --seed 42 --workers "$WORKERS" --out dev
-texlens data render --ink $ink --captions "$captions" --pictures "$PICTURES" --per-shard 1000 --seed 20 \
-    --workers "$WORKERS" --out mixed
-# Letters and digits are replaced, so that no caption is learnt by heart.
-texlens data render --ink $ink --captions "$captions" --pictures "$PICTURES" --per-shard 1000 --seed 21 \
-    --workers "$WORKERS" --out composed \
-    --source varied:5:lists/crohme.txt --source varied:4:lists/school_handwritten_captions.txt \
-    --source varied:2:lists/school_k12.txt --source varied:3:lists/arxiv_inline.txt \
-    --source matrix:0.3 --source cases:0.3 --source roots:0.3 --source nested:0.5
+export INK=$ink CAPTIONS=$captions
+"$tools/render_hands.sh" mixed lists mixed "$PICTURES" 20 "$WORKERS"
+"$tools/render_hands.sh" composed lists composed "$PICTURES" 21 "$WORKERS"
 
 # The shape of START, as a recipe has it.
 cat >shape.py <<'PYTHON'

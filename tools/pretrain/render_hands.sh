@@ -19,7 +19,7 @@ open)
     # shellcheck disable=SC2059
     sources="$(printf "$school" 5 3 5) varied:1:$lists/arxiv_display.txt matrix:0.3 cases:0.3 roots:0.5 nested:0.5 single:0.3 number:0.5"
     ;;
-composed)
+composed) # letters and digits are replaced, so that no caption is learnt by heart
     hands="--ink $INK --captions $CAPTIONS"
     cut -f2 "$CAPTIONS" >"$lists/crohme.txt"
     # shellcheck disable=SC2059
