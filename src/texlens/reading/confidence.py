@@ -3,11 +3,12 @@
 A model's own probabilities order its readings, but are not the share of readings that are right.
 Two logistic regressions (Platt scaling, 1999) on a few features of the answer estimate it: the
 probability that the reading renders as the picture's formula, and the probability that the picture
-shows a formula that the model can read. An answer of sentences
-says that the picture shows text. (Features of the picture, such as the density of its glyphs, added
-nothing on dev.) The coefficients belong to one set of weights. They are stored beside
-them in `confidence.json` with a hash of the weights, and are not used with other weights; `benchmarks/calibration.py` writes it (`regression.py` beside it fits). Without that file the
-confidence is the geometric mean of the tokens' probabilities, and `no_formula` is not predicted.
+shows a formula that the model can read. An answer of sentences says that the picture shows text.
+(Features of the picture, such as the density of its glyphs, added nothing on dev.) The coefficients
+belong to one set of weights. They are stored beside them in `confidence.json` with a hash of the
+weights, and are not used with other weights; `benchmarks/calibration.py` writes it (`regression.py`
+beside it fits). Without that file the confidence is the geometric mean of the tokens' probabilities,
+and `no_formula` is not predicted.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from texlens.runs import write_text
 CONFIDENCE_FILE = "confidence.json"
 
 _FAULTS = frozenset({"unfinished", "loop", "no_answer"})
-_SENTENCE = re.compile(r"(?:[A-Za-z]{2,}[,.;:]?(?:~|\\\\ )+){2,}[A-Za-z]{2,}")
+_SENTENCE = re.compile(r"(?:[A-Za-z]{2,}[,.;:]?~+){2,}[A-Za-z]{2,}")
 _TEXT = re.compile(r"(?<=\\text)(?:bf|it|rm|sc|sf|tt)? ?\{[^}]*")
 _FLOOR = 1e-3  # nats; smaller surprises count as equal
 
