@@ -304,12 +304,18 @@ class RightOf(BatchRewards):
         return self.last
 
 
-def test_groups_without_variance_are_replaced_by_other_prompts(
-    model_folder: Path, tmp_path: Path
-) -> None:
+def run_that_knows_its_pictures(model_folder: Path, tmp_path: Path) -> FormulaGrpoTrainer:
+    """A trainer on four prompts whose reference is the id of the picture."""
     loaded = loaded_in_fp32(model_folder)
     run = trainer(loaded, adapted(loaded.model), tmp_path, per_device_train_batch_size=4)
     run.train_dataset = run.train_dataset.map(lambda row: row | {"solution": row["id"]})
+    return run
+
+
+def test_groups_without_variance_are_replaced_by_other_prompts(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    run = run_that_knows_its_pictures(model_folder, tmp_path)
     rows = [run.train_dataset[place] for place in (0, 0, 1, 1)]
 
     run.rewards = RightOf({"1"})
@@ -334,9 +340,7 @@ def test_groups_without_variance_are_replaced_by_other_prompts(
 def test_the_log_has_the_share_of_dead_groups_of_all_that_were_sampled(
     model_folder: Path, tmp_path: Path
 ) -> None:
-    loaded = loaded_in_fp32(model_folder)
-    run = trainer(loaded, adapted(loaded.model), tmp_path, per_device_train_batch_size=4)
-    run.train_dataset = run.train_dataset.map(lambda row: row | {"solution": row["id"]})
+    run = run_that_knows_its_pictures(model_folder, tmp_path)
     run.rewards, run.resampling_rounds = RightOf({"1", "2", "3"}), 5
     run.completions = CompletionLog(tmp_path, run.rewards.by_name, page_steps=0)
     run._generate_and_score_completions([run.train_dataset[place] for place in (0, 0, 1, 1)])
