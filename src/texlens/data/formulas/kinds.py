@@ -228,8 +228,11 @@ def matrix(random: Random) -> str:
             return str(random.randrange(-9, 100) if random.random() < 0.5 else random.randrange(10))
         if kind < 0.6:
             return rf"{letter}_{{{row + 1}{column + 1}}}"
-        if kind < 0.7:
+        if kind < 0.67:
             return "1" if row == column else "0"
+        if kind < 0.8:  # powers, as in Vandermonde's
+            base = rf"{letter}_{{{row + 1}}}"
+            return ("1", base, rf"{base}^{{{column}}}")[min(column, 2)]
         return _expression(random, random.choice((1, 2, 4)), random.choice((0, 1)))
 
     letter = random.choice(symbols.LOWER.members)
@@ -248,7 +251,7 @@ def matrix(random: Random) -> str:
     else:
         name = random.choices(
             ("pmatrix", "bmatrix", "vmatrix", "matrix", "Vmatrix", "Bmatrix", "smallmatrix"),
-            (6, 8, 3, 1, 1, 1, 1),
+            (6, 8, 4, 1, 1, 1, 1),
         )[0]
         made = rf"\begin{{{name}}} {body} \end{{{name}}}"
     if random.random() < 0.4:

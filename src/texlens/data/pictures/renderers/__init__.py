@@ -1,8 +1,9 @@
 """Renderers of formulas, behind one interface: formulas, a style and seeds in, pictures out.
 
-`mathjax` works everywhere. `pdftex` needs TeX; `katex`, `mathjax-chtml`, `mathjax-svg` and `mathml`
-need Chromium and texlens-fonts. A formula that a renderer would not show as its LaTeX has it (an
-unknown command, a glyph that the font lacks, ink beyond the edge) is dropped, with the reason.
+`mathjax` works everywhere. `pdftex` needs TeX, and so does `pdftex-smooth`, which leaves out the style of
+im2latex-100k; `katex`, `mathjax-chtml`, `mathjax-svg` and `mathml` need Chromium and texlens-fonts. A
+formula that a renderer would not show as its LaTeX has it (an unknown command, a glyph that the font
+lacks, ink beyond the edge) is dropped, with the reason.
 
 Read `base` (the interface) first.
 """
@@ -29,6 +30,7 @@ BROWSER_RENDERERS: Final = ("katex", "mathjax-chtml", "mathjax-svg", "mathml")
 RENDERERS: Final[dict[str, Renderer]] = {
     "mathjax": MathJax(),
     "pdftex": PdfTex(),
+    "pdftex-smooth": PdfTex(im2latex_share=0.0),
     **{name: BrowserRenderer(name) for name in BROWSER_RENDERERS},
 }
 

@@ -58,7 +58,10 @@ _SCRIPT_ALPHABETS: Final = frozenset((r"\mathcal", r"\mathscr", r"\mathfrak", r"
 
 
 class PdfTex:
-    """See `Renderer`."""
+    """See `Renderer`. `im2latex_share`: of its pictures, those in the style of im2latex-100k."""
+
+    def __init__(self, im2latex_share: float = IM2LATEX_SHARE) -> None:
+        self.im2latex_share = im2latex_share
 
     def missing(self) -> str | None:
         """Why it cannot be used here."""
@@ -70,7 +73,7 @@ class PdfTex:
 
     def choose_style(self, random: Random) -> Style:
         """im2latex's style, or a smooth page in one of the fonts."""
-        if random.random() < IM2LATEX_SHARE:
+        if random.random() < self.im2latex_share:
             return Style("pdftex", "cm", like_im2latex=True)
         fonts = SMOOTH_FONTS | MORE_FONTS
         (font,) = random.choices(list(fonts), list(fonts.values()))
