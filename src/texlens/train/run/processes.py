@@ -45,6 +45,10 @@ def join_processes(*, cpu: bool) -> None:
     if not cpu and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
         settings["backend"] = "cuda:nccl,cpu:gloo"  # numbers need not wait for the GPU
     PartialState(cpu=cpu, **settings)
+    # cuDNN's attention, which PyTorch prefers on an H100, gives gradients of NaN where all scores of a
+    # row are far below 0 (pytorch issue 196678, cudnn-frontend issues 160 and 1072). The other kernels
+    # are as fast at these lengths.
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def leave_processes() -> None:
