@@ -17,8 +17,8 @@ from torch.nn import functional
 
 # Part of the changed pictures that gets each look.
 CHANCES: Final[dict[str, float]] = {
-    "neighbours": 0.12, "bleed_through": 0.08, "dust": 0.1, "halftone": 0.05, "fewer_pixels": 0.25,
-    "jpeg": 0.3, "shadow": 0.15, "highlighter": 0.08, "moire": 0.08, "glare": 0.08,
+    "neighbours": 0.12, "bleed_through": 0.08, "dust": 0.1, "two_levels": 0.08, "halftone": 0.05,
+    "fewer_pixels": 0.4, "jpeg": 0.3, "shadow": 0.15, "highlighter": 0.08, "moire": 0.1, "glare": 0.08,
 }  # fmt: skip
 
 
@@ -104,13 +104,26 @@ def _halftone(ink: Tensor, strength: Tensor, *_: Tensor) -> Tensor:
     return ink + strength * (dotted - ink)
 
 
+def _two_levels(ink: Tensor, strength: Tensor, *_: Tensor) -> Tensor:
+    """A copy, a fax or a scan in black and white: strokes break, or run into one another."""
+    soft = functional.avg_pool2d(ink[:, None], 3, 1, 1)[:, 0]
+    rough = 0.4 * (torch.rand_like(ink) - 0.5)
+    copied = torch.sigmoid((soft + rough - _random(ink, 0.12, 0.42)) * 24)
+    return ink + strength * (copied - ink)
+
+
 def _fewer_pixels(ink: Tensor, strength: Tensor, *_: Tensor) -> Tensor:
-    """As a small screen grab that was scaled up: one factor for the batch, down to 40 %."""
-    factor = 1 - 0.6 * float(torch.rand(()))
+    """Small type that was scaled up, with the grain of its own pixels.
+
+    One factor for the batch: from all pixels down to 36 % of a side, 8 pixels an em.
+    """
+    factor = 1 - 0.64 * float(torch.rand(()))
     size = [max(2, round(side * factor)) for side in ink.shape[1:]]
     small = functional.interpolate(ink[:, None], size, mode="area")
-    way = "nearest" if float(torch.rand(())) < 0.3 else "bilinear"
-    return functional.interpolate(small, list(ink.shape[1:]), mode=way)[:, 0]
+    grain = 0.15 * _random(ink)[:, None] ** 3
+    small = (small + grain * torch.randn_like(small)).clamp(0, 1)
+    way = _WAYS_UP[int(torch.randint(len(_WAYS_UP), ()))]
+    return functional.interpolate(small, list(ink.shape[1:]), mode=way)[:, 0].clamp(0, 1)
 
 
 def _jpeg(ink: Tensor, strength: Tensor, *_: Tensor) -> Tensor:
@@ -188,12 +201,15 @@ def _glare(ink: Tensor, strength: Tensor, *_: Tensor) -> Tensor:
     return ink * (1 - 0.7 * strength * (-away).exp())
 
 
+_WAYS_UP: Final = ("nearest", "bilinear", "bilinear", "bilinear", "bicubic", "bicubic")
+
 Look = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 # In the order in which they happen.
 LOOKS: Final[dict[str, Look]] = {
     "neighbours": _neighbours,
     "bleed_through": _bleed_through,
     "dust": _dust,
+    "two_levels": _two_levels,
     "halftone": _halftone,
     "highlighter": _highlighter,
     "shadow": _shadow,
