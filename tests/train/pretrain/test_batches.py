@@ -12,7 +12,7 @@ from texlens.train.pretrain.augmentation import FormulaEncoder
 from texlens.train.pretrain.batches import Batches
 
 
-def batches_of(shards: Path, shares: list[float], **settings: int) -> Batches:
+def batches_of(shards: Path, shares: list[float], **settings: float) -> Batches:
     parts = [read_shard(path) for path in sorted(shards.glob("*.npz"))]
     encoder = FormulaEncoder(
         build_tokenizer([f for part in parts for f in part.formulas], min_count=1)
@@ -54,6 +54,16 @@ def test_sources_are_drawn_by_their_shares(shards: Path) -> None:
     batches = batches_of(shards, [3.0, 1.0])
     drawn = np.concatenate([batches.next(60).chosen for _ in range(400)])
     assert abs(float(np.mean(drawn < 40)) - 0.75) < 0.08
+
+
+def test_hard_pictures_are_drawn_more_often(shards: Path) -> None:
+    batches = batches_of(shards, [1.0], hard_examples=1.0)
+    easy = np.arange(0, len(batches), 2)
+    batches.note_losses(easy, np.zeros(len(easy), np.float32))
+    drawn = np.concatenate([batches.next(60).chosen for _ in range(200)])
+    assert 0.3 < float(np.mean(drawn % 2 == 0)) < 0.42
+    batches.note_losses(easy, np.full(len(easy), np.nan, np.float32))  # after a gradient of NaN
+    assert np.isfinite(batches.losses).all()
 
 
 def test_pictures_of_a_source_are_drawn_by_their_weights(shards: Path) -> None:

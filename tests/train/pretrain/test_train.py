@@ -17,6 +17,7 @@ from texlens.data.pictures.printed import PrintedShards
 from texlens.data.pictures.shards import write_shards
 from texlens.errors import InputError, TexlensError
 from texlens.model.load import load_model
+from texlens.train.pretrain import hard_examples as hard_examples_module
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.pretrain.train import PretrainRun, pretrain
 from texlens.train.run.curves import read_log
@@ -61,8 +62,20 @@ def test_a_run_leaves_a_model_that_loads_and_its_curves(tiny: Tiny, tmp_path: Pa
     assert not any("ctc" in name for name in loaded.model.state_dict())
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(tiny: Tiny, shards: Path, tmp_path: Path) -> None:
-    config = tiny(dev=[{"shards": str(shards), "rows": [0, 3]}], checkpoint_minutes=1e-9)
+@pytest.mark.parametrize("hard_examples", [0.0, 1.0])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    hard_examples: float,
+    tiny: Tiny,
+    shards: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hard_examples_module, "_STEPS_LATER", 2)
+    config = tiny(
+        dev=[{"shards": str(shards), "rows": [0, 3]}],
+        checkpoint_minutes=1e-9,
+        hard_examples=hard_examples,
+    )
     pretrain(config, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:
         kill_after(5, patch)

@@ -17,6 +17,10 @@ COLUMNS = (4, 8, 12, 16, 20, 24, 28, 32, 38, 44, 50, 60, 72, 88, 104)
 # A picture too large for any canvas is reduced, as a reader reduces it; smaller type is not legible.
 REDUCTIONS = (1.0, 0.8, 0.65, 0.5)
 
+_MORE = 1.5  # candidates for each picture of a batch, where hard ones are preferred
+_UNKNOWN_LOSS = 0.3  # a token, of a picture that has not been trained on: that of a hard one
+_LOSS_FLOOR = 0.02  # a token: pictures that are read without fail still come now and then
+
 _GROWTH = 1.08  # grouping a million pictures takes a while: not for every shard that comes
 
 
@@ -47,6 +51,9 @@ class Batches:
     A picture's canvas is the smallest that holds it at the training scale. A canvas is chosen in
     proportion to its pictures' weights, divided by how many of them fill a batch, so that it does
     not matter for a picture which canvas it has.
+
+    With `hard_examples` a batch is chosen from half as many pictures again, each kept in proportion to
+    that power of its loss when it was last used (`note_losses`).
     """
 
     def __init__(
@@ -60,7 +67,10 @@ class Batches:
         max_tokens: int,
         max_visual_tokens: int,
         seed: int,
+        hard_examples: float = 0.0,
     ) -> None:
+        self.hard_examples = hard_examples
+        self.losses = np.zeros(0, np.float32)  # of each picture, a token, when it was last used
         self.shares = np.array(shares, dtype=np.float64)
         self.pixels_per_em = pixels_per_em
         self.token_pixels = token_pixels
@@ -114,6 +124,8 @@ class Batches:
         self._canvas.append(canvas)
         self._stored += len(encoded.tokens)
         self._pictures += len(canvas)
+        unknown = np.full(len(canvas), _UNKNOWN_LOSS, np.float32)
+        self.losses = np.concatenate([self.losses, unknown])
 
     def regroup(self, limit: int, count: int) -> None:
         """Group the first `count` pictures, of at most `limit` tokens, by their canvas."""
@@ -153,10 +165,25 @@ class Batches:
             self.regroup(limit, len(self))
         index = int(self.random.choice(len(self._present), p=self._chance))
         size = self._batch_size(int(self._present[index]))
-        picks = np.searchsorted(self._weights[index], self.random.random(size), side="right")
+        count = round(_MORE * size) if self.hard_examples else size
+        picks = np.searchsorted(self._weights[index], self.random.random(count), side="right")
         chosen = self._groups[index][np.minimum(picks, len(self._groups[index]) - 1)]
+        if self.hard_examples:
+            chosen = self._hardest(chosen, size)
         rows, columns = self.canvases[int(self._present[index])]
         return Batch(chosen, rows, columns, self.answers(chosen))
+
+    def _hardest(self, candidates: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """So many of the candidates, drawn without replacement by a power of their last loss."""
+        logits = self.hard_examples * np.log(self.losses[candidates] + _LOSS_FLOOR)
+        # The largest of these sums are such a draw (Gumbel's trick).
+        order = np.argsort(-(logits + self.random.gumbel(size=len(candidates))), kind="stable")
+        return candidates[np.sort(order[:count])]
+
+    def note_losses(self, chosen: NDArray[np.int64], losses: NDArray[np.float32]) -> None:
+        """Remember the losses a token of the pictures of a batch."""
+        known = np.isfinite(losses)
+        self.losses[chosen[known]] = losses[known]
 
     def answers(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
         """Token ids of pictures, padded on the right with -1 to a multiple of 16."""

@@ -60,6 +60,7 @@ class TrainingPictures:
             max_tokens=config.max_tokens,
             max_visual_tokens=config.prompt_config.max_pixels // config.shape.token_pixels**2,
             seed=config.seed + process_number(),
+            hard_examples=config.hard_examples,
         )
         self.folders: dict[int, ShardFolder] = {}
         self.order: list[tuple[int, str]] = []  # (source, shard) in the order they were added

@@ -98,6 +98,10 @@ class PretrainConfig(Settings):
     ctc_until: float = Field(default=0.6, ge=0, le=1)  # part of the run after which it has faded
     token_noise: float = Field(default=0.05, ge=0, le=1)  # part fed back replaced by random ones
 
+    hard_examples: float = Field(
+        default=0.0, ge=0, le=2, description="power of a picture's last loss by which it is drawn"
+    )
+
     compile: bool = False  # compile the layers once: pays on a GPU, not for minutes on a CPU
     seed: int = 0
     pool_gib: float = Field(default=40.0, gt=0)  # room for pictures; see PicturePool

@@ -36,6 +36,7 @@ from texlens.train.pretrain.batches import COLUMNS, ROWS, Batch
 from texlens.train.pretrain.ctc_head import CtcHead, ctc_loss, inked_classes
 from texlens.train.pretrain.data import TrainingPictures, dev_pictures
 from texlens.train.pretrain.forward import UniformForward, positions, to_patches, vision_rotary
+from texlens.train.pretrain.hard_examples import RecentLosses
 from texlens.train.pretrain.replicas import average_gradients, copy_from_main
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.run.curves import append_log, log_line, read_log, write_curves
@@ -111,6 +112,7 @@ class PretrainRun:
         out.mkdir(parents=True, exist_ok=True)
 
         self.data = TrainingPictures(config, out, self.device)
+        self.recent_losses = RecentLosses(self.data.batches)
         self.dev = DevEvaluator(
             {source.name: dev_pictures(source) for source in config.dev},
             ("exact", "edit_tokens"),
@@ -194,14 +196,14 @@ class PretrainRun:
         tokens: Tensor,
         labels: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Mean loss a token of the answers, and the visual tokens."""
+        """Loss of each token of the answers, 0 on padding; and the visual tokens."""
         with torch.autocast(self.device.type, torch.bfloat16):
             seen = self.forward.see(patches, *rotary)
             logits = self.forward.write(seen, tokens, position)
-        loss = functional.cross_entropy(
-            logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100
+        losses = functional.cross_entropy(
+            logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="none"
         )
-        return loss, seen
+        return losses.view_as(labels), seen
 
     def _answers(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Inputs and labels of the language model, targets and lengths of the CTC head."""
@@ -251,7 +253,11 @@ class PretrainRun:
         rotary = vision_rotary(batch.rows, batch.columns, shape.merge, head, self.device)
         prompt = self.forward.prompt
         position = positions(prompt, batch.rows, batch.columns, inputs.shape[1], self.device)
-        language, seen = self._loss_and_seen(patches, rotary, position, inputs, labels)
+        losses, seen = self._loss_and_seen(patches, rotary, position, inputs, labels)
+        counted = labels >= 0
+        language = losses.sum() / counted.sum()
+        if config.hard_examples:
+            self.recent_losses.add(batch.chosen, losses.detach().sum(dim=1) / counted.sum(dim=1))
         total, naming = language, torch.zeros((), device=self.device)
         weight = (
             config.ctc_weight * max(0.0, 1 - done / config.ctc_until) if config.ctc_until else 0
@@ -376,6 +382,7 @@ class PretrainRun:
         own = {
             "order": self.data.order,
             "grouped": self.data.batches.grouped,
+            "losses": self.recent_losses.state(),
             "batches_random": self.data.batches.random.bit_generator.state,
             "torch_random": torch.get_rng_state(),
             "cuda_random": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
@@ -427,6 +434,7 @@ class PretrainRun:
         self.ctc.load_state_dict(state["ctc"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.data.restore(own["order"])
+        self.recent_losses.restore(own["losses"])
         self.data.batches.regroup(state["longest"], own["grouped"])
         self.data.batches.random.bit_generator.state = own["batches_random"]
         torch.set_rng_state(own["torch_random"].cpu())
