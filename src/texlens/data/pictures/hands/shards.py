@@ -26,7 +26,7 @@ from texlens.reading.pictures.type_size import type_size
 
 _STYLE: Final = "hand"
 _LAYOUTS: Final = 64  # laid out by the engine at a time
-_SIZES: Final = (20.0, 34.0)  # pixels per em
+_SIZES: Final = (24.0, 40.0)  # pixels per em
 
 
 @dataclass(frozen=True, slots=True)
