@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from texlens.cli.data import render
 from texlens.data.pictures.hands.composer import compose
 from texlens.data.pictures.hands.glyphs import Glyph, glyph_of, other_forms, own
 from texlens.data.pictures.hands.open_hands import digest_of_hands, read_hands
+from texlens.data.pictures.hands.page import Manner
 from texlens.data.pictures.hands.varying import varied
 from texlens.data.pictures.hands.writers import Hands
 from texlens.data.pictures.shards import read_shard
@@ -140,6 +142,21 @@ def test_formulas_are_written_and_each_time_by_another_hand(hands: Hands, formul
     assert not [one for one in written if isinstance(one, str)]
     ends = [np.concatenate(one)[-1].tolist() for one in written if not isinstance(one, str)]
     assert ends[0] == ends[1] != ends[2]
+
+
+@pytest.mark.parametrize("formula", [r"\frac{2}{5}", r"\sqrt{\frac{2}{5}}"])
+def test_a_fraction_is_drawn_together_and_a_root_follows_it(hands: Hands, formula: str) -> None:
+    (drawn,) = get_engine().draw([formula])
+    assert isinstance(drawn, Drawing)
+
+    def height(gap: float, seed: int) -> float:
+        manner = replace(Manner.vary(np.random.default_rng(seed), few=True), gap=gap)
+        strokes = compose(drawn, hands, np.random.default_rng(seed), manner)
+        assert not isinstance(strokes, str)
+        return float(np.ptp(np.concatenate(strokes)[:, 1]))
+
+    saved = [height(1.0, seed) - height(0.0, seed) for seed in range(10)]
+    assert 0.2 < np.median(saved) < 1.0
 
 
 def test_shards_are_rendered_without_any_ink(tmp_path: Path) -> None:

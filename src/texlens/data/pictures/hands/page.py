@@ -33,14 +33,16 @@ _CELL: Final = 0.2  # em: the line is stretched in steps of this length
 class Manner:
     """How one formula is written; lengths in em.
 
-    wide, tall: distances between symbols, against print. size, scripts: of symbols and of scripts,
-    against print; growth: change of size over the line. stray: of each symbol; loose: of scripts,
-    numerators and cells; wander, period, phase: of the baseline; rise: slope of the line; slant:
-    shear; joins: part of neighbouring strokes that are joined; untidy: deformation of single strokes.
+    wide, tall: distances between symbols, gap: of numerators and denominators from their bar, against
+    print. size, scripts: of symbols and of scripts, against print; growth: change of size over the
+    line. stray: of each symbol; loose: of scripts, numerators and cells; wander, period, phase: of the
+    baseline; rise: slope of the line; slant: shear; joins: part of neighbouring strokes that are
+    joined; untidy: deformation of single strokes.
     """
 
     wide: float
     tall: float
+    gap: float
     size: float
     scripts: float
     growth: float
@@ -61,6 +63,7 @@ class Manner:
         return cls(
             wide=float(np.exp(rng.normal(0.02, 0.17) if few else rng.normal(0.12, 0.13))),
             tall=float(np.exp(rng.normal(0.22, 0.16))),
+            gap=float(rng.uniform(0.1, 0.55)),
             size=float(np.exp(rng.normal(0.1 if few else 0.05, 0.08))),
             scripts=float(np.exp(rng.normal(0.12, 0.12))),
             growth=float(rng.normal(0.0, 0.12)),
@@ -112,12 +115,15 @@ class Page:
         # The line is stretched where a symbol is wider than in print, in whichever row that is.
         cells = int(self.width / _CELL) + 2
         rate = [manner.wide] * cells
+        written: list[float] = []  # heights; 0: as high as what it spans
         for symbol, glyph in zip(symbols, glyphs, strict=True):
             if symbol.spans:
+                written.append(0.0)
                 continue
             x0, y0, x1, y1 = symbol.box
             width, height = (x1 - x0) * manner.size, (y1 - y0) * manner.size
-            wide, _ = fitted_size(glyph, symbol.char, width, height, symbol.of.scale)
+            wide, tall = fitted_size(glyph, symbol.char, width, height, symbol.of.scale)
+            written.append(tall)
             wide = wide / max(x1 - x0, _CELL) * manner.wide
             first = max(int(x0 / _CELL), 0)
             for cell in range(first, min(max(int(np.ceil(x1 / _CELL)), first + 1), cells)):
@@ -127,12 +133,13 @@ class Page:
         places = np.concatenate([[0.0], np.cumsum(rates * _CELL)])
         sides = np.array([(symbol.box[0], symbol.box[2]) for symbol in symbols]).reshape(-1, 2)
         self._sides: list[list[float]] = np.interp(sides, edges, places).tolist()
+        self._tops, self._bottoms = _heights(symbols, written, manner)
 
     def write(self, number: int, symbol: Symbol, glyph: Glyph) -> None:
         """Write a symbol, the `number`-th of the formula."""
         of, manner, rng = symbol.of, self.manner, self.rng
         x0, x1 = self._sides[number]
-        y0, y1 = symbol.box[1] * manner.tall, symbol.box[3] * manner.tall
+        y0, y1 = self._tops[number], self._bottoms[number]
         width, height = symbol.box[2] - symbol.box[0], symbol.box[3] - symbol.box[1]
         if symbol.spans:
             width, height = x1 - x0 if width > 0.5 * height else width, y1 - y0
@@ -216,3 +223,49 @@ class Page:
 def _along(length: int) -> Floats:
     """From 0 to 1 along a stroke of so many points, as a column."""
     return np.arange(length)[:, None] / max(length - 1, 1)
+
+
+def _heights(
+    symbols: Sequence[Symbol], written: Sequence[float], manner: Manner
+) -> tuple[list[float], list[float]]:
+    """Tops and bottoms of all boxes: those of print, further apart, with fractions drawn together.
+
+    Print keeps numerators and denominators off their bar; hands put them close to it.
+
+    Args:
+        written: how high each symbol will be; 0: as its box.
+    """
+    printed = np.array([symbol.box for symbol in symbols]).reshape(-1, 4)[:, [1, 3]]
+    sides = printed * manner.tall
+    places = [symbol.of.place for symbol in symbols]
+    wholes = [n for n, symbol in enumerate(symbols) if symbol.sign is not None or _is_bar(symbol)]
+    # Above and below a symbol that is lower than its box there is paper; negative where it sticks out.
+    high = sides[:, 1] - sides[:, 0]
+    own = [tall or whole for tall, whole in zip(written, high.tolist(), strict=True)]
+    paper = (high - own) / 2
+
+    def inside(number: int, part: str) -> list[int]:
+        node = places[number][:-1] + part
+        return [n for n, place in enumerate(places) if place.startswith(node)]
+
+    for number in sorted(wholes, key=lambda n: -places[n].count("/")):  # inner ones first
+        first = inside(number, "0")
+        if symbols[number].sign is not None:
+            if first:  # a root follows what it encloses
+                moved = sides[first] - printed[first] * manner.tall
+                highest, lowest = printed[first].argmin(axis=0)[0], printed[first].argmax(axis=0)[1]
+                sides[number] += max(moved[highest, 0], 0.0), min(moved[lowest, 1], 0.0)
+            continue
+        bar = sides[number].mean()
+        if first:
+            far = bar - (sides[first, 1] - paper[first]).max()
+            sides[first] += far * ((1 - manner.gap) if far > 0 else 1.0)
+        if second := inside(number, "1"):
+            far = (sides[second, 0] + paper[second]).min() - bar
+            sides[second] -= far * ((1 - manner.gap) if far > 0 else 1.0)
+    return sides[:, 0].tolist(), sides[:, 1].tolist()
+
+
+def _is_bar(symbol: Symbol) -> bool:
+    """Whether it is the bar of a fraction."""
+    return symbol.of.place.endswith(":-") and "mfrac" in symbol.of.place.rpartition("/")[2]
