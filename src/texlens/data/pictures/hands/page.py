@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texlens.data.pictures.hands.glyphs import Glyph
-from texlens.data.pictures.hands.placing import fitted_size, root
+from texlens.data.pictures.hands.placing import against_print, fitted_size, root
 from texlens.data.pictures.ink import Stroke
 from texlens.engine import Box, Drawing
 
@@ -65,7 +65,7 @@ class Manner:
             tall=float(np.exp(rng.normal(0.22, 0.16))),
             gap=float(rng.uniform(0.1, 0.55)),
             size=float(np.exp(rng.normal(0.1 if few else 0.05, 0.08))),
-            scripts=float(np.exp(rng.normal(0.12, 0.12))),
+            scripts=float(np.exp(rng.normal(-0.06 if few else 0.12, 0.14))),
             growth=float(rng.normal(0.0, 0.12)),
             stray=0.035 * care,
             loose=0.07 * care,
@@ -73,7 +73,7 @@ class Manner:
             period=float(rng.uniform(5.0, 14.0)),
             phase=float(rng.uniform(0.0, 2 * np.pi)),
             rise=float(rng.normal(0.0, 0.04)),
-            slant=float(rng.normal(0.0, 0.1 if few else 0.08)),
+            slant=float(rng.normal(0.1, 0.15) if few else rng.normal(0.0, 0.08)),
             joins=float(rng.choice([0.0, 0.25], p=[0.85, 0.15])),
             untidy=0.02 * care,
         )
@@ -114,21 +114,26 @@ class Page:
         self._bends: list[Floats] = []
         # The line is stretched where a symbol is wider than in print, in whichever row that is.
         cells = int(self.width / _CELL) + 2
-        rate = [manner.wide] * cells
+        rate = [0.0] * cells
         written: list[float] = []  # heights; 0: as high as what it spans
         for symbol, glyph in zip(symbols, glyphs, strict=True):
             if symbol.spans:
                 written.append(0.0)
                 continue
             x0, y0, x1, y1 = symbol.box
-            width, height = (x1 - x0) * manner.size, (y1 - y0) * manner.size
+            width, height = against_print(symbol.char, x1 - x0, y1 - y0)
+            narrower = width / (x1 - x0) if x1 > x0 else 1.0
+            width, height = width * manner.size, height * manner.size
             wide, tall = fitted_size(glyph, symbol.char, width, height, symbol.of.scale)
             written.append(tall)
-            wide = wide / max(x1 - x0, _CELL) * manner.wide
+            wide = max(wide / max(x1 - x0, _CELL), narrower) * manner.wide
             first = max(int(x0 / _CELL), 0)
             for cell in range(first, min(max(int(np.ceil(x1 / _CELL)), first + 1), cells)):
                 rate[cell] = max(rate[cell], wide)
-        rates = np.array(rate) * np.exp(rng.normal(0.0, 4 * manner.stray, cells))
+        # Without a symbol there is as much paper as in print.
+        rates = np.array([cell or manner.wide for cell in rate]) * np.exp(
+            rng.normal(0.0, 4 * manner.stray, cells)
+        )
         edges = np.arange(cells + 1) * _CELL
         places = np.concatenate([[0.0], np.cumsum(rates * _CELL)])
         sides = np.array([(symbol.box[0], symbol.box[2]) for symbol in symbols]).reshape(-1, 2)
@@ -154,6 +159,7 @@ class Page:
                 grown = 1 + manner.growth * (symbol.box[0] / self.width - 0.5)
                 by = manner.scripts if of.scale < 0.9 else 1.0
                 drift = float(np.exp(rng.normal(0.0, 0.06)))
+                width, height = against_print(symbol.char, width, height)
                 width = width * by * manner.size * grown * drift
                 height = height * by * manner.size * grown * drift
             wide, tall = fitted_size(glyph, symbol.char, width, height, of.scale)
