@@ -13,7 +13,7 @@
 # Each arm has so many STEPS of so many PATCHES a seed. One run at a time is trained on each of GPUS: a GPU
 # that is named twice trains two side by side. With STEPS=0 only the data is made. All are read at the size of
 # type of READ_LIKE's texlens.json. Everything is left in OUT: the recipes, each run's log and weights, the
-# readings, table.tsv, and for each seed compare-SEED with the paired differences from the first arm.
+# readings, and table.tsv with the paired differences from the first arm.
 # Set EXTRA="--set KEY=VALUE ..." to change a setting of all arms.
 set -eu
 shared=$(realpath "$1") start=$(realpath "$3") tools=$(cd "$(dirname "$0")" && pwd)
@@ -97,11 +97,6 @@ for gpu in $GPUS; do
     pids="$pids $!"
 done
 for pid in $pids; do wait "$pid" || failed=1; done
-python "$tools/arms_table.py" scores | tee table.tsv
-for seed in $SEEDS; do
-    systems=
-    for arm in $ARMS; do [ ! -f "scores/$arm-$seed/metrics.json" ] || systems="$systems $arm=scores/$arm-$seed"; done
-    # shellcheck disable=SC2086
-    [ "$(echo $systems | wc -w)" -lt 2 ] || texlens compare $systems --force --out "compare-$seed" >"compare-$seed.log" 2>&1
-done
+# shellcheck disable=SC2086
+python "$tools/arms_table.py" scores $ARMS | tee table.tsv
 [ $failed = 0 ] || { echo "An arm failed: see the last lines of $out/*.log." >&2 && exit 1; }
