@@ -78,7 +78,8 @@ run() { # ARM SEED: train and read, as far as it is not done
     # shellcheck disable=SC2086
     [ -f "runs/$1-$2/run.json" ] || texlens train pretrain "$1.yaml" --set "seed=$2" $EXTRA --out "runs/$1-$2" || return 1
     [ -f "scores/$1-$2/metrics.json" ] || texlens evaluate --data dev/test.parquet --model "runs/$1-$2/model" \
-        --prompt "$read_like" --batch-size 256 --workers 4 --out "scores/$1-$2"
+        --prompt "$read_like" --batch-size 256 --metrics exprate,exprate_1,edit_tokens,exprate_cdm,layout \
+        --workers 4 --out "scores/$1-$2"
 }
 take() { # GPU: the runs that nobody has taken yet, one after another
     failed=0
