@@ -61,7 +61,7 @@ class Manner:
         """A random manner, from neat to careless; more of them where `few` hands are varied."""
         care = float(rng.uniform(0.4, 1.6))
         return cls(
-            wide=float(np.exp(rng.normal(0.02, 0.17) if few else rng.normal(0.12, 0.13))),
+            wide=float(np.exp(rng.normal(0.02 if few else -0.02, 0.17))),
             tall=float(np.exp(rng.normal(0.22, 0.16))),
             gap=float(rng.uniform(0.1, 0.55)),
             size=float(np.exp(rng.normal(0.1 if few else 0.05, 0.08))),
