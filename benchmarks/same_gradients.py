@@ -97,7 +97,7 @@ def main() -> None:
     if torch.cuda.is_available():
         language_model = network.get_base_model().model.language_model
         stock = language_model.forward
-        graph_language_model(network)
+        graph_language_model(network, longest=batch["input_ids"].shape[1])
         report("bfloat16, recorded", loss_and_gradients(network, batch, autocast=True))
         report("the same again", loss_and_gradients(network, batch, autocast=True))
         language_model.forward = stock

@@ -18,16 +18,18 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 )
 
 from texlens.train.network.adapters import on_cpu
-from texlens.train.network.graphed import graph_language_model
+from texlens.train.network.graphed import graph_language_model, padded_length
 from texlens.train.network.onednn import use_onednn
 from texlens.train.settings import FineTuningConfig
 
 
-def make_fast(network: torch.nn.Module, config: FineTuningConfig, *, recordable: bool) -> None:
+def make_fast(
+    network: torch.nn.Module, config: FineTuningConfig, *, recordable: bool, longest: int
+) -> None:
     """Compile and record the network of a run, as far as its recipe wants it and it can be done.
 
     It is `recordable` while its weights stay where they are and layers are computed once: with neither
-    sharding nor gradient checkpointing.
+    sharding nor gradient checkpointing. `longest`: tokens of its longest example.
     """
     if on_cpu(config):
         use_onednn(network)
@@ -36,7 +38,7 @@ def make_fast(network: torch.nn.Module, config: FineTuningConfig, *, recordable:
         compile_layers(network)
     dropout = config.lora is not None and config.lora.lora_dropout > 0
     if config.cuda_graphs and recordable and not config.compile and not dropout:
-        graph_language_model(network)
+        graph_language_model(network, longest=padded_length(longest))
 
 
 def compile_layers(network: torch.nn.Module) -> None:

@@ -3,7 +3,9 @@
 A step of the 3B on a batch of eight starts some ten thousand kernels, which takes the CPU five times
 as long as they take the GPU. A CUDA graph records the kernels of a pass once, forward and backward,
 and starts them together. It is tied to one shape, so batches are padded to a few lengths
-(`padded_length`), each of which is recorded when it first occurs. All graphs share their memory.
+(`padded_length`), each of which is recorded when it first occurs. All graphs share their memory, so the
+longest comes first: shorter ones find room in what it has left, while growing ones would each leave
+blocks that the next cannot use.
 
 Padding is on the right and without loss, so it changes no result.
 """
@@ -62,13 +64,20 @@ class GraphedPasses:
     may not wait for.
     """
 
-    def __init__(self, language_model: nn.Module) -> None:
+    def __init__(self, language_model: nn.Module, longest: int) -> None:
         self.passes = _Pass(language_model)
+        self.longest = longest
         self.recorded: dict[torch.Size, Any] = {}
         self._memory = torch.cuda.graph_pool_handle()
 
     def __call__(self, embedded: Tensor, positions: Tensor) -> Tensor:
         """The hidden states, and through them the gradients of the trained weights."""
+        if not self.recorded and embedded.shape[1] < self.longest:
+            wide = embedded.new_zeros(embedded.shape[0], self.longest, embedded.shape[2])
+            places = torch.arange(self.longest, device=embedded.device).expand(
+                *positions.shape[:2], -1
+            )
+            self.recorded[wide.shape] = self._record(wide, places)
         if embedded.shape not in self.recorded:
             self.recorded[embedded.shape] = self._record(embedded, positions)
         recorded = self.recorded[embedded.shape]
@@ -93,14 +102,15 @@ class GraphedPasses:
         return recorded
 
 
-def graph_language_model(network: Any) -> GraphedPasses:
+def graph_language_model(network: Any, *, longest: int) -> GraphedPasses:
     """Run the language model of a Qwen2.5-VL (plain or PEFT) by recorded passes while it trains.
 
+    `longest`: the tokens of the run's longest batch as it is padded, which is recorded first.
     Passes with a mask, a cache, or without gradients are as before. The network must be on a GPU,
     without gradient checkpointing and without dropout.
     """
     language_model = base_model(network).model.language_model
-    passes = GraphedPasses(language_model)
+    passes = GraphedPasses(language_model, longest)
     stock = language_model.forward
 
     def forward(self: Any, *arguments: Any, **inputs: Any) -> Any:

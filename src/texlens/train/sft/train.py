@@ -84,7 +84,8 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     check_batches(collator, data)
     split = _split(config, run, loaded, data, collator)
     recordable = not split["gradient_checkpointing"] and not run.is_sharded
-    make_fast(loaded.model, config, recordable=recordable)
+    longest = int(data.lengths.max())
+    make_fast(loaded.model, config, recordable=recordable, longest=longest)
     per_step = config.examples_per_step(run.processes)
     sampler = LengthGroupedSampler(
         data.lengths,
