@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from texlens import runs
-from texlens.latex import normalize
+from texlens.latex import normalize, tokenize
 from texlens.metrics.batches import ScoringConfig
 from texlens.metrics.columns import interval, resampled_totals
 from texlens.metrics.scoring import score_predictions
@@ -32,11 +32,13 @@ METRICS = (
     "layout", "exprate_cdm", "cdm", "exact", "edit_tokens", "rouge_l", "brace_valid", "katex_valid",
 )  # fmt: skip
 FORMAT = "format"
+LENGTH = "length"
 _TWO_SIDED_5_PERCENT, _POWER_80_PERCENT = 1.960, 0.842  # quantiles of the normal distribution
 _VALUES = "values.json"
 
 Values = dict[str, list[float | None]]
-"""By measure, of every picture in order. `format`: the answer ended by itself and could be used."""
+"""By measure, of every picture in order. `format`: the answer ended by itself and could be used. `length`:
+its LaTeX tokens."""
 
 
 def train(config: GrpoConfig | SftConfig, out: Path) -> dict[str, Any]:
@@ -55,14 +57,21 @@ def read(reader: Reader, pictures: DevSet, out: Path, name: str) -> Values:
         Prediction(e.id, " ".join(normalize(e.latex_formula).split()), reading.normal)
         for e, reading in zip(examples, readings, strict=True)
     ]
+    ended = [not {"unfinished", "no_answer"} & set(reading.warnings) for reading in readings]
+    return judge(predictions, ended, out, name)
+
+
+def judge(
+    predictions: Sequence[Prediction], ended: Sequence[bool], out: Path, name: str, workers: int = 1
+) -> Values:
+    """The value of every measure on every prediction; `ended` becomes `format`."""
     runs.write_json_lines(
         out / f"{name}.jsonl", ({"id": p.id, "gt": p.gt, "pred": p.pred} for p in predictions)
     )
-    items = score_predictions(predictions, ScoringConfig(METRICS), quiet=True).items
-    values: Values = {key: [item.values[key] for item in items] for key in METRICS}
-    values[FORMAT] = [
-        float(not {"unfinished", "no_answer"} & set(reading.warnings)) for reading in readings
-    ]
+    scoring = score_predictions(predictions, ScoringConfig(METRICS), workers=workers, quiet=True)
+    values: Values = {key: [item.values[key] for item in scoring.items] for key in METRICS}
+    values[FORMAT] = [float(whole) for whole in ended]
+    values[LENGTH] = [float(len(tokenize(p.pred))) for p in predictions]
     return values
 
 

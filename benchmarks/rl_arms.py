@@ -7,6 +7,7 @@
 writes. The arms:
 
 - `sft`: more supervised fine-tuning on the same pictures;
+- `sft_prompts`: the same on the pictures of `--prompts-from` alone;
 - `rft`: rejection sampling, the best of its own answers, then supervised fine-tuning on them;
 - `grpo_text`: GRPO with rewards of the answer's text (braces, ROUGE-L, equality: the GRPO report's
   without its tags);
@@ -52,8 +53,8 @@ from texlens.train.run.stages import PREFIX, STAGES
 from texlens.train.settings import DevSet
 from texlens.train.sft.settings import SftConfig
 
-ARMS = ("sft", "rft", "grpo_text", "grpo_drawn", "grpo_picture")
-DEFAULT_ARMS = ARMS[:4]
+ARMS = ("sft", "sft_prompts", "rft", "grpo_text", "grpo_drawn", "grpo_picture")
+DEFAULT_ARMS = ("sft", "rft", "grpo_text", "grpo_drawn")
 REWARDS = {
     "grpo_text": {"validity_similarity": 1, "exact_match_bonus": 1},
     "grpo_drawn": {"cdm": 1, "layout": 1, "exact": 0.5},
@@ -92,12 +93,20 @@ def recipes(options: argparse.Namespace) -> dict[str, SftConfig | RftConfig | Gr
             "max_prompts": options.prefilter_prompts,
             "batch_size": 64,
         }
+    prompts = shared["data"]
+    if options.prompts_from is not None:
+        prompts = [{"parquet": str(options.prompts_from)}]
+    pictures = prompts
+    if options.pictures_from is not None:
+        pictures = [{"parquet": str(options.pictures_from)}]
     supervised = {"per_device_train_batch_size": options.sft_batch, "learning_rate": 2.0e-4}
     sampling = {"num_generations": options.answers, "temperature": options.temperature}
     own: dict[str, dict[str, Any]] = {
         "sft": shared | supervised,
+        "sft_prompts": shared | supervised | {"data": prompts},
         "rft": shared
         | supervised
+        | {"data": prompts}
         | {f"answers.{name}": value for name, value in sampling.items()}
         | {
             "answers.batch_size": options.prompts,
@@ -109,6 +118,7 @@ def recipes(options: argparse.Namespace) -> dict[str, SftConfig | RftConfig | Gr
             shared
             | sampling
             | {
+                "data": pictures if arm == "grpo_picture" else prompts,
                 "adapter_use": "continue",
                 "rewards": rewards,
                 "per_device_train_batch_size": options.prompts * options.answers,
@@ -126,7 +136,12 @@ def recipes(options: argparse.Namespace) -> dict[str, SftConfig | RftConfig | Gr
             raise SystemExit(f"--set {setting}: begin with one of {', '.join(ARMS)}.")
         for name in named:
             own[name] |= parse_changes([rest])
-    kinds = {"sft": ("sft_printed_small", SftConfig), "rft": ("rft_small", RftConfig)}
+    supervised_recipe = ("sft_printed_small", SftConfig)
+    kinds = {
+        "sft": supervised_recipe,
+        "sft_prompts": supervised_recipe,
+        "rft": ("rft_small", RftConfig),
+    }  # the others: GRPO
     return {
         arm: load_recipe(*kinds.get(arm, ("grpo_small", GrpoConfig)), own[arm])
         for arm in options.arms
@@ -194,11 +209,14 @@ def _range(text: str) -> tuple[int, int]:
     return int(start), int(stop)
 
 
-def main() -> None:
+def options_parser() -> argparse.ArgumentParser:
+    """The options; also for what trains single arms by these recipes."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--rows", type=_range, default=None)
+    parser.add_argument("--prompts-from", type=Path, help="of RFT and GRPO; None: those of SFT")
+    parser.add_argument("--pictures-from", type=Path, help="of grpo_picture, without LaTeX")
     parser.add_argument("--held-out", type=Path, required=True)
     parser.add_argument("--held-out-rows", type=_range, default=None)
     parser.add_argument("--items", type=int, default=500)
@@ -221,8 +239,11 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="ARM.KEY=VALUE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
+    return parser
 
+
+def main() -> None:
+    options = options_parser().parse_args()
     rows = options.held_out_rows
     held_out = DevSet(name="heldout", parquet=options.held_out, rows=rows, sample=options.items)
     out: Path = options.out

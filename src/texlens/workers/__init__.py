@@ -24,6 +24,7 @@ from texlens.workers.pool import (
     in_threads,
     map_in_workers,
     run_each,
+    usable_cpus,
 )
 from texlens.workers.program import in_worker
 
@@ -41,4 +42,5 @@ __all__ = [
     "in_worker",
     "map_in_workers",
     "run_each",
+    "usable_cpus",
 ]

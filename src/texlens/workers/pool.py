@@ -35,6 +35,13 @@ _PAUSE_BETWEEN_STARTS = 0.5
 _WAITING_PER_WORKER = 3  # jobs submitted ahead: enough to keep every worker busy
 
 
+def usable_cpus() -> int:
+    """The processors that this process may use: all, or those of its CPU affinity (`taskset`)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class WorkerFault(Exception):
     """The process of a job ended before its result. `hang`: it was ended because of its time."""
 
@@ -51,7 +58,7 @@ class Pool:
     """
 
     def __init__(self) -> None:
-        self._limit = max(2, os.cpu_count() or 1)
+        self._limit = max(2, usable_cpus())
         self._idle: list[Worker] = []  # last in, first out: its caches are warm
         self._busy: set[Worker] = set()
         self._starting = 0

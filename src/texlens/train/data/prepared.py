@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +35,7 @@ from texlens.records import Example
 from texlens.runs import progress, read_json, write_json
 from texlens.train.data.examples import ExamplePreparer, Row, count_rows, rows_of
 from texlens.train.settings import DataFile
-from texlens.workers import map_in_workers
+from texlens.workers import map_in_workers, usable_cpus
 
 FORMAT = 1
 """Changes when rows are prepared in another way."""
@@ -188,7 +187,7 @@ def _write_part(
 ) -> None:
     """Prepare a data file; `part.json` is written last, so a killed run leaves nothing that counts."""
     count = count_rows(file.parquet, file.rows)
-    workers = min(os.cpu_count() or 1, _MOST_WORKERS, count // _ROWS_A_WORKER)
+    workers = min(usable_cpus(), _MOST_WORKERS, count // _ROWS_A_WORKER)
     digest, left_out, kept = hashlib.sha256(), Counter[str](), 0
     examples = _digested(rows_of(file.parquet, file.rows), digest)
     bare = replace(loaded, model=None, folder=None)

@@ -97,7 +97,12 @@ def train_grpo(config: GrpoConfig, out: Path, *, overwrite: bool = False) -> dic
     began = time.monotonic()
     if config.prefilter is not None:
         prompts = prefilter(prompts, loaded, config, out, sampling=sampling, settings=settings)
-    schedule = Schedule(config, steps_per_epoch=max(1, len(prompts) // groups))
+    if len(prompts) < groups:  # TRL would go through epochs without a step for ever
+        raise InputError(
+            f"{len(prompts)} prompts are left, and a step takes {groups}: give more data, or lower "
+            "per_device_train_batch_size or gradient_accumulation_steps."
+        )
+    schedule = Schedule(config, steps_per_epoch=len(prompts) // groups)
     schedule.minutes = (time.monotonic() - began) / 60  # choosing prompts is part of the run
     run.write_start(prompts.record, loaded.model)
     checkpoint = run.last_checkpoint()

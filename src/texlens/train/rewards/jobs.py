@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import TypeVar
 
-from texlens.workers import WorkerFault, in_threads, run_each
+from texlens.workers import WorkerFault, in_threads, run_each, usable_cpus
 
 Scored = TypeVar("Scored")
 AnswerPair = TypeVar("AnswerPair", bound=tuple[object, str])
@@ -43,5 +42,5 @@ def score_in_workers(
         ]
 
     jobs = [list(different[i : i + pairs_a_job]) for i in range(0, len(different), pairs_a_job)]
-    found = chain(*in_threads(score, jobs, os.cpu_count() or 1))
+    found = chain(*in_threads(score, jobs, usable_cpus()))
     return dict(zip(different, found, strict=True))
