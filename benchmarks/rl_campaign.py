@@ -151,9 +151,10 @@ class Campaign:
             words += ["--prompts-folder", self.out / f"prompts-{job.start}"]
             words += ["--arm", job.arm, "--seed", job.seed, "--minutes", minutes, "--out", folder]
             words += ["--", *job.more]
-            if self.command(folder.name, words, 60 * minutes + 240, self.arm_cpus(place)):
-                if job.reported:
-                    self.read(pool, folder.name, self.model(job.start), folder / "run" / "adapter")
+            ended = self.command(folder.name, words, 60 * minutes + 240, self.arm_cpus(place))
+            if ended and job.reported:
+                adapter = folder / "run" / "adapter"
+                self.read(pool, folder.name, self.model(job.start), adapter)
 
         with ThreadPoolExecutor(len(jobs)) as waves:
             list(waves.map(one, range(len(jobs)), jobs))
@@ -265,8 +266,9 @@ def main() -> None:
         first = first_waves()
         for wave in first:
             campaign.wave(wave, readers)
-        for wave in later_waves(campaign, [job for wave in first for job in wave]):
-            campaign.wave(wave, readers)
+        done = [job for wave in first for job in wave]
+        for later in later_waves(campaign, done):
+            campaign.wave(later, readers)
     if "stages" in parts:
         list(everyone.map(campaign.two_stages, range(3), range(3)))
     if "knobs" in parts:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -203,8 +204,10 @@ def main() -> None:
     parser.add_argument("--share", type=int, nargs=2, default=(0, 1), metavar=("PART", "OF"))
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("more", nargs="*", help="after --: options of rl_arms.py")
-    options = parser.parse_args()
+    given = sys.argv[1:]
+    own = given.index("--") if "--" in given else len(given)
+    options = parser.parse_args(given[:own])
+    options.more = given[own + 1 :]  # options of rl_arms.py
     options.less = 100 if options.tiny else 1
     steps[options.step](options)
 
