@@ -106,7 +106,7 @@ def test_several_processes_prepare_the_same_rows_in_the_same_order(
     alone = prepare_examples([DataFile(parquet=pictures)], loaded, max_length=999, quiet=True)
     monkeypatch.setattr(prepared, "FORMAT", -1)
     monkeypatch.setattr(prepared, "_ROWS_A_WORKER", 30)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(prepared, "usable_cpus", lambda: 2)
     together = prepare_examples([DataFile(parquet=pictures)], loaded, max_length=999, quiet=True)
     assert together.record == alone.record
     assert together.table[:] == alone.table[:]
