@@ -107,6 +107,10 @@ class Campaign:
         self.note(f"{name}: {'done' if code == 0 else code}, {time.monotonic() - began:.0f} s")
         return code == 0
 
+    def is_out_of_memory(self, name: str) -> bool:
+        """Whether a command ended because the GPU's memory was full."""
+        return "out of memory" in (self.out / "logs" / f"{name}.txt").read_text(errors="replace")
+
     def model(self, start: str) -> Path:
         """The folder of a start."""
         return Path(self.options.strong if start == "strong" else self.options.early)
@@ -151,7 +155,13 @@ class Campaign:
             words += ["--prompts-folder", self.out / f"prompts-{job.start}"]
             words += ["--arm", job.arm, "--seed", job.seed, "--minutes", minutes, "--out", folder]
             words += ["--", *job.more]
-            ended = self.command(folder.name, words, 60 * minutes + 240, self.arm_cpus(place))
+            limit, cpus = 60 * minutes + 240, self.arm_cpus(place)
+            ended = self.command(folder.name, words, limit, cpus)
+            if not ended and self.is_out_of_memory(folder.name):
+                shutil.rmtree(folder / "run", ignore_errors=True)
+                halved = [*words, "--set", "grpo.per_device_train_batch_size=64"]
+                halved += ["--set", "grpo.gradient_accumulation_steps=16"]
+                ended = self.command(f"{folder.name}-halved", halved, limit, cpus)
             if ended and job.reported:
                 adapter = folder / "run" / "adapter"
                 self.read(pool, folder.name, self.model(job.start), adapter)
@@ -237,7 +247,7 @@ def main() -> None:
     everyone = ThreadPoolExecutor(4)
 
     if "step" in parts:
-        sizes = (2, 4, 40, 4, 1) if options.tiny else (64, 16, 200, 256, 6)
+        sizes = (2, 4, 120, 4, 1) if options.tiny else (64, 16, 200, 256, 6)
         names = ("--prompts", "--answers", "--max-new-tokens", "--batch", "--steps")
         words = [word for pair in zip(names, sizes, strict=True) for word in pair]
         words += ["--data", options.data / "im2latex_train.parquet", "--model", options.strong]

@@ -37,7 +37,7 @@ LABELLED, PICTURES, KNOWN, PROMPTS = "labelled", "pictures", "known", "prompts.p
 TRAIN_ROWS, DEV_ROWS = (0, 6500), (6500, 7000)
 PROVED, UNLABELLED = 20_000, 12_000
 """How many of the pictures with proved labels, and without any, are used: chosen at random."""
-ANSWERS, RATE_SECONDS, RATE_BATCH = 8, 75.0, 128
+ANSWERS, RATE_SECONDS, RATE_BATCH = 8, 60.0, 128
 _LOOKS_EQUAL = 1 - 1e-9  # of `layout`
 
 
@@ -156,7 +156,7 @@ def arm(options: argparse.Namespace) -> None:
     model, adapter = options.model, options.out / "run" / "adapter"
     if config.lora is None:
         model, adapter = options.out / "run" / "model", None
-    reader = BatchReader(model, adapter, batch=8 if options.tiny else 256)
+    reader = BatchReader(model, adapter, batch=8 if options.tiny else 128)
     dev = DevSet(
         name="dev", parquet=data / "im2latex_train.parquet", rows=DEV_ROWS,
         sample=8 if options.tiny else None,
@@ -179,7 +179,7 @@ def read_reported(options: argparse.Namespace) -> None:
         "crohme2014": [pictures("crohme", "crohme_2014")],
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    reader = BatchReader(options.model, options.adapter, batch=8 if options.tiny else 256)
+    reader = BatchReader(options.model, options.adapter, batch=8 if options.tiny else 128)
     values = {}
     for name, some in sets.items():
         unseen = name == "im2latex"

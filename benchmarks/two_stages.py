@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--printed", type=Path, required=True)
     parser.add_argument("--handwritten", type=Path, required=True)
     parser.add_argument("--items", type=int, default=300, help="0: all")
-    parser.add_argument("--batch", type=int, default=256, help="pictures read at once")
+    parser.add_argument("--batch", type=int, default=128, help="pictures read at once")
     parser.add_argument("--set", action="append", default=[], metavar="[STAGE.]KEY=VALUE")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
