@@ -193,7 +193,7 @@ class Campaign:
         ):  # fmt: skip
             words += ["--set", setting]
         words += ["--out", self.out / "stages" / str(seed)]
-        self.command(f"two_stages-{seed}", words, 420, self.arm_cpus(place))
+        self.command(f"two_stages-{seed}", words, 540, self.arm_cpus(place))
 
 
 def first_waves() -> list[list[Job]]:
