@@ -73,7 +73,7 @@ class Manner:
             period=float(rng.uniform(5.0, 14.0)),
             phase=float(rng.uniform(0.0, 2 * np.pi)),
             rise=float(rng.normal(0.0, 0.04)),
-            slant=float(rng.normal(0.1, 0.15) if few else rng.normal(0.0, 0.08)),
+            slant=float(rng.normal(0.04, 0.1) if few else rng.normal(0.0, 0.08)),
             joins=float(rng.choice([0.0, 0.25], p=[0.85, 0.15])),
             untidy=0.02 * care,
         )
