@@ -44,11 +44,11 @@ KNOBS: dict[str, list[str]] = {
     "groups_of_8": ["--prompts", "128", "--answers", "8"],
     "groups_of_32": ["--prompts", "32", "--answers", "32"],
     "temperature_0.7_top_p_0.95": ["--temperature", "0.7", "--set", "grpo.top_p=0.95"],
-    "no_clip_higher_no_resampling": [
-        "--set", "grpo.epsilon_high=null", "--set", "grpo.resampling_rounds=0"],
-    "rate_5e-5": ["--grpo-learning-rate", "5e-5"],
+    "no_resampling": ["--set", "grpo.resampling_rounds=0"],
+    # With one update a batch the policy has not moved, and no clipping can act.
+    "two_updates_clip_higher": ["--set", "grpo.num_iterations=2"],
+    "two_updates_clip_0.2": ["--set", "grpo.num_iterations=2", "--set", "grpo.epsilon_high=null"],
     "rate_6e-4": ["--grpo-learning-rate", "6e-4"],
-    "all_weights_3e-5": ["--set", "grpo.lora=null", "--grpo-learning-rate", "3e-5"],
 }  # fmt: skip
 
 

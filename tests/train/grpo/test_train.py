@@ -347,6 +347,14 @@ def test_without_bitsandbytes_plain_adamw_takes_over_and_says_so(
     assert capsys.readouterr().err == ""
 
 
+def test_fewer_prompts_than_a_step_takes_are_one_sentence(
+    recipe: Recipe, short: Path, tmp_path: Path
+) -> None:
+    config = recipe(data=[{"parquet": str(short), "rows": [0, 1]}])
+    with pytest.raises(InputError, match="1 prompts are left, and a step takes 2"):
+        train_grpo(config, tmp_path / "run")
+
+
 def test_vllm_that_is_not_installed_is_one_sentence(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs the Python package 'vllm'"):
         train_grpo(recipe(use_vllm=True, vllm_mode="colocate"), tmp_path / "run")
