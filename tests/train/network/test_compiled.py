@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from texlens.train.data.prepared import prepare_examples
 from texlens.train.network.adapters import load_for_training
 from texlens.train.network.compiled import compile_layers, without_compilation
-from texlens.train.network.graphed import _Pass, padded_length
+from texlens.train.network.graphed import GraphedPasses, _Pass, padded_length
 from texlens.train.network.probe import _ways
 from texlens.train.sft.batches import AnswerCollator
 from texlens.train.sft.settings import SftConfig
@@ -88,3 +89,48 @@ def test_a_pass_with_stand_ins_gives_the_gradients_of_the_weights(
     assert stand_ins
     assert torch.equal(hidden, plain)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_the_trial_before_a_recording_runs_two_layers_and_leaves_nothing(
+    tuning: Callable[..., SftConfig],
+) -> None:
+    config = tuning(lora={"r": 4, "lora_alpha": 8}, trainable_modules=["language_model"])
+    language_model = load_for_training(config).model.train().get_base_model().model.language_model
+    layers = language_model.layers
+    layers.append(copy.deepcopy(layers[1]))
+    ran: list[int] = []
+    for place, layer in enumerate(layers):
+        layer.register_forward_hook(lambda *_, place=place: ran.append(place))
+    passes = _Pass(language_model)
+    embedded = torch.randn(2, 16, language_model.config.hidden_size)
+    passes.try_two_layers(embedded, torch.arange(16).expand(3, 2, 16))
+    assert ran == [0, 1]
+    assert language_model.layers is layers
+    assert all(weight.grad is None for weight in passes.weights)
+
+
+@pytest.mark.parametrize("pictures_are_trained", [False, True])
+def test_the_longest_pass_is_recorded_first_and_pictures_keep_their_gradient(
+    tuning: Callable[..., SftConfig], monkeypatch: pytest.MonkeyPatch, pictures_are_trained: bool
+) -> None:
+    config = tuning(lora={"r": 4, "lora_alpha": 8}, trainable_modules=["language_model"])
+    language_model = load_for_training(config).model.train().get_base_model().model.language_model
+    recorded: list[int] = []
+
+    def record(
+        function: Callable[..., torch.Tensor], samples: tuple[torch.Tensor, ...], **_: object
+    ) -> Callable[..., torch.Tensor]:
+        recorded.append(samples[0].shape[1])
+        assert samples[0].is_leaf
+        assert samples[0].requires_grad == pictures_are_trained
+        return function
+
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
+    passes = GraphedPasses(language_model, longest=48)
+    for length in (16, 32, 16, 48):
+        embedded = torch.randn(2, length, language_model.config.hidden_size)
+        embedded = (embedded.requires_grad_(pictures_are_trained) * 1.0).clone()
+        hidden = passes(embedded, torch.arange(length).expand(3, 2, length))
+        assert hidden.shape == embedded.shape
+    assert recorded == [48, 16, 32]

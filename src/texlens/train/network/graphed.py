@@ -5,7 +5,10 @@ as long as they take the GPU. A CUDA graph records the kernels of a pass once, f
 and starts them together. It is tied to one shape, so batches are padded to a few lengths
 (`padded_length`), each of which is recorded when it first occurs. All graphs share their memory, so the
 longest comes first: shorter ones find room in what it has left, while growing ones would each leave
-blocks that the next cannot use.
+blocks that the next cannot use. Only the gradients of the trained weights are kept for each length.
+
+Before a recording its kernels have to run once. A trial of the whole pass would need the memory of all
+layers a second time, beside that of the graphs; but all layers have the same kernels, so two are tried.
 
 Padding is on the right and without loss, so it changes no result.
 """
@@ -55,6 +58,20 @@ class _Pass(nn.Module):
         hidden: Tensor = torch.func.functional_call(self, replaced, (embedded, positions))
         return hidden
 
+    def try_two_layers(self, embedded: Tensor, positions: Tensor) -> None:
+        """Run all kernels of a pass once, forward and backward, in the memory of two layers.
+
+        The first layer alone would not do: nothing is trained before it, so its input needs no gradient.
+        """
+        layers = self.language_model.layers
+        self.language_model.layers = layers[:2]  # type: ignore[index]
+        try:
+            hidden = self(embedded, positions)
+            inputs = [tensor for tensor in (embedded, *self.weights) if tensor.requires_grad]
+            torch.autograd.grad(hidden, inputs, torch.zeros_like(hidden), allow_unused=True)
+        finally:
+            self.language_model.layers = layers
+
 
 class GraphedPasses:
     """Recorded passes of a language model, one for each shape of batch.
@@ -74,10 +91,9 @@ class GraphedPasses:
         """The hidden states, and through them the gradients of the trained weights."""
         if not self.recorded and embedded.shape[1] < self.longest:
             wide = embedded.new_zeros(embedded.shape[0], self.longest, embedded.shape[2])
-            places = torch.arange(self.longest, device=embedded.device).expand(
-                *positions.shape[:2], -1
-            )
-            self.recorded[wide.shape] = self._record(wide, places)
+            wide.requires_grad_(embedded.requires_grad)
+            places = torch.arange(self.longest, device=embedded.device)
+            self.recorded[wide.shape] = self._record(wide, places.expand(*positions.shape[:2], -1))
         if embedded.shape not in self.recorded:
             self.recorded[embedded.shape] = self._record(embedded, positions)
         recorded = self.recorded[embedded.shape]
@@ -85,21 +101,25 @@ class GraphedPasses:
         return hidden
 
     def _record(self, embedded: Tensor, positions: Tensor) -> Any:
+        # Where the pictures' part is trained, its gradient passes through the embedded tokens.
+        embedded, positions = (
+            embedded.detach().clone().requires_grad_(embedded.requires_grad),
+            positions.clone(),
+        )
         stand_ins = [weight.detach().requires_grad_() for weight in self.passes.weights]
         # Weights that autocast has converted would be remembered beyond the graph that did it.
         kind = torch.get_autocast_dtype("cuda")
         with torch.autocast(
             "cuda", kind, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False
         ):
-            recorded = torch.cuda.make_graphed_callables(
+            self.passes.try_two_layers(embedded, positions)
+            return torch.cuda.make_graphed_callables(
                 self.passes.with_weights,
-                (embedded.detach().clone(), positions.clone(), *stand_ins),
+                (embedded, positions, *stand_ins),
+                num_warmup_iters=0,
                 allow_unused_input=True,
                 pool=self._memory,
             )
-        # Its trial passes ran on a stream of their own, whose free memory no other stream can use.
-        torch.cuda.empty_cache()
-        return recorded
 
 
 def graph_language_model(network: Any, *, longest: int) -> GraphedPasses:
