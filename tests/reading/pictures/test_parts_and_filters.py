@@ -1,4 +1,4 @@
-"""Parts, blurring, closing and interpolation have scipy's results to the last bit."""
+"""Parts, blurring and closing have scipy's results to the last bit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from texlens.reading.pictures.filters import gaussian_blur, grey_closing, interpolated
+from texlens.reading.pictures.filters import gaussian_blur, grey_closing
 from texlens.reading.pictures.parts import connected_parts
 
 TOUCHING = np.ones((3, 3), dtype=bool)
@@ -56,13 +56,3 @@ def test_blurring_and_closing_are_those_of_scipy(seed: int) -> None:
 def test_a_picture_of_several_blocks_is_blurred_whole() -> None:
     grey = (np.random.default_rng(0).random((700, 900)) * 255).astype(np.float32)
     assert np.array_equal(gaussian_blur(grey, 3.0), ndimage.gaussian_filter(grey, 3.0))
-
-
-@pytest.mark.parametrize("seed", range(50))
-def test_interpolation_is_that_of_scipy(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    grid = (random.random(random.integers(2, 12, 2)) * 255).astype(np.float32)
-    rows, columns = (np.sort(random.uniform(0, side + 0.5, 40)) for side in grid.shape)
-    places = np.meshgrid(rows, columns, indexing="ij")
-    expected = ndimage.map_coordinates(grid, places, order=1, mode="nearest")
-    assert np.array_equal(interpolated(grid, rows, columns), expected)

@@ -8,7 +8,6 @@ At the edges a blur goes on with the mirrored picture, and a closing with the la
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,27 +68,3 @@ def _extremes(array: Grey, pick: Callable[[Grey, Grey], Grey], reach: tuple[int,
         extremes = pick(extremes[:-shift], extremes[shift:])
         done += shift
     return extremes
-
-
-def interpolated(grid: Grey, rows: npt.NDArray[Any], columns: npt.NDArray[Any]) -> Grey:
-    """Bilinear values of a grid at every pair of these rows and columns, which are fractions of it.
-
-    Beyond the grid's edge its last value goes on.
-    """
-    (top, bottom, upper, lower), (left, right, near, far) = (
-        _neighbours(places, side) for places, side in zip((rows, columns), grid.shape, strict=True)
-    )
-    exact = grid.astype(np.float64)
-    total = np.zeros((len(rows), len(columns)))
-    for row, down in ((top, upper), (bottom, lower)):
-        for column, across in ((left, near), (right, far)):
-            total += exact[np.ix_(row, column)] * down[:, None] * across
-    return total.astype(np.float32)
-
-
-def _neighbours(places: npt.NDArray[Any], side: int) -> tuple[npt.NDArray[Any], ...]:
-    """The cells before and after each place, and their weights."""
-    before = np.floor(places).astype(np.intp)
-    near = 1.0 - (places - before)
-    cells = (np.clip(cell, 0, side - 1) for cell in (before, before + 1))
-    return *cells, near, 1.0 - near

@@ -1,7 +1,8 @@
 """Bringing a picture to the form of the training data: dark ink on white, its size, its margins.
 
-Everything is measured on the picture itself: the background (its local median), the noise, and the
-size of the type (`type_size`). In this module `ground` is the background.
+Everything is measured on the picture itself: its noise, which is removed first (`denoising`), the
+brightness of the background around the strokes, and the size of the type (`type_size`). In this
+module `ground` is the background.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from PIL import Image
 from texlens.images import ink_box
 from texlens.model.image_settings import image_settings, visual_token_px
 from texlens.model.prompt_config import PromptConfig
-from texlens.reading.pictures.filters import gaussian_blur, grey_closing, interpolated
+from texlens.reading.pictures.denoising import without_noise
+from texlens.reading.pictures.filters import gaussian_blur, grey_closing
 from texlens.reading.pictures.opening import open_picture
 from texlens.reading.pictures.parts import connected_parts
 from texlens.reading.pictures.type_size import FAINTEST_INK, type_size
@@ -29,6 +31,7 @@ _MAX_WORK_PIXELS = 6_000_000
 _MIN_CONTRAST = 24.0  # levels of 255 between ground and ink, below which a page counts as blank
 _NOISE_FACTOR = 5.0  # ink differs from the ground by more than so many standard deviations
 _EVEN_GROUND = 4.0  # levels: the ground is even when half of the pixels are this near its median
+_SHADOW = 16.0  # levels by which a shadow changes the ground
 _MAX_ASPECT = 150.0
 _EMS_PER_SPECK = 15.0  # side of the largest speck; a full stop is an em / 9
 _EMS_PER_WINDOW = 0.45  # wider than any stroke or dot
@@ -155,13 +158,16 @@ def clean_ink(image: Image.Image) -> Grey:
     """
     while image.width * image.height > _MAX_WORK_PIXELS:
         image = image.reduce(2)
-    grey = _grey_with_most_contrast(image)
-    ground = _ground(grey)
-    if float(np.mean((grey - ground) ** 3)) > 0:  # the few pixels far from the ground are lighter
-        grey, ground = 255.0 - grey, 255.0 - ground
-    ink = _stretched(grey, ground)
-    if float(np.ptp(ground)) > 0 and (em := type_size(ink)) is not None:
-        ink = _stretched(grey, _ground_under(grey, em))
+    grey = without_noise(_grey_with_most_contrast(image))
+    is_even = _has_even_ground(grey)
+    around = np.full_like(grey, np.median(grey)) if is_even else _surroundings(grey)
+    if float(np.mean((grey - around) ** 3)) > 0:  # the few pixels far from the ground are lighter
+        grey, around = 255.0 - grey, 255.0 - around
+    if is_even:
+        return _without_specks(_stretched(grey, around))
+    ink = _stretched(grey, _ground(grey, min(grey.shape) / 3))
+    if (em := type_size(ink)) is not None:
+        ink = _stretched(grey, _ground(grey, _EMS_PER_WINDOW * em))
     return _without_specks(ink)
 
 
@@ -174,8 +180,8 @@ def _stretched(grey: Grey, ground: Grey) -> Grey:
     if not marked.any():
         raise NoInk
     black = float(np.percentile(relative[marked], 1))
-    white = -3.0 * noise  # what the ground's own noise reaches is ground
-    stretched = np.clip((relative - black) * (255.0 / (white - black)), 0.0, 255.0)
+    # White is the ground's middle, not the darkest of its noise: that would take thin strokes.
+    stretched = np.clip((relative - black) * (255.0 / -black), 0.0, 255.0)
     return np.asarray(stretched, dtype=np.float32)
 
 
@@ -193,39 +199,47 @@ def _spread(grey: Grey) -> float:
     return float(high - low)
 
 
-def _ground(grey: Grey) -> Grey:
-    """The ground's brightness at every pixel: one value where it is even, else local medians."""
-    height, width = grey.shape
-    whole = np.float32(np.median(grey))
-    block = max(16, min(height, width) // 3)
-    rows, columns = height // block, width // block
-    is_even = float(np.mean(np.abs(grey - whole) <= _EVEN_GROUND)) >= 0.5
-    if is_even or rows * columns < 2:
-        return np.full_like(grey, whole)
-    # Blocks of equal size that cover the picture up to a remainder at its right and lower edge.
+def _surroundings(grey: Grey) -> Grey:
+    """The brightness around every pixel, ink included."""
+    return gaussian_blur(grey, max(2.0, min(grey.shape) / 4))
+
+
+def _has_even_ground(grey: Grey) -> bool:
+    """Whether most pixels have one brightness, and ink alone differs from it: no shadow."""
+    middle = np.median(grey)
+    if float(np.mean(np.abs(grey - middle) <= _EVEN_GROUND)) < 0.5:
+        return False
+    block = max(16, min(grey.shape) // 3)
+    rows, columns = (side // block for side in grey.shape)
+    if not rows * columns:
+        return True
     blocks = grey[: rows * block, : columns * block].reshape(rows, block, columns, block)
-    medians = np.median(blocks, axis=(1, 3)).astype(np.float32)
-    # A ring of blocks around, extrapolated, carries a slope of the light on to the edges.
-    for axis in (0, 1):
-        around = [(1, 1) if axis == other else (0, 0) for other in (0, 1)]
-        medians = (
-            np.pad(medians, around, mode="reflect", reflect_type="odd")
-            if medians.shape[axis] > 1
-            else np.pad(medians, around, mode="edge")
-        )
-    row_at = (np.arange(height) + 0.5) / block + 0.5
-    column_at = (np.arange(width) + 0.5) / block + 0.5
-    return interpolated(medians, row_at, column_at)
+    # Whether ink is dark or light, one of these is ground.
+    light, dark = np.percentile(blocks[:, ::2, :, ::2], (90, 10), axis=(1, 3))
+    return any(np.mean(np.abs(kind - middle) <= _SHADOW) >= 0.9 for kind in (light, dark))
 
 
-def _ground_under(grey: Grey, em: float) -> Grey:
+def _ground(grey: Grey, widest: float) -> Grey:
     """The brightness of the ground from what surrounds the strokes, even at a shadow's edge.
 
-    A closing (maxima, then minima of them) covers dark parts thinner than its window, which are
-    strokes, and keeps wider ones, which are shadows.
+    A closing (maxima, then minima of them) covers dark parts that are at most `widest` pixels thick,
+    which are strokes, and keeps thicker ones, which are shadows.
     """
-    window = max(3, round(_EMS_PER_WINDOW * em))
-    return gaussian_blur(grey_closing(gaussian_blur(grey, 1.0), window), window / 4)
+    window = max(3, round(widest))
+    slope = _slope(grey)  # without it, the dark end of a slope would be a dark part at the edge
+    level = gaussian_blur(grey - slope, 1.0)
+    return gaussian_blur(grey_closing(level, window), window / 4) + slope
+
+
+def _slope(grey: Grey) -> Grey:
+    """The plane nearest to the picture, but for its mean."""
+    total = np.zeros_like(grey)
+    for axis, side in enumerate(grey.shape):
+        along = (np.arange(side, dtype=np.float32) - (side - 1) / 2).reshape(
+            (-1, 1) if axis == 0 else (1, -1)
+        )
+        total += along * (np.mean(grey * along) / max(np.mean(along**2), 1.0))
+    return total
 
 
 def _without_specks(ink: Grey) -> Grey:
