@@ -89,11 +89,12 @@ if __name__ == "__main__":  # the loader's processes import this file
 
 
 class Card:
-    """The driver's view of the first GPU, sampled beside a run: (time, busy percent, MiB in use)."""
+    """The driver's view of the first visible GPU, sampled beside a run: (time, busy percent, MiB in use)."""
 
     def __init__(self) -> None:
         query = "--query-gpu=utilization.gpu,memory.used"
-        command = ["nvidia-smi", "-i", "0", query, "--format=csv,noheader,nounits", "-lms", "200"]
+        first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+        command = ["nvidia-smi", "-i", first, query, "--format=csv,noheader,nounits", "-lms", "200"]
         self.process = None
         if shutil.which("nvidia-smi"):
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -178,6 +179,9 @@ def texlens_run(name: str, arguments: argparse.Namespace, model: Path) -> dict[s
     for key in (*(PREFIX + stage for stage in STAGES), "tokens"):
         if key in late[-1]:
             found[key] = round(statistics.mean(line[key] for line in late), 4)
+    for key in ("gib_reserved", "gib_allocated", "recorded_lengths"):
+        if key in late[-1]:
+            found[key] = late[-1][key]
     if RUNS[name][0] == "sft":
         data = json.loads((out / "dataset.json").read_text())
         tokens = data["tokens"]["median"] * found["examples_per_second"]

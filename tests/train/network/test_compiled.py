@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from texlens.train.data.prepared import prepare_examples
 from texlens.train.network.adapters import load_for_training
-from texlens.train.network.compiled import compile_layers, without_compilation
+from texlens.train.network.compiled import compile_layers, gradients_fit, without_compilation
 from texlens.train.network.graphed import GraphedPasses, _Pass, padded_length
 from texlens.train.network.probe import _ways
 from texlens.train.sft.batches import AnswerCollator
@@ -134,3 +135,13 @@ def test_the_longest_pass_is_recorded_first_and_pictures_keep_their_gradient(
         hidden = passes(embedded, torch.arange(length).expand(3, 2, length))
         assert hidden.shape == embedded.shape
     assert recorded == [48, 16, 32]
+
+
+def test_what_is_trained_in_full_is_not_recorded_on_a_small_card(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = torch.nn.Linear(1024, 1024, bias=False)  # 4 MiB of gradients for each length
+    for mebibytes, fits in ((1024, True), (256, False)):
+        card = SimpleNamespace(total_memory=mebibytes * 2**20)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, card=card: card)
+        assert gradients_fit(network) == fits

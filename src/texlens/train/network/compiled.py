@@ -18,27 +18,47 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 )
 
 from texlens.train.network.adapters import on_cpu
-from texlens.train.network.graphed import graph_language_model, padded_length
+from texlens.train.network.graphed import GraphedPasses, graph_language_model, padded_length
 from texlens.train.network.onednn import use_onednn
 from texlens.train.settings import FineTuningConfig
+
+_LENGTHS = 16  # as many are often recorded in a run
+_SHARE = 1 / 8  # of the memory of a card may go to the gradients of recorded passes
 
 
 def make_fast(
     network: torch.nn.Module, config: FineTuningConfig, *, recordable: bool, longest: int
-) -> None:
+) -> GraphedPasses | None:
     """Compile and record the network of a run, as far as its recipe wants it and it can be done.
 
     It is `recordable` while its weights stay where they are and layers are computed once: with neither
     sharding nor gradient checkpointing. `longest`: tokens of its longest example.
+
+    Returns:
+        The recorded passes, if there are any.
     """
     if on_cpu(config):
         use_onednn(network)
-        return
+        return None
     if config.compile:
         compile_layers(network)
     dropout = config.lora is not None and config.lora.lora_dropout > 0
-    if config.cuda_graphs and recordable and not config.compile and not dropout:
-        graph_language_model(network, longest=padded_length(longest))
+    if config.compile or dropout or not (config.cuda_graphs and recordable):
+        return None
+    if not gradients_fit(network):
+        return None
+    return graph_language_model(network, longest=padded_length(longest))
+
+
+def gradients_fit(network: torch.nn.Module) -> bool:
+    """Whether a card has room for the gradients of trained weights once for each recorded length.
+
+    It has for LoRA of common ranks, not for a large network that is trained in full.
+    """
+    trained = [p for p in network.parameters() if p.requires_grad]
+    needed = _LENGTHS * sum(p.numel() * p.element_size() for p in trained)
+    room = torch.cuda.get_device_properties(trained[0].device).total_memory
+    return needed <= _SHARE * room
 
 
 def compile_layers(network: torch.nn.Module) -> None:

@@ -12,7 +12,10 @@ from typing import Any
 from texlens.runs import atomic_write, write_text
 from texlens.train.run.stages import PREFIX, STAGES
 
-_NOT_PLOTTED = ("minutes", "pictures", "epoch", "seconds_evaluation")
+_NOT_PLOTTED = (
+    "minutes", "pictures", "epoch", "seconds_evaluation", "gib_reserved", "gib_allocated",
+    "recorded_lengths",
+)  # fmt: skip
 _OF_STAGE = {PREFIX + stage: stage for stage in STAGES}
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import torch
 from transformers import PrinterCallback, TrainerCallback
 
 from texlens import runs
@@ -85,14 +86,24 @@ class RunTrainer:
         return loss
 
     def log(self, logs: dict[str, float], *arguments: Any) -> None:
-        """Extends `Trainer.log`: adds the seconds of each stage of a step."""
+        """Extends `Trainer.log`: adds the seconds of each stage of a step, and the memory of the GPU."""
         if "loss" in logs:
-            seconds = self.clock.seconds_per_step()
-            logs |= {LOG_PREFIX + name: value for name, value in seconds.items()}
+            values = self.clock.seconds_per_step() | peak_memory()
+            logs |= {LOG_PREFIX + name: value for name, value in values.items()}
         super().log(logs, *arguments)  # type: ignore[misc]
 
     def create_model_card(self, *arguments: Any, **settings: Any) -> None:
         """Replaces TRL's model card, written at every checkpoint: a run writes its own."""
+
+
+def peak_memory() -> dict[str, float]:
+    """GiB of this process's GPU that PyTorch held, and that tensors took, at most since its start."""
+    if not torch.cuda.is_available():
+        return {}
+    return {
+        "gib_reserved": torch.cuda.max_memory_reserved() / 2**30,
+        "gib_allocated": torch.cuda.max_memory_allocated() / 2**30,
+    }
 
 
 def split_of_run(
@@ -156,6 +167,7 @@ def trl_arguments(
             "use_cpu": on_cpu(config),
             "optim": _optimizer(config),
             "data_seed": config.seed,
+            "ddp_broadcast_buffers": False,  # they never change; it would wait for all in every pass
             "logging_nan_inf_filter": False,
             "report_to": [name for name in config.report_to if name != "tensorboard"],
         }

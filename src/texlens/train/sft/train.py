@@ -85,7 +85,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     split = _split(config, run, loaded, data, collator)
     recordable = not split["gradient_checkpointing"] and not run.is_sharded
     longest = int(data.lengths.max())
-    make_fast(loaded.model, config, recordable=recordable, longest=longest)
+    passes = make_fast(loaded.model, config, recordable=recordable, longest=longest)
     per_step = config.examples_per_step(run.processes)
     sampler = LengthGroupedSampler(
         data.lengths,
@@ -115,6 +115,7 @@ def train_sft(config: SftConfig, out: Path, *, overwrite: bool = False) -> dict[
     )
     trainer = FormulaSftTrainer(
         sampler=sampler,
+        passes=passes,
         model=loaded.model,
         args=arguments,
         data_collator=_training_collator(config, loaded, data, collator),

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from trl.trainer.sft_trainer import SFTTrainer
 
+from texlens.train.network.graphed import GraphedPasses
+from texlens.train.run.callbacks import LOG_PREFIX
 from texlens.train.run.trl_trainers import RunTrainer
 from texlens.train.sft.batches import LengthGroupedSampler
 
@@ -33,8 +35,10 @@ def answer_log_probs(model: Any, network: Any, batch: dict[str, Any]) -> Any:
 class FormulaSftTrainer(RunTrainer, SFTTrainer):
     """TRL's trainer on examples in the order of `sampler`, in batches of an `AnswerCollator`."""
 
-    def __init__(self, *, sampler: LengthGroupedSampler, **kwargs: Any) -> None:
-        self.sampler = sampler
+    def __init__(
+        self, *, sampler: LengthGroupedSampler, passes: GraphedPasses | None, **kwargs: Any
+    ) -> None:
+        self.sampler, self.passes = sampler, passes
         super().__init__(**kwargs)
         # The loss is the mean over all answer tokens of a step, so that it does not depend on how the
         # step is split into batches. Trainer's own check does not look through the adapter.
@@ -67,9 +71,11 @@ class FormulaSftTrainer(RunTrainer, SFTTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Extends `SFTTrainer.log`: fetches what `compute_loss` has left on the GPU."""
+        """Extends `SFTTrainer.log`: what `compute_loss` has left on the GPU, and how much is recorded."""
         for values in (values for kind in self._metrics.values() for values in kind.values()):
             values[:] = [float(value) for value in values]
+        if self.passes is not None and "loss" in logs:
+            logs[LOG_PREFIX + "recorded_lengths"] = len(self.passes.recorded)
         super().log(logs, start_time)
 
     def training_step(self, model: Any, *arguments: Any, **settings: Any) -> torch.Tensor:
