@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from texlens.data.pictures.augmentation import augment
 from texlens.reading.pictures.framing import Frame, Grey, NoInk, clean_ink, frame_picture
 from texlens.reading.pictures.opening import open_picture
 from texlens.reading.pictures.type_size import type_size
@@ -99,6 +100,40 @@ def test_a_shadow_is_divided_out() -> None:
     clean = frame_picture(text(em=20, margin=20), FRAME)
     assert similarity(framed, clean) > 0.95
     assert np.median(grey(framed)) == 255
+
+
+PHOTOGRAPHS = {
+    "noise": {"noise": 0.5},
+    "specks, pale": {"background": 0.6, "noise": 0.6},
+    "shadow": {"shadow": 0.9},
+    "noise in a shadow": {"shadow": 0.6, "noise": 0.4},
+    "dark ground": {"dark_background": 0.7, "shadow": 0.5, "noise": 0.4},
+    "poor photograph": {"background": 0.5, "shadow": 0.6, "blur": 0.2, "noise": 0.4, "jpeg": 0.3},
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("look", PHOTOGRAPHS)
+def test_a_legible_photograph_keeps_its_ink_and_its_type_size(look: str, seed: int) -> None:
+    picture = text("f(x) = 2b + 3x", em=26, margin=16)
+    photo = augment(np.asarray(picture), PHOTOGRAPHS[look], np.random.default_rng(seed))
+    ink, clean = clean_ink(Image.fromarray(photo)), grey(picture)
+    size, expected = type_size(ink), type_size(clean)
+    assert size is not None
+    assert expected is not None
+    assert size == pytest.approx(expected, rel=0.15)
+    assert np.mean(ink[clean < 40] < 128) > 0.9
+    assert np.mean(ink[clean == 255] > 128) > 0.97
+
+
+def test_a_steep_shadow_is_no_ink() -> None:
+    picture = grey(text("abc = def + ghk", em=30, margin=30))
+    height, width = picture.shape
+    down, across = np.mgrid[:height, :width]
+    lit = 1.0 / (1.0 + np.exp((across / width + down / height - 0.6) * 20.0))
+    photo = Image.fromarray((picture * (0.4 + 0.6 * lit)).astype(np.uint8)).convert("RGB")
+    ink = clean_ink(photo)
+    assert np.corrcoef(ink.ravel(), picture.ravel())[0, 1] > 0.95
 
 
 def test_specks_do_not_widen_the_picture() -> None:

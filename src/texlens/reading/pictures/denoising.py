@@ -14,7 +14,7 @@ Grey = npt.NDArray[np.float32]
 
 _LEAST_NOISE = 2.0  # levels of 255; what is less does not hide ink
 _BLOCK = 4  # pixels: the side of the squares in which the noise is measured
-_FLATTEST = 25.0  # per cent of the squares, which hold no stroke even in dense type
+_FLATTEST = 0.25  # of the squares, which hold no stroke even in dense type
 _OF_FLATTEST = 0.81  # their deviation, where all of the picture is noise of deviation 1
 _MAX_PIXELS = 1_000_000  # of a picture with noise; a larger one is averaged over squares of 2 x 2
 _REACH = 6  # pixels, each way, to the places that may look alike
@@ -41,8 +41,9 @@ def noise_level(grey: Grey) -> float:
     # A slope of the light is not noise: it is taken out along with the mean.
     centred = squares - squares.mean(axis=1, keepdims=True)
     centred -= centred.mean(axis=3, keepdims=True)
-    deviation = np.sqrt(np.square(centred).mean(axis=(1, 3))) * (_BLOCK / (_BLOCK - 1))
-    return float(np.percentile(deviation, _FLATTEST)) / _OF_FLATTEST
+    variance = np.einsum("ribj,ribj->rb", centred, centred).ravel() / (_BLOCK - 1) ** 2
+    place = int(_FLATTEST * (variance.size - 1))
+    return float(np.sqrt(np.partition(variance, place)[place])) / _OF_FLATTEST
 
 
 def _without_outliers(grey: Grey, noise: float) -> Grey:
