@@ -156,7 +156,9 @@ class Page:
             fit = _IN_PLACE
         else:
             if not symbol.spans:
-                grown = 1 + manner.growth * (symbol.box[0] / self.width - 0.5)
+                # Negative space can put a symbol beyond the formula's width.
+                along = min(max(symbol.box[0] / self.width, 0.0), 1.0)
+                grown = 1 + manner.growth * (along - 0.5)
                 by = manner.scripts if of.scale < 0.9 else 1.0
                 drift = float(np.exp(rng.normal(0.0, 0.06)))
                 width, height = against_print(symbol.char, width, height)
