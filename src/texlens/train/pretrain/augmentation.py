@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from texlens.train.pretrain.looks import apply_looks
 from texlens.train.pretrain.settings import Augmentation, PictureSource
 from texlens.train.run.processes import process_count, process_number
 
+_READ_AHEAD = 8  # shards: unpacking leaves Python's lock to others
 _MARGIN = 4  # pixels of paper at least, at the model's scale, on each side
 
 
@@ -112,18 +114,18 @@ class FormulaEncoder:
 
 
 class ShardFolder:
-    """Reads the shards of a folder one by one in the background, and sees new ones appear.
+    """Reads the shards of a folder in the background, and sees new ones appear.
 
-    Each of several processes takes the shards whose number is its own, modulo the
-    number of processes.
+    They come in the order of their numbers, a few of them read ahead at the same time. Each of several
+    processes takes the shards whose number is its own, modulo the number of processes.
     """
 
     def __init__(self, folder: Path, encoder: FormulaEncoder) -> None:
         self.folder = folder
         self.encoder = encoder
         self.taken: list[str] = []
-        self._thread = ThreadPoolExecutor(1)
-        self._next: tuple[str, Future[Encoded]] | None = None
+        self._threads = ThreadPoolExecutor(_READ_AHEAD)
+        self._reading: deque[tuple[str, Future[Encoded]]] = deque()
 
     def fresh(self) -> list[str]:
         """The names of the shards that have not been taken."""
@@ -134,15 +136,12 @@ class ShardFolder:
 
     def poll(self, *, wait: bool = False) -> Encoded | None:
         """The next shard when it has been read; None while there is none, or it is being read."""
-        if self._next is None:
-            fresh = self.fresh()
-            if not fresh:
-                return None
-            self._next = fresh[0], self._thread.submit(self.read, fresh[0])
-        name, reading = self._next
-        if not wait and not reading.done():
+        if not self._reading:
+            for name in self.fresh()[:_READ_AHEAD]:
+                self._reading.append((name, self._threads.submit(self.read, name)))
+        if not self._reading or not (wait or self._reading[0][1].done()):
             return None
-        self._next = None
+        name, reading = self._reading.popleft()
         self.taken.append(name)
         return reading.result()
 
