@@ -14,7 +14,6 @@ import torch
 from accelerate.utils import gather_object
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     Qwen2_5_VisionTransformerPretrainedModel,
 )
@@ -262,14 +261,17 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         after = torch.arange(1, answer + 1, device=ids.device)
         after = positions.amax(dim=(1, 2))[:, None, None] + after
         positions = torch.cat([positions, after.expand(-1, 3, -1)], dim=2).transpose(0, 1)
+        network = base_model(self.accelerator.unwrap_model(model))
         with self.accelerator.autocast():
+            features = self.pictures.encoded(network, self._part["picture"].tolist())
+            # Not as `mm_encoder_outputs`, which older versions of transformers (5.17) do not know and drop
+            # without a word: the network would see no picture.
+            embedded = network.get_input_embeddings()(ids)
+            visual = (ids == network.config.image_token_id)[..., None]
             outputs = model(
-                input_ids=ids,
+                inputs_embeds=embedded.masked_scatter(visual, features.to(embedded.dtype)),
                 attention_mask=mask,
                 position_ids=positions,
-                mm_encoder_outputs=self.pictures.encoded(
-                    base_model(self.accelerator.unwrap_model(model)), self._part["picture"].tolist()
-                ),
                 labels=labels,
                 fused_lm_head=True,
             )
@@ -322,8 +324,8 @@ class StepPictures:
         self.is_trained = any(p.requires_grad for p in network.model.visual.parameters())
         self._kept: Sequence[Tensor] | None = None
 
-    def encoded(self, network: Any, places: Sequence[int]) -> dict[str, BaseModelOutputWithPooling]:
-        """The visual tokens of the pictures at these places, as the network takes them."""
+    def encoded(self, network: Any, places: Sequence[int]) -> Tensor:
+        """The visual tokens (tokens, width) of the pictures at these places, one after another."""
         if self.is_trained:
             different = sorted(set(places))
             features = dict(zip(different, self._encode(network, different), strict=True))
@@ -332,9 +334,7 @@ class StepPictures:
                 with torch.no_grad():
                     self._kept = self._encode(network, range(len(self.patches)))
             features = dict(enumerate(self._kept))
-        tokens = torch.cat([features[place] for place in places])
-        parts: Any = (tokens,)
-        return {"image": BaseModelOutputWithPooling(pooler_output=parts)}
+        return torch.cat([features[place] for place in places])
 
     def _encode(self, network: Any, places: Sequence[int]) -> Sequence[Tensor]:
         device = network.device
