@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from texlens.model.load import Loaded, load_model
+from texlens.errors import TexlensError
+from texlens.model.load import EMBEDDED, Loaded, load_model
+from texlens.render.picture import png_many
 from texlens.train.grpo.completions import CompletionLog
 from texlens.train.grpo.groups import by_length
 from texlens.train.grpo.sampling.base import Sampling
@@ -21,10 +24,12 @@ from texlens.train.grpo.sampling.sampler import sample_by_generate
 from texlens.train.grpo.trainer import (
     FormulaGrpoTrainer,
     OncePerPicture,
+    StepPictures,
     different_pictures,
     encode_each_picture_once,
 )
 from texlens.train.rewards.functions import BatchRewards, RewardSettings, ScoredCompletion
+from texlens.train.run.callbacks import LOG_PREFIX
 
 SIZES = ((96, 32), (160, 48), (32, 32), (64, 96))
 """Width and height in pixels of pictures that share no grid."""
@@ -56,8 +61,8 @@ def prompts_of(loaded: Loaded, images: list[Image.Image]) -> dict[str, torch.Ten
     )
 
 
-def adapted(model: Any, *, seed: int = 0) -> Any:
-    """The model with a LoRA adapter on the language model that changes its answers."""
+def adapted(model: Any, *, seed: int = 0, loud: float = 0.5) -> Any:
+    """The model with a LoRA adapter on the language model that changes its answers; 0: not yet."""
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(seed)
@@ -67,11 +72,17 @@ def adapted(model: Any, *, seed: int = 0) -> Any:
     )
     for name, parameter in wrapped.named_parameters():
         if "lora_B" in name:
-            parameter.data.normal_(std=0.5)
+            parameter.data.normal_(std=loud)
     return wrapped
 
 
-def trainer(loaded: Loaded, model: Any, out: Path, **settings: Any) -> FormulaGrpoTrainer:
+def trainer(
+    loaded: Loaded,
+    model: Any,
+    out: Path,
+    images: Sequence[Image.Image] | None = None,
+    **settings: Any,
+) -> FormulaGrpoTrainer:
     from datasets import Dataset
     from trl.trainer.grpo_config import GRPOConfig
 
@@ -82,7 +93,7 @@ def trainer(loaded: Loaded, model: Any, out: Path, **settings: Any) -> FormulaGr
     ]
     rows = [
         {"id": str(place), "prompt": prompt, "image": image, "solution": "x"}
-        for place, image in enumerate(pictures())
+        for place, image in enumerate(images or pictures())
     ]
     arguments: dict[str, Any] = {
         "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_generations": 2,
@@ -162,6 +173,48 @@ def test_a_completion_has_the_log_probability_of_a_pass_with_its_own_picture(
             ).logits[0, -length - 1 : -1]
         wrong = (logits / 0.7).log_softmax(-1).gather(-1, completion[:, None])[:, 0]
         assert (wrong - expected).abs().max() > 0.1
+
+
+Encoded = Callable[[StepPictures, Any, Sequence[int]], torch.Tensor]
+
+
+def own(pictures: StepPictures, network: Any, places: Sequence[int]) -> torch.Tensor:
+    return ENCODED(pictures, network, places)
+
+
+def swapped(pictures: StepPictures, network: Any, places: Sequence[int]) -> torch.Tensor:
+    return ENCODED(pictures, network, [*places[1:], *places[:1]])
+
+
+def lost(pictures: StepPictures, network: Any, places: Sequence[int]) -> torch.Tensor:
+    return torch.zeros_like(ENCODED(pictures, network, places))
+
+
+ENCODED: Encoded = StepPictures.encoded
+
+
+@pytest.mark.parametrize("encoded", [own, swapped, lost])
+def test_a_loss_with_other_pictures_or_none_ends_the_run_at_its_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoded: Encoded
+) -> None:
+    """transformers 5.17 dropped what it did not know, so the loss was that of a network without pictures."""
+    loaded = loaded_in_fp32(EMBEDDED)
+    formulas = (r"\frac{a}{b}", r"x^2+y^2=1", r"\sum_i w_i", r"\sqrt{z-1}")
+    drawn = [picture for picture in png_many(formulas) if isinstance(picture, bytes)]
+    images = [Image.open(BytesIO(picture)).convert("RGB") for picture in drawn]
+    run = trainer(loaded, adapted(loaded.model, loud=0.0), tmp_path, images, max_steps=2)
+    trained = [weight for weight in run.model.parameters() if weight.requires_grad]
+    before = [weight.detach().clone() for weight in trained]
+    monkeypatch.setattr(StepPictures, "encoded", encoded)
+    if encoded is own:
+        run.train()
+        name = LOG_PREFIX + "log_prob_difference"
+        (difference,) = (line[name] for line in run.state.log_history if name in line)
+        assert difference < 1e-3
+    else:
+        with pytest.raises(TexlensError, match=r"does not see .* \d+\.\d+ nats a token"):
+            run.train()
+        assert all(torch.equal(*pair) for pair in zip(before, trained, strict=True))
 
 
 def test_equal_pictures_are_found_and_different_ones_of_one_size_are_not(

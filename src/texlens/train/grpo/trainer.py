@@ -30,6 +30,7 @@ from texlens.train.grpo.groups import (
     score_answers,
     step_tensors,
 )
+from texlens.train.grpo.loss_check import CHECKED_GROUPS, plain_log_probs, require_same
 from texlens.train.grpo.sampling.base import Sampling
 from texlens.train.grpo.sampling.sampler import Sampler
 from texlens.train.network.adapters import base_model
@@ -83,6 +84,7 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         self.sampler = Sampler(model)
         self.pictures: StepPictures | None = None
         self._part: Mapping[str, Tensor] = {}  # of the step, for the pass that is computed now
+        self._is_checked = False
 
     # ---- answers --------------------------------------------------------------------------------
 
@@ -112,6 +114,9 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         groups, dropped = self._without_dead(groups)
         device = self.accelerator.device
         batch = step_tensors(groups, self._tokenizer.pad_token_id, device)
+        self.pictures = StepPictures(base_model(self.accelerator.unwrap_model(self.model)), groups)
+        if not self._is_checked:
+            self._check_loss(groups, batch)
         batch["advantages"] = self._advantages(groups)
         if self.resampling_rounds:
             dead = torch.tensor([group.is_dead(self.rewards.by_name) for group in groups])
@@ -119,7 +124,6 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         if self.mask_truncated_completions:
             batch["completion_mask"] *= self._finished(groups)[:, None].to(device)
         batch["num_items_in_batch"] = self.accelerator.gather(batch["completion_mask"].sum()).sum()
-        self.pictures = StepPictures(base_model(self.accelerator.unwrap_model(self.model)), groups)
         batch |= self._earlier_log_probs(batch)
         self.clock.lap("log_probs")
         tokens = sum(len(g.prompt) + len(a) for g in groups for a in g.answers)
@@ -191,6 +195,29 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
         )
 
     # ---- log probabilities ----------------------------------------------------------------------
+
+    def _check_loss(self, groups: Sequence[Group], batch: Mapping[str, Tensor]) -> None:
+        """Compare log probabilities of the loss's pass with those of a plain pass, once a run."""
+        groups = groups[:CHECKED_GROUPS]
+        rows = [batch["picture"].tolist().index(place) for place in range(len(groups))]
+        few = {name: tensor[rows] for name, tensor in batch.items()}
+        # It would differ, and take the random numbers of the next answers. Not the whole network is set to
+        # evaluate: layers of 4 bits would pack their weights anew.
+        dropouts = [
+            m for m in self.model.modules() if isinstance(m, torch.nn.Dropout) and m.training
+        ]
+        for dropout in dropouts:
+            dropout.eval()
+        with torch.no_grad(), self.accelerator.autocast(), disable_gradient_checkpointing(
+            self.model, self.args.gradient_checkpointing_kwargs
+        ):  # fmt: skip
+            own = self._log_probs(self.model, few)[few["completion_mask"].bool()]
+            network = base_model(self.accelerator.unwrap_model(self.model))
+            plain = [plain_log_probs(network, group, self.temperature) for group in groups]
+        for dropout in dropouts:
+            dropout.train()
+        self._log_mean({"log_prob_difference": require_same(own, torch.cat(plain))})
+        self._is_checked = True
 
     def _earlier_log_probs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Those of the network before the step, where it changes within, and those of the start."""
