@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,12 @@ from hypothesis import strategies as st
 from texlens.train.data.prepared import prepare_examples
 from texlens.train.network.adapters import load_for_training
 from texlens.train.network.compiled import compile_layers, gradients_fit, without_compilation
-from texlens.train.network.graphed import GraphedPasses, _Pass, padded_length
+from texlens.train.network.graphed import (
+    GraphedPasses,
+    _Pass,
+    captures_of_this_thread,
+    padded_length,
+)
 from texlens.train.network.probe import _ways
 from texlens.train.sft.batches import AnswerCollator
 from texlens.train.sft.settings import SftConfig
@@ -145,3 +151,29 @@ def test_what_is_trained_in_full_is_not_recorded_on_a_small_card(
         card = SimpleNamespace(total_memory=mebibytes * 2**20)
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, card=card: card)
         assert gradients_fit(network) == fits
+
+
+def test_a_pass_and_its_gradient_are_captured_whatever_other_threads_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loader's thread allocates pinned memory, which ended captures of the default mode."""
+    modes: list[str] = []
+
+    class Capture(nullcontext[None]):
+        """In place of `torch.cuda.graph`, whose default mode this is."""
+
+        def __init__(self, _: object, *, pool: object, capture_error_mode: str = "global") -> None:
+            super().__init__()
+            modes.append(capture_error_mode)
+
+    monkeypatch.setattr(torch.cuda, "graph", Capture)
+    for name in ("CUDAGraph", "synchronize"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: None)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    sample = torch.ones(2, requires_grad=True)
+    for context, mode in ((captures_of_this_thread(), "thread_local"), (nullcontext(), "global")):
+        modes.clear()
+        with context:
+            torch.cuda.make_graphed_callables(torch.exp, (sample,), num_warmup_iters=0, pool=(0, 1))
+        assert modes == [mode, mode]

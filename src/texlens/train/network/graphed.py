@@ -15,7 +15,10 @@ Padding is on the right and without loss, so it changes no result.
 
 from __future__ import annotations
 
+import functools
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -32,6 +35,22 @@ def padded_length(longest: int) -> int:
     """
     step = max(16, 1 << max((longest - 1).bit_length() - 4, 0))
     return -(-longest // step) * step
+
+
+@contextmanager
+def captures_of_this_thread() -> Iterator[None]:
+    """CUDA graphs that are captured meanwhile do not mind what other threads do on the GPU.
+
+    While one is captured in the default mode, "global", an allocation by any thread invalidates it, and the
+    loader's thread allocates pinned memory for each batch. `make_graphed_callables` has no parameter for the
+    mode up to torch 2.13 (later versions do: pytorch/pytorch#188832).
+    """
+    stock = torch.cuda.graph
+    torch.cuda.graph = functools.partial(stock, capture_error_mode="thread_local")  # type: ignore[assignment, misc]
+    try:
+        yield
+    finally:
+        torch.cuda.graph = stock  # type: ignore[misc]
 
 
 class _Pass(nn.Module):
@@ -113,13 +132,14 @@ class GraphedPasses:
             "cuda", kind, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False
         ):
             self.passes.try_two_layers(embedded, positions)
-            return torch.cuda.make_graphed_callables(
-                self.passes.with_weights,
-                (embedded, positions, *stand_ins),
-                num_warmup_iters=0,
-                allow_unused_input=True,
-                pool=self._memory,
-            )
+            with captures_of_this_thread():
+                return torch.cuda.make_graphed_callables(
+                    self.passes.with_weights,
+                    (embedded, positions, *stand_ins),
+                    num_warmup_iters=0,
+                    allow_unused_input=True,
+                    pool=self._memory,
+                )
 
 
 def graph_language_model(network: Any, *, longest: int) -> GraphedPasses:
