@@ -21,8 +21,8 @@ CHECKED_GROUPS = 4
 """Of how many groups the first answer is compared."""
 
 MOST_NATS = 0.5
-"""The largest mean difference of a token's log probability. Rounding to bfloat16 makes some hundredths; without
-its picture, a network that reads well differs by 3."""
+"""The largest mean difference of a token's log probability. The embedded model on twelve pictures: 0.0006 under
+autocast to bfloat16, 4.7 without its pictures, 6.8 with those of others."""
 
 
 def plain_log_probs(network: Any, group: Group, temperature: float) -> Tensor:
