@@ -9,6 +9,7 @@ the token, as in GPT-2, so that decoding restores any text unchanged.
 from __future__ import annotations
 
 import copy
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -23,6 +24,7 @@ _PRE_TOKEN = (
     r"| ?[^\\]"
     r"| ?\\"
 )
+_PIECES = re.compile(_PRE_TOKEN)  # as `tokenizers` splits: it is the same language of patterns here
 
 IM_START, IM_END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
@@ -42,11 +44,27 @@ CHAT_TEMPLATE = (
 )
 
 
+def count_tokens(formulas: Iterable[str]) -> Counter[str]:
+    """How often each LaTeX token occurs in formulas."""
+    pieces: Counter[str] = Counter()
+    for formula in formulas:
+        pieces.update(_PIECES.findall(formula))
+    counts: Counter[str] = Counter()
+    for piece, count in pieces.items():
+        counts[piece.removeprefix(" ")] += count
+    return counts
+
+
 def build_tokenizer(
-    formulas: Iterable[str], *, phrases: Iterable[str] = (), size: int = 1536, min_count: int = 2
+    formulas: Iterable[str] | Counter[str],
+    *,
+    phrases: Iterable[str] = (),
+    size: int = 1536,
+    min_count: int = 2,
 ) -> Any:
     """Build the tokeniser of a small model from the formulas it will be trained on.
 
+    `formulas` may also be what `count_tokens` has counted in them.
     `phrases` are the sentences of the prompt; each becomes one token, as do the roles of a
     conversation, since prompts are read very often and never generated. The tokeniser has at most
     `size` entries; LaTeX tokens that occur fewer than `min_count` times are encoded as bytes.
@@ -58,9 +76,7 @@ def build_tokenizer(
 
     split = pre_tokenizers.Split(Regex(_PRE_TOKEN), behavior="isolated")
     to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    counts: Counter[str] = Counter()
-    for formula in formulas:
-        counts.update(piece.removeprefix(" ") for piece, _ in split.pre_tokenize_str(formula))
+    counts = formulas if isinstance(formulas, Counter) else count_tokens(formulas)
     # A token has a form with and one without a leading space; text may have either.
     both = [
         (-count, form) for piece, count in counts.items() if piece for form in (piece, f" {piece}")

@@ -15,13 +15,10 @@ from PIL import Image
 from texlens.data.pictures.shards import Shard, read_shard
 from texlens.errors import InputError
 from texlens.model.tokenizer import IM_END, PAD, build_tokenizer
-from texlens.train.pretrain.augmentation import (
-    FormulaEncoder,
-    PicturePool,
-    augmented,
-    read_parquet,
-)
+from texlens.train.pretrain.augmentation import PicturePool, augmented
+from texlens.train.pretrain.encoding import FormulaEncoder
 from texlens.train.pretrain.looks import LOOKS, apply_looks
+from texlens.train.pretrain.parquet import read_parquet
 from texlens.train.pretrain.settings import Augmentation, PictureSource
 
 

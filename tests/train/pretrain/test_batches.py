@@ -8,8 +8,8 @@ import numpy as np
 
 from texlens.data.pictures.shards import read_shard
 from texlens.model.tokenizer import build_tokenizer
-from texlens.train.pretrain.augmentation import FormulaEncoder
 from texlens.train.pretrain.batches import Batches
+from texlens.train.pretrain.encoding import FormulaEncoder
 
 
 def batches_of(shards: Path, shares: list[float], **settings: float) -> Batches:

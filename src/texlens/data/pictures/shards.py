@@ -22,6 +22,7 @@ the shards dropped.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -246,17 +247,30 @@ class Shard:
 
 def read_shard(path: Path) -> Shard:
     """Read a shard that `write_shards` wrote. Raises InputError when it is damaged or cut short."""
+    with _opened(path) as arrays:
+        heights, widths = (arrays[name].astype(np.int64) for name in ("heights", "widths"))
+        return Shard(
+            unpack(arrays["pixels"], int((heights * widths).sum())),
+            heights,
+            widths,
+            arrays["px_per_em"].astype(np.float32),
+            _lines(arrays["formulas"]),
+            _lines(arrays["styles"]),
+        )
+
+
+def read_formulas(path: Path) -> list[str]:
+    """The formulas of a shard, without unpacking its pictures. Raises as `read_shard`."""
+    with _opened(path) as arrays:
+        return _lines(arrays["formulas"])
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The arrays of a shard's file, unpacked as they are asked for."""
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            heights, widths = (arrays[name].astype(np.int64) for name in ("heights", "widths"))
-            return Shard(
-                unpack(arrays["pixels"], int((heights * widths).sum())),
-                heights,
-                widths,
-                arrays["px_per_em"].astype(np.float32),
-                _lines(arrays["formulas"]),
-                _lines(arrays["styles"]),
-            )
+            yield arrays
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"The shard '{path}' is damaged or cut short: remove it, and render it again."

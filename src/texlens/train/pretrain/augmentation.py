@@ -6,148 +6,18 @@ scaled, placed, turned, inked and blurred anew each time one is used, at no cost
 
 from __future__ import annotations
 
-import io
-import itertools
 import os
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from texlens.data.labels.labelling import read_labels
-from texlens.data.pictures.shards import Shard, read_shard, shard_number
-from texlens.errors import InputError
-from texlens.images import crop_to_ink
-from texlens.latex import normalize
-from texlens.model.tokenizer import TextEncoder
-from texlens.reading.pictures.type_size import type_size
-from texlens.train.data.examples import rows_of
+from texlens.data.pictures.shards import Shard
 from texlens.train.pretrain.looks import apply_looks
-from texlens.train.pretrain.settings import Augmentation, PictureSource
-from texlens.train.run.processes import process_count, process_number
+from texlens.train.pretrain.settings import Augmentation
 
-_READ_AHEAD = 8  # shards: unpacking leaves Python's lock to others
 _MARGIN = 4  # pixels of paper at least, at the model's scale, on each side
-
-
-def read_parquet(source: PictureSource) -> tuple[Shard, NDArray[np.float32]]:
-    """Decode the pictures of a Parquet file into one shard: cropped to ink, LaTeX in normal form.
-
-    Also returns how often each is to be drawn, against the others.
-
-    Raises InputError when a file cannot be read, lacks a column, or `rows` or `labels` leave nothing.
-    """
-    assert source.parquet is not None
-    labels = None if source.labels is None else read_labels(source.labels)
-    greys: list[NDArray[np.uint8]] = []
-    formulas: list[str] = []
-    sizes: list[float] = []
-    weights: list[float] = []
-    for place, example in enumerate(rows_of(source.parquet, source.rows)):
-        if labels is None:
-            formula, weight = example.latex_formula, 1.0
-        elif example.id in labels:
-            formula, weight = labels[example.id]
-        else:
-            continue
-        try:
-            with Image.open(io.BytesIO(example.image)) as picture:
-                whole = np.asarray(picture.convert("L"))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"'{source.parquet}' row {place} of those asked for holds no picture: "
-                "prepare the file with `texlens data prepare`, which drops such rows."
-            ) from error
-        grey = crop_to_ink(whole)
-        if grey is None:  # a blank picture becomes a single pixel
-            grey = whole[:1, :1]
-        greys.append(grey)
-        formulas.append(" ".join(normalize(formula).split()))
-        weights.append(weight)
-        size = source.pixels_per_em or type_size(grey.astype(np.float32))
-        sizes.append(size or grey.shape[0])  # nothing but rules and dots: as high as it is
-    if not greys:
-        raise InputError(f"'{source.labels}' has a label for no picture of '{source.parquet}'.")
-    shard = Shard(
-        np.concatenate([grey.ravel() for grey in greys]),
-        np.array([grey.shape[0] for grey in greys], dtype=np.int64),
-        np.array([grey.shape[1] for grey in greys], dtype=np.int64),
-        np.array(sizes, dtype=np.float32),
-        formulas,
-    )
-    return shard, np.array(weights, dtype=np.float32)
-
-
-@dataclass(slots=True)
-class Encoded:
-    """A shard with its formulas as token ids, flat, where each begins, and how often it is drawn."""
-
-    shard: Shard
-    tokens: NDArray[np.int32]
-    starts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    weights: NDArray[np.float32]
-
-
-class FormulaEncoder:
-    """Shards with their formulas as token ids."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._encoder = TextEncoder(tokenizer)
-
-    def encode(self, shard: Shard, weights: NDArray[np.float32] | None = None) -> Encoded:
-        """Tokenise the formulas of a shard. Without weights all are drawn as often."""
-        rows = self._encoder.encode(shard.formulas)
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        flat = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
-        if weights is None:
-            weights = np.ones(len(rows), np.float32)
-        return Encoded(shard, flat, np.cumsum(lengths) - lengths, lengths, weights)
-
-
-class ShardFolder:
-    """Reads the shards of a folder in the background, and sees new ones appear.
-
-    They come in the order of their numbers, a few of them read ahead at the same time. Each of several
-    processes takes the shards whose number is its own, modulo the number of processes.
-    """
-
-    def __init__(self, folder: Path, encoder: FormulaEncoder) -> None:
-        self.folder = folder
-        self.encoder = encoder
-        self.taken: list[str] = []
-        self._threads = ThreadPoolExecutor(_READ_AHEAD)
-        self._reading: deque[tuple[str, Future[Encoded]]] = deque()
-
-    def fresh(self) -> list[str]:
-        """The names of the shards that have not been taken."""
-        known = set(self.taken)
-        names = (path.name for path in sorted(self.folder.glob("*.npz")))
-        mine = (n for n in names if shard_number(n) % process_count() == process_number())
-        return [name for name in mine if name not in known]
-
-    def poll(self, *, wait: bool = False) -> Encoded | None:
-        """The next shard when it has been read; None while there is none, or it is being read."""
-        if not self._reading:
-            for name in self.fresh()[:_READ_AHEAD]:
-                self._reading.append((name, self._threads.submit(self.read, name)))
-        if not self._reading or not (wait or self._reading[0][1].done()):
-            return None
-        name, reading = self._reading.popleft()
-        self.taken.append(name)
-        return reading.result()
-
-    def read(self, name: str) -> Encoded:
-        """One shard, by its file's name."""
-        return self.encoder.encode(read_shard(self.folder / name))
 
 
 class PicturePool:

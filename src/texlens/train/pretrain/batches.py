@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from texlens.train.pretrain.augmentation import Encoded
+from texlens.train.pretrain.encoding import Encoded
 
 # Canvas sizes in visual tokens. Few enough that every one is met often, close enough that little
 # white is computed.

@@ -1,37 +1,58 @@
-"""All pictures of a training run: read, pooled on the device, and in order for a resumed run."""
+"""All pictures of a training run: read, pooled on the device, and in order for a resumed run.
+
+Threads unpack shards and tokenise their formulas: both leave Python's lock to others, and nothing is
+copied between processes. What does not, the decoding of Parquet pictures and the counting of tokens, is
+done by worker processes.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from texlens.data.pictures.shards import read_shard
+from texlens.data.pictures.shards import read_shard, shard_number
 from texlens.errors import InputError
-from texlens.latex import normalize
 from texlens.model.tokenizer import build_tokenizer
 from texlens.records import Example
-from texlens.train.data.examples import rows_of
-from texlens.train.pretrain.augmentation import (
+from texlens.train.data.examples import count_rows, rows_of
+from texlens.train.pretrain.augmentation import PicturePool
+from texlens.train.pretrain.batches import Batches
+from texlens.train.pretrain.encoding import (
     Encoded,
     FormulaEncoder,
-    PicturePool,
-    ShardFolder,
-    read_parquet,
+    raw_counter,
+    shard_counter,
 )
-from texlens.train.pretrain.batches import Batches
+from texlens.train.pretrain.parquet import CHUNK, chunked, read_parquet
 from texlens.train.pretrain.settings import PictureSource, PretrainConfig
 from texlens.train.run.processes import (
     is_main_process,
+    my_cpus,
     process_count,
     process_number,
     wait_for_all,
 )
+from texlens.workers import in_threads, map_in_workers, usable_cpus
 
 _WAIT_SECONDS = 600.0  # for the first shard of a folder that is being filled
+_LOOK_SECONDS = 1.0  # between two looks for new shards
+_READ_AHEAD = 8  # shards, while training
+_ROWS_A_WORKER = 1000  # fewer are decoded sooner than a process starts
+
+
+class ReadShard(NamedTuple):
+    """A shard that has been read: the number of its source, its file's name, and its content."""
+
+    source: int
+    name: str
+    encoded: Encoded
 
 
 class TrainingPictures:
@@ -62,14 +83,19 @@ class TrainingPictures:
             seed=config.seed + process_number(),
             hard_examples=config.hard_examples,
         )
-        self.folders: dict[int, ShardFolder] = {}
+        self.folders: dict[int, Path] = {}  # those that still get new shards
         self.order: list[tuple[int, str]] = []  # (source, shard) in the order they were added
+        self._threads = ThreadPoolExecutor(_READ_AHEAD)
+        self._coming: deque[Future[ReadShard]] = deque()
+        self._next_look = 0.0
         for index, source in enumerate(config.data):
             if source.parquet is not None:
-                if not self._add(self.encoder.encode(*read_parquet(source)), index):
+                pictures = read_parquet(source, workers=_workers(source, my_cpus()))
+                encoded = self.encoder.encode(*pictures)
+                if not self._add(encoded, index):
                     raise InputError(f"pool_gib is too small for '{source.parquet}'.")
             else:
-                self.folders[index] = ShardFolder(source.path, self.encoder)
+                self.folders[index] = source.path
 
     def take_present_shards(self) -> None:
         """Add all shards there are when the run starts.
@@ -78,29 +104,47 @@ class TrainingPictures:
 
         Raises InputError when a folder stays empty, and whatever stopped its rendering.
         """
-        for index, folder in list(self.folders.items()):
-            _present_shards(folder.folder, at_least=process_count())
-            for _ in range(len(folder.fresh())):
-                encoded = folder.poll(wait=True)
-                if encoded is None or not self._take(encoded, index):
-                    break
+        for folder in self.folders.values():
+            _present_shards(folder, at_least=process_count())
+        for shard in self._read_all(self._fresh()):
+            self._take(shard)
         if not len(self.batches):
             raise InputError("The recipe's data hold no picture.")
 
     def take_new_shards(self) -> None:
         """Add the shards that have been read in the background since the last call."""
-        for index, folder in list(self.folders.items()):
-            while (encoded := folder.poll()) is not None:
-                if not self._take(encoded, index):
-                    break
+        if not self._coming and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_SECONDS
+            for source, name in islice(self._fresh(), _READ_AHEAD):
+                self._coming.append(self._threads.submit(self._read, source, name))
+        while self._coming and self._coming[0].done():
+            self._take(self._coming.popleft().result())
 
     def restore(self, order: list[tuple[int, str]]) -> None:
         """Add the shards that a run had added, in its order."""
-        for index, name in order:
-            folder = self.folders[index]
-            self._add(folder.read(name), index)
-            folder.taken.append(name)
-            self.order.append((index, name))
+        for shard in self._read_all(order):
+            self._add(shard.encoded, shard.source)
+            self.order.append((shard.source, shard.name))
+
+    def _fresh(self) -> Iterator[tuple[int, str]]:
+        """This process's part of the shards that have not been added, in the order of their numbers.
+
+        Lazily, so that the shards of a folder that does not fit any more are not even read.
+        """
+        known = set(self.order)
+        for index, folder in list(self.folders.items()):
+            for path in sorted(folder.glob("*.npz")):
+                is_mine = shard_number(path.name) % process_count() == process_number()
+                if is_mine and (index, path.name) not in known and index in self.folders:
+                    yield index, path.name
+
+    def _read_all(self, shards: Iterable[tuple[int, str]]) -> Iterator[ReadShard]:
+        """Read shards on all processors of this process, and give them in order."""
+        return in_threads(lambda shard: self._read(*shard), shards, my_cpus())
+
+    def _read(self, source: int, name: str) -> ReadShard:
+        shard = read_shard(self.config.data[source].path / name)
+        return ReadShard(source, name, self.encoder.encode(shard))
 
     def _add(self, encoded: Encoded, source: int) -> bool:
         if not self.pool.add(encoded.shard):
@@ -108,13 +152,15 @@ class TrainingPictures:
         self.batches.add(encoded, source)
         return True
 
-    def _take(self, encoded: Encoded, index: int) -> bool:
-        if not self._add(encoded, index):
+    def _take(self, shard: ReadShard) -> None:
+        """Add a shard that has been read; when it does not fit, its folder is left."""
+        if shard.source not in self.folders:
+            return
+        if self._add(shard.encoded, shard.source):
+            self.order.append((shard.source, shard.name))
+        else:
             print(f"The picture pool is full: {len(self.batches)} pictures.", flush=True)
-            del self.folders[index]
-            return False
-        self.order.append((index, self.folders[index].taken[-1]))
-        return True
+            del self.folders[shard.source]
 
     def _tokenizer(self) -> Any:
         """The run's tokeniser: that of the model it starts from, or made from its formulas once."""
@@ -123,17 +169,21 @@ class TrainingPictures:
         folder = self.config.start or self.out / "tokenizer"
         if (folder / "tokenizer.json").is_file():
             return AutoTokenizer.from_pretrained(folder)
-        formulas: list[str] = []
+        counts: Counter[str] = Counter()
+        cpus = usable_cpus()  # the other processes of the run wait for this one
         for source in self.config.data:
             if source.parquet is not None:
-                examples = rows_of(source.parquet, source.rows)
-                formulas += [normalize(example.latex_formula) for example in examples]
+                rows = rows_of(source.parquet, source.rows)
+                raw = chunked((example.latex_formula for example in rows), CHUNK)
+                counted = map_in_workers(raw_counter, raw, _workers(source, cpus))
             else:
-                for path in _present_shards(source.path):
-                    formulas += read_shard(path).formulas
+                paths = _present_shards(source.path)
+                counted = map_in_workers(shard_counter, paths, min(cpus, 1 + len(paths) // 100))
+            for part in counted:
+                counts.update(part)
         prompt_config = self.config.prompt_config
         tokenizer = build_tokenizer(
-            formulas,
+            counts,
             phrases=(prompt_config.system, prompt_config.instruction),
             size=self.config.vocabulary,
         )
@@ -147,6 +197,12 @@ def dev_pictures(source: PictureSource) -> list[Example]:
         return list(rows_of(source.parquet, source.rows))
     shard = read_shard(_present_shards(source.path)[0])
     return list(islice(shard.examples(), *(source.rows or (0, None))))
+
+
+def _workers(source: PictureSource, most: int) -> int:
+    """How many processes are worth their start for the pictures of a Parquet file."""
+    assert source.parquet is not None
+    return min(most, 1 + count_rows(source.parquet, source.rows) // _ROWS_A_WORKER)
 
 
 def _present_shards(folder: Path, at_least: int = 1) -> list[Path]:

@@ -20,6 +20,7 @@ import torch
 from texlens.errors import InputError
 from texlens.train.network.adapters import is_sharded, on_cpu
 from texlens.train.settings import FineTuningConfig
+from texlens.workers import usable_cpus
 
 T = TypeVar("T")
 
@@ -96,6 +97,11 @@ def is_main_process() -> bool:
 def process_count() -> int:
     """The number of processes of the run."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def my_cpus() -> int:
+    """The processors for this process: those of the machine, shared with its other processes."""
+    return max(1, usable_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def wait_for_all() -> None:
