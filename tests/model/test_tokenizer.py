@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
 
 from texlens.model.prompt_config import PromptConfig
-from texlens.model.tokenizer import IM_END, SPECIAL_TOKENS, build_tokenizer
+from texlens.model.tokenizer import (
+    _PRE_TOKEN,
+    IM_END,
+    SPECIAL_TOKENS,
+    build_tokenizer,
+    count_tokens,
+)
 
 FORMULAS = [
     r"\frac { a } { b } + x ^ { 2 } = \sum _ { i } y _ { i }",
@@ -83,3 +92,14 @@ def test_saving_and_loading_changes_nothing(tokenizer: Any, tmp_path: Path) -> N
     for formula in [*FORMULAS, "é \\nabla <|im_end|>"]:
         assert again(formula)["input_ids"] == tokenizer(formula)["input_ids"]
     assert again.chat_template == tokenizer.chat_template
+
+
+def test_tokens_are_counted_as_the_tokeniser_splits() -> None:
+    formulas = [
+        "\\left\\{ x \\right| \\begin{array*} \\\\ \\ \u00e9\n  a \\",
+        " \t\\left x\\left",
+        r"\frac{a}{b}\,\;\_1 \\ \right\rangle",
+    ]
+    split = Split(Regex(_PRE_TOKEN), behavior="isolated")
+    pieces = [piece for formula in formulas for piece, _ in split.pre_tokenize_str(formula)]
+    assert count_tokens(formulas) == Counter(piece.removeprefix(" ") for piece in pieces)

@@ -15,6 +15,7 @@ from PIL import Image
 from texlens.data.pictures.shards import Shard, read_shard
 from texlens.errors import InputError
 from texlens.model.tokenizer import IM_END, PAD, build_tokenizer
+from texlens.train.pretrain import parquet
 from texlens.train.pretrain.augmentation import PicturePool, augmented
 from texlens.train.pretrain.encoding import FormulaEncoder
 from texlens.train.pretrain.looks import LOOKS, apply_looks
@@ -80,6 +81,20 @@ def test_the_size_of_type_is_measured_where_it_is_not_given(shards: Path, tmp_pa
     path = write(tmp_path / "a.parquet", shard.formulas, [e.image for e in shard.examples()])
     measured = read_parquet(PictureSource(parquet=path))[0].pixels_per_em
     assert 0.8 < np.median(measured / shard.pixels_per_em) < 1.25
+
+
+def test_worker_processes_decode_parquet_to_the_same_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "CHUNK", 2)
+    formulas = [f"x^{number}" for number in range(5)]
+    pictures = [png(4 + number, 9) for number in range(5)]
+    source = PictureSource(parquet=write(tmp_path / "a.parquet", formulas, [*pictures]))
+    (one, weights), (two, same) = read_parquet(source), read_parquet(source, workers=2)
+    assert one.formulas == two.formulas == [f"x ^ {{ {number} }}" for number in range(5)]
+    assert weights.tolist() == same.tolist()
+    for name in ("pixels", "heights", "widths", "pixels_per_em"):
+        assert np.array_equal(getattr(one, name), getattr(two, name)), name
 
 
 def write_labels(path: Path, labels: dict[str, tuple[str, float]]) -> Path:

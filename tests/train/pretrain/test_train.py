@@ -17,7 +17,9 @@ from texlens.data.pictures.printed import PrintedShards
 from texlens.data.pictures.shards import write_shards
 from texlens.errors import InputError, TexlensError
 from texlens.model.load import load_model
+from texlens.train.pretrain import data as data_module
 from texlens.train.pretrain import hard_examples as hard_examples_module
+from texlens.train.pretrain.data import TrainingPictures
 from texlens.train.pretrain.settings import PretrainConfig
 from texlens.train.pretrain.train import PretrainRun, pretrain
 from texlens.train.run.curves import read_log
@@ -157,6 +159,31 @@ def test_shards_that_come_after_a_dev_pass_have_answers_without_padding(
     assert run.pad not in run.data.batches.tokens
     lengths = run.data.batches.lengths
     assert len(set(lengths[-40:].tolist())) > 5
+
+
+def test_shards_are_added_in_order_as_they_appear_and_restored_in_that_order(
+    tiny: Tiny, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_module, "_LOOK_SECONDS", 0.0)
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    first, second, third = sorted(shards.glob("*.npz"))
+    shutil.copy(second, folder)
+    config = tiny(data=[{"shards": str(folder)}])
+    data = TrainingPictures(config, tmp_path / "run", torch.device("cpu"))
+    data.take_present_shards()
+    for path in (third, first):
+        shutil.copy(path, folder)
+    while len(data.order) < 3:
+        data.take_new_shards()
+    assert data.order == [(0, path.name) for path in (second, first, third)]
+    restored = TrainingPictures(config, tmp_path / "run", torch.device("cpu"))
+    restored.restore(data.order)
+    assert restored.order == data.order
+    assert restored.pool.used == data.pool.used
+    assert torch.equal(restored.pool.pixels[: data.pool.used], data.pool.pixels[: data.pool.used])
+    restored.take_present_shards()
+    assert len(restored.order) == 3
 
 
 @pytest.mark.parametrize(
