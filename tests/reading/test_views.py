@@ -83,10 +83,16 @@ def test_best_of_n_reads_in_n_different_views(can_zoom: bool) -> None:
         assert len(views) == len(set(views)) == count
 
 
-def test_the_answer_that_looks_like_the_picture_counts() -> None:
-    seen = picture(FORMULAS[1])
-    readings = [reading(FORMULAS[0], 0.93), reading(FORMULAS[1], 0.9), reading(FORMULAS[2], 0.92)]
-    assert best(seen, readings) == 1
+def test_between_answers_about_as_likely_the_one_that_looks_like_the_picture_counts() -> None:
+    readings = [reading(formula) for formula in FORMULAS[:3]]
+    assert best(picture(FORMULAS[1]), readings, [-2.0, -3.0, -2.5]) == 1
+
+
+def test_an_answer_that_is_likely_in_all_views_counts_though_another_is_surer_in_its_own() -> None:
+    right, wrong = r"Y ^ { ( \gamma ) }", "Y ^ { ( y ) }"
+    readings = [reading(wrong, 0.99), reading(right, 0.9)]
+    assert best(picture(right), readings, [-9.0, -1.0]) == 1
+    assert best(picture(wrong), readings, [-9.0, -1.0]) == 1
 
 
 def test_whole_answers_count_before_faulty_ones_and_these_before_broken_ones() -> None:
@@ -96,9 +102,10 @@ def test_whole_answers_count_before_faulty_ones_and_these_before_broken_ones() -
         reading(FORMULAS[1], 0.98, ("unfinished",)),
         reading(FORMULAS[0], 0.5),
     )
-    assert best(seen, [broken, cut, whole]) == 2
-    assert best(seen, [broken, cut]) == 1
+    assert best(seen, [broken, cut, whole], [-1.0, -1.0, -90.0]) == 2
+    assert best(seen, [broken, cut], [-1.0, -90.0]) == 1
 
 
 def test_among_equal_answers_the_surest_counts() -> None:
-    assert best(picture("x"), [reading("x", 0.7), reading("x", 0.8), reading("x", 0.75)]) == 1
+    same = [reading("x", 0.7), reading("x", 0.8), reading("x", 0.75)]
+    assert best(picture("x"), same, [0.0] * 3) == 1

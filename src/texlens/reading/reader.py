@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -31,7 +31,7 @@ from texlens.reading.decoding.positions import parts
 from texlens.reading.pictures.framing import NoInk, open_framed
 from texlens.reading.pictures.opening import near_size
 from texlens.reading.sources import Item, Picture, as_item
-from texlens.reading.views import View, best, further_views
+from texlens.reading.views import View, best, further_views, is_scored
 from texlens.records import Reading, Token, faulty, is_fault
 
 if TYPE_CHECKING:
@@ -45,6 +45,16 @@ _Out = TypeVar("_Out")
 
 _GIVES_UP_AFTER = 8  # pictures: where all have a fault, it is not theirs
 _WINDOW_BATCHES = 4  # pictures are sorted by size among so many batches at a time
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One reading of a picture, its tokens, and the picture as the model was shown it."""
+
+    reading: Reading
+    tokens: tuple[int, ...]
+    image: Image.Image | None
+    zoom: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,21 +235,54 @@ class Reader:
         return self._isolated(window[:half]) + self._isolated(window[half:])
 
     def _read_window(self, window: Sequence[Item], prepared: Sequence[_Prepared]) -> list[Reading]:
-        first = self._decode(prepared, View())
-        readings = [with_formula_warning(reading, self.calibration) for reading in first]
+        first = self._candidates(prepared, View())
+        readings = [with_formula_warning(one.reading, self.calibration) for one in first]
         again: dict[View, list[int]] = defaultdict(list)
         for place, reading in enumerate(readings):
             if reading.tokens and not _no_formula(reading) and (self.reread or self.best_of > 1):
                 for view in further_views(reading, self.best_of, can_zoom=self.frame is not None):
                     again[view].append(place)
-        candidates: dict[int, list[Reading]] = defaultdict(list)
+        candidates: dict[int, list[_Candidate]] = {}
         for view, places in again.items():
-            others = self._decode(self._prepare_all([window[p] for p in places], view.zoom), view)
-            for place, other in zip(places, others, strict=True):
-                candidates[place].append(other)
-        for place, others in candidates.items():
-            readings[place] = _best(prepared[place].image, [readings[place], *others])
+            ready = self._prepare_all([window[p] for p in places], view.zoom)
+            for place, other in zip(places, self._candidates(ready, view), strict=True):
+                candidates.setdefault(place, [first[place]]).append(other)
+        start = time.perf_counter()
+        means = self._likelihoods(candidates)
+        share = (time.perf_counter() - start) / max(1, len(candidates))
+        for place, found in candidates.items():
+            chosen = _best(found, [means[place][one.tokens] for one in found])
+            readings[place] = replace(chosen, seconds=chosen.seconds + share)
         return readings
+
+    def _likelihoods(
+        self, candidates: Mapping[int, Sequence[_Candidate]]
+    ) -> dict[int, dict[tuple[int, ...], float]]:
+        """For each place the log-probability of each answer, the mean over the sizes shown."""
+        means = {
+            place: dict.fromkeys((o.tokens for o in c), 0.0) for place, c in candidates.items()
+        }
+        tasks = []
+        for place, found in candidates.items():
+            images = {one.zoom: one.image for one in found if one.image and is_scored(one.zoom)}
+            if len(means[place]) > 1:
+                tasks += [
+                    (place, tokens, image, len(images))
+                    for image in images.values()
+                    for tokens in means[place]
+                ]
+        tasks.sort(key=lambda task: (_area(task[2]), task[0]), reverse=True)
+        batches = [tasks[n : n + self.batch_size] for n in range(0, len(tasks), self.batch_size)]
+
+        def decode(batch: Sequence[tuple[int, tuple[int, ...], Image.Image, int]]) -> list[float]:
+            config = DecodingConfig(scripts=tuple(tokens for _, tokens, _, _ in batch))
+            answers = self.backend.decode([image for _, _, image, _ in batch], config)
+            return [sum(answer.logprobs) for answer in answers]
+
+        scored = chain.from_iterable(_in_threads(decode, batches, self.backend.concurrency))
+        for (place, tokens, _, sizes), total in zip(tasks, scored, strict=True):
+            means[place][tokens] += total / sizes
+        return means
 
     def _finished(self, reading: Reading) -> Reading:
         return in_both_forms(calibrated(reading, self.calibration))
@@ -284,6 +327,9 @@ class Reader:
         return Guard(self.backend, self.constraint, self.max_new_tokens)
 
     def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
+        return [candidate.reading for candidate in self._candidates(prepared, view)]
+
+    def _candidates(self, prepared: Sequence[_Prepared], view: View) -> list[_Candidate]:
         """One reading for each picture, in order, decoded in batches of similar size.
 
         As many batches are decoded at a time as the backend has threads for.
@@ -305,10 +351,15 @@ class Reader:
             share = (time.perf_counter() - start) / len(batch)
             return [(n, answer, share) for (n, _), answer in zip(batch, answers, strict=True)]
 
+        tokens: dict[int, tuple[int, ...]] = {}
         for answered in _in_threads(decode, batches, threads):
             for place, answer, share in answered:
                 readings[place] = self._reading(readings[place], answer, share)
-        return _checked(readings)
+                tokens[place] = answer.tokens
+        return [
+            _Candidate(reading, tokens.get(place, ()), prepared[place].image, view.zoom)
+            for place, reading in enumerate(_checked(readings))
+        ]
 
     def _shares(self, areas: Sequence[int], threads: int) -> Iterator[slice]:
         """Batches of pictures of these areas: of about the same area each, at least one a thread."""
@@ -387,11 +438,13 @@ def read(picture: Picture) -> Reading:
     return _default_reader().read(picture)
 
 
-def _best(image: Image.Image | None, candidates: Sequence[Reading]) -> Reading:
-    """The best candidate, with the seconds that all of them took."""
+def _best(candidates: Sequence[_Candidate], likelihoods: Sequence[float]) -> Reading:
+    """The best of the candidates, the first in the picture's own size, with the seconds of all."""
     start = time.perf_counter()
-    chosen = candidates[0 if image is None else best(image, candidates)]
-    seconds = sum(reading.seconds for reading in candidates) + time.perf_counter() - start
+    readings = [one.reading for one in candidates]
+    image = candidates[0].image
+    chosen = readings[0 if image is None else best(image, readings, likelihoods)]
+    seconds = sum(reading.seconds for reading in readings) + time.perf_counter() - start
     return replace(chosen, seconds=seconds)
 
 

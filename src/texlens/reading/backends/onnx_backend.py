@@ -122,10 +122,13 @@ class OnnxBackend:
 
     def _prompts(self, pictures: Sequence[Image.Image]) -> tuple[list[Floats], list[Integers]]:
         """Each picture's prompt, embedded (length, width), and its positions (3, length)."""
-        grids = [self._pictures.cut(picture) for picture in pictures]
+        different = {id(picture): picture for picture in pictures}  # one may have many scripts
+        cut = dict(zip(different, map(self._pictures.cut, different.values()), strict=True))
+        seen = dict(zip(cut, self._vision.encode(list(cut.values())), strict=True))
+        grids = [cut[id(picture)] for picture in pictures]
         merge = self._vision.merge
         before, after = (self._text.embedding[ids] for ids in (self._before, self._after))
-        states = [np.concatenate([before, tokens, after]) for tokens in self._vision.encode(grids)]
+        states = [np.concatenate([before, seen[id(picture)], after]) for picture in pictures]
         positions = [
             prompt_positions(len(before), grid.rows // merge, grid.columns // merge, len(after))
             for grid in grids
