@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class BatchReader:
         # The limit of a training is in its adapter's prompt configuration; the start's counts.
         longest = load_model(model, device="cpu").prompt_config.max_new_tokens
         changed = self.loaded.prompt_config.model_copy(update={"max_new_tokens": longest})
-        self.loaded = type(self.loaded)(self.loaded.model, self.loaded.processor, changed)
+        self.loaded = replace(self.loaded, prompt_config=changed)
         self.sampler = Sampler(self.loaded.model)
         self.batch = batch
 

@@ -13,6 +13,7 @@ import argparse
 import random
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -68,7 +69,7 @@ def make_data(options: argparse.Namespace) -> None:
     with_label = with_label.set_column(
         column, "latex_formula", pa.array([labels[ids[p]] for p in proved], pa.string())
     )
-    printed = pq.read_table(data / "im2latex_train.parquet").slice(0, 6500 // options.less)
+    printed = pq.read_table(data / "im2latex_train.parquet").slice(0, TRAIN_ROWS[1] // options.less)
     whole = pa.concat_tables(
         [printed, with_label.select(printed.schema.names).cast(printed.schema)]
     )
@@ -82,7 +83,7 @@ def rates(options: argparse.Namespace) -> None:
     """How often a start is right, of some labelled pictures; a line each in `rates-SHARE.jsonl`."""
     loaded = within_limit(load_model(options.model, device="auto"), 900)
     changed = loaded.prompt_config.model_copy(update={"max_new_tokens": 200})
-    loaded = type(loaded)(loaded.model, loaded.processor, changed)
+    loaded = replace(loaded, prompt_config=changed)
     prompts = prepare_prompts(
         [DataFile(parquet=options.data / f"{LABELLED}.parquet")], loaded, max_prompt_length=900,
         quiet=True,

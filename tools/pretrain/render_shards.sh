@@ -4,9 +4,9 @@
 #     render_shards.sh KIND LISTS OUT PICTURES SEED [WORKERS]
 #
 # KIND is what renders: mathjax (anywhere), tex and smooth (need TeX Live; smooth leaves out the style of
-# im2latex-100k), browser (KaTeX, MathJax and native MathML
-# in Chromium), dev (MathJax; formulas that no run trains on). LISTS is what formula_lists.py wrote. The
-# same command goes on where it stopped. The second generation's shards are
+# im2latex-100k), browser (KaTeX, MathJax and native MathML in Chromium), dev (MathJax; formulas that no run
+# trains on). LISTS is what formula_lists.py wrote. The same command goes on where it stopped. Shards of the
+# second generation (at commit c52ce72, before matrices of powers; smooth came after it):
 #
 #     where TeX and Chromium are:  render_shards.sh browser LISTS data/browser_shards 60000 2003
 #                                  render_shards.sh tex     LISTS data/tex_shards     40000 2002

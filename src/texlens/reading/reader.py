@@ -298,8 +298,8 @@ class Reader:
             ready = [prepared[place] for place in wanted]
             if view.zoom != 1.0:
                 ready = self._prepare_all([window[place] for place in wanted], view.zoom)
-            for place, raw in zip(wanted, self._decode(ready, view), strict=True):
-                candidates[place].append((raw, self._finished(raw)))
+            for place, one in zip(wanted, self._candidates(ready, view), strict=True):
+                candidates[place].append((one.reading, self._finished(one.reading)))
         for place, found in candidates.items():
             first, count = readings[place], window[place].alternatives
             readings[place] = replace(first, alternatives=alternatives(first, found, count))
@@ -325,9 +325,6 @@ class Reader:
         from texlens.reading.decoding.guard import Guard  # needs an extra
 
         return Guard(self.backend, self.constraint, self.max_new_tokens)
-
-    def _decode(self, prepared: Sequence[_Prepared], view: View) -> list[Reading]:
-        return [candidate.reading for candidate in self._candidates(prepared, view)]
 
     def _candidates(self, prepared: Sequence[_Prepared], view: View) -> list[_Candidate]:
         """One reading for each picture, in order, decoded in batches of similar size.

@@ -34,6 +34,7 @@ from texlens.train.grpo.loss_check import CHECKED_GROUPS, plain_log_probs, requi
 from texlens.train.grpo.sampling.base import Sampling
 from texlens.train.grpo.sampling.sampler import Sampler
 from texlens.train.network.adapters import base_model
+from texlens.train.network.embedding import embed_with_pictures
 from texlens.train.rewards.functions import BatchRewards, ScoredCompletion
 from texlens.train.run.callbacks import LOG_PREFIX
 from texlens.train.run.trl_trainers import RunTrainer
@@ -293,10 +294,8 @@ class FormulaGrpoTrainer(RunTrainer, GRPOTrainer):
             features = self.pictures.encoded(network, self._part["picture"].tolist())
             # Not as `mm_encoder_outputs`, which older versions of transformers (5.17) do not know and drop
             # without a word: the network would see no picture.
-            embedded = network.get_input_embeddings()(ids)
-            visual = (ids == network.config.image_token_id)[..., None]
             outputs = model(
-                inputs_embeds=embedded.masked_scatter(visual, features.to(embedded.dtype)),
+                inputs_embeds=embed_with_pictures(network, ids, features),
                 attention_mask=mask,
                 position_ids=positions,
                 labels=labels,

@@ -20,6 +20,8 @@ CHANCES: Final[dict[str, float]] = {
     "neighbours": 0.12, "bleed_through": 0.08, "dust": 0.1, "two_levels": 0.08, "halftone": 0.05,
     "fewer_pixels": 0.4, "jpeg": 0.3, "shadow": 0.15, "highlighter": 0.08, "moire": 0.1, "glare": 0.08,
 }  # fmt: skip
+# How small type is scaled up again: each as often as it is named.
+_WAYS_UP: Final = ("nearest", "bilinear", "bilinear", "bilinear", "bicubic", "bicubic")
 
 
 def apply_looks(ink: Tensor, tops: Tensor, bottoms: Tensor, chosen: Tensor, share: float) -> Tensor:
@@ -200,8 +202,6 @@ def _glare(ink: Tensor, strength: Tensor, *_: Tensor) -> Tensor:
     ) ** 2
     return ink * (1 - 0.7 * strength * (-away).exp())
 
-
-_WAYS_UP: Final = ("nearest", "bilinear", "bilinear", "bilinear", "bicubic", "bicubic")
 
 Look = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 # In the order in which they happen.

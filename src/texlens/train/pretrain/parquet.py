@@ -70,9 +70,8 @@ def chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def _labelled(source: PictureSource) -> Iterator[Labelled]:
     """The pictures that are taken."""
-    from texlens.data.labels.labelling import (
-        read_labels,
-    )  # these import far more than a worker needs
+    # Not at the top: they import far more than a worker needs.
+    from texlens.data.labels.labelling import read_labels
     from texlens.train.data.examples import rows_of
 
     assert source.parquet is not None

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from trl.trainer.sft_trainer import SFTTrainer
 
+from texlens.train.network.embedding import embed_with_pictures
 from texlens.train.network.graphed import GraphedPasses
 from texlens.train.run.callbacks import LOG_PREFIX
 from texlens.train.run.trl_trainers import RunTrainer
@@ -25,10 +26,7 @@ def answer_log_probs(model: Any, network: Any, batch: dict[str, Any]) -> Any:
     inputs = dict(batch)
     features = inputs.pop("visual_features", None)
     if features is not None:
-        ids = inputs.pop("input_ids")
-        embedded = network.get_input_embeddings()(ids)
-        visual = (ids == network.config.image_token_id)[..., None]
-        inputs["inputs_embeds"] = embedded.masked_scatter(visual, features.to(embedded.dtype))
+        inputs["inputs_embeds"] = embed_with_pictures(network, inputs.pop("input_ids"), features)
     return model(**inputs, fused_lm_head=True)
 
 
