@@ -53,7 +53,8 @@ def sample(data: Path, rows: tuple[int, int], out: Path) -> None:
     prepared = reader._prepare_all([as_item(e.image, n) for n, e in enumerate(examples)])
     answers: list[dict[str, float]] = [{} for _ in examples]
     for seed, temperature in enumerate(TEMPERATURES):
-        for place, reading in enumerate(reader._decode(prepared, View(1.0, temperature, seed))):
+        for place, one in enumerate(reader._candidates(prepared, View(1.0, temperature, seed))):
+            reading = one.reading
             if reading.latex:
                 answers[place].setdefault(reading.latex, reading.confidence)
     records = []
